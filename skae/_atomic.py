@@ -1,0 +1,17 @@
+"""Atomicity: a fit that fails leaves the estimator as it was."""
+
+from contextlib import contextmanager
+
+__all__ = ["all_or_nothing"]
+
+
+@contextmanager
+def all_or_nothing(estimator):
+    """Put the estimator's attributes back if the block does not end well."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:  # Ctrl-C among them
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -1,0 +1,90 @@
+"""Data: rows of an array to batches of scaled float32 tensors on a device."""
+
+import numpy as np
+import torch
+
+from ._device import free_memory
+
+__all__ = ["Batches"]
+
+# Rows are kept as one tensor up to this size, or up to half of a GPU's free memory;
+# beyond it each batch is read from X as it comes.
+_RESIDENT_BYTES = 2**28
+# Size of a batch that is only evaluated.
+_EVALUATION_BYTES = 2**22
+
+
+class Batches:
+    """The scaled rows of ``X``, in batches of tensors (batch, n_features).
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    rows : ndarray of int
+        The rows of ``X`` to use.
+    scaling : Scaling
+    batch_size : int
+        Rows of a batch, at most.
+    device : torch.device
+    """
+
+    def __init__(self, X, rows, scaling, batch_size, device):
+        self.X = X
+        self.rows = rows
+        self.scaling = scaling
+        self.batch_size = batch_size
+        self.device = device
+        self.n_rows, self.n_features = len(rows), X.shape[1]
+        self.n_batches = -(-self.n_rows // batch_size)
+        size = 4 * self.n_rows * self.n_features
+        limit = max(_RESIDENT_BYTES, free_memory(device) // 2)
+        self.resident = self._load() if size <= limit else None
+
+    def _load(self):
+        """All rows as one tensor, filled a few at a time."""
+        x = torch.empty(self.n_rows, self.n_features, device=self.device)
+        for part in self._parts(self.n_rows, _EVALUATION_BYTES):
+            x[part] = self._read(self.rows[part])
+        return x
+
+    def _parts(self, n_rows, n_bytes):
+        step = max(1, n_bytes // (4 * self.n_features))
+        return [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
+
+    def _read(self, rows):
+        # Centred and scaled in float64, before float32 could lose small differences
+        # of large values.
+        x = self.scaling.apply(self.X[rows]).astype(np.float32)
+        return torch.from_numpy(x).to(self.device)
+
+    def shuffled(self, rng):
+        """Every row once, in random order, in batches of nearly equal size.
+
+        Equal sizes rather than a small rest, whose noisy gradient would count as
+        much as a full one.
+        """
+        order = torch.from_numpy(rng.permutation(self.n_rows))
+        if self.resident is not None:
+            order = order.to(self.device)
+            for part in order.tensor_split(self.n_batches):
+                yield self.resident.index_select(0, part)
+        else:
+            for part in order.tensor_split(self.n_batches):
+                # In the order of the file, for memory-mapped X.
+                yield self._read(self.rows[part.sort().values.numpy()])
+
+    def in_order(self):
+        """Every row once, in order, in large batches for evaluation."""
+        for part in self._parts(self.n_rows, _EVALUATION_BYTES):
+            yield self.resident[part] if self.resident is not None else self._read(
+                self.rows[part]
+            )
+
+    def sample(self, n_bytes, rng):
+        """All rows as an array, or as many drawn at random as take ``n_bytes``."""
+        n_rows = max(2, n_bytes // (4 * self.n_features))
+        if n_rows < self.n_rows:
+            chosen = rng.choice(self.n_rows, n_rows, replace=False)
+            return self._read(self.rows[np.sort(chosen)]).cpu().numpy()
+        whole = self.resident if self.resident is not None else self._load()
+        return whole.cpu().numpy()

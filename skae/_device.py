@@ -1,0 +1,62 @@
+"""Device: which one trains, and what it has room for.
+
+Nothing here runs at import, and CUDA is asked only when the device may be one.
+"""
+
+import torch
+
+__all__ = ["check_device", "free_memory", "inference_device"]
+
+# Floating point operations of a training step from which a GPU's speed outweighs the
+# time that launching its kernels takes: about a millisecond's work for two CPU cores.
+_CUDA_STEP_FLOPS = 2e8
+
+
+def check_device(device, step_flops):
+    """Resolve the parameter ``device`` to a `torch.device`.
+
+    Parameters
+    ----------
+    device : str
+        "auto", "cpu", "cuda" or "cuda:N".
+    step_flops : float
+        Floating point operations of one training step, for "auto".
+
+    Raises
+    ------
+    ValueError
+        If the device is not one of these, or is not on this machine.
+    """
+    if device == "auto":
+        wins = step_flops >= _CUDA_STEP_FLOPS and torch.cuda.is_available()
+        return torch.device("cuda", 0) if wins else torch.device("cpu")
+    if device == "cpu":
+        return torch.device("cpu")
+    kind, _, index = device.partition(":")
+    if kind != "cuda" or not (index.isdecimal() or device == "cuda"):
+        raise ValueError(
+            f"device={device!r} is not known: use 'auto', 'cpu', 'cuda' or 'cuda:N'."
+        )
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(index or 0) >= count:
+        raise ValueError(
+            f"device={device!r} is not available: torch {torch.__version__} sees "
+            f"{count} CUDA device(s). Use device='auto' or 'cpu', or install a build "
+            "of torch with CUDA."
+        )
+    return torch.device("cuda", int(index or 0))
+
+
+def inference_device(name):
+    """Return the device that trained a model, or the CPU where it is missing."""
+    device = torch.device(name)
+    if device.type == "cuda" and (
+        not torch.cuda.is_available() or device.index >= torch.cuda.device_count()
+    ):
+        return torch.device("cpu")
+    return device
+
+
+def free_memory(device):
+    """Bytes free on a CUDA device; 0 for the CPU, whose memory is shared with X."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0

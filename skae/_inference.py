@@ -1,0 +1,134 @@
+"""Inference: a fitted network's numpy weights to codes and reconstructions, in chunks.
+
+Modules are rebuilt from the weights when they are first needed, and cached beside the
+estimator rather than on it: what is fitted stays plain numpy.
+"""
+
+import copy
+import weakref
+
+import numpy as np
+import torch
+from torch import nn
+
+from ._losses import LINKS
+from ._networks import AutoEncoder
+from ._scaling import row_slices
+
+__all__ = ["Codec", "cached_network", "from_numpy", "to_numpy"]
+
+# estimator -> (the weights the modules were built from, {dtype: module})
+_MODULES = weakref.WeakKeyDictionary()
+
+
+def to_numpy(network):
+    """Return the weights by name, as arrays that share nothing with torch."""
+    return {
+        name: np.array(value.detach().cpu())
+        for name, value in network.state_dict().items()
+    }
+
+
+def from_numpy(architecture, weights, dtype):
+    """Return the network that `to_numpy` took the weights from."""
+    network = AutoEncoder(**architecture)
+    network.load_state_dict({name: torch.tensor(w) for name, w in weights.items()})
+    return network.to(dtype)
+
+
+def cached_network(owner, architecture, weights, dtype):
+    """Return the network in a numpy ``dtype``, built once for each fit of ``owner``.
+
+    ``owner``, the estimator, is the key of the cache and no more.
+    """
+    dtype = getattr(torch, np.dtype(dtype).name)
+    built_from, modules = _MODULES.get(owner, (None, None))
+    if built_from is not weights:
+        modules = {}
+        _MODULES[owner] = weights, modules
+    if dtype not in modules:
+        modules[dtype] = from_numpy(architecture, weights, dtype).eval()
+    return modules[dtype]
+
+
+class Codec:
+    """Encodes rows of ``X`` and decodes codes, with memory bounded by a chunk's.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+        In evaluation mode; its dtype is that of the arithmetic and of what comes out.
+    scaling : Scaling
+    link : str
+        Key of ``LINKS``.
+    device : torch.device
+        Where to compute.
+    """
+
+    def __init__(self, network, scaling, link, device):
+        layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+        parameter = next(network.parameters())
+        if parameter.device != device:
+            # A copy that goes with this object, so that nothing stays on the device.
+            network = copy.deepcopy(network).to(device)
+        self.network = network
+        self.scaling = scaling
+        self.link = link
+        self.device = device
+        self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
+        self.n_features = layers[0].in_features
+        self.n_components = network.encoder[-1].out_features
+        self.width = max(max(layer.weight.shape) for layer in layers)
+
+    def chunks(self, n_rows):
+        """Slices of rows that take a few megabytes on their way through."""
+        return row_slices(n_rows, self.width)
+
+    def encode(self, X):
+        """Codes (n_rows, n_components) of rows (n_rows, n_features)."""
+        Z = np.empty((len(X), self.n_components), self.dtype)
+        for rows in self.chunks(len(X)):
+            Z[rows] = self._run(self.network.encoder, self.scaling.apply(X[rows]))
+        return Z
+
+    def decode(self, Z):
+        """Rows (n_rows, n_features) in the units of ``X`` from codes."""
+        X = np.empty((len(Z), self.n_features), self.dtype)
+        constant, mean = self.scaling.constant, self.scaling.mean
+        for rows in self.chunks(len(Z)):
+            output = self._run(self._decoder, Z[rows])
+            X[rows] = self.scaling.undo(output) if self.link == "identity" else output
+            # A softmax shares out the whole, so no feature can be set alone.
+            if self.link != "softmax":
+                X[rows, constant] = mean[constant]
+        return X
+
+    def squared_errors(self, X):
+        """Yield slices of rows and their squared errors (rows, n_features)."""
+        for rows in self.chunks(len(X)):
+            difference = self.decode(self.encode(X[rows]))
+            np.subtract(X[rows], difference, out=difference)
+            yield rows, np.square(difference, out=difference)
+
+    def explained_variance_ratio(self, X):
+        """R2 gained by each code, shape (n_components,), the later ones at their mean.
+
+        The gains add up to the R2 of the whole reconstruction of ``X``.
+        """
+        Z = self.encode(X)
+        partial = np.broadcast_to(Z.mean(axis=0), Z.shape).copy()
+        left = [self.scaling.variance]
+        for j in range(self.n_components):
+            partial[:, j] = Z[:, j]
+            error = (X - self.decode(partial)) / self.scaling.scale
+            left.append(np.mean(np.square(error, dtype=np.float64)))
+        return -np.diff(left) / (self.scaling.variance or 1.0)
+
+    def _decoder(self, z):
+        return LINKS[self.link].function(self.network.decoder(z))
+
+    @torch.inference_mode()
+    def _run(self, function, values):
+        # A copy, since the values may be read-only or strided in ways torch is not.
+        values = torch.from_numpy(np.array(values, self.dtype, order="C"))
+        return function(values.to(self.device)).cpu().numpy()

@@ -1,0 +1,155 @@
+"""Losses: what a reconstruction is compared by, each with the link it is meant for.
+
+A loss compares the decoder's raw output with the rows it should reproduce and gives
+the mean over the batch. The link turns the same raw output into values of ``X``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+__all__ = ["LINKS", "LOSSES", "Link", "Loss", "check_loss"]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A map from the decoder's raw output to values of ``X``, and its inverse."""
+
+    function: Callable
+    inverse: Callable
+    #: Open range of the values, where the inverse is finite.
+    low: float = -np.inf
+    high: float = np.inf
+
+    def start(self, mean):
+        """Raw output, shape (n_features,), whose reconstruction is about ``mean``."""
+        return self.inverse(np.clip(mean, self.low, self.high))
+
+
+def _softmax(output):
+    return torch.softmax(output, dim=-1)
+
+
+def _exp(output):
+    # exp(50) is far above any count that float32 can tell from its neighbour.
+    return output.clamp(max=50.0).exp()
+
+
+def _logit(value):
+    return np.log(value) - np.log1p(-value)
+
+
+def _softplus_inverse(value):
+    return value + np.log(-np.expm1(-value))
+
+
+def _identity(value):
+    return value
+
+
+_TINY = 1e-3
+
+LINKS = {
+    # Its output is in units of the scaled data, whose mean is zero.
+    "identity": Link(_identity, np.zeros_like),
+    "logistic": Link(torch.sigmoid, _logit, _TINY, 1 - _TINY),
+    "tanh": Link(torch.tanh, np.arctanh, _TINY - 1, 1 - _TINY),
+    "relu": Link(torch.relu, _identity, low=_TINY),
+    "softplus": Link(F.softplus, _softplus_inverse, low=_TINY),
+    "exp": Link(_exp, np.log, low=_TINY),
+    "softmax": Link(_softmax, np.log, low=1e-6),
+}
+
+
+def _kl_divergence(output, target):
+    log_q = torch.log_softmax(output, dim=-1)
+    return (torch.xlogy(target, target) - target * log_q).sum(dim=-1).mean()
+
+
+def _poisson(output, target):
+    # Half the Poisson deviance: zero for a perfect reconstruction, never negative.
+    rate = _exp(output)
+    log_rate = output.clamp(max=50.0)
+    return (rate - target - target * log_rate + torch.xlogy(target, target)).mean()
+
+
+def _anything(X):
+    """Accept every finite ``X``."""
+
+
+def _unit_interval(X):
+    low, high = X.min(), X.max()
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"loss='log_loss' needs values in [0, 1], got values from {low:g} to "
+            f"{high:g}. Put a MinMaxScaler(clip=True) before the autoencoder, or use "
+            "loss='squared_error'."
+        )
+
+
+def _non_negative(loss):
+    def check(X):
+        if X.min() < 0:
+            raise ValueError(
+                f"Negative values in data passed to loss={loss!r}: it needs values "
+                f">= 0, got a minimum of {X.min():g}. Use loss='squared_error' for "
+                "signed data."
+            )
+
+    return check
+
+
+def _distributions(X):
+    _non_negative("kl_divergence")(X)
+    sums = X.sum(axis=1, dtype=np.float64)
+    worst = np.abs(sums - 1).argmax()
+    if abs(sums[worst] - 1) > 1e-3:
+        raise ValueError(
+            "loss='kl_divergence' needs rows that are distributions and sum to 1, "
+            f"got a row that sums to {sums[worst]:g}. Put a Normalizer(norm='l1') "
+            "before the autoencoder."
+        )
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss, its link and the data it is made for.
+
+    ``canonical`` losses take the raw output and compare it with ``X`` in its own
+    units, the link being part of their formula. The others compare the linked output
+    with ``X``, both in units of the scaled data.
+    """
+
+    function: Callable
+    link: str = "identity"
+    canonical: bool = False
+    check_data: Callable = _anything
+
+
+LOSSES = {
+    "squared_error": Loss(F.mse_loss),
+    "absolute_error": Loss(F.l1_loss),
+    "huber": Loss(F.huber_loss),
+    "log_loss": Loss(
+        F.binary_cross_entropy_with_logits, "logistic", True, _unit_interval
+    ),
+    "kl_divergence": Loss(_kl_divergence, "softmax", True, _distributions),
+    "poisson": Loss(_poisson, "exp", True, _non_negative("poisson")),
+}
+
+
+def check_loss(loss, output_activation):
+    """Resolve ``loss`` and ``output_activation`` to a `Loss` and the link's name."""
+    resolved = LOSSES[loss]
+    if output_activation == "auto":
+        return resolved, resolved.link
+    if resolved.canonical and output_activation != resolved.link:
+        raise ValueError(
+            f"loss={loss!r} goes with output_activation={resolved.link!r}, got "
+            f"{output_activation!r}. Leave output_activation='auto', or choose "
+            "loss='squared_error', 'absolute_error' or 'huber'."
+        )
+    return resolved, output_activation

@@ -1,0 +1,51 @@
+"""Stopping: the best weights so far, and when another pass is no use."""
+
+import math
+
+__all__ = ["Monitor"]
+
+
+class Monitor:
+    """Watches the loss of each pass and keeps the weights of the best.
+
+    Parameters
+    ----------
+    parameters : FlatParameters
+        Where the weights are read.
+    plan : Plan
+        Its ``max_iter`` passes at most, its ``n_iter_no_change`` in a row without
+        improvement, which is a loss lower by the part ``tol`` at least.
+    """
+
+    def __init__(self, parameters, plan):
+        self.parameters = parameters
+        self.plan = plan
+        self.n_iter = 0
+        self.best_loss = math.inf
+        self.best_iter = 0
+        self.best_values = None
+        self.reason = None
+        self._target = math.inf
+        self._last_improvement = 0
+
+    @property
+    def improving(self):
+        """Whether the last pass lowered the loss by more than the tolerance."""
+        return self._last_improvement == self.n_iter
+
+    def should_stop(self, loss):
+        """Take the loss of another pass; set ``reason`` and say if it was the last."""
+        self.n_iter += 1
+        if loss < self.best_loss:
+            self.best_loss, self.best_iter = loss, self.n_iter
+            self.best_values = self.parameters.copy()
+        if loss < self._target:
+            self._target = loss * (1 - self.plan.tol)
+            self._last_improvement = self.n_iter
+        if not math.isfinite(loss):
+            self.reason = "diverged"
+        elif self.n_iter - self._last_improvement >= self.plan.n_iter_no_change:
+            self.reason = "converged"
+        elif self.n_iter >= self.plan.max_iter:
+            self.reason = "max_iter"
+        return self.reason is not None

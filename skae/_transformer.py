@@ -1,0 +1,398 @@
+"""AutoEncoderTransformer: the border between scikit-learn and torch."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._atomic import all_or_nothing
+from ._device import inference_device
+from ._fitting import fit_autoencoder
+from ._inference import Codec, cached_network
+from ._losses import LINKS, LOSSES
+from ._networks import ACTIVATIONS
+from ._scaling import Scaling
+from ._solvers import SCHEDULES, SOLVERS
+
+__all__ = ["AutoEncoderTransformer"]
+
+_FLOATS = [np.float64, np.float32]
+_POSITIVE_INTEGER = Interval(Integral, 1, None, closed="left")
+
+
+class AutoEncoderTransformer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Reduce features with an autoencoder, where PCA would stand.
+
+    Trains an encoder and a decoder to minimise ::
+
+        loss(decode(z), x)      with  z = encode(x)
+
+    where x is a row of ``X``, centred and divided by one scale for all features, and z
+    its code of ``n_components`` numbers [1]_. With one hidden layer or more, the codes
+    follow structure that is not linear, which PCA cannot.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Width of the code.
+    hidden_layer_sizes : "auto" or array-like of int, default="auto"
+        Widths of the layers from the input to the code, mirrored in the decoder.
+        ``()`` makes a linear autoencoder. "auto" is two layers, the first about twice
+        as wide as the data, from 64 to 512, the second half of it.
+    activation : str, default="auto"
+        Of the hidden layers: "identity", "relu", "leaky_relu", "elu", "selu", "gelu",
+        "silu", "softplus", "tanh" or "logistic". "auto" is "silu".
+    loss : str, default="squared_error"
+        "squared_error", "absolute_error", "huber" (quadratic up to one unit of scaled
+        data), "log_loss" for values in [0, 1], "kl_divergence" for rows that are
+        distributions, or "poisson" for counts (half the Poisson deviance).
+    output_activation : str, default="auto"
+        "auto" is what belongs to the loss: "identity", but "logistic" for "log_loss",
+        "softmax" for "kl_divergence", "exp" for "poisson". The first three losses also
+        take "logistic", "tanh", "relu", "softplus", "exp" or "softmax", whose range
+        must hold the values of ``X``.
+    standardize : bool, default=False
+        Whether to weight features equally, as if a `StandardScaler` stood before, and
+        not by their variance as PCA does. Undone by `inverse_transform`.
+    solver : str, default="auto"
+        "adam" [2]_, "adamw", "rmsprop" or "sgd" (Nesterov momentum 0.9). "auto" is
+        "adamw".
+    learning_rate_init : "auto" or float, default="auto"
+        Largest step size. "auto" depends on the solver.
+    learning_rate : str, default="auto"
+        Schedule of the step size: "constant", or "one_cycle" [3]_, which rises for a
+        fifth of the passes and falls to zero. "auto" is "one_cycle".
+    alpha : float, default=1e-4
+        Weight decay; biases are left alone.
+    batch_size : "auto" or int, default="auto"
+        Rows of a step, at most. "auto" is 128, or 256 for 25,600 rows and more.
+    max_iter : "auto" or int, default="auto"
+        Passes over the training rows, at most. "auto" is as many as make 2,000
+        steps, but at least 5.
+    early_stopping : bool, default=True
+        Whether to hold out rows, watch the loss on them, and keep the weights that
+        were best there. If False, or with less than 5 rows to hold out, the training
+        loss is watched.
+    validation_fraction : float, default=0.1
+        Part of the rows to hold out. Not used when `fit` gets ``X_val``.
+    n_iter_no_change : "auto" or int, default="auto"
+        Passes in a row without improvement that end the training. "auto" is a fifth
+        of ``max_iter``, but at least 10.
+    tol : float, default=1e-4
+        Part of the loss by which it must fall to count as improvement.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights, mean and scale of the previous fit.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:N", or "auto", which takes a GPU if there is one and the
+        network is large enough to gain by it. The fitted state is on the host in any
+        case, and works where there is no GPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the start, of the order of rows and of the split. An int repeats a fit
+        bit for bit on the same machine with the same versions and thread count.
+    verbose : bool or int, default=False
+        Whether to write the losses after each pass.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the code.
+    n_features_in_ : int
+        Features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if ``X`` had some.
+    n_samples_ : int
+        Rows seen in `fit`.
+    mean_, scale_ : ndarray of shape (n_features_in_,)
+        What scales the rows: ``(X - mean_) / scale_``.
+    loss_curve_ : list of float
+        Training loss of each pass, as it was met along the way.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation rows after each pass.
+    best_loss_, best_iter_ : float, int
+        The lowest loss that was watched and its pass, whose weights are kept.
+    n_iter_ : int
+        Passes that were made.
+    stop_reason_ : str
+        "converged", "max_iter" or "diverged".
+    baseline_score_ : float
+        What `score` would give PCA with as many components, on the validation rows
+        if there are some, else on the training rows.
+    explained_variance_ratio_ : ndarray of shape (n_components_,)
+        Share of the variance that each code adds, the later ones at their mean, on at
+        most 1,000 of the training rows. The sum is their `score`.
+    device_ : str
+        Where it was trained.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The best linear codes, and much faster.
+
+    References
+    ----------
+    .. [1] Hinton, Salakhutdinov (2006). Reducing the dimensionality of data with
+       neural networks. Science 313.
+    .. [2] Kingma, Ba (2015). Adam: a method for stochastic optimization. ICLR.
+    .. [3] Smith, Topin (2018). Super-convergence: very fast training of neural
+       networks using large learning rates. arXiv:1708.07120.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoderTransformer
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> ae = AutoEncoderTransformer(n_components=8, random_state=0).fit(X)
+    >>> ae.transform(X).shape
+    (1797, 8)
+    >>> ae.inverse_transform(ae.transform(X)).shape
+    (1797, 64)
+    >>> bool(ae.score(X) > ae.baseline_score_)
+    True
+    """
+
+    _parameter_constraints = {
+        "n_components": [_POSITIVE_INTEGER],
+        "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
+        "activation": [StrOptions({"auto", *ACTIVATIONS})],
+        "loss": [StrOptions({*LOSSES})],
+        "output_activation": [StrOptions({"auto", *LINKS})],
+        "standardize": ["boolean"],
+        "solver": [StrOptions({"auto", *SOLVERS})],
+        "learning_rate_init": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
+        "learning_rate": [StrOptions({"auto", *SCHEDULES})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), _POSITIVE_INTEGER],
+        "max_iter": [StrOptions({"auto"}), _POSITIVE_INTEGER],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [StrOptions({"auto"}), _POSITIVE_INTEGER],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        hidden_layer_sizes="auto",
+        activation="auto",
+        loss="squared_error",
+        output_activation="auto",
+        standardize=False,
+        solver="auto",
+        learning_rate_init="auto",
+        learning_rate="auto",
+        alpha=1e-4,
+        batch_size="auto",
+        max_iter="auto",
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change="auto",
+        tol=1e-4,
+        warm_start=False,
+        device="auto",
+        random_state=None,
+        verbose=False,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.loss = loss
+        self.output_activation = output_activation
+        self.standardize = standardize
+        self.solver = solver
+        self.learning_rate_init = learning_rate_init
+        self.learning_rate = learning_rate
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, X_val=None):
+        """Train the autoencoder on ``X``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data, at least two rows.
+        y : Ignored
+            Not used, present for API consistency.
+        X_val : array-like of shape (n_validation_samples, n_features), default=None
+            Rows to validate on, instead of a part of ``X`` held out. A Pipeline hands
+            them over scaled like ``X`` when it is made with
+            ``transform_input=["X_val"]`` and metadata routing is on. Cross-validation
+            takes an ``X_val`` with exactly as many rows as ``X`` for one that belongs
+            to its rows, and slices it.
+
+        Returns
+        -------
+        self : AutoEncoderTransformer
+            The fitted estimator. A fit that fails or is interrupted leaves the
+            previous one as it was.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not valid, if ``device`` is not there, or
+            if training diverged at once.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training stopped at ``max_iter`` passes while the loss was still
+            falling, or diverged after it had learnt something.
+        """
+        with all_or_nothing(self):
+            continued = self.warm_start and hasattr(self, "_weights")
+            X = validate_data(
+                self, X, dtype=_FLOATS, ensure_min_samples=2, reset=not continued
+            )
+            if X_val is not None:
+                X_val = validate_data(self, X_val, dtype=_FLOATS, reset=False)
+            previous = vars(self) if continued else None
+            learnt = fit_autoencoder(self.get_params(deep=False), X, X_val, previous)
+            vars(self).update(learnt)
+        return self
+
+    def transform(self, X):
+        """Encode ``X``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Codes; float32 if ``X`` is, else float64.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=_FLOATS, reset=False)
+        return self._codec(X).encode(X)
+
+    def inverse_transform(self, Z):
+        """Decode codes.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in the units of the training data; float32 if ``Z`` is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If ``Z`` has not ``n_components`` columns.
+        """
+        check_is_fitted(self)
+        Z = check_array(Z, dtype=_FLOATS, input_name="Z", estimator=self)
+        if Z.shape[1] != self.n_components_:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but {type(self).__name__} has "
+                f"n_components={self.n_components_}."
+            )
+        return self._codec(Z).decode(Z)
+
+    def reconstruction_error(self, X, *, per_feature=False):
+        """Squared error of each row after encoding and decoding.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        per_feature : bool, default=False
+            Whether to return the errors of the features rather than their mean.
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,) or (n_samples, n_features)
+            In squared units of ``X``, or of the standardized features with
+            ``standardize=True``. Squared errors whatever the loss, so that models
+            with other losses, and PCA, compare.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=_FLOATS, reset=False)
+        error = np.empty(X.shape if per_feature else len(X), X.dtype)
+        unit = self._scaling["unit"]
+        for rows, squared in self._codec(X).squared_errors(X):
+            squared /= unit**2
+            error[rows] = squared if per_feature else squared.mean(axis=1)
+        return error
+
+    def score_samples(self, X):
+        """Minus the reconstruction error of each row: low for unusual rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,)
+        """
+        return -self.reconstruction_error(X)
+
+    def score(self, X, y=None):
+        """Share of the variance that the codes explain; 1 is perfect.
+
+        One minus the squared error over the error, on the training rows, of
+        predicting their mean. The scores of folds of equal size average to the score
+        of the whole.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        score : float
+        """
+        error = self.reconstruction_error(X).mean(dtype=np.float64)
+        return float(1 - error / (self._scaling["mean_error"] or 1.0))
+
+    def _codec(self, values):
+        """Return what encodes and decodes in the precision of ``values``."""
+        network = cached_network(self, self._architecture, self._weights, values.dtype)
+        scaling = Scaling(**self._scaling)
+        return Codec(network, scaling, self._link, inference_device(self.device_))
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+# Pickles name the public place, so that they survive a move of this file.
+AutoEncoderTransformer.__module__ = "skae"
