@@ -24,7 +24,7 @@ _MODULES = weakref.WeakKeyDictionary()
 def to_numpy(network):
     """Return the weights by name, as arrays that share nothing with torch."""
     return {
-        name: np.array(value.detach().cpu())
+        name: value.detach().cpu().numpy().copy()
         for name, value in network.state_dict().items()
     }
 

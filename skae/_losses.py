@@ -80,36 +80,36 @@ def _anything(X):
     """Accept every finite ``X``."""
 
 
-def _unit_interval(X):
-    low, high = X.min(), X.max()
-    if low < 0 or high > 1:
+def _non_negative(X):
+    low = X.min()
+    if low < 0:
+        # The first words are those that scikit-learn's checks look for.
         raise ValueError(
-            f"loss='log_loss' needs values in [0, 1], got values from {low:g} to "
-            f"{high:g}. Put a MinMaxScaler(clip=True) before the autoencoder, or use "
+            f"Negative values in data passed to AutoEncoderTransformer, down to "
+            f"{low:g}: this loss needs values >= 0. Scale the data, or use "
             "loss='squared_error'."
         )
 
 
-def _non_negative(loss):
-    def check(X):
-        if X.min() < 0:
-            raise ValueError(
-                f"Negative values in data passed to loss={loss!r}: it needs values "
-                f">= 0, got a minimum of {X.min():g}. Use loss='squared_error' for "
-                "signed data."
-            )
-
-    return check
+def _unit_interval(X):
+    _non_negative(X)
+    high = X.max()
+    if high > 1:
+        raise ValueError(
+            f"loss='log_loss' needs values in [0, 1], got a maximum of {high:g}. Put "
+            "a MinMaxScaler(clip=True) before the autoencoder, or use "
+            "loss='squared_error'."
+        )
 
 
 def _distributions(X):
-    _non_negative("kl_divergence")(X)
+    _non_negative(X)
     sums = X.sum(axis=1, dtype=np.float64)
     worst = np.abs(sums - 1).argmax()
     if abs(sums[worst] - 1) > 1e-3:
         raise ValueError(
             "loss='kl_divergence' needs rows that are distributions and sum to 1, "
-            f"got a row that sums to {sums[worst]:g}. Put a Normalizer(norm='l1') "
+            f"but row {worst} sums to {sums[worst]:g}. Put a Normalizer(norm='l1') "
             "before the autoencoder."
         )
 
@@ -128,6 +128,11 @@ class Loss:
     canonical: bool = False
     check_data: Callable = _anything
 
+    @property
+    def non_negative(self):
+        """Whether negative values are refused."""
+        return self.check_data is not _anything
+
 
 LOSSES = {
     "squared_error": Loss(F.mse_loss),
@@ -137,7 +142,7 @@ LOSSES = {
         F.binary_cross_entropy_with_logits, "logistic", True, _unit_interval
     ),
     "kl_divergence": Loss(_kl_divergence, "softmax", True, _distributions),
-    "poisson": Loss(_poisson, "exp", True, _non_negative("poisson")),
+    "poisson": Loss(_poisson, "exp", True, _non_negative),
 }
 
 

@@ -267,11 +267,9 @@ class AutoEncoderTransformer(
         """
         with all_or_nothing(self):
             continued = self.warm_start and hasattr(self, "_weights")
-            X = validate_data(
-                self, X, dtype=_FLOATS, ensure_min_samples=2, reset=not continued
-            )
+            X = self._validate(X, ensure_min_samples=2, reset=not continued)
             if X_val is not None:
-                X_val = validate_data(self, X_val, dtype=_FLOATS, reset=False)
+                X_val = self._validate(X_val)
             previous = vars(self) if continued else None
             learnt = fit_autoencoder(self.get_params(deep=False), X, X_val, previous)
             vars(self).update(learnt)
@@ -290,7 +288,7 @@ class AutoEncoderTransformer(
             Codes; float32 if ``X`` is, else float64.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=_FLOATS, reset=False)
+        X = self._validate(X)
         return self._codec(X).encode(X)
 
     def inverse_transform(self, Z):
@@ -337,7 +335,7 @@ class AutoEncoderTransformer(
             with other losses, and PCA, compare.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=_FLOATS, reset=False)
+        X = self._validate(X)
         error = np.empty(X.shape if per_feature else len(X), X.dtype)
         unit = self._scaling["unit"]
         for rows, squared in self._codec(X).squared_errors(X):
@@ -378,6 +376,10 @@ class AutoEncoderTransformer(
         error = self.reconstruction_error(X).mean(dtype=np.float64)
         return float(1 - error / (self._scaling["mean_error"] or 1.0))
 
+    def _validate(self, X, *, reset=False, **checks):
+        """Return ``X`` as an array of floats; refuse what was not seen in `fit`."""
+        return validate_data(self, X, reset=reset, dtype=_FLOATS, **checks)
+
     def _codec(self, values):
         """Return what encodes and decodes in the precision of ``values``."""
         network = cached_network(self, self._architecture, self._weights, values.dtype)
@@ -390,6 +392,8 @@ class AutoEncoderTransformer(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        loss = LOSSES.get(self.loss)
+        tags.input_tags.positive_only = loss is not None and loss.non_negative
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

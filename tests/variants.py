@@ -1,0 +1,51 @@
+"""Every variant of the estimator, once: what must hold for all is tested over these."""
+
+from scipy.special import expit, softmax
+
+from skae import AutoEncoderTransformer
+
+VARIANTS = {
+    "default": {},
+    "linear": {"hidden_layer_sizes": ()},
+    "deep_tanh": {"hidden_layer_sizes": (16, 8, 8), "activation": "tanh"},
+    "absolute_error": {"loss": "absolute_error"},
+    "huber": {"loss": "huber", "activation": "gelu"},
+    "log_loss": {"loss": "log_loss", "activation": "relu"},
+    "kl_divergence": {"loss": "kl_divergence", "activation": "elu"},
+    "poisson": {"loss": "poisson"},
+    "positive_output": {"output_activation": "softplus"},
+    "standardized": {"standardize": True},
+    "adam": {"solver": "adam", "learning_rate": "constant", "alpha": 0.01},
+    "rmsprop": {"solver": "rmsprop", "batch_size": 7},
+    "sgd": {"solver": "sgd", "activation": "logistic"},
+    "no_early_stopping": {"early_stopping": False},
+}
+
+# Losses that ask for more than signs: a map of any rows into their domain.
+_INTO_DOMAIN = {
+    "log_loss": lambda X: expit(X / 100).astype(X.dtype),
+    "kl_divergence": lambda X: softmax(X / 100, axis=1).astype(X.dtype),
+}
+
+
+class Domesticated(AutoEncoderTransformer):
+    """An autoencoder that takes any data, mapped into the domain of its loss.
+
+    So that scikit-learn's checks, whose data are drawn from all of the real line, can
+    run on every loss.
+    """
+
+    def _validate(self, X, **checks):
+        return _INTO_DOMAIN[self.loss](super()._validate(X, **checks))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = False
+        return tags
+
+
+def autoencoder(name, **params):
+    """Return the variant, with a seed and few passes unless told otherwise."""
+    params = {"n_components": 2, "random_state": 0, "max_iter": 3} | params
+    cls = Domesticated if name in _INTO_DOMAIN else AutoEncoderTransformer
+    return cls(**VARIANTS[name] | params)
