@@ -104,11 +104,10 @@ class Codec:
         return X
 
     def squared_errors(self, X):
-        """Yield slices of rows and their squared errors (rows, n_features)."""
+        """Yield slices of rows and their squared errors (rows, n_features), float64."""
         for rows in self.chunks(len(X)):
-            difference = self.decode(self.encode(X[rows]))
-            np.subtract(X[rows], difference, out=difference)
-            yield rows, np.square(difference, out=difference)
+            x = self.decode(self.encode(X[rows]))
+            yield rows, np.square(np.subtract(X[rows], x, dtype=np.float64))
 
     def explained_variance_ratio(self, X):
         """R2 gained by each code, shape (n_components,), the later ones at their mean.
@@ -120,8 +119,8 @@ class Codec:
         left = [self.scaling.variance]
         for j in range(self.n_components):
             partial[:, j] = Z[:, j]
-            error = (X - self.decode(partial)) / self.scaling.scale
-            left.append(np.mean(np.square(error, dtype=np.float64)))
+            error = np.subtract(X, self.decode(partial), dtype=np.float64)
+            left.append(np.mean(np.square(error / self.scaling.scale)))
         return -np.diff(left) / (self.scaling.variance or 1.0)
 
     def _decoder(self, z):

@@ -103,9 +103,9 @@ def _batch_size(n_rows):
 def _widths(n_rows, n_features):
     """Two layers, the first some twice as wide as the data, between 64 and 512.
 
-    Short data get no more units than rows: they could not fill them.
+    Short data get no more units than a quarter of their rows: they could not fill them.
     """
-    wish = min(2 * n_features, max(n_rows, 64))
+    wish = min(2 * n_features, n_rows // 4)
     width = 2 ** math.ceil(math.log2(min(max(wish, 64), 512)))
     return (width, width // 2)
 

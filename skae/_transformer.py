@@ -1,7 +1,5 @@
 """AutoEncoderTransformer: the border between scikit-learn and torch."""
 
-from numbers import Integral, Real
-
 import numpy as np
 from sklearn.base import (
     BaseEstimator,
@@ -10,22 +8,19 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._atomic import all_or_nothing
 from ._device import inference_device
 from ._fitting import fit_autoencoder
 from ._inference import Codec, cached_network
-from ._losses import LINKS, LOSSES
-from ._networks import ACTIVATIONS
+from ._losses import LOSSES
+from ._parameters import CONSTRAINTS
 from ._scaling import Scaling
-from ._solvers import SCHEDULES, SOLVERS
 
 __all__ = ["AutoEncoderTransformer"]
 
 _FLOATS = [np.float64, np.float32]
-_POSITIVE_INTEGER = Interval(Integral, 1, None, closed="left")
 
 
 class AutoEncoderTransformer(
@@ -48,7 +43,8 @@ class AutoEncoderTransformer(
     hidden_layer_sizes : "auto" or array-like of int, default="auto"
         Widths of the layers from the input to the code, mirrored in the decoder.
         ``()`` makes a linear autoencoder. "auto" is two layers, the first about twice
-        as wide as the data, from 64 to 512, the second half of it.
+        as wide as the data but no wider than a quarter of the rows, from 64 to 512,
+        the second half of it.
     activation : str, default="auto"
         Of the hidden layers: "identity", "relu", "leaky_relu", "elu", "selu", "gelu",
         "silu", "softplus", "tanh" or "logistic". "auto" is "silu".
@@ -159,31 +155,7 @@ class AutoEncoderTransformer(
     True
     """
 
-    _parameter_constraints = {
-        "n_components": [_POSITIVE_INTEGER],
-        "hidden_layer_sizes": [StrOptions({"auto"}), "array-like"],
-        "activation": [StrOptions({"auto", *ACTIVATIONS})],
-        "loss": [StrOptions({*LOSSES})],
-        "output_activation": [StrOptions({"auto", *LINKS})],
-        "standardize": ["boolean"],
-        "solver": [StrOptions({"auto", *SOLVERS})],
-        "learning_rate_init": [
-            StrOptions({"auto"}),
-            Interval(Real, 0, None, closed="neither"),
-        ],
-        "learning_rate": [StrOptions({"auto", *SCHEDULES})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), _POSITIVE_INTEGER],
-        "max_iter": [StrOptions({"auto"}), _POSITIVE_INTEGER],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [StrOptions({"auto"}), _POSITIVE_INTEGER],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "warm_start": ["boolean"],
-        "device": [str],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints = CONSTRAINTS
 
     def __init__(
         self,
@@ -330,13 +302,13 @@ class AutoEncoderTransformer(
         Returns
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            In squared units of ``X``, or of the standardized features with
+            float64, in squared units of ``X``, or of the standardized features with
             ``standardize=True``. Squared errors whatever the loss, so that models
             with other losses, and PCA, compare.
         """
         check_is_fitted(self)
         X = self._validate(X)
-        error = np.empty(X.shape if per_feature else len(X), X.dtype)
+        error = np.empty(X.shape if per_feature else len(X))
         unit = self._scaling["unit"]
         for rows, squared in self._codec(X).squared_errors(X):
             squared /= unit**2
@@ -373,7 +345,7 @@ class AutoEncoderTransformer(
         -------
         score : float
         """
-        error = self.reconstruction_error(X).mean(dtype=np.float64)
+        error = self.reconstruction_error(X).mean()
         return float(1 - error / (self._scaling["mean_error"] or 1.0))
 
     def _validate(self, X, *, reset=False, **checks):

@@ -1,0 +1,37 @@
+"""Parameters: what each may be, checked by scikit-learn when `fit` begins."""
+
+from numbers import Integral, Real
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from ._losses import LINKS, LOSSES
+from ._networks import ACTIVATIONS
+from ._solvers import SCHEDULES, SOLVERS
+
+__all__ = ["CONSTRAINTS"]
+
+_AUTO = StrOptions({"auto"})
+_COUNT = Interval(Integral, 1, None, closed="left")
+
+CONSTRAINTS = {
+    "n_components": [_COUNT],
+    "hidden_layer_sizes": [_AUTO, "array-like"],
+    "activation": [StrOptions({"auto", *ACTIVATIONS})],
+    "loss": [StrOptions({*LOSSES})],
+    "output_activation": [StrOptions({"auto", *LINKS})],
+    "standardize": ["boolean"],
+    "solver": [StrOptions({"auto", *SOLVERS})],
+    "learning_rate_init": [_AUTO, Interval(Real, 0, None, closed="neither")],
+    "learning_rate": [StrOptions({"auto", *SCHEDULES})],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [_AUTO, _COUNT],
+    "max_iter": [_AUTO, _COUNT],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [_AUTO, _COUNT],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "warm_start": ["boolean"],
+    "device": [str],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}

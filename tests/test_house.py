@@ -1,0 +1,104 @@
+"""The house: who imports whom, what is public, and how large a room may grow."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import skae
+
+ROOMS = {path.stem: path for path in Path(skae.__file__).parent.glob("*.py")}
+
+# Each room and the rooms it may know: the data flow one way, from the estimator down.
+MAY_IMPORT = {
+    "__init__": {"_transformer"},
+    "_transformer": {
+        "_atomic",
+        "_device",
+        "_fitting",
+        "_inference",
+        "_losses",
+        "_parameters",
+        "_scaling",
+    },
+    "_fitting": {
+        "_data",
+        "_device",
+        "_inference",
+        "_linear",
+        "_losses",
+        "_networks",
+        "_plan",
+        "_scaling",
+        "_solvers",
+        "_stopping",
+        "_training",
+    },
+    "_inference": {"_losses", "_networks", "_scaling"},
+    "_training": {"_losses"},
+    "_data": {"_device"},
+    "_parameters": {"_losses", "_networks", "_solvers"},
+    "_plan": {"_solvers"},
+    "_atomic": set(),
+    "_device": set(),
+    "_linear": set(),
+    "_losses": set(),
+    "_networks": set(),
+    "_scaling": set(),
+    "_solvers": set(),
+    "_stopping": set(),
+}
+
+
+def _imports(path):
+    """Yield (module, level, node) of every import in a file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, 0, node
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module, node.level, node
+
+
+def test_every_room_is_on_the_map():
+    assert set(ROOMS) == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_room_imports_only_what_it_may(room):
+    used = {name for name, level, _ in _imports(ROOMS[room]) if level}
+    assert used <= MAY_IMPORT[room]
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_room_has_no_import_inside_a_function(room):
+    tree = ast.parse(ROOMS[room].read_text())
+    nodes = {node for _, _, node in _imports(ROOMS[room])}
+    assert len(nodes) == sum(
+        isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body
+    )
+
+
+@pytest.mark.parametrize("room", ["_training", "_solvers", "_data", "_networks"])
+def test_mechanism_knows_no_estimator(room):
+    names = {name.split(".")[0] for name, level, _ in _imports(ROOMS[room]) if not level}
+    assert "sklearn" not in names
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_room_is_small_enough_to_read(room):
+    assert len(ROOMS[room].read_text().splitlines()) <= 400
+
+
+def test_public_names_are_sorted_complete_and_say_where_they_live():
+    public = {name for name in vars(skae) if not name.startswith("_")}
+    assert skae.__all__ == sorted(skae.__all__)
+    assert set(skae.__all__) == public | {"__version__"}
+    assert all(getattr(skae, name).__module__ == "skae" for name in public)
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_room_needs_only_the_run_time_dependencies(room):
+    names = {name.split(".")[0] for name, level, _ in _imports(ROOMS[room]) if not level}
+    assert names <= {"numpy", "scipy", "sklearn", "torch", *sys.stdlib_module_names}
