@@ -76,8 +76,10 @@ class Batches:
     def in_order(self):
         """Every row once, in order, in large batches for evaluation."""
         for part in self._parts(self.n_rows, _EVALUATION_BYTES):
-            yield self.resident[part] if self.resident is not None else self._read(
-                self.rows[part]
+            yield (
+                self.resident[part]
+                if self.resident is not None
+                else self._read(self.rows[part])
             )
 
     def sample(self, n_bytes, rng):

@@ -85,11 +85,14 @@ def fit_autoencoder(params, X, X_val, previous):
             _report(plan.max_iter, loss_curve, validation_curve)
         if monitor.should_stop(watched):
             break
-    _judge(monitor, plan)
-    objective.parameters.restore(monitor.best_values)
+    if monitor.best_values is not None:
+        objective.parameters.restore(monitor.best_values)
+    _judge(monitor, plan, evaluate(objective, validation or batches))
 
     error = pca_error(batches, validation or batches, plan.n_components, seed)
-    codec = Codec(network.eval(), scaling, link, device)
+    weights = to_numpy(network)
+    exact = from_numpy(plan.architecture, weights, torch.float64).eval()
+    codec = Codec(exact, scaling, link, torch.device("cpu"))
     explained = codec.explained_variance_ratio(X[rows[:_EXPLAINED_ROWS]])
     return {
         "n_components_": plan.n_components,
@@ -106,7 +109,7 @@ def fit_autoencoder(params, X, X_val, previous):
         "explained_variance_ratio_": explained,
         "device_": str(device),
         "_architecture": plan.architecture,
-        "_weights": to_numpy(network),
+        "_weights": weights,
         "_scaling": vars(scaling),
         "_link": link,
     }
@@ -145,13 +148,17 @@ def _report(max_iter, loss_curve, validation_curve):
     sys.stdout.write(f"[AutoEncoderTransformer] {line}\n")
 
 
-def _judge(monitor, plan):
-    """Tell the user of a training that did not end as it should."""
+def _judge(monitor, plan, final_loss):
+    """Tell the user of a training that did not end as it should.
+
+    ``final_loss`` is that of the weights which are kept. The losses met along the way
+    cannot tell that the very last step broke them.
+    """
     step = f"learning_rate_init={plan.learning_rate_init:g}"
     still_falling = monitor.reason == "max_iter" and monitor.improving
-    if monitor.reason == "diverged" and monitor.best_values is None:
+    if not np.isfinite(final_loss):
         raise ValueError(
-            f"Training diverged in its first pass with {step} and "
+            f"Training diverged at once with {step} and "
             f"solver={plan.solver!r}. Use a smaller learning_rate_init, or "
             "solver='adamw', or scale the data."
         )

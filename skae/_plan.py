@@ -113,8 +113,10 @@ def _widths(n_rows, n_features):
 def check_widths(sizes):
     """Return ``hidden_layer_sizes`` as a tuple of int."""
     sizes = np.asarray(sizes)
-    if sizes.ndim > 1 or sizes.size and (
-        not np.issubdtype(sizes.dtype, np.integer) or sizes.min() < 1
+    if (
+        sizes.ndim > 1
+        or sizes.size
+        and (not np.issubdtype(sizes.dtype, np.integer) or sizes.min() < 1)
     ):
         raise ValueError(
             "hidden_layer_sizes must be integers of at least 1, got "

@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits, make_swiss_roll
 
 @pytest.fixture
 def X():
-    """A hundred rows of twelve features that a line does not describe."""
+    """Return a hundred rows of twelve features that no plane describes."""
     roll, _ = make_swiss_roll(100, random_state=0)
     mixing = np.random.RandomState(0).normal(size=(3, 12))
     return roll @ mixing
@@ -15,6 +15,6 @@ def X():
 
 @pytest.fixture(scope="session")
 def digits():
-    """Pictures (1797, 64) with values in [0, 1], and their labels."""
+    """Return pictures (1797, 64) with values in [0, 1], and their labels."""
     X, y = load_digits(return_X_y=True)
     return X / 16, y

@@ -82,7 +82,9 @@ def test_room_has_no_import_inside_a_function(room):
 
 @pytest.mark.parametrize("room", ["_training", "_solvers", "_data", "_networks"])
 def test_mechanism_knows_no_estimator(room):
-    names = {name.split(".")[0] for name, level, _ in _imports(ROOMS[room]) if not level}
+    names = {
+        name.split(".")[0] for name, level, _ in _imports(ROOMS[room]) if not level
+    }
     assert "sklearn" not in names
 
 
@@ -100,5 +102,7 @@ def test_public_names_are_sorted_complete_and_say_where_they_live():
 
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_room_needs_only_the_run_time_dependencies(room):
-    names = {name.split(".")[0] for name, level, _ in _imports(ROOMS[room]) if not level}
+    names = {
+        name.split(".")[0] for name, level, _ in _imports(ROOMS[room]) if not level
+    }
     assert names <= {"numpy", "scipy", "sklearn", "torch", *sys.stdlib_module_names}

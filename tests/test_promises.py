@@ -18,9 +18,7 @@ from skae import AutoEncoderTransformer
 
 from .variants import VARIANTS, autoencoder
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::sklearn.exceptions.ConvergenceWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 every_variant = pytest.mark.parametrize("name", VARIANTS)
 DIGEST = """
 import hashlib, numpy as np

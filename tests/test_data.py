@@ -1,0 +1,78 @@
+"""Batches: every row once, in equal parts, from memory or from a file."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skae import AutoEncoderTransformer, _data
+from skae._data import Batches
+from skae._scaling import Scaling
+
+CPU = torch.device("cpu")
+
+
+def make(n_rows=10, batch_size=4, X=None):
+    X = np.arange(2.0 * n_rows).reshape(n_rows, 2) if X is None else X
+    rows = np.arange(len(X))
+    return Batches(X, rows, Scaling.fit(X, rows, False), batch_size, CPU)
+
+
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 4, 5, 7, 8, 9, 31])
+def test_a_pass_meets_every_row_once(n_rows, resident, monkeypatch):
+    if not resident:
+        monkeypatch.setattr(_data, "_RESIDENT_BYTES", 0)
+    batches = make(n_rows)
+    assert (batches.resident is not None) == resident
+    parts = list(batches.shuffled(np.random.default_rng(0)))
+    assert len(parts) == batches.n_batches == -(-n_rows // 4)
+    sizes = [len(part) for part in parts]
+    assert max(sizes) <= 4
+    assert max(sizes) - min(sizes) <= 1
+    met = torch.cat(parts)[:, 0].sort().values
+    whole = torch.cat(list(batches.in_order()))
+    assert torch.equal(met, whole[:, 0])
+    assert whole.dtype == torch.float32
+
+
+def test_passes_differ_and_seeds_repeat():
+    batches, rng = make(50), np.random.default_rng(0)
+    first = torch.cat(list(batches.shuffled(rng)))
+    second = torch.cat(list(batches.shuffled(rng)))
+    again = torch.cat(list(batches.shuffled(np.random.default_rng(0))))
+    assert not torch.equal(first, second)
+    assert torch.equal(first, again)
+
+
+def test_evaluation_goes_in_parts_of_bounded_size(monkeypatch):
+    monkeypatch.setattr(_data, "_EVALUATION_BYTES", 4 * 2 * 3)
+    assert [len(part) for part in make(10).in_order()] == [3, 3, 3, 1]
+
+
+def test_sample_is_all_rows_or_some_of_them():
+    batches = make(100)
+    rng = np.random.default_rng(0)
+    assert_array_equal(batches.sample(10**6, rng), batches.resident.numpy())
+    some = batches.sample(8 * 7, rng)
+    assert some.shape == (7, 2)
+    assert set(some[:, 0]) < set(batches.resident[:, 0].tolist())
+
+
+def test_streamed_rows_train_as_resident_ones(X, tmp_path, monkeypatch):
+    model = AutoEncoderTransformer(max_iter=4, random_state=0, batch_size=200)
+    expected = model.fit(X).transform(X)
+    monkeypatch.setattr(_data, "_RESIDENT_BYTES", 0)
+    path = tmp_path / "X.npy"
+    np.save(path, X)
+    mapped = np.load(path, mmap_mode="r")
+    # One batch of all rows, whose order does not matter but for rounding.
+    assert_allclose(model.fit(mapped).transform(mapped), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+@pytest.mark.parametrize("batch_size", [1, 7, 30])
+def test_sizes_next_to_the_batch_size(batch_size, extra):
+    X = np.random.RandomState(0).normal(size=(max(2, batch_size + extra), 3))
+    model = AutoEncoderTransformer(1, max_iter=2, batch_size=batch_size)
+    assert np.isfinite(model.fit_transform(X)).all()

@@ -1,0 +1,130 @@
+"""Devices: how one is chosen, and what holds where there is a GPU."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skae import AutoEncoderTransformer, _device
+from skae._device import check_device, free_memory, inference_device
+
+gpu = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA"),
+]
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    """Two CUDA devices that exist by name only."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+@pytest.fixture
+def no_cuda(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+class TestChoice:
+    def test_auto_takes_a_gpu_for_large_steps_only(self, cuda):
+        assert check_device("auto", 1e12) == torch.device("cuda:0")
+        assert check_device("auto", 1e5) == torch.device("cpu")
+
+    def test_auto_without_a_gpu(self, no_cuda):
+        assert check_device("auto", 1e12) == torch.device("cpu")
+
+    @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+    def test_first_gpu(self, name, cuda):
+        assert check_device(name, 0) == torch.device("cuda:0")
+
+    def test_second_gpu(self, cuda):
+        assert check_device("cuda:1", 0) == torch.device("cuda:1")
+
+    @pytest.mark.parametrize("name", ["cuda", "cuda:1"])
+    def test_missing_gpu_is_an_error_with_a_remedy(self, name, no_cuda, X):
+        with pytest.raises(ValueError, match=rf"device='{name}'.*sees 0 CUDA.*'cpu'"):
+            AutoEncoderTransformer(device=name).fit(X)
+
+    def test_gpu_beyond_the_last(self, cuda):
+        with pytest.raises(ValueError, match="device='cuda:2'.*sees 2 CUDA"):
+            check_device("cuda:2", 0)
+
+    @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "CPU", ""])
+    def test_unknown_name(self, name, cuda):
+        with pytest.raises(ValueError, match="is not known: use 'auto', 'cpu'"):
+            check_device(name, 0)
+
+    def test_inference_falls_back_to_the_cpu(self, no_cuda):
+        assert inference_device("cuda:0") == torch.device("cpu")
+
+    def test_inference_stays_where_it_can(self, cuda):
+        assert inference_device("cuda:1") == torch.device("cuda:1")
+        assert inference_device("cuda:2") == torch.device("cpu")
+
+    def test_cpu_memory_is_not_asked_for(self):
+        assert free_memory(torch.device("cpu")) == 0
+
+
+def test_model_fitted_on_a_gpu_works_without_one(X, no_cuda):
+    model = AutoEncoderTransformer(max_iter=1, random_state=0).fit(X)
+    expected = model.transform(X)
+    model.device_ = "cuda:0"  # as a fit there would have left it
+    assert_array_equal(pickle.loads(pickle.dumps(model)).transform(X), expected)
+
+
+def test_threshold_of_auto_is_between_a_small_and_a_large_net():
+    assert 1e6 < _device._CUDA_STEP_FLOPS < 1e10
+
+
+class TestGpu:
+    pytestmark = gpu
+
+    def test_agrees_with_the_cpu(self, digits):
+        X, _ = digits
+        params = {"n_components": 8, "max_iter": 20, "random_state": 0}
+        there = AutoEncoderTransformer(device="cuda", **params).fit(X)
+        here = AutoEncoderTransformer(device="cpu", **params).fit(X)
+        assert there.device_ == "cuda:0"
+        assert there.score(X) == pytest.approx(here.score(X), abs=0.02)
+
+    def test_repeats_bit_for_bit(self, digits):
+        model = AutoEncoderTransformer(8, device="cuda", max_iter=5, random_state=0)
+        first = model.fit_transform(digits[0])
+        assert_array_equal(model.fit_transform(digits[0]), first)
+
+    def test_streamed_agrees_with_resident(self, digits, monkeypatch):
+        X, _ = digits
+        model = AutoEncoderTransformer(
+            8, device="cuda", max_iter=2, batch_size=2000, random_state=0
+        )
+        expected = model.fit_transform(X)
+        monkeypatch.setattr("skae._data._RESIDENT_BYTES", 0)
+        monkeypatch.setattr("skae._data.free_memory", lambda device: 0)
+        assert_allclose(model.fit_transform(X), expected, atol=1e-3)
+
+    def test_nothing_stays_on_the_device(self, digits):
+        torch.cuda.init()
+        before = torch.cuda.memory_allocated()
+        model = AutoEncoderTransformer(8, device="cuda", max_iter=2).fit(digits[0])
+        model.inverse_transform(model.transform(digits[0]))
+        assert torch.cuda.memory_allocated() == before
+
+    def test_pickle_works_where_there_is_none(self, digits, tmp_path):
+        X = digits[0][:20]
+        model = AutoEncoderTransformer(4, device="cuda", max_iter=2).fit(X)
+        path = tmp_path / "model"
+        path.write_bytes(pickle.dumps((model, X)))
+        code = (
+            "import os, pickle, sys; os.environ['CUDA_VISIBLE_DEVICES'] = ''\n"
+            "import numpy as np\n"
+            f"model, X = pickle.load(open({str(path)!r}, 'rb'))\n"
+            "np.save(sys.argv[1], model.transform(X))\n"
+        )
+        out = tmp_path / "codes.npy"
+        subprocess.run([sys.executable, "-c", code, str(out)], check=True)
+        assert_allclose(np.load(out), model.transform(X), atol=1e-6)

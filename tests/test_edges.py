@@ -1,0 +1,133 @@
+"""Edges: odd shapes, odd values, and what must be refused."""
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from skae import AutoEncoderTransformer
+
+
+def round_trip(X, **params):
+    """Fit, encode, decode; everything must be finite and of the right shape."""
+    model = AutoEncoderTransformer(**{"random_state": 0} | params).fit(X)
+    Z = model.transform(X)
+    R = model.inverse_transform(Z)
+    assert Z.shape == (len(X), model.n_components_)
+    assert R.shape == np.shape(X)
+    assert np.isfinite(Z).all()
+    assert np.isfinite(R).all()
+    assert np.isfinite(model.score(X))
+    assert np.isfinite(model.explained_variance_ratio_).all()
+    return model
+
+
+@pytest.mark.parametrize("n_rows", range(2, 71))
+def test_every_small_number_of_rows_with_defaults(n_rows):
+    round_trip(np.random.RandomState(n_rows).normal(size=(n_rows, 3)))
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_features", "n_components"),
+    [(30, 1, 1), (30, 1, 3), (30, 4, 4), (30, 4, 9), (3, 50, 10), (20, 20_000, 2)],
+)
+def test_shapes(n_rows, n_features, n_components):
+    X = np.random.RandomState(0).normal(size=(n_rows, n_features))
+    round_trip(X, n_components=n_components, max_iter=20)
+
+
+def test_a_million_rows():
+    X = np.random.RandomState(0).normal(size=(1_000_000, 20)).astype(np.float32)
+    round_trip(X, max_iter=1, batch_size=8192)
+
+
+NORMAL = np.random.RandomState(0).normal(size=(60, 5))
+
+
+@pytest.mark.parametrize("solver", ["auto", "adam", "rmsprop", "sgd"])
+@pytest.mark.parametrize(
+    "X",
+    [
+        pytest.param(NORMAL * 1e12, id="large"),
+        pytest.param(NORMAL * 1e-12, id="small"),
+        pytest.param(NORMAL + 1e12, id="far from zero"),
+        pytest.param(np.where(NORMAL == NORMAL[7, 2], 1e8, NORMAL), id="outlier"),
+        pytest.param(NORMAL / np.roll(NORMAL, 1), id="heavy tails"),
+        pytest.param(np.column_stack([NORMAL, np.full(60, 7.0)]), id="one constant"),
+        pytest.param(np.full((20, 3), 3.3), id="all constant"),
+        pytest.param(np.zeros((20, 3)), id="zeros"),
+        pytest.param(np.repeat(NORMAL[:2], 20, axis=0), id="two rows repeated"),
+        pytest.param((NORMAL * 1e30).astype(np.float32), id="large float32"),
+        pytest.param((NORMAL * 1e-30).astype(np.float32), id="small float32"),
+    ],
+)
+def test_values(X, solver):
+    round_trip(X, solver=solver)
+
+
+def test_a_feature_that_is_far_from_zero_keeps_its_differences():
+    """Mean 1e6 and deviation 1 would be lost in float32."""
+    rng = np.random.RandomState(0)
+    angle = rng.uniform(0, 6, size=300)
+    X = np.column_stack([np.cos(angle), np.sin(angle), angle]) + 1e6
+    assert round_trip(X, n_components=1).score(X) > 0.95
+
+
+@pytest.mark.parametrize(
+    "kind", [np.float16, np.int8, np.uint64, np.bool_, np.longdouble, list]
+)
+def test_kinds_of_numbers(kind):
+    X = NORMAL.round(1) * 10
+    round_trip(X.tolist() if kind is list else np.abs(X).astype(kind), max_iter=3)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.full((5, 3), np.nan), "contains NaN"),
+        ([[np.inf, 1.0], [1, 2]], "contains infinity"),
+        ([["a", "b"], ["c", "d"]], "could not convert string to float"),
+        (NORMAL + 1j, "Complex data not supported"),
+        (NORMAL[None], "Found array with dim 3"),
+        (NORMAL[0], "Reshape your data"),
+        (np.empty((0, 3)), r"0 sample\(s\)"),
+        (np.empty((3, 0)), r"0 feature\(s\)"),
+        (NORMAL[:1], "minimum of 2 is required"),
+    ],
+)
+def test_what_is_refused(X, message):
+    with pytest.raises(ValueError, match=message):
+        AutoEncoderTransformer().fit(X)
+
+
+def test_an_empty_frame_is_refused():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="0 feature|at least one array or dtype"):
+        AutoEncoderTransformer().fit(pandas.DataFrame())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    X=hnp.arrays(
+        st.sampled_from([np.float32, np.float64, np.int32]),
+        st.tuples(st.integers(2, 40), st.integers(1, 6)),
+        elements={"min_value": -1_000_000, "max_value": 1_000_000},
+        fill=st.nothing(),
+    ),
+    n_components=st.integers(1, 8),
+    batch_size=st.integers(1, 50),
+    standardize=st.booleans(),
+)
+def test_any_array(X, n_components, batch_size, standardize):
+    params = {
+        "n_components": n_components,
+        "batch_size": batch_size,
+        "standardize": standardize,
+        "max_iter": 2,
+    }
+    model = round_trip(X, **params)
+    constant = X.min(axis=0) == X.max(axis=0)
+    R = model.inverse_transform(model.transform(X))
+    assert_array_equal(R[:, constant], X[:, constant])

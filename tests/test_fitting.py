@@ -1,0 +1,295 @@
+"""Fitting: stopping, validation rows, warnings, warm starts, and failures."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+
+from skae import AutoEncoderTransformer, _fitting
+from skae._data import Batches
+
+
+def make(**params):
+    """Return an autoencoder with a seed."""
+    return AutoEncoderTransformer(**{"random_state": 0} | params)
+
+
+class TestLearnt:
+    def test_attributes_describe_the_training(self, X):
+        model = make(max_iter=7).fit(X)
+        assert model.n_iter_ == len(model.loss_curve_) == 7
+        assert len(model.validation_loss_curve_) == 7
+        assert model.best_loss_ == min(model.validation_loss_curve_)
+        assert model.validation_loss_curve_[model.best_iter_ - 1] == model.best_loss_
+        assert model.stop_reason_ == "max_iter"
+        assert model.device_ == "cpu"
+        assert_allclose(model.mean_, X.mean(axis=0), rtol=0.2, atol=10)
+
+    def test_baseline_is_the_score_of_pca_on_the_same_rows(self, X):
+        model = make(max_iter=1, n_components=3).fit(X[:80], X_val=X[80:])
+        pca = PCA(3).fit(X[:80])
+        residual = X[80:] - pca.inverse_transform(pca.transform(X[80:]))
+        expected = 1 - (residual**2).mean() / X[:80].var(axis=0).mean()
+        assert model.baseline_score_ == pytest.approx(expected, abs=1e-5)
+
+    def test_explained_variance_adds_up_to_the_score(self, X):
+        model = make(n_components=4, max_iter=20, early_stopping=False).fit(X)
+        total = model.explained_variance_ratio_.sum()
+        assert total == pytest.approx(model.score(X), abs=1e-5)
+
+    def test_defaults_learn_what_pca_cannot(self, X):
+        model = make(n_components=2, standardize=True).fit(X)
+        assert 1 - model.score(X) < 0.5 * (1 - model.baseline_score_)
+
+
+class TestStopping:
+    def test_patience_ends_the_training_with_the_best_weights(self, X):
+        train, check = X[:50], X[50:]
+        # A linear network this small stops improving long before the cap.
+        model = make(
+            hidden_layer_sizes=(),
+            max_iter=2000,
+            learning_rate="constant",
+            n_iter_no_change=5,
+            tol=1e-2,
+        ).fit(train, X_val=check)
+        assert model.stop_reason_ == "converged"
+        assert model.n_iter_ < 2000
+        # The weights kept are those of the best pass, not of the last.
+        rows = (check - model.mean_) / model.scale_
+        decoded = model.inverse_transform(model.transform(check))
+        decoded = (decoded - model.mean_) / model.scale_
+        assert np.mean((rows - decoded) ** 2) == pytest.approx(
+            model.best_loss_, rel=1e-4
+        )
+        assert model.best_loss_ == min(model.validation_loss_curve_)
+
+    def test_X_val_without_early_stopping_is_only_recorded(self, X):
+        model = make(early_stopping=False, max_iter=4).fit(X[:80], X_val=X[80:])
+        assert len(model.validation_loss_curve_) == 4
+        assert model.best_loss_ == min(model.loss_curve_)
+        alone = make(early_stopping=False, max_iter=4).fit(X[:80])
+        assert alone.validation_loss_curve_ is None
+        assert_array_equal(alone.transform(X), model.transform(X))
+
+    def test_every_row_trains_without_early_stopping(self, X):
+        model = make(early_stopping=False, max_iter=1).fit(X)
+        assert_allclose(model.mean_, X.mean(axis=0))
+
+    def test_validation_rows_do_not_train(self, X):
+        model = make(max_iter=2, validation_fraction=0.3).fit(X)
+        other = X.copy()
+        mean = model.mean_
+        for row in range(len(X)):  # find the rows that the mean does not depend on
+            moved = X.copy()
+            moved[row] += 1e3
+            if np.array_equal(
+                make(max_iter=1, validation_fraction=0.3).fit(moved).mean_, mean
+            ):
+                other[row] += 1e3
+        changed = (other != X).any(axis=1).sum()
+        assert changed == 30
+        again = make(max_iter=2, validation_fraction=0.3).fit(other)
+        assert again.loss_curve_ == model.loss_curve_
+        assert again.validation_loss_curve_ != model.validation_loss_curve_
+
+    def test_few_rows_are_not_split(self, X):
+        assert make(max_iter=1).fit(X[:49]).validation_loss_curve_ is None
+        assert make(max_iter=1).fit(X[:50]).validation_loss_curve_ is not None
+
+    def test_small_and_large_data_get_steps(self):
+        rng = np.random.RandomState(0)
+        small = make().fit(rng.normal(size=(30, 3)))
+        assert small.n_iter_ >= 100
+        large = make(max_iter="auto").fit(rng.normal(size=(60_000, 3)))
+        assert 5 <= large.n_iter_ <= 15
+
+
+class TestWarnings:
+    def test_cap_while_still_improving_warns(self, X):
+        model = make(max_iter=3, learning_rate="constant")
+        with pytest.warns(ConvergenceWarning, match="max_iter=3") as caught:
+            model.fit(X)
+        assert caught[0].filename == __file__
+
+    def test_cap_after_the_last_improvement_does_not_warn(self, X):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            make(max_iter=3, learning_rate="constant", tol=0.99).fit(X)
+
+    def test_a_schedule_that_ran_to_its_end_does_not_warn(self, X):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            make(max_iter=3).fit(X)
+
+
+class TestDivergence:
+    def test_at_once_is_an_error_that_names_the_step(self, X):
+        model = make(solver="sgd", learning_rate_init=1e20, learning_rate="constant")
+        with pytest.raises(ValueError, match=r"learning_rate_init=1e\+20"):
+            model.fit(X)
+        with pytest.raises(NotFittedError):
+            model.transform(X)
+
+    def test_later_keeps_the_best_weights(self, X, monkeypatch):
+        original = _fitting.epochs
+
+        def broken_in_the_third_pass(objective, *args):
+            for number, loss in enumerate(original(objective, *args), 1):
+                if number == 3:
+                    objective.parameters.values.fill_(np.nan)
+                yield loss if number < 3 else np.nan
+
+        monkeypatch.setattr(_fitting, "epochs", broken_in_the_third_pass)
+        model = make(max_iter=9)
+        with pytest.warns(ConvergenceWarning, match="diverged in pass 3"):
+            model.fit(X)
+        assert model.stop_reason_ == "diverged"
+        assert model.best_iter_ in (1, 2)
+        assert np.isfinite(model.transform(X)).all()
+
+    def test_weights_that_break_in_the_last_step_are_not_kept(self, X):
+        """The loss of a pass is finite, but its last step made the weights NaN."""
+        model = make(
+            solver="sgd",
+            learning_rate="constant",
+            learning_rate_init=1e20,
+            early_stopping=False,
+            batch_size=100,
+            max_iter=1,
+        )
+        with pytest.raises(ValueError, match="diverged"):
+            model.fit(X * 1e10)
+
+
+class TestAtomicity:
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, RuntimeError])
+    def test_failing_refit_leaves_the_old_one(self, error, X, monkeypatch):
+        model = make(max_iter=2).fit(X)
+        before = dict(vars(model))
+        codes = model.transform(X)
+        original = Batches.shuffled
+
+        def fail_in_the_second_batch(self, rng):
+            yield next(original(self, rng))
+            raise error
+
+        monkeypatch.setattr(Batches, "shuffled", fail_in_the_second_batch)
+        with pytest.raises(error):
+            model.fit(X[:, :7])
+        assert vars(model) == before
+        assert_array_equal(model.transform(X), codes)
+
+    def test_failing_first_fit_leaves_nothing(self, X):
+        model = make(loss="log_loss")
+        before = dict(vars(model))
+        with pytest.raises(ValueError, match="Negative values"):
+            model.fit(X - 100)
+        assert vars(model) == before
+
+    def test_refit_leaves_no_attribute_of_the_old_fit(self, X):
+        pandas = pytest.importorskip("pandas")
+        frame = pandas.DataFrame(X).add_prefix("x")
+        model = make(max_iter=1).fit(frame)
+        model.set_params(early_stopping=False).fit(X[:, :5])
+        fresh = make(max_iter=1, early_stopping=False).fit(X[:, :5])
+        assert set(vars(model)) == set(vars(fresh))
+        assert model.validation_loss_curve_ is None
+        assert_array_equal(model.transform(X[:, :5]), fresh.transform(X[:, :5]))
+
+
+class TestWarmStart:
+    def test_goes_on_from_the_previous_weights(self, X):
+        params = {"learning_rate": "constant", "early_stopping": False}
+        model = make(max_iter=30, tol=0.5, n_iter_no_change=30, **params).fit(X)
+        first = model.loss_curve_
+        model.set_params(warm_start=True).fit(X)
+        assert model.loss_curve_[0] < first[1]
+        assert model.loss_curve_[-1] < first[-1]
+
+    def test_keeps_the_scaling(self, X):
+        model = make(max_iter=1, warm_start=True).fit(X)
+        mean = model.mean_
+        model.fit(X + 5)
+        assert_array_equal(model.mean_, mean)
+
+    def test_auto_sizes_stay_when_the_rows_change(self, X):
+        model = make(max_iter=1, warm_start=True).fit(X)
+        architecture = model._architecture
+        rows = np.random.RandomState(0).normal(size=(2000, 12))
+        assert model.fit(rows)._architecture == architecture
+
+    @pytest.mark.parametrize(
+        "params",
+        [{"n_components": 3}, {"activation": "relu"}, {"loss": "poisson"}],
+    )
+    def test_another_network_is_refused(self, params, X):
+        X = np.abs(X)
+        model = make(max_iter=1, warm_start=True).fit(X)
+        codes = model.transform(X)
+        with pytest.raises(ValueError, match="warm_start=True goes on with"):
+            model.set_params(**params).fit(X)
+        assert_array_equal(model.transform(X), codes)
+
+    def test_other_features_are_refused(self, X):
+        with pytest.raises(ValueError, match="X has 5 features"):
+            make(max_iter=1, warm_start=True).fit(X).fit(X[:, :5])
+
+
+class TestValidation:
+    @pytest.mark.parametrize(
+        ("params", "message"),
+        [
+            ({"n_components": 0}, "'n_components' parameter"),
+            ({"n_components": 1.5}, "'n_components' parameter"),
+            ({"activation": "cube"}, "'activation' parameter"),
+            ({"loss": "zero"}, "'loss' parameter"),
+            ({"hidden_layer_sizes": (8, 0)}, "hidden_layer_sizes must be"),
+            ({"hidden_layer_sizes": (8, 1.5)}, "hidden_layer_sizes must be"),
+            ({"hidden_layer_sizes": [[8], [8]]}, "hidden_layer_sizes must be"),
+            ({"hidden_layer_sizes": "deep"}, "'hidden_layer_sizes' parameter"),
+            ({"learning_rate_init": 0}, "'learning_rate_init' parameter"),
+            ({"validation_fraction": 1.0}, "'validation_fraction' parameter"),
+            ({"device": "tpu"}, "device='tpu' is not known"),
+            ({"device": 0}, "'device' parameter"),
+            ({"batch_size": 0}, "'batch_size' parameter"),
+            ({"alpha": -1}, "'alpha' parameter"),
+            (
+                {"loss": "log_loss", "output_activation": "tanh"},
+                "loss='log_loss' goes with output_activation='logistic'",
+            ),
+        ],
+    )
+    def test_bad_parameter_is_named(self, params, message, X):
+        with pytest.raises(ValueError, match=message):
+            make(**params).fit(X)
+
+    @pytest.mark.parametrize("sizes", [(), [8], (8, 4), np.array([8, 4]), range(4, 6)])
+    def test_hidden_layer_sizes_may_be_any_sequence(self, sizes, X):
+        model = make(hidden_layer_sizes=sizes, max_iter=1).fit(X)
+        assert model._architecture["hidden_layer_sizes"] == tuple(sizes)
+
+    def test_X_val_is_checked(self, X):
+        with pytest.raises(ValueError, match="X has 3 features"):
+            make().fit(X, X_val=X[:, :3])
+        with pytest.raises(ValueError, match="NaN"):
+            make().fit(X, X_val=np.full((2, 12), np.nan))
+        with pytest.raises(ValueError, match="maximum of 2"):
+            make(loss="log_loss").fit(X > 0, X_val=np.full((2, 12), 2.0))
+
+    def test_codes_are_checked(self, X):
+        model = make(max_iter=1).fit(X)
+        with pytest.raises(ValueError, match="Z has 3 columns, but .* n_components=2"):
+            model.inverse_transform(np.zeros((4, 3)))
+        with pytest.raises(ValueError, match="Z contains NaN"):
+            model.inverse_transform(np.full((4, 2), np.nan))
+
+    @pytest.mark.parametrize(
+        "method", ["transform", "inverse_transform", "score", "reconstruction_error"]
+    )
+    def test_methods_need_a_fit(self, method, X):
+        with pytest.raises(NotFittedError):
+            getattr(make(), method)(X)

@@ -1,0 +1,103 @@
+"""Inference: chunks, the cache of modules, and what is left behind."""
+
+import gc
+import tracemalloc
+import weakref
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skae import AutoEncoderTransformer, _inference, _scaling
+
+
+@pytest.fixture
+def model(X):
+    return AutoEncoderTransformer(max_iter=2, random_state=0).fit(X)
+
+
+def test_chunks_give_what_the_whole_gives(model, X, monkeypatch):
+    Z, R = model.transform(X), model.inverse_transform(model.transform(X))
+    error, score = model.reconstruction_error(X), model.score(X)
+    monkeypatch.setattr(_scaling.row_slices, "__defaults__", (8 * 64 * 7,))
+    assert_allclose(model.transform(X), Z, rtol=1e-9)
+    assert_allclose(model.inverse_transform(Z), R, rtol=1e-9)
+    assert_allclose(model.reconstruction_error(X), error, rtol=1e-9)
+    assert model.score(X) == pytest.approx(score)
+
+
+@pytest.mark.parametrize("method", ["transform", "inverse_transform", "score_samples"])
+def test_extra_memory_does_not_grow_with_rows(method):
+    rng = np.random.RandomState(0)
+    model = AutoEncoderTransformer(2, max_iter=1).fit(rng.normal(size=(100, 50)))
+
+    def extra(n_rows):
+        width = 2 if method == "inverse_transform" else 50
+        values = np.zeros((n_rows, width))
+        getattr(model, method)(values[:10])  # builds the module
+        tracemalloc.start()
+        result = getattr(model, method)(values)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak - result.nbytes
+
+    assert extra(200_000) < extra(50_000) + 2**20
+
+
+def test_transform_leaves_the_estimator_as_it_was(model, X):
+    before = dict(vars(model))
+    model.inverse_transform(model.transform(X))
+    model.score(X)
+    assert vars(model) == before
+
+
+def test_module_is_built_once_a_fit(model, X, monkeypatch):
+    built = []
+    original = _inference.AutoEncoder
+    monkeypatch.setattr(
+        _inference, "AutoEncoder", lambda **kw: built.append(1) or original(**kw)
+    )
+    for _ in range(3):
+        model.inverse_transform(model.transform(X))
+    assert len(built) == 1
+    first = model.transform(X)
+    model.set_params(random_state=1).fit(X)
+    assert np.abs(model.transform(X) - first).max() > 0
+
+
+def test_module_goes_with_the_estimator(X):
+    model = AutoEncoderTransformer(max_iter=1).fit(X)
+    model.transform(X)
+    module = weakref.ref(_inference._MODULES[model][1][_inference.torch.float64])
+    assert module() is not None
+    del model
+    gc.collect()
+    assert module() is None
+
+
+def test_fitted_state_does_not_depend_on_parameters_set_later(model, X):
+    Z = model.transform(X)
+    error = model.reconstruction_error(X)
+    model.set_params(
+        activation="tanh", n_components=5, loss="poisson", standardize=True
+    )
+    assert_array_equal(model.transform(X), Z)
+    assert_array_equal(model.reconstruction_error(X), error)
+    assert model.get_feature_names_out().shape == (2,)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda X: X[::-1][::-1],
+        lambda X: np.asfortranarray(X),
+        lambda X: np.repeat(X, 2, axis=0)[::2],
+        lambda X: np.column_stack([X, X])[:, :12],
+        lambda X: X.tolist(),
+        lambda X: X.astype(object),
+        lambda X: X.astype(">f8"),
+    ],
+)
+def test_layout_does_not_matter(view, model, X):
+    again = AutoEncoderTransformer(max_iter=2, random_state=0).fit(view(X))
+    assert_allclose(again.transform(view(X)), model.transform(X), rtol=1e-9)

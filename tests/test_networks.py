@@ -1,0 +1,71 @@
+"""Networks: their shapes, their start, and every activation trained."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from sklearn.decomposition import PCA
+from torch import nn
+
+from skae import AutoEncoderTransformer
+from skae._networks import ACTIVATIONS, AutoEncoder, initialise
+
+
+def shapes(module):
+    return [tuple(m.weight.shape) for m in module if isinstance(m, nn.Linear)]
+
+
+def test_decoder_mirrors_the_encoder():
+    network = AutoEncoder(10, 2, (7, 5), "relu")
+    assert shapes(network.encoder) == [(7, 10), (5, 7), (2, 5)]
+    assert shapes(network.decoder) == [(5, 2), (7, 5), (10, 7)]
+
+
+def test_code_and_output_are_linear():
+    network = AutoEncoder(10, 2, (7,), "tanh")
+    assert [type(m) for m in network.encoder] == [nn.Linear, nn.Tanh, nn.Linear]
+    assert [type(m) for m in network.decoder] == [nn.Linear, nn.Tanh, nn.Linear]
+
+
+def test_start_is_glorots_and_the_output_bias_what_was_asked():
+    network = AutoEncoder(300, 100, (200,), "relu")
+    start = np.arange(300.0)
+    initialise(network, start, np.random.default_rng(0))
+    weight = network.encoder[0].weight.detach().numpy()
+    assert weight.std() == pytest.approx((2 / 500) ** 0.5, rel=0.01)
+    assert abs(weight).max() <= (6 / 500) ** 0.5
+    assert_allclose(network.decoder[-1].bias.detach(), start)
+    assert not network.encoder[0].bias.detach().any()
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_every_activation_trains(activation, X):
+    model = AutoEncoderTransformer(
+        4, activation=activation, hidden_layer_sizes=(32,), random_state=0
+    ).fit(X)
+    assert model._architecture["activation"] == activation
+    assert model.score(X) > 0.5
+
+
+@pytest.mark.parametrize("n_components", [1, 3])
+def test_linear_autoencoder_reaches_the_error_of_pca(n_components):
+    """Baldi, Hornik (1989): no other minimum than the principal subspace."""
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(200, 8)) @ rng.normal(size=(8, 8)) + 10
+    model = AutoEncoderTransformer(
+        n_components,
+        hidden_layer_sizes=(),
+        early_stopping=False,
+        alpha=0,
+        n_iter_no_change=1000,
+        random_state=0,
+    ).fit(X)
+    pca = PCA(n_components).fit(X)
+    error = ((X - pca.inverse_transform(pca.transform(X))) ** 2).mean()
+    assert model.reconstruction_error(X).mean() == pytest.approx(error, rel=1e-3)
+
+
+def test_construction_draws_nothing_from_torchs_generator():
+    before = torch.get_rng_state()
+    initialise(AutoEncoder(5, 2, (4,), "relu"), np.zeros(5), np.random.default_rng(0))
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,71 @@
+"""What every "auto" stands for."""
+
+import pytest
+
+from skae import AutoEncoderTransformer
+from skae._plan import Plan
+
+
+def plan(n_rows, n_features, **params):
+    params = AutoEncoderTransformer(**params).get_params()
+    return Plan.of(params, n_rows, n_features, previous=None)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_features", "sizes"),
+    [
+        (2, 1, (64, 32)),
+        (1_000, 20, (64, 32)),
+        (10_000, 60, (128, 64)),
+        (60_000, 784, (512, 256)),
+        (200, 20_000, (64, 32)),
+        (1_000, 20_000, (256, 128)),
+    ],
+)
+def test_sizes_follow_width_and_length(n_rows, n_features, sizes):
+    assert plan(n_rows, n_features).hidden_layer_sizes == sizes
+
+
+@pytest.mark.parametrize("n_rows", [2, 30, 129, 5_000, 60_000, 3_000_000])
+def test_budget_is_in_steps(n_rows):
+    made = plan(n_rows, 10)
+    n_steps = made.max_iter * -(-n_rows // made.batch_size)
+    assert made.max_iter >= 5
+    assert n_steps >= 2_000
+    assert n_steps < 2_000 + -(-n_rows // made.batch_size) or made.max_iter == 5
+
+
+def test_what_is_set_is_kept():
+    made = plan(
+        500,
+        10,
+        hidden_layer_sizes=(3,),
+        activation="relu",
+        solver="sgd",
+        learning_rate_init=0.3,
+        learning_rate="constant",
+        batch_size=17,
+        max_iter=4,
+        n_iter_no_change=2,
+    )
+    assert made.hidden_layer_sizes == (3,)
+    assert (made.activation, made.solver) == ("relu", "sgd")
+    assert (made.learning_rate_init, made.learning_rate) == (0.3, "constant")
+    assert (made.batch_size, made.max_iter, made.n_iter_no_change) == (17, 4, 2)
+
+
+def test_batches_are_no_larger_than_the_data():
+    assert plan(10, 3, batch_size=100).batch_size == 10
+
+
+def test_previous_architecture_answers_for_auto():
+    params = AutoEncoderTransformer().get_params()
+    before = {"hidden_layer_sizes": (9,), "activation": "elu"}
+    made = Plan.of(params, 100, 5, {"_architecture": before})
+    assert (made.hidden_layer_sizes, made.activation) == ((9,), "elu")
+
+
+def test_flops_of_a_step_count_three_products_a_weight():
+    made = plan(1000, 10, n_components=3, hidden_layer_sizes=(5,), batch_size=100)
+    n_weights = 2 * (10 * 5 + 5 * 3)
+    assert made.step_flops == 6 * n_weights * 100

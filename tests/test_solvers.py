@@ -1,0 +1,91 @@
+"""Solvers: the steps they take, what they decay, and the schedules."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from skae import AutoEncoderTransformer
+from skae._solvers import SCHEDULES, SOLVERS, Solver
+from skae._training import FlatParameters
+
+
+def make(name="adam", schedule="constant", rate=0.1, alpha=0.0, n_steps=10):
+    layer = nn.Linear(3, 2)
+    parameters = FlatParameters(layer)
+    plan = SimpleNamespace(
+        solver=name, learning_rate=schedule, learning_rate_init=rate, alpha=alpha
+    )
+    return layer, parameters, Solver(parameters, plan, n_steps)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_first_step_goes_down_the_gradient(name):
+    layer, parameters, solver = make(name)
+    before = parameters.copy()
+    parameters.gradients.fill_(2.0)
+    solver.step()
+    assert (parameters.values < before).all()
+    # The layer's own parameters are views of the same numbers.
+    assert torch.equal(layer.weight.reshape(-1), parameters.values[:6])
+
+
+def test_adam_moves_by_the_step_size_first():
+    _, parameters, solver = make("adam", rate=0.25)
+    before = parameters.copy()
+    parameters.gradients.fill_(-3.0)
+    solver.step()
+    torch.testing.assert_close(parameters.values, before + 0.25)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_decay_shrinks_matrices_and_leaves_biases(name):
+    layer, parameters, solver = make(name, alpha=0.5)
+    with torch.no_grad():
+        parameters.values.fill_(1.0)
+    solver.step()  # the gradient is zero: only the decay moves
+    assert (layer.weight < 1).all()
+    assert (layer.bias == 1).all()
+
+
+def test_one_cycle_rises_and_falls_to_zero():
+    one_cycle = [SCHEDULES["one_cycle"](t) for t in np.linspace(0, 1, 101)]
+    peak = int(np.argmax(one_cycle))
+    assert 10 < peak < 40
+    assert one_cycle[peak] == pytest.approx(1)
+    assert (np.diff(one_cycle[: peak + 1]) > 0).all()
+    assert (np.diff(one_cycle[peak:]) < 0).all()
+    assert one_cycle[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_step_size_follows_the_schedule():
+    _, _, solver = make("sgd", "one_cycle", rate=2.0, n_steps=5)
+    seen = []
+    for _ in range(5):
+        solver.step()
+        seen.append(solver.optimizer.param_groups[0]["lr"])
+    expected = [2.0 * SCHEDULES["one_cycle"](i / 5) for i in range(5)]
+    assert seen == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_every_solver_learns_with_its_own_step_size(name, schedule, digits):
+    model = AutoEncoderTransformer(
+        8, solver=name, learning_rate=schedule, max_iter=30, random_state=0
+    ).fit(digits[0])
+    assert model.score(digits[0]) > 0.6
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_alpha_reaches_the_weights(name, X):
+    def norm(alpha):
+        model = AutoEncoderTransformer(
+            solver=name, alpha=alpha, max_iter=20, random_state=0
+        ).fit(X)
+        return sum((w**2).sum() for k, w in model._weights.items() if "weight" in k)
+
+    assert norm(1.0) < norm(0.0)

@@ -1,0 +1,69 @@
+"""Stopping: when passes end and which weights are kept."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from skae._stopping import Monitor
+from skae._training import FlatParameters
+
+
+def watch(losses, **plan):
+    """Return the monitor after the losses, whose weights are the pass's number."""
+    plan = SimpleNamespace(**{"max_iter": 9, "n_iter_no_change": 3, "tol": 0.01} | plan)
+    parameters = FlatParameters(nn.Linear(1, 1))
+    monitor = Monitor(parameters, plan)
+    for number, loss in enumerate(losses, 1):
+        parameters.values.fill_(float(number))
+        if monitor.should_stop(loss):
+            break
+    return monitor
+
+
+def test_cap():
+    monitor = watch(np.linspace(9, 1, 20))
+    assert (monitor.reason, monitor.n_iter) == ("max_iter", 9)
+    assert monitor.improving
+
+
+def test_patience_counts_passes_in_a_row():
+    monitor = watch([5, 4, 4, 4, 3, 3, 3, 3])
+    assert (monitor.reason, monitor.n_iter) == ("converged", 8)
+
+
+def test_improvement_is_relative():
+    for unit in (1e-9, 1.0, 1e9):
+        falling = [unit * 0.98**i for i in range(9)]
+        assert watch(falling).reason == "max_iter"
+        crawling = [unit * 0.999**i for i in range(9)]
+        assert watch(crawling).reason == "converged"
+
+
+def test_many_small_steps_add_up_to_an_improvement():
+    assert watch([1 * 0.996**i for i in range(9)]).reason == "max_iter"
+
+
+def test_best_weights_are_kept_even_of_a_small_improvement():
+    monitor = watch([5.0, 4.999, 5.1, 5.2])
+    assert monitor.reason == "converged"
+    assert (monitor.best_iter, monitor.best_loss) == (2, 4.999)
+    assert (monitor.best_values == 2).all()
+    assert not monitor.improving
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_divergence(bad):
+    monitor = watch([5, 4, bad, 1])
+    assert (monitor.reason, monitor.n_iter, monitor.best_iter) == ("diverged", 3, 2)
+    assert (monitor.best_values == 2).all()
+    assert watch([bad]).best_values is None
+
+
+def test_kept_weights_are_a_copy():
+    monitor = watch([1.0])
+    assert isinstance(monitor.best_values, torch.Tensor)
+    monitor.parameters.values.fill_(7.0)
+    assert (monitor.best_values == 1).all()
