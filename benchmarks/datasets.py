@@ -1,0 +1,33 @@
+"""Data of the benchmarks: from the folder ``SKAE_DATA``, or from where it is public.
+
+``mnist.npz`` has the layout that Keras made common (x_train, y_train, x_test, y_test);
+without it MNIST comes from OpenML.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import fetch_openml
+
+__all__ = ["folder", "mnist"]
+
+
+def folder():
+    """Return the folder of data, or None where ``SKAE_DATA`` is not set."""
+    path = os.environ.get("SKAE_DATA")
+    return Path(path) if path else None
+
+
+def mnist():
+    """Return MNIST as (X_train, X_test), float32 in [0, 1], 784 pixels a row."""
+    path = folder()
+    if path is not None:
+        with np.load(path / "mnist.npz") as data:
+            train, test = data["x_train"], data["x_test"]
+    else:
+        pixels = fetch_openml("mnist_784", as_frame=False, parser="liac-arff").data
+        train, test = pixels[:60_000], pixels[60_000:]
+    return tuple(
+        part.reshape(len(part), 784).astype(np.float32) / 255 for part in (train, test)
+    )

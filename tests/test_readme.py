@@ -1,0 +1,44 @@
+"""README: its code runs, its commands are those of CI, its tables name what exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from skae import AutoEncoderTransformer
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_python_runs_from_the_first_line_to_the_last(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
+        exec(block, names)
+    assert names["Z"].shape == (450, 8)
+    assert names["X_again"].shape == (450, 64)
+    assert names["accuracy"] > 0.85
+    assert names["share"] > names["ae"].baseline_score_
+    assert names["model"].score(names["X_test"], names["y_test"]) == names["accuracy"]
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    commands = re.findall(r"```sh\n(.*?)\n```", README, flags=re.DOTALL)
+    (command,) = [command for command in commands if "pytest" in command]
+    assert command in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_every_parameter_is_in_the_table_with_its_default():
+    rows = dict(re.findall(r"^\| `(\w+)` \| `(.+?)` \|", README, flags=re.MULTILINE))
+    defaults = AutoEncoderTransformer().get_params()
+    assert rows.keys() == defaults.keys()
+    assert {name: eval(text) for name, text in rows.items()} == defaults
+
+
+@pytest.mark.parametrize("name", sorted(AutoEncoderTransformer().get_params()))
+def test_every_parameter_is_documented_with_its_default(name):
+    default = AutoEncoderTransformer().get_params()[name]
+    line = rf"^    {name} : .*default=(.+)$"
+    (text,) = re.findall(line, AutoEncoderTransformer.__doc__, flags=re.MULTILINE)
+    assert eval(text) == default
