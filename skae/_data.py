@@ -66,8 +66,10 @@ class Batches:
         order = torch.from_numpy(rng.permutation(self.n_rows))
         if self.resident is not None:
             order = order.to(self.device)
+            batch = self.resident.new_empty(self.batch_size, self.n_features)
             for part in order.tensor_split(self.n_batches):
-                yield self.resident.index_select(0, part)
+                # One buffer for all batches: each is used up before the next comes.
+                yield torch.index_select(self.resident, 0, part, out=batch[: len(part)])
         else:
             for part in order.tensor_split(self.n_batches):
                 # In the order of the file, for memory-mapped X.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-__all__ = ["LINKS", "LOSSES", "Link", "Loss", "check_loss"]
+__all__ = ["LINKS", "LOSSES", "Link", "Loss", "autograd_gradient", "check_loss"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,30 @@ LINKS = {
     "exp": Link(_exp, np.log, low=_TINY),
     "softmax": Link(_softmax, np.log, low=1e-6),
 }
+
+
+def autograd_gradient(function):
+    """Return what gives the value and the gradient of a loss, by autograd."""
+
+    def gradient(output, target):
+        output = output.detach().requires_grad_()
+        with torch.enable_grad():
+            value = function(output, target)
+        return value.detach(), *torch.autograd.grad(value, output)
+
+    return gradient
+
+
+def _squared_error_gradient(output, target):
+    difference = output.sub_(target)
+    flat = difference.view(-1)
+    value = torch.dot(flat, flat) / len(flat)
+    return value, difference.mul_(2 / len(flat))
+
+
+def _log_loss_gradient(output, target):
+    value = F.binary_cross_entropy_with_logits(output, target)
+    return value, output.sigmoid_().sub_(target).div_(output.numel())
 
 
 def _kl_divergence(output, target):
@@ -121,12 +145,21 @@ class Loss:
     ``canonical`` losses take the raw output and compare it with ``X`` in its own
     units, the link being part of their formula. The others compare the linked output
     with ``X``, both in units of the scaled data.
+
+    ``gradient`` gives the value and its gradient to the output, which it may overwrite;
+    where it is not written out, autograd finds it.
     """
 
     function: Callable
     link: str = "identity"
     canonical: bool = False
     check_data: Callable = _anything
+    written_gradient: Callable | None = None
+
+    @property
+    def gradient(self):
+        """The function of (output, target) that gives the value and its gradient."""
+        return self.written_gradient or autograd_gradient(self.function)
 
     @property
     def non_negative(self):
@@ -135,11 +168,15 @@ class Loss:
 
 
 LOSSES = {
-    "squared_error": Loss(F.mse_loss),
+    "squared_error": Loss(F.mse_loss, written_gradient=_squared_error_gradient),
     "absolute_error": Loss(F.l1_loss),
     "huber": Loss(F.huber_loss),
     "log_loss": Loss(
-        F.binary_cross_entropy_with_logits, "logistic", True, _unit_interval
+        F.binary_cross_entropy_with_logits,
+        "logistic",
+        canonical=True,
+        check_data=_unit_interval,
+        written_gradient=_log_loss_gradient,
     ),
     "kl_divergence": Loss(_kl_divergence, "softmax", True, _distributions),
     "poisson": Loss(_poisson, "exp", True, _non_negative),

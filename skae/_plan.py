@@ -68,7 +68,7 @@ class Plan:
             ),
             activation=resolve("activation", "silu"),
             solver=solver,
-            learning_rate_init=resolve("learning_rate_init", SOLVERS[solver][1]),
+            learning_rate_init=resolve("learning_rate_init", SOLVERS[solver].rate),
             learning_rate=resolve("learning_rate", "one_cycle"),
             batch_size=batch_size,
             max_iter=max_iter,

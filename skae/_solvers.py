@@ -1,4 +1,8 @@
-"""Solvers: the optimisers of torch and the schedules of the step size."""
+"""Solvers: steps along flat gradients, and schedules of the step size.
+
+Each solver works on one buffer for all parameters, in place, so that a step takes a
+handful of operations however many layers there are.
+"""
 
 import math
 
@@ -7,30 +11,82 @@ import torch
 __all__ = ["SCHEDULES", "SOLVERS", "Solver"]
 
 
-def _adam(groups):
-    return torch.optim.Adam(groups, fused=True)
+class _Adam:
+    """Adam (Kingma, Ba 2015), with torch's fused kernel."""
+
+    rate = 1e-3
+    decoupled = False
+    beta2 = 0.999
+
+    def __init__(self, parameters):
+        self.values, self.gradients = parameters.values, parameters.gradients
+        self.mean = torch.zeros_like(self.values)
+        self.square = torch.zeros_like(self.values)
+        self.count = torch.zeros((), device=self.values.device)
+
+    def move(self, rate):
+        self.count += 1
+        torch._fused_adam_(
+            [self.values],
+            [self.gradients],
+            [self.mean],
+            [self.square],
+            [],
+            [self.count],
+            lr=rate,
+            beta1=0.9,
+            beta2=self.beta2,
+            weight_decay=0.0,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
 
 
-def _adamw(groups):
-    # A shorter memory of squares follows a step size that moves all the time.
-    return torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
+class _AdamW(_Adam):
+    """Adam with decoupled weight decay (Loshchilov, Hutter 2019).
+
+    A shorter memory of squares follows a step size that moves all the time.
+    """
+
+    rate = 4e-3
+    decoupled = True
+    beta2 = 0.99
 
 
-def _rmsprop(groups):
-    return torch.optim.RMSprop(groups, alpha=0.9)
+class _RMSProp:
+    """RMSProp (Tieleman, Hinton 2012), with the decay that Keras has."""
+
+    rate = 1e-3
+    decoupled = False
+
+    def __init__(self, parameters):
+        self.values, self.gradients = parameters.values, parameters.gradients
+        self.square = torch.zeros_like(self.values)
+
+    def move(self, rate):
+        self.square.mul_(0.9).addcmul_(self.gradients, self.gradients, value=0.1)
+        self.values.addcdiv_(self.gradients, self.square.sqrt().add_(1e-7), value=-rate)
 
 
-def _sgd(groups):
-    return torch.optim.SGD(groups, momentum=0.9, nesterov=True, fused=True)
+class _SGD:
+    """Stochastic gradient descent with Nesterov momentum (Sutskever et al. 2013)."""
+
+    rate = 0.05
+    decoupled = False
+
+    def __init__(self, parameters):
+        self.values, self.gradients = parameters.values, parameters.gradients
+        self.velocity = torch.zeros_like(self.values)
+
+    def move(self, rate):
+        self.velocity.mul_(0.9).add_(self.gradients)
+        self.values.add_(self.gradients, alpha=-rate)
+        self.values.add_(self.velocity, alpha=-0.9 * rate)
 
 
-#: name -> optimiser, and the step size that "auto" stands for.
-SOLVERS = {
-    "adam": (_adam, 1e-3),
-    "adamw": (_adamw, 4e-3),
-    "rmsprop": (_rmsprop, 1e-3),
-    "sgd": (_sgd, 0.05),
-}
+#: name -> solver; its ``rate`` is the step size that "auto" stands for.
+SOLVERS = {"adam": _Adam, "adamw": _AdamW, "rmsprop": _RMSProp, "sgd": _SGD}
 
 
 def _constant(progress):
@@ -49,7 +105,7 @@ SCHEDULES = {"constant": _constant, "one_cycle": _one_cycle}
 
 
 class Solver:
-    """Steps along the gradients of flat parameters.
+    """Steps of a scheduled size, with weight decay.
 
     Parameters
     ----------
@@ -62,22 +118,23 @@ class Solver:
     """
 
     def __init__(self, parameters, plan, n_steps):
-        make, _ = SOLVERS[plan.solver]
-        self.optimizer = make(
-            [
-                {"params": [parameters.matrices], "weight_decay": plan.alpha},
-                {"params": [parameters.vectors], "weight_decay": 0.0},
-            ]
-        )
+        self.parameters = parameters
+        self.solver = SOLVERS[plan.solver](parameters)
         self.schedule = SCHEDULES[plan.learning_rate]
         self.learning_rate = plan.learning_rate_init
+        self.alpha = plan.alpha
         self.n_steps = n_steps
-        self.step_count = 0
+        self.n_steps_made = 0
 
+    @torch.no_grad()
     def step(self):
         """Move the parameters once along the negative gradient."""
-        rate = self.learning_rate * self.schedule(self.step_count / self.n_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
-        self.step_count += 1
+        progress = self.n_steps_made / self.n_steps
+        rate = self.learning_rate * self.schedule(progress)
+        if self.alpha and self.solver.decoupled:
+            self.parameters.matrices.mul_(1 - rate * self.alpha)
+        elif self.alpha:
+            matrices = self.parameters.matrices
+            self.parameters.matrix_gradients.add_(matrices, alpha=self.alpha)
+        self.solver.move(rate)
+        self.n_steps_made += 1

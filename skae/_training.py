@@ -3,9 +3,9 @@
 import math
 
 import torch
-from torch import nn
 
-from ._losses import LINKS
+from ._dense import DenseGradient
+from ._losses import LINKS, autograd_gradient
 
 __all__ = ["FlatParameters", "Objective", "epochs", "evaluate"]
 
@@ -33,13 +33,8 @@ class FlatParameters:
             p.grad = self.gradients[part].view_as(p)
             start = part.stop
         split = sum(p.numel() for p in parameters if p.ndim >= 2)
-        self.matrices = self._leaf(slice(0, split))
-        self.vectors = self._leaf(slice(split, start))
-
-    def _leaf(self, part):
-        leaf = nn.Parameter(self.values[part])
-        leaf.grad = self.gradients[part]
-        return leaf
+        self.matrices = self.values[:split]
+        self.matrix_gradients = self.gradients[:split]
 
     def copy(self):
         """Return the values as they are now."""
@@ -67,29 +62,42 @@ class Objective:
     def __init__(self, network, loss, link, scaling, device):
         self.network = network
         self.parameters = FlatParameters(network)
-        self.loss = loss.function
+        self.loss = loss
         self.link = LINKS[link].function
-        self.canonical = loss.canonical
         self.scaled_output = link == "identity"
+        self.dense = DenseGradient(network) if DenseGradient.handles(network) else None
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
 
     def __call__(self, x):
         """Loss of a batch (batch, n_features), a tensor of no dimensions."""
-        output = self.network(x)
-        if self.canonical:
-            # Rounding may leave a hair under zero, where logarithms end.
-            return self.loss(output, (x * self.scale + self.mean).clamp_(min=0.0))
-        if not self.scaled_output:
+        return self._compare(self.network(x), x)
+
+    def _compare(self, output, x):
+        if not self.loss.canonical and not self.scaled_output:
             output = (self.link(output) - self.mean) / self.scale
-        return self.loss(output, x)
+        return self.loss.function(output, self._target(x))
+
+    def _target(self, x):
+        if not self.loss.canonical:
+            return x
+        # Rounding may leave a hair under zero, where logarithms end.
+        return torch.addcmul(self.mean, x, self.scale).clamp_(min=0.0)
 
     def backward(self, x):
         """Loss of a batch; its gradient replaces the one in ``parameters``."""
-        self.parameters.gradients.zero_()
-        loss = self(x)
-        loss.backward()
-        return loss.detach()
+        if self.dense is None:
+            self.parameters.gradients.zero_()
+            loss = self(x)
+            loss.backward()
+            return loss.detach()
+        output = self.dense.forward(x)
+        if self.loss.canonical or self.scaled_output:
+            loss, gradient = self.loss.gradient(output, self._target(x))
+        else:
+            loss, gradient = autograd_gradient(self._compare)(output, x)
+        self.dense.backward(x, gradient)
+        return loss
 
 
 def epochs(objective, batches, solver, rng):

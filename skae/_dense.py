@@ -1,0 +1,156 @@
+"""Dense: forward and backward through linear layers, without autograd.
+
+A step of a small network is mostly bookkeeping, and a step of a large one spends its
+time in fresh memory. Here each product writes into a buffer that the next step reuses,
+and gradients land where the solver reads them. `autograd` would give the same numbers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+__all__ = ["DenseGradient"]
+
+_aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class _Elementwise:
+    """An activation by its forward and backward kernels.
+
+    ``forward(before, out=after)`` and ``backward(gradient, before, after)``, which
+    turns the gradient of what comes after into that of what came before, in place.
+    """
+
+    forward: Callable
+    backward: Callable
+
+
+def _relu(before, out):
+    return torch.clamp_min(before, 0, out=out)
+
+
+def _relu_backward(gradient, before, after):
+    _aten.threshold_backward.grad_input(gradient, after, 0, grad_input=gradient)
+
+
+def _leaky_relu_backward(gradient, before, after):
+    _aten.leaky_relu_backward.grad_input(
+        gradient, before, 0.01, False, grad_input=gradient
+    )
+
+
+def _gelu_backward(gradient, before, after):
+    _aten.gelu_backward.grad_input(gradient, before, grad_input=gradient)
+
+
+def _silu_backward(gradient, before, after):
+    _aten.silu_backward.grad_input(gradient, before, grad_input=gradient)
+
+
+def _softplus_backward(gradient, before, after):
+    _aten.softplus_backward.grad_input(gradient, before, 1, 20, grad_input=gradient)
+
+
+def _tanh_backward(gradient, before, after):
+    _aten.tanh_backward.grad_input(gradient, after, grad_input=gradient)
+
+
+def _logistic_backward(gradient, before, after):
+    _aten.sigmoid_backward.grad_input(gradient, after, grad_input=gradient)
+
+
+def _elu_backward(alpha, scale):
+    def backward(gradient, before, after):
+        _aten.elu_backward.grad_input(
+            gradient, alpha, scale, 1, False, before, grad_input=gradient
+        )
+
+    return backward
+
+
+_ELEMENTWISE = {
+    nn.ReLU: _Elementwise(_relu, _relu_backward),
+    nn.LeakyReLU: _Elementwise(_aten.leaky_relu.out, _leaky_relu_backward),
+    nn.GELU: _Elementwise(_aten.gelu.out, _gelu_backward),
+    nn.SiLU: _Elementwise(_aten.silu.out, _silu_backward),
+    nn.Softplus: _Elementwise(_aten.softplus.out, _softplus_backward),
+    nn.Tanh: _Elementwise(torch.tanh, _tanh_backward),
+    nn.Sigmoid: _Elementwise(torch.sigmoid, _logistic_backward),
+    nn.ELU: _Elementwise(_aten.elu.out, _elu_backward(1.0, 1.0)),
+    nn.SELU: _Elementwise(
+        lambda before, out: _aten.elu.out(before, 1.6732632, 1.0507010, out=out),
+        _elu_backward(1.6732632, 1.0507010),
+    ),
+}
+
+
+class DenseGradient:
+    """The layers of a dense autoencoder, one after the other.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+        Its parameters have their gradients in place.
+    """
+
+    def __init__(self, network):
+        self.linear, self.elementwise = [], []
+        for module in (*network.encoder, *network.decoder):
+            if isinstance(module, nn.Linear):
+                self.linear.append(module)
+                self.elementwise.append(None)
+            elif not isinstance(module, nn.Identity):
+                self.elementwise[-1] = _ELEMENTWISE[type(module)]
+        self._buffers = {}
+
+    @staticmethod
+    def handles(network):
+        """Whether all layers of the network are known here."""
+        return all(
+            isinstance(module, nn.Linear | nn.Identity) or type(module) in _ELEMENTWISE
+            for module in (*network.encoder, *network.decoder)
+        )
+
+    def _buffers_for(self, x):
+        """Buffers of a batch: before and after each activation, and gradients.
+
+        Batches have two sizes at most, which differ by one row.
+        """
+        if len(x) not in self._buffers:
+            before = [x.new_empty(len(x), one.out_features) for one in self.linear]
+            after = [
+                values if elementwise is None else torch.empty_like(values)
+                for values, elementwise in zip(before, self.elementwise, strict=True)
+            ]
+            # The gradient of a layer's input: not needed for the first.
+            gradients = [torch.empty_like(values) for values in after[:-1]]
+            self._buffers[len(x)] = before, after, gradients
+        return self._buffers[len(x)]
+
+    @torch.no_grad()
+    def forward(self, x):
+        """Return the output (batch, n_features), in a buffer that backward may use."""
+        before, after, _ = self._buffers_for(x)
+        for i, layer in enumerate(self.linear):
+            torch.addmm(layer.bias, x, layer.weight.t(), out=before[i])
+            if self.elementwise[i] is not None:
+                self.elementwise[i].forward(before[i], out=after[i])
+            x = after[i]
+        return x
+
+    @torch.no_grad()
+    def backward(self, x, gradient):
+        """Fill the parameters' gradients from that of the output of `forward` (x)."""
+        before, after, gradients = self._buffers_for(x)
+        for i in reversed(range(len(self.linear))):
+            layer = self.linear[i]
+            if self.elementwise[i] is not None:
+                self.elementwise[i].backward(gradient, before[i], after[i])
+            torch.mm(gradient.t(), after[i - 1] if i else x, out=layer.weight.grad)
+            torch.sum(gradient, 0, out=layer.bias.grad)
+            if i:
+                torch.mm(gradient, layer.weight, out=gradients[i - 1])
+                gradient = gradients[i - 1]
