@@ -1,16 +1,24 @@
 """Data of the benchmarks: from the folder ``SKAE_DATA``, or from where it is public.
 
 ``mnist.npz`` has the layout that Keras made common (x_train, y_train, x_test, y_test);
-without it MNIST comes from OpenML.
+without it MNIST comes from OpenML. ``tabular.npz`` holds arrays ``class/NAME/X`` and
+``class/NAME/y`` of classification tables, ``regr/NAME/...`` of regression tables (those
+of UCI, say); without it the tables are those that scikit-learn brings along.
 """
 
 import os
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import fetch_openml
+from sklearn.datasets import (
+    fetch_openml,
+    load_breast_cancer,
+    load_diabetes,
+    load_digits,
+    load_wine,
+)
 
-__all__ = ["folder", "mnist"]
+__all__ = ["folder", "mnist", "tables"]
 
 
 def folder():
@@ -31,3 +39,23 @@ def mnist():
     return tuple(
         part.reshape(len(part), 784).astype(np.float32) / 255 for part in (train, test)
     )
+
+
+def tables():
+    """Return the tables by name, "class/..." or "regr/...", as (X, y)."""
+    path = folder()
+    if path is None:
+        loaders = {
+            "class/breast_cancer": load_breast_cancer,
+            "class/digits": load_digits,
+            "class/wine": load_wine,
+            "regr/diabetes": load_diabetes,
+        }
+        return {name: load(return_X_y=True) for name, load in loaders.items()}
+    with np.load(path / "tabular.npz") as data:
+        names = {key.rsplit("/", 1)[0] for key in data.files}
+        return {
+            name: (data[f"{name}/X"], data[f"{name}/y"])
+            for name in sorted(names)
+            if name.startswith(("class/", "regr/"))
+        }

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from ._networks import Anchored
+
 __all__ = ["DenseGradient"]
 
 _aten = torch.ops.aten
@@ -87,32 +89,19 @@ _ELEMENTWISE = {
 }
 
 
-class DenseGradient:
-    """The layers of a dense autoencoder, one after the other.
+class _Chain:
+    """A stack of linear layers and activations, with the anchor beside it if any."""
 
-    Parameters
-    ----------
-    network : AutoEncoder
-        Its parameters have their gradients in place.
-    """
-
-    def __init__(self, network):
+    def __init__(self, part):
+        self.anchor = part.linear if isinstance(part, Anchored) else None
         self.linear, self.elementwise = [], []
-        for module in (*network.encoder, *network.decoder):
+        for module in _layers(part):
             if isinstance(module, nn.Linear):
                 self.linear.append(module)
                 self.elementwise.append(None)
             elif not isinstance(module, nn.Identity):
                 self.elementwise[-1] = _ELEMENTWISE[type(module)]
         self._buffers = {}
-
-    @staticmethod
-    def handles(network):
-        """Whether all layers of the network are known here."""
-        return all(
-            isinstance(module, nn.Linear | nn.Identity) or type(module) in _ELEMENTWISE
-            for module in (*network.encoder, *network.decoder)
-        )
 
     def _buffers_for(self, x):
         """Buffers of a batch: before and after each activation, and gradients.
@@ -125,32 +114,79 @@ class DenseGradient:
                 values if elementwise is None else torch.empty_like(values)
                 for values, elementwise in zip(before, self.elementwise, strict=True)
             ]
-            # The gradient of a layer's input: not needed for the first.
-            gradients = [torch.empty_like(values) for values in after[:-1]]
+            gradients = [torch.empty_like(v) for v in (x, *after[:-1])]
             self._buffers[len(x)] = before, after, gradients
         return self._buffers[len(x)]
 
-    @torch.no_grad()
     def forward(self, x):
-        """Return the output (batch, n_features), in a buffer that backward may use."""
         before, after, _ = self._buffers_for(x)
+        values = x
         for i, layer in enumerate(self.linear):
-            torch.addmm(layer.bias, x, layer.weight.t(), out=before[i])
+            torch.addmm(layer.bias, values, layer.weight.t(), out=before[i])
             if self.elementwise[i] is not None:
                 self.elementwise[i].forward(before[i], out=after[i])
-            x = after[i]
-        return x
+            values = after[i]
+        return values if self.anchor is None else values.addmm_(x, self.anchor.t())
 
-    @torch.no_grad()
-    def backward(self, x, gradient):
-        """Fill the parameters' gradients from that of the output of `forward` (x)."""
+    def backward(self, x, output_gradient, to_input=True):
+        """Fill the layers' gradients; return that of the input x if asked ``to_input``.
+
+        The gradient of the output is left as it is.
+        """
         before, after, gradients = self._buffers_for(x)
+        gradient = output_gradient
         for i in reversed(range(len(self.linear))):
             layer = self.linear[i]
             if self.elementwise[i] is not None:
                 self.elementwise[i].backward(gradient, before[i], after[i])
             torch.mm(gradient.t(), after[i - 1] if i else x, out=layer.weight.grad)
             torch.sum(gradient, 0, out=layer.bias.grad)
-            if i:
-                torch.mm(gradient, layer.weight, out=gradients[i - 1])
-                gradient = gradients[i - 1]
+            if i or to_input:
+                gradient = torch.mm(gradient, layer.weight, out=gradients[i])
+        if to_input and self.anchor is not None:
+            gradient.addmm_(output_gradient, self.anchor)
+        return gradient
+
+
+def _layers(part):
+    return part.correction if isinstance(part, Anchored) else part
+
+
+class DenseGradient:
+    """Forward and backward of a dense autoencoder.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+        Its parameters have their gradients in place.
+    """
+
+    def __init__(self, network):
+        self.encoder = _Chain(network.encoder)
+        self.decoder = _Chain(network.decoder)
+
+    @staticmethod
+    def handles(network):
+        """Whether all layers of the network are known here."""
+        return all(
+            isinstance(module, nn.Linear | nn.Identity) or type(module) in _ELEMENTWISE
+            for part in (network.encoder, network.decoder)
+            for module in _layers(part)
+        )
+
+    @torch.no_grad()
+    def forward(self, x):
+        """Return the codes and the output, in buffers; the output's may be changed."""
+        z = self.encoder.forward(x)
+        return z, self.decoder.forward(z)
+
+    @torch.no_grad()
+    def backward(self, x, z, output_gradient, code_gradient=None):
+        """Fill the parameters' gradients after `forward`.
+
+        ``code_gradient`` is what the objective adds to the gradient of the codes.
+        """
+        gradient = self.decoder.backward(z, output_gradient)
+        if code_gradient is not None:
+            gradient.add_(code_gradient)
+        self.encoder.backward(x, gradient, to_input=False)

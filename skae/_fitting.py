@@ -6,6 +6,7 @@ estimator's attributes in one step.
 
 import sys
 import warnings
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,22 +14,20 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
-from ._data import Batches
-from ._device import check_device
 from ._inference import Codec, from_numpy, to_numpy
 from ._linear import pca_error
-from ._losses import LINKS, check_loss
-from ._networks import AutoEncoder, initialise
-from ._plan import Plan
-from ._scaling import Scaling
-from ._solvers import Solver
+from ._losses import check_loss
+from ._preparing import Training
 from ._stopping import Monitor
-from ._training import Objective, epochs, evaluate
+from ._training import evaluate
 
 __all__ = ["fit_autoencoder"]
 
-# Fewer rows than this say too little to choose weights by.
+# Rows that are held out at least, and a number of rows of which none are.
 _LEAST_VALIDATION_ROWS = 5
+_TOO_FEW_ROWS = 15
+# Up to so many rows, what validation found good is trained once more on all of them.
+_REFIT_ROWS = 2_000
 # Training rows that explained_variance_ratio_ is measured on, at most.
 _EXPLAINED_ROWS = 1_000
 
@@ -55,62 +54,39 @@ def fit_autoencoder(params, X, X_val, previous):
         if data is not None:
             loss.check_data(data)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    rng = np.random.default_rng(seed)
+    prepare = partial(
+        Training, params, X, loss=loss, link=link, seed=seed, previous=previous
+    )
     rows, held_out = _split(params, X, X_val, seed)
-    plan = Plan.of(params, len(rows), X.shape[1], previous)
-    device = check_device(params["device"], plan.step_flops)
+    training = prepare(rows=rows)
+    validation = held_out and training.batches_of(*held_out)
+    monitor, loss_curve, validation_curve = _train(training, validation, params)
+    baseline = pca_error(training.pca, validation or training.batches)
+    if len(rows) < len(X) and previous is None:
+        training = _on_all_rows(prepare, training, monitor, len(X))
 
-    if previous:
-        scaling = Scaling(**previous["_scaling"])
-        network = _previous_network(previous, plan, link)
-    else:
-        scaling = Scaling.fit(X, rows, params["standardize"])
-        network = AutoEncoder(**plan.architecture)
-        initialise(network, LINKS[link].start(scaling.mean), rng)
-    objective = Objective(network.to(device), loss, link, scaling, device)
-    batches = Batches(X, rows, scaling, plan.batch_size, device)
-    validation = held_out and Batches(*held_out, scaling, plan.batch_size, device)
-    solver = Solver(objective.parameters, plan, plan.max_iter * batches.n_batches)
-    monitor = Monitor(objective.parameters, plan)
-
-    loss_curve, validation_curve = [], []
-    for loss_of_pass in epochs(objective, batches, solver, rng):
-        watched = loss_of_pass
-        loss_curve.append(loss_of_pass)
-        if validation is not None:
-            validation_curve.append(evaluate(objective, validation))
-            if params["early_stopping"]:
-                watched = validation_curve[-1]
-        if params["verbose"]:
-            _report(plan.max_iter, loss_curve, validation_curve)
-        if monitor.should_stop(watched):
-            break
-    if monitor.best_values is not None:
-        objective.parameters.restore(monitor.best_values)
-    _judge(monitor, plan, evaluate(objective, validation or batches))
-
-    error = pca_error(batches, validation or batches, plan.n_components, seed)
-    weights = to_numpy(network)
-    exact = from_numpy(plan.architecture, weights, torch.float64).eval()
-    codec = Codec(exact, scaling, link, torch.device("cpu"))
-    explained = codec.explained_variance_ratio(X[rows[:_EXPLAINED_ROWS]])
+    weights = to_numpy(training.network)
+    exact = from_numpy(training.plan.architecture, weights, torch.float64).eval()
+    codec = Codec(exact, training.scaling, link, torch.device("cpu"))
     return {
-        "n_components_": plan.n_components,
+        "n_components_": training.plan.n_components,
         "n_samples_": len(X),
-        "mean_": scaling.mean,
-        "scale_": scaling.scale,
+        "mean_": training.scaling.mean,
+        "scale_": training.scaling.scale,
         "loss_curve_": loss_curve,
         "validation_loss_curve_": None if validation is None else validation_curve,
         "best_loss_": monitor.best_loss,
         "best_iter_": monitor.best_iter,
         "n_iter_": len(loss_curve),
         "stop_reason_": monitor.reason,
-        "baseline_score_": 1 - error / (scaling.variance or 1.0),
-        "explained_variance_ratio_": explained,
-        "device_": str(device),
-        "_architecture": plan.architecture,
+        "baseline_score_": 1 - baseline / (training.scaling.variance or 1.0),
+        "explained_variance_ratio_": codec.explained_variance_ratio(
+            X[rows[:_EXPLAINED_ROWS]]
+        ),
+        "device_": str(training.device),
+        "_architecture": training.plan.architecture,
         "_weights": weights,
-        "_scaling": vars(scaling),
+        "_scaling": vars(training.scaling),
         "_link": link,
     }
 
@@ -120,24 +96,53 @@ def _split(params, X, X_val, seed):
     rows = np.arange(len(X))
     if X_val is not None:
         return rows, (X_val, np.arange(len(X_val)))
-    n_held_out = int(params["validation_fraction"] * len(X))
-    if not params["early_stopping"] or n_held_out < _LEAST_VALIDATION_ROWS:
+    if not params["early_stopping"] or len(X) < _TOO_FEW_ROWS:
         return rows, None
+    n_held_out = int(params["validation_fraction"] * len(X))
+    n_held_out = max(n_held_out, _LEAST_VALIDATION_ROWS)
     rows, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed)
     return rows, (X, held_out)
 
 
-def _previous_network(previous, plan, link):
-    """Return the fitted network, to go on from where the last fit ended."""
-    before = previous["_architecture"], previous["_link"]
-    if before != (plan.architecture, link):
-        raise ValueError(
-            "warm_start=True goes on with the network of the previous fit, "
-            f"{before[0]} with output {before[1]!r}, but the parameters now ask for "
-            f"{plan.architecture} with output {link!r}. Set them back, or set "
-            "warm_start=False to begin anew."
-        )
-    return from_numpy(*map(previous.get, ("_architecture", "_weights")), torch.float32)
+def _train(training, validation, params):
+    """Run passes until one is the last; the network keeps the best weights."""
+    objective, plan = training.objective, training.plan
+    watched = validation if params["early_stopping"] else None
+    checked = watched or training.batches
+    monitor = Monitor(objective.parameters, plan, evaluate(objective, checked))
+    unguarded = params["early_stopping"] and watched is None
+    loss_curve, validation_curve = [], []
+    # Where nothing can tell whether PCA was improved on, PCA it is.
+    for loss in () if unguarded and training.starts_as_pca else training.passes():
+        loss_curve.append(loss)
+        if validation is not None:
+            validation_curve.append(evaluate(objective, validation))
+        if params["verbose"]:
+            _report(plan.max_iter, loss_curve, validation_curve)
+        if monitor.should_stop(loss if watched is None else validation_curve[-1]):
+            break
+    # To beat PCA by no more than the noise of so few rows is not to beat it.
+    guarded = watched is not None and training.starts_as_pca
+    monitor.settle(margin=watched.n_rows**-0.5 if guarded else 0.0)
+    _judge(monitor, plan, evaluate(objective, checked))
+    if training.starts_as_pca and monitor.best_iter == 0:
+        monitor.reason = "pca"
+    return monitor, loss_curve, validation_curve
+
+
+def _on_all_rows(prepare, training, monitor, n_rows):
+    """Use the rows that were held out too, now that they have told what to keep.
+
+    If that is the start, it is made of all rows, so that holding some out costs
+    nothing. Of a small table, the passes that were good are made again on all rows; of
+    a large one, the rows held out would hardly add anything.
+    """
+    if monitor.best_iter > 0 and n_rows > _REFIT_ROWS or not training.starts_as_pca:
+        return training
+    again = prepare(rows=np.arange(n_rows))
+    for _ in zip(range(monitor.best_iter), again.passes(), strict=False):
+        pass
+    return again
 
 
 def _report(max_iter, loss_curve, validation_curve):
@@ -156,13 +161,15 @@ def _judge(monitor, plan, final_loss):
     """
     step = f"learning_rate_init={plan.learning_rate_init:g}"
     still_falling = monitor.reason == "max_iter" and monitor.improving
-    if not np.isfinite(final_loss):
+    diverged = monitor.reason == "diverged"
+    if not np.isfinite(final_loss) or (diverged and monitor.best_iter == 0):
         raise ValueError(
-            f"Training diverged at once with {step} and "
-            f"solver={plan.solver!r}. Use a smaller learning_rate_init, or "
-            "solver='adamw', or scale the data."
+            f"Training diverged at once with {step} and solver={plan.solver!r}. Use a "
+            "smaller learning_rate_init, or solver='adamw', or scale the data."
         )
-    if monitor.reason == "diverged":
+    if final_loss > monitor.start_loss:
+        monitor.back_to_start()
+    if diverged:
         _warn(
             f"Training diverged in pass {monitor.n_iter} with {step}; the weights of "
             f"pass {monitor.best_iter} are kept. Use a smaller learning_rate_init."
@@ -176,5 +183,5 @@ def _judge(monitor, plan, final_loss):
 
 
 def _warn(message):
-    # The caller of fit is five frames up, past fit and its parameter validation.
-    warnings.warn(message, ConvergenceWarning, stacklevel=6)
+    # The caller of fit is six frames up, past fit and its parameter validation.
+    warnings.warn(message, ConvergenceWarning, stacklevel=7)

@@ -9,7 +9,6 @@ import weakref
 
 import numpy as np
 import torch
-from torch import nn
 
 from ._losses import LINKS
 from ._networks import AutoEncoder
@@ -66,7 +65,6 @@ class Codec:
     """
 
     def __init__(self, network, scaling, link, device):
-        layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
         parameter = next(network.parameters())
         if parameter.device != device:
             # A copy that goes with this object, so that nothing stays on the device.
@@ -76,9 +74,8 @@ class Codec:
         self.link = link
         self.device = device
         self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
-        self.n_features = layers[0].in_features
-        self.n_components = network.encoder[-1].out_features
-        self.width = max(max(layer.weight.shape) for layer in layers)
+        self.n_features, self.n_components = network.widths[0], network.widths[-1]
+        self.width = max(network.widths)
 
     def chunks(self, n_rows):
         """Slices of rows that take a few megabytes on their way through."""

@@ -1,33 +1,109 @@
-"""Linear: principal component analysis, the baseline that a network has to beat."""
+"""Linear: principal component analysis, the start and what has to be beaten."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.decomposition import PCA
 
-__all__ = ["pca_error"]
+__all__ = [
+    "LinearStart",
+    "code_variance",
+    "linear_start",
+    "pca_error",
+    "principal_components",
+]
 
 # Of larger data PCA sees a random sample of this size.
 _SAMPLE_BYTES = 2**28
+# Of the training rows, this part is closer to the mean than the radius at which the
+# corrections begin to fade.
+_INSIDE = 0.99
 
 
-def pca_error(batches, check, n_components, seed):
-    """Mean squared error of PCA on the rows of ``check``, in units of the scaled data.
+@dataclass(frozen=True)
+class LinearStart:
+    """The linear autoencoder that a network is anchored to.
+
+    Attributes
+    ----------
+    encoder : ndarray of shape (n_components, n_features)
+    decoder : ndarray of shape (n_features, n_components)
+    row_radius, code_radius : float
+        Distances from the mean that 99 % of the rows and of their codes keep.
+    """
+
+    encoder: np.ndarray
+    decoder: np.ndarray
+    row_radius: float
+    code_radius: float
+
+
+def principal_components(batches, n_components, seed):
+    """Fit PCA to the scaled rows.
 
     Parameters
     ----------
-    batches, check : Batches
-        The rows PCA is fitted to, and those it reconstructs.
+    batches : Batches
     n_components : int
-        Components, or as many as the rows and features allow.
+        As many are found as the rows and the features allow.
     seed : int
         For the sample and for PCA's randomized solver.
+
+    Returns
+    -------
+    pca : PCA
+    x : ndarray of shape (n_rows, n_features)
+        The rows it was fitted to: all, or a sample where they are many.
     """
     x = batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
     pca = PCA(min(n_components, *x.shape), random_state=seed)
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
-        pca.fit(x)
+        return pca.fit(x), x
+
+
+def pca_error(pca, batches):
+    """Mean squared error of PCA on the rows, in units of the scaled data."""
     total = 0.0
-    for rows in check.in_order():
+    for rows in batches.in_order():
         rows = rows.cpu().numpy()
         residual = rows - pca.inverse_transform(pca.transform(rows))
         total += np.square(residual, dtype=np.float64).sum()
-    return total / (check.n_rows * check.n_features)
+    return total / (batches.n_rows * batches.n_features)
+
+
+def linear_start(pca, x, n_components, output_slope, rng):
+    """Return the start that reconstructs as PCA does.
+
+    Codes beyond the components that PCA could find are random directions, which the
+    decoder does not use until it has learnt to.
+
+    Parameters
+    ----------
+    pca, x : PCA and ndarray of shape (n_rows, n_features)
+        As `principal_components` returns them.
+    n_components : int
+    output_slope : ndarray of shape (n_features,) or float
+        What the link makes of a small step of the output, in units of the scaled data.
+    rng : numpy.random.Generator
+    """
+    n_found, n_features = pca.components_.shape
+    encoder = rng.normal(size=(n_components, n_features)) / np.sqrt(n_features)
+    encoder[:n_found] = pca.components_
+    decoder = np.zeros((n_features, n_components))
+    decoder[:, :n_found] = (pca.components_ / output_slope).T
+    codes = x @ encoder.T
+    return LinearStart(
+        encoder,
+        decoder,
+        row_radius=float(np.quantile(np.linalg.norm(x, axis=1), _INSIDE)),
+        code_radius=float(np.quantile(np.linalg.norm(codes, axis=1), _INSIDE)),
+    )
+
+
+def code_variance(x, encoder):
+    """Variance of the linear codes, never far below the largest.
+
+    Codes are held to the anchor's relative to it, and some may hardly vary.
+    """
+    variance = (x @ encoder.T).var(axis=0, dtype=np.float64)
+    return np.maximum(variance, 1e-3 * variance.max() or 1.0)

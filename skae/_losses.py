@@ -16,10 +16,14 @@ __all__ = ["LINKS", "LOSSES", "Link", "Loss", "autograd_gradient", "check_loss"]
 
 @dataclass(frozen=True)
 class Link:
-    """A map from the decoder's raw output to values of ``X``, and its inverse."""
+    """A map from the decoder's raw output to values of ``X``.
+
+    With its inverse, and its derivative as a function of the value.
+    """
 
     function: Callable
     inverse: Callable
+    derivative: Callable
     #: Open range of the values, where the inverse is finite.
     low: float = -np.inf
     high: float = np.inf
@@ -27,6 +31,15 @@ class Link:
     def start(self, mean):
         """Raw output, shape (n_features,), whose reconstruction is about ``mean``."""
         return self.inverse(np.clip(mean, self.low, self.high))
+
+    def slope(self, mean):
+        """Return the derivative at `start`, at least a tenth of the largest one.
+
+        Infinite where no linear map of the codes can start the output.
+        """
+        slope = self.derivative(np.clip(mean, self.low, self.high))
+        slope = np.maximum(slope, 0.1 * slope.max())
+        return np.where(slope > 0, slope, np.inf)
 
 
 def _softmax(output):
@@ -42,6 +55,10 @@ def _logit(value):
     return np.log(value) - np.log1p(-value)
 
 
+def _logistic_derivative(value):
+    return value * (1 - value)
+
+
 def _softplus_inverse(value):
     return value + np.log(-np.expm1(-value))
 
@@ -54,13 +71,14 @@ _TINY = 1e-3
 
 LINKS = {
     # Its output is in units of the scaled data, whose mean is zero.
-    "identity": Link(_identity, np.zeros_like),
-    "logistic": Link(torch.sigmoid, _logit, _TINY, 1 - _TINY),
-    "tanh": Link(torch.tanh, np.arctanh, _TINY - 1, 1 - _TINY),
-    "relu": Link(torch.relu, _identity, low=_TINY),
-    "softplus": Link(F.softplus, _softplus_inverse, low=_TINY),
-    "exp": Link(_exp, np.log, low=_TINY),
-    "softmax": Link(_softmax, np.log, low=1e-6),
+    "identity": Link(_identity, np.zeros_like, np.ones_like),
+    "logistic": Link(torch.sigmoid, _logit, _logistic_derivative, _TINY, 1 - _TINY),
+    "tanh": Link(torch.tanh, np.arctanh, lambda v: 1 - v**2, _TINY - 1, 1 - _TINY),
+    "relu": Link(torch.relu, _identity, np.ones_like, low=_TINY),
+    "softplus": Link(F.softplus, _softplus_inverse, lambda v: -np.expm1(-v), low=_TINY),
+    # A step that is small near the mean is a factor far from it: start flat.
+    "exp": Link(_exp, np.log, lambda v: np.full_like(v, np.inf), low=_TINY),
+    "softmax": Link(_softmax, np.log, _logistic_derivative, low=1e-6),
 }
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-__all__ = ["ACTIVATIONS", "AutoEncoder", "initialise"]
+__all__ = ["ACTIVATIONS", "Anchored", "AutoEncoder", "anchor", "initialise"]
 
 ACTIVATIONS = {
     "identity": nn.Identity,
@@ -37,6 +37,36 @@ def _dense(widths, activation):
     return nn.Sequential(*layers[:-1])
 
 
+class Anchored(nn.Module):
+    """A fixed linear map plus a correction that fades far from the data.
+
+    ``A x + s f(s x)`` with ``s = min(1, radius / |x|)``: beyond the radius the
+    correction is that of the row on the way there, and less. While training it does
+    not fade.
+
+    Parameters
+    ----------
+    correction : nn.Sequential
+        The network f, from n_in to n_out.
+    n_in, n_out : int
+    """
+
+    def __init__(self, correction, n_in, n_out):
+        super().__init__()
+        self.correction = correction
+        self.register_buffer("linear", torch.zeros(n_out, n_in))
+        self.register_buffer("radius", torch.tensor(torch.inf))
+
+    def forward(self, x):
+        anchor = x @ self.linear.t()
+        if self.training:
+            return anchor + self.correction(x)
+        norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+        # Rows of zeros have no direction to shrink along, so any small number will do.
+        fade = (self.radius / norm.clamp(min=1e-30)).clamp(max=1.0)
+        return anchor + fade * self.correction(fade * x)
+
+
 class AutoEncoder(nn.Module):
     """A dense encoder and the decoder that mirrors it.
 
@@ -48,13 +78,19 @@ class AutoEncoder(nn.Module):
         Widths of the encoder's hidden layers; the decoder has them in reverse.
     activation : str
         Key of ``ACTIVATIONS``.
+    init : {"pca", "random"}
+        Whether encoder and decoder are `Anchored` to linear maps.
     """
 
-    def __init__(self, n_features, n_components, hidden_layer_sizes, activation):
+    def __init__(self, n_features, n_components, hidden_layer_sizes, activation, init):
         super().__init__()
-        widths = [n_features, *hidden_layer_sizes, n_components]
-        self.encoder = _dense(widths, activation)
-        self.decoder = _dense(widths[::-1], activation)
+        self.widths = [n_features, *hidden_layer_sizes, n_components]
+        self.encoder = _dense(self.widths, activation)
+        self.decoder = _dense(self.widths[::-1], activation)
+        self.anchored = init == "pca"
+        if self.anchored:
+            self.encoder = Anchored(self.encoder, n_features, n_components)
+            self.decoder = Anchored(self.decoder, n_components, n_features)
 
     def forward(self, x):
         return self.decoder(self.encoder(x))
@@ -79,4 +115,18 @@ def initialise(network, output_start, rng):
             draw = rng.random(layer.weight.shape, dtype=np.float32)
             layer.weight.copy_(torch.from_numpy(bound * (2 * draw - 1)))
             layer.bias.zero_()
-    network.decoder[-1].bias.copy_(torch.from_numpy(output_start))
+    for part in (network.encoder, network.decoder):
+        if network.anchored:
+            part.correction[-1].weight.zero_()
+    last = network.decoder.correction[-1] if network.anchored else network.decoder[-1]
+    last.bias.copy_(torch.from_numpy(output_start))
+
+
+@torch.no_grad()
+def anchor(network, start):
+    """Give an anchored network the linear maps and radii of a `LinearStart`."""
+    encoder, decoder = network.encoder, network.decoder
+    encoder.linear.copy_(torch.from_numpy(start.encoder))
+    decoder.linear.copy_(torch.from_numpy(start.decoder))
+    encoder.radius.fill_(start.row_radius)
+    decoder.radius.fill_(start.code_radius)

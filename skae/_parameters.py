@@ -19,6 +19,8 @@ CONSTRAINTS = {
     "activation": [StrOptions({"auto", *ACTIVATIONS})],
     "loss": [StrOptions({*LOSSES})],
     "output_activation": [StrOptions({"auto", *LINKS})],
+    "init": [StrOptions({"auto", "pca", "random"})],
+    "linearity": [Interval(Real, 0, None, closed="left")],
     "standardize": ["boolean"],
     "solver": [StrOptions({"auto", *SOLVERS})],
     "learning_rate_init": [_AUTO, Interval(Real, 0, None, closed="neither")],

@@ -30,6 +30,7 @@ class Plan:
 
     n_features: int
     n_components: int
+    init: str
     hidden_layer_sizes: tuple
     activation: str
     solver: str
@@ -42,7 +43,7 @@ class Plan:
     tol: float
 
     @classmethod
-    def of(cls, params, n_rows, n_features, previous):
+    def of(cls, params, n_rows, n_features, link, previous):
         """Resolve ``params`` for ``n_rows`` training rows.
 
         What "auto" stood for in the network of the ``previous`` fit, it stands for
@@ -63,6 +64,9 @@ class Plan:
         return cls(
             n_features=n_features,
             n_components=int(params["n_components"]),
+            # Through another link than the identity a linear start is only near PCA,
+            # and measured no better than none.
+            init=resolve("init", "pca" if link == "identity" else "random"),
             hidden_layer_sizes=check_widths(
                 resolve("hidden_layer_sizes", _widths(n_rows, n_features))
             ),
@@ -85,6 +89,7 @@ class Plan:
             "n_components": self.n_components,
             "hidden_layer_sizes": self.hidden_layer_sizes,
             "activation": self.activation,
+            "init": self.init,
         }
 
     @property
@@ -101,12 +106,12 @@ def _batch_size(n_rows):
 
 
 def _widths(n_rows, n_features):
-    """Two layers, the first some twice as wide as the data, between 64 and 512.
+    """Two layers, the first some twice as wide as the data, between 128 and 512.
 
     Short data get no more units than a quarter of their rows: they could not fill them.
     """
     wish = min(2 * n_features, n_rows // 4)
-    width = 2 ** math.ceil(math.log2(min(max(wish, 64), 512)))
+    width = 2 ** math.ceil(math.log2(min(max(wish, 128), 512)))
     return (width, width // 2)
 
 

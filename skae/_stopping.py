@@ -15,17 +15,19 @@ class Monitor:
     plan : Plan
         Its ``max_iter`` passes at most, its ``n_iter_no_change`` in a row without
         improvement, which is a loss lower by the part ``tol`` at least.
+    start_loss : float
+        Loss before the first pass, whose weights are kept if no pass lowers it.
     """
 
-    def __init__(self, parameters, plan):
+    def __init__(self, parameters, plan, start_loss):
         self.parameters = parameters
         self.plan = plan
         self.n_iter = 0
-        self.best_loss = math.inf
+        self.start_loss = self.best_loss = start_loss
+        self.start_values = self.best_values = parameters.copy()
         self.best_iter = 0
-        self.best_values = None
         self.reason = None
-        self._target = math.inf
+        self._target = start_loss * (1 - plan.tol)
         self._last_improvement = 0
 
     @property
@@ -49,3 +51,15 @@ class Monitor:
         elif self.n_iter >= self.plan.max_iter:
             self.reason = "max_iter"
         return self.reason is not None
+
+    def settle(self, margin=0.0):
+        """Put the best weights back: the first ones unless improved by ``margin``."""
+        if self.best_loss > self.start_loss * (1 - margin):
+            self.back_to_start()
+        self.parameters.restore(self.best_values)
+
+    def back_to_start(self):
+        """Put the weights back that were there before the first pass."""
+        self.best_loss, self.best_iter = self.start_loss, 0
+        self.best_values = self.start_values
+        self.parameters.restore(self.best_values)

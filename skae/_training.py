@@ -46,7 +46,11 @@ class FlatParameters:
 
 
 class Objective:
-    """loss(decode(encode(x)), x), the mean over a batch, and its gradient.
+    """loss(decode(z), x) + linearity * bend(z, x) with z = encode(x), a batch's mean.
+
+    The bend is the squared distance of the codes from those of the anchor, each in
+    units of its variance. It steers the training, and is no part of the loss that is
+    reported.
 
     Parameters
     ----------
@@ -57,14 +61,25 @@ class Objective:
     scaling : Scaling
         To compare with ``X`` in its own units where the loss asks for them.
     device : torch.device
+    linearity : float
+        Weight of the bend; 0 for networks without an anchor.
+    code_variance : ndarray of shape (n_components,) or None
+        Its units.
     """
 
-    def __init__(self, network, loss, link, scaling, device):
+    def __init__(
+        self, network, loss, link, scaling, device, linearity=0.0, code_variance=None
+    ):
         self.network = network
         self.parameters = FlatParameters(network)
         self.loss = loss
         self.link = LINKS[link].function
         self.scaled_output = link == "identity"
+        self.linearity = linearity
+        if linearity:
+            self.code_variance = torch.as_tensor(
+                code_variance, dtype=torch.float32, device=device
+            )
         self.dense = DenseGradient(network) if DenseGradient.handles(network) else None
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
@@ -87,17 +102,31 @@ class Objective:
     def backward(self, x):
         """Loss of a batch; its gradient replaces the one in ``parameters``."""
         if self.dense is None:
-            self.parameters.gradients.zero_()
-            loss = self(x)
-            loss.backward()
-            return loss.detach()
-        output = self.dense.forward(x)
+            return self._autograd_backward(x)
+        z, output = self.dense.forward(x)
         if self.loss.canonical or self.scaled_output:
             loss, gradient = self.loss.gradient(output, self._target(x))
         else:
             loss, gradient = autograd_gradient(self._compare)(output, x)
-        self.dense.backward(x, gradient)
+        code_gradient = None
+        if self.linearity:
+            bend = z.addmm(x, self.network.encoder.linear.t(), alpha=-1)
+            code_gradient = bend.div_(self.code_variance)
+            code_gradient.mul_(2 * self.linearity / bend.numel())
+        self.dense.backward(x, z, gradient, code_gradient)
         return loss
+
+    def _autograd_backward(self, x):
+        """Do what `backward` does for networks of any layers."""
+        self.parameters.gradients.zero_()
+        z = self.network.encoder(x)
+        loss = self._compare(self.network.decoder(z), x)
+        total = loss
+        if self.linearity:
+            bend = z - x @ self.network.encoder.linear.t()
+            total = loss + self.linearity * (bend.square() / self.code_variance).mean()
+        total.backward()
+        return loss.detach()
 
 
 def epochs(objective, batches, solver, rng):

@@ -57,6 +57,16 @@ class AutoEncoderTransformer(
         "softmax" for "kl_divergence", "exp" for "poisson". The first three losses also
         take "logistic", "tanh", "relu", "softplus", "exp" or "softmax", whose range
         must hold the values of ``X``.
+    init : str, default="auto"
+        "pca" anchors encoder and decoder to PCA's linear maps: training starts with
+        PCA's reconstruction and learns corrections to it, which fade far from the
+        training rows. Where the output activation is not "identity" it starts near
+        PCA only. "random" is the plain network. "auto" is "pca" for "identity", else
+        "random".
+    linearity : float, default=0.1
+        For networks anchored to PCA, weight of the squared distance of the codes from
+        PCA's, in units of their variance. 0 leaves the encoder free, for the least
+        error; 1 keeps the codes nearly linear in ``X``, for linear models behind.
     standardize : bool, default=False
         Whether to weight features equally, as if a `StandardScaler` stood before, and
         not by their variance as PCA does. Undone by `inverse_transform`.
@@ -165,6 +175,8 @@ class AutoEncoderTransformer(
         activation="auto",
         loss="squared_error",
         output_activation="auto",
+        init="auto",
+        linearity=0.1,
         standardize=False,
         solver="auto",
         learning_rate_init="auto",
@@ -186,6 +198,8 @@ class AutoEncoderTransformer(
         self.activation = activation
         self.loss = loss
         self.output_activation = output_activation
+        self.init = init
+        self.linearity = linearity
         self.standardize = standardize
         self.solver = solver
         self.learning_rate_init = learning_rate_init

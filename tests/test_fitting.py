@@ -8,13 +8,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
-from skae import AutoEncoderTransformer, _fitting
+from skae import AutoEncoderTransformer, _preparing
 from skae._data import Batches
 
 
 def make(**params):
-    """Return an autoencoder with a seed."""
-    return AutoEncoderTransformer(**{"random_state": 0} | params)
+    """Return a plain autoencoder with a seed."""
+    return AutoEncoderTransformer(**{"random_state": 0, "init": "random"} | params)
 
 
 class TestLearnt:
@@ -40,9 +40,95 @@ class TestLearnt:
         total = model.explained_variance_ratio_.sum()
         assert total == pytest.approx(model.score(X), abs=1e-5)
 
-    def test_defaults_learn_what_pca_cannot(self, X):
-        model = make(n_components=2, standardize=True).fit(X)
-        assert 1 - model.score(X) < 0.5 * (1 - model.baseline_score_)
+
+class TestStartFromPCA:
+    """What ``init="pca"`` promises."""
+
+    @staticmethod
+    def pca_error(X, check, n_components):
+        pca = PCA(n_components).fit(X)
+        residual = check - pca.inverse_transform(pca.transform(check))
+        return (residual**2).mean()
+
+    @pytest.mark.parametrize("n_rows", [2, 5, 14])
+    @pytest.mark.parametrize("n_components", [1, 2, 20])
+    def test_too_few_rows_are_answered_by_pca(self, n_rows, n_components, X):
+        X = X[:n_rows]
+        model = make(init="pca", n_components=n_components).fit(X)
+        assert model.stop_reason_ == "pca"
+        assert model.loss_curve_ == []
+        error = self.pca_error(X, X, min(n_components, n_rows, 12))
+        assert model.reconstruction_error(X).mean() == pytest.approx(
+            error, rel=1e-4, abs=1e-9
+        )
+
+    def test_noise_is_answered_by_pca_of_all_rows(self):
+        X = np.random.RandomState(0).normal(size=(120, 10)) * np.arange(1, 11)
+        model = make(init="auto", n_components=3).fit(X)
+        assert (model.stop_reason_, model.best_iter_) == ("pca", 0)
+        assert_allclose(model.mean_, X.mean(axis=0))
+        pca = PCA(3).fit(X)
+        assert_allclose(
+            abs(model.transform(X)),
+            abs(pca.transform(X)) / model.scale_[0],
+            rtol=1e-4,
+            atol=1e-5,
+        )
+        assert_allclose(
+            model.inverse_transform(model.transform(X)),
+            pca.inverse_transform(pca.transform(X)),
+            atol=1e-4,
+        )
+
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("n_components", [1, 4, 8])
+    def test_never_worse_than_pca_on_the_rows_it_validates_on(
+        self, seed, n_components, digits
+    ):
+        X, check = digits[0][:600], digits[0][600:700]
+        model = make(init="pca", n_components=n_components, random_state=seed)
+        model.fit(X, X_val=check)
+        error = model.reconstruction_error(check).mean()
+        assert error <= self.pca_error(X, check, n_components) * (1 + 1e-6)
+        assert model.score(check) >= model.baseline_score_ - 1e-6
+
+    def test_never_worse_than_pca_on_the_training_rows_if_those_are_watched(self, X):
+        for rate in (1e-3, 0.1, 1.0):  # the last two are far too large
+            model = make(
+                init="pca", early_stopping=False, learning_rate_init=rate, max_iter=5
+            ).fit(X)
+            assert model.score(X) >= model.baseline_score_ - 1e-6
+
+    def test_learns_what_pca_cannot(self, digits):
+        X = digits[0]
+        model = make(init="pca", n_components=2).fit(X[:1200])
+        left = 1 - model.score(X[1200:])
+        assert left < 0.8 * self.pca_error(X[:1200], X[1200:], 2) / X.var(axis=0).mean()
+
+    def test_small_tables_are_trained_again_on_all_rows(self, digits):
+        X = digits[0][:1000]
+        model = make(init="pca", n_components=2).fit(X)
+        assert model.best_iter_ > 0
+        assert_allclose(model.mean_, X.mean(axis=0))
+
+    @pytest.mark.parametrize("factor", [3, 10, 100, 1e6])
+    def test_far_rows_are_reconstructed_about_as_by_pca(self, factor, digits):
+        X = digits[0]
+        model = make(init="pca", n_components=8).fit(X)
+        assert model.stop_reason_ != "pca"
+        far = factor * X
+        error = model.reconstruction_error(far).mean()
+        assert error <= 1.5 * self.pca_error(X, far, 8)
+
+    def test_linearity_keeps_the_codes_near_those_of_pca(self, digits):
+        X = digits[0]
+        codes = PCA(4).fit_transform(X)
+        left = []
+        for linearity in (0, 1, 100):
+            model = make(init="pca", n_components=4, linearity=linearity).fit(X)
+            Z = model.transform(X) * model.scale_[0]
+            left.append(((abs(Z) - abs(codes)) ** 2).mean())
+        assert left[0] > left[1] > left[2]
 
 
 class TestStopping:
@@ -97,8 +183,8 @@ class TestStopping:
         assert again.validation_loss_curve_ != model.validation_loss_curve_
 
     def test_few_rows_are_not_split(self, X):
-        assert make(max_iter=1).fit(X[:49]).validation_loss_curve_ is None
-        assert make(max_iter=1).fit(X[:50]).validation_loss_curve_ is not None
+        assert make(max_iter=1).fit(X[:14]).validation_loss_curve_ is None
+        assert make(max_iter=1).fit(X[:15]).validation_loss_curve_ is not None
 
     def test_small_and_large_data_get_steps(self):
         rng = np.random.RandomState(0)
@@ -135,7 +221,7 @@ class TestDivergence:
             model.transform(X)
 
     def test_later_keeps_the_best_weights(self, X, monkeypatch):
-        original = _fitting.epochs
+        original = _preparing.epochs
 
         def broken_in_the_third_pass(objective, *args):
             for number, loss in enumerate(original(objective, *args), 1):
@@ -143,7 +229,7 @@ class TestDivergence:
                     objective.parameters.values.fill_(np.nan)
                 yield loss if number < 3 else np.nan
 
-        monkeypatch.setattr(_fitting, "epochs", broken_in_the_third_pass)
+        monkeypatch.setattr(_preparing, "epochs", broken_in_the_third_pass)
         model = make(max_iter=9)
         with pytest.warns(ConvergenceWarning, match="diverged in pass 3"):
             model.fit(X)

@@ -1,13 +1,14 @@
-"""The baseline against scikit-learn's PCA."""
+"""The start and the baseline against scikit-learn's PCA."""
 
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 
 from skae import _linear
 from skae._data import Batches
-from skae._linear import pca_error
+from skae._linear import code_variance, linear_start, pca_error, principal_components
 from skae._scaling import Scaling
 
 
@@ -16,44 +17,56 @@ def make(X, rows, scaling=None):
     return Batches(X, rows, scaling, 16, torch.device("cpu"))
 
 
-def expected(x, check, n_components):
-    pca = PCA(n_components).fit(x)
-    residual = check - pca.inverse_transform(pca.transform(check))
-    return (residual**2).mean()
-
-
 @pytest.mark.parametrize("n_components", [1, 5, 12, 50])
 def test_error_is_that_of_pca(n_components, X):
     scaling = Scaling.fit(X, np.arange(70), False)
     train, check = make(X, np.arange(70), scaling), make(X, np.arange(70, 100), scaling)
     x = scaling.apply(X)
-    error = expected(x[:70], x[70:], min(n_components, 12))
-    assert pca_error(train, check, n_components, 0) == pytest.approx(error, abs=1e-6)
+    expected = PCA(min(n_components, 12)).fit(x[:70])
+    residual = x[70:] - expected.inverse_transform(expected.transform(x[70:]))
+    pca, _ = principal_components(train, n_components, seed=0)
+    assert pca_error(pca, check) == pytest.approx((residual**2).mean(), abs=1e-6)
 
 
 def test_large_data_are_sampled(X, monkeypatch):
-    X = np.repeat(X, 20, axis=0)
-    batches = make(X, np.arange(len(X)))
-    whole = pca_error(batches, batches, 2, seed=0)
+    batches = make(np.repeat(X, 20, axis=0), np.arange(2000))
+    pca, x = principal_components(batches, 2, seed=0)
+    assert x.shape == (2000, 12)
     monkeypatch.setattr(_linear, "_SAMPLE_BYTES", 4 * 12 * 500)
-    seen = []
-    monkeypatch.setattr(_linear, "PCA", lambda *a, **k: SpiedPCA(seen, *a, **k))
-    assert pca_error(batches, batches, 2, seed=0) == pytest.approx(whole, rel=0.05)
-    assert seen == [500]
-
-
-class SpiedPCA(PCA):
-    def __init__(self, seen, n_components, random_state):
-        super().__init__(n_components, random_state=random_state)
-        self.seen = seen
-
-    def fit(self, X):
-        self.seen.append(len(X))
-        return super().fit(X)
+    sampled, x = principal_components(batches, 2, seed=0)
+    assert x.shape == (500, 12)
+    whole = pca_error(pca, batches)
+    assert pca_error(sampled, batches) == pytest.approx(whole, rel=0.05)
 
 
 def test_data_without_variance(recwarn):
-    X = np.ones((20, 3))
-    batches = make(X, np.arange(20))
-    assert pca_error(batches, batches, 2, seed=0) == 0
+    batches = make(np.ones((20, 3)), np.arange(20))
+    pca, x = principal_components(batches, 2, seed=0)
+    assert pca_error(pca, batches) == 0
+    assert (code_variance(x, pca.components_) == 1).all()
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("n_components", [3, 20])
+def test_start_reconstructs_as_pca(n_components, X):
+    pca, x = principal_components(make(X, np.arange(100)), n_components, seed=0)
+    rng = np.random.default_rng(0)
+    start = linear_start(pca, x, n_components, np.ones(12), rng)
+    assert start.encoder.shape == (n_components, 12)
+    expected = pca.inverse_transform(pca.transform(x))
+    assert_allclose(x @ start.encoder.T @ start.decoder.T, expected, atol=1e-5)
+
+
+def test_radii_hold_99_percent_of_the_rows(X):
+    pca, x = principal_components(make(X, np.arange(100)), 3, seed=0)
+    start = linear_start(pca, x, 3, np.ones(12), np.random.default_rng(0))
+    assert (np.linalg.norm(x, axis=1) > start.row_radius).sum() == 1
+    codes = np.linalg.norm(x @ start.encoder.T, axis=1)
+    assert (codes > start.code_radius).sum() == 1
+
+
+def test_variance_of_the_codes_is_never_far_below_the_largest(X):
+    encoder = np.eye(12)[:3] * [[1.0], [10.0], [0.0]]
+    variance = code_variance(X, encoder)
+    assert variance[1] == pytest.approx(100 * X[:, 1].var())
+    assert variance[2] == pytest.approx(variance[1] / 1000)

@@ -6,19 +6,19 @@ from skae import AutoEncoderTransformer
 from skae._plan import Plan
 
 
-def plan(n_rows, n_features, **params):
+def plan(n_rows, n_features, link="identity", **params):
     params = AutoEncoderTransformer(**params).get_params()
-    return Plan.of(params, n_rows, n_features, previous=None)
+    return Plan.of(params, n_rows, n_features, link, previous=None)
 
 
 @pytest.mark.parametrize(
     ("n_rows", "n_features", "sizes"),
     [
-        (2, 1, (64, 32)),
-        (1_000, 20, (64, 32)),
+        (2, 1, (128, 64)),
+        (1_000, 20, (128, 64)),
         (10_000, 60, (128, 64)),
         (60_000, 784, (512, 256)),
-        (200, 20_000, (64, 32)),
+        (200, 20_000, (128, 64)),
         (1_000, 20_000, (256, 128)),
     ],
 )
@@ -60,12 +60,18 @@ def test_batches_are_no_larger_than_the_data():
 
 def test_previous_architecture_answers_for_auto():
     params = AutoEncoderTransformer().get_params()
-    before = {"hidden_layer_sizes": (9,), "activation": "elu"}
-    made = Plan.of(params, 100, 5, {"_architecture": before})
-    assert (made.hidden_layer_sizes, made.activation) == ((9,), "elu")
+    before = {"hidden_layer_sizes": (9,), "activation": "elu", "init": "random"}
+    made = Plan.of(params, 100, 5, "identity", {"_architecture": before})
+    assert {name: getattr(made, name) for name in before} == before
 
 
 def test_flops_of_a_step_count_three_products_a_weight():
     made = plan(1000, 10, n_components=3, hidden_layer_sizes=(5,), batch_size=100)
     n_weights = 2 * (10 * 5 + 5 * 3)
     assert made.step_flops == 6 * n_weights * 100
+
+
+def test_only_a_linear_output_starts_as_pca():
+    assert plan(100, 5).init == "pca"
+    assert plan(100, 5, link="logistic").init == "random"
+    assert plan(100, 5, link="logistic", init="pca").init == "pca"

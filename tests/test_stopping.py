@@ -11,11 +11,12 @@ from skae._stopping import Monitor
 from skae._training import FlatParameters
 
 
-def watch(losses, **plan):
+def watch(losses, start=10.0, **plan):
     """Return the monitor after the losses, whose weights are the pass's number."""
     plan = SimpleNamespace(**{"max_iter": 9, "n_iter_no_change": 3, "tol": 0.01} | plan)
     parameters = FlatParameters(nn.Linear(1, 1))
-    monitor = Monitor(parameters, plan)
+    parameters.values.fill_(0.0)
+    monitor = Monitor(parameters, plan, start)
     for number, loss in enumerate(losses, 1):
         parameters.values.fill_(float(number))
         if monitor.should_stop(loss):
@@ -37,9 +38,9 @@ def test_patience_counts_passes_in_a_row():
 def test_improvement_is_relative():
     for unit in (1e-9, 1.0, 1e9):
         falling = [unit * 0.98**i for i in range(9)]
-        assert watch(falling).reason == "max_iter"
+        assert watch(falling, start=unit).reason == "max_iter"
         crawling = [unit * 0.999**i for i in range(9)]
-        assert watch(crawling).reason == "converged"
+        assert watch(crawling, start=unit).reason == "converged"
 
 
 def test_many_small_steps_add_up_to_an_improvement():
@@ -59,7 +60,7 @@ def test_divergence(bad):
     monitor = watch([5, 4, bad, 1])
     assert (monitor.reason, monitor.n_iter, monitor.best_iter) == ("diverged", 3, 2)
     assert (monitor.best_values == 2).all()
-    assert watch([bad]).best_values is None
+    assert watch([bad]).best_iter == 0
 
 
 def test_kept_weights_are_a_copy():
@@ -67,3 +68,19 @@ def test_kept_weights_are_a_copy():
     assert isinstance(monitor.best_values, torch.Tensor)
     monitor.parameters.values.fill_(7.0)
     assert (monitor.best_values == 1).all()
+
+
+def test_start_is_kept_unless_improved():
+    monitor = watch([12.0, 11.0, 10.5])
+    assert (monitor.best_iter, monitor.best_loss) == (0, 10.0)
+    monitor.settle()
+    assert (monitor.parameters.values == 0).all()
+
+
+@pytest.mark.parametrize(("margin", "kept"), [(0.0, 2), (0.1, 2), (0.3, 0)])
+def test_improvement_smaller_than_the_margin_is_none(margin, kept):
+    monitor = watch([9.0, 8.0, 8.5])
+    monitor.settle(margin)
+    assert monitor.best_iter == kept
+    assert (monitor.parameters.values == kept).all()
+    assert monitor.best_loss == (8.0 if kept else 10.0)

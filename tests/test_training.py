@@ -30,14 +30,14 @@ def make(loss="squared_error", output_activation="auto", n_rows=23, network=None
     X = rng.dirichlet(np.ones(5), size=n_rows)
     scaling = Scaling.fit(X, np.arange(n_rows), standardize=False)
     loss, link = check_loss(loss, output_activation)
-    network = network or AutoEncoder(5, 2, (4,), "tanh")
+    network = network or AutoEncoder(5, 2, (4,), "tanh", "random")
     initialise(network, LINKS[link].start(scaling.mean), rng)
     objective = Objective(network, loss, link, scaling, CPU)
     return X, scaling, objective, Batches(X, np.arange(n_rows), scaling, 4, CPU)
 
 
 def test_flat_parameters_are_the_networks_own():
-    network = AutoEncoder(5, 2, (4,), "relu")
+    network = AutoEncoder(5, 2, (4,), "relu", "random")
     initialise(network, np.zeros(5), np.random.default_rng(0))
     flat = FlatParameters(network)
     n_weights = sum(p.numel() for p in network.parameters())
@@ -54,20 +54,32 @@ def test_flat_parameters_are_the_networks_own():
 
 
 @pytest.mark.parametrize("path", ["dense", "autograd"])
+@pytest.mark.parametrize("init", ["random", "pca"])
 @pytest.mark.parametrize(
     ("loss", "activation", "hidden"),
     [(loss, "tanh", (4,)) for loss in LOSSES]
     + [("squared_error", activation, (7, 6)) for activation in ACTIVATIONS]
     + [("squared_error", "relu", ())],
 )
-def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, path):
-    _, _, objective, batches = make(loss, network=AutoEncoder(5, 2, hidden, activation))
+def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path):
+    _, _, objective, batches = make(
+        loss, network=AutoEncoder(5, 2, hidden, activation, init)
+    )
     assert objective.dense is not None
     if path == "autograd":
         objective.dense = None
     x = next(batches.in_order())
-    parameters = list(objective.network.parameters())
-    expected = torch.autograd.grad(objective(x), parameters)
+    network, penalty = objective.network, 0.0
+    if init == "pca":
+        draw = np.random.default_rng(1).normal
+        for part in (network.encoder, network.decoder):
+            part.linear.copy_(torch.from_numpy(draw(size=part.linear.shape)))
+            part.correction[-1].weight.data.fill_(0.1)  # it would start at zero
+        objective.linearity, objective.code_variance = 0.7, torch.tensor([2.0, 3.0])
+        bend = network.encoder.correction(x)
+        penalty = 0.7 * (bend**2 / objective.code_variance).mean()
+    parameters = list(network.parameters())
+    expected = torch.autograd.grad(objective(x) + penalty, parameters)
     for _ in range(2):  # a second call replaces the first one's gradient
         value = objective.backward(x).item()
     assert value == pytest.approx(objective(x).item(), rel=1e-5)
@@ -100,7 +112,7 @@ def test_an_unknown_layer_takes_the_path_of_autograd():
         def forward(self, x):
             return x**3
 
-    network = AutoEncoder(5, 2, (4,), "tanh")
+    network = AutoEncoder(5, 2, (4,), "tanh", "random")
     network.encoder[1] = Cube()
     _, _, objective, batches = make(network=network)
     assert objective.dense is None

@@ -104,7 +104,8 @@ class TestComposition:
     def test_pipeline_memory_hits_its_cache(self, some, tmp_path):
         X, y = some
         model = Pipeline(
-            [("reduce", quick()), ("model", LogisticRegression())], memory=str(tmp_path)
+            [("reduce", quick()), ("model", LogisticRegression(max_iter=1000))],
+            memory=str(tmp_path),
         )
         model.fit(X, y)
         stored = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("output.pkl")}

@@ -6,13 +6,17 @@ from skae import AutoEncoderTransformer
 
 VARIANTS = {
     "default": {},
-    "linear": {"hidden_layer_sizes": ()},
+    "random": {"init": "random"},
+    "linear": {"init": "random", "hidden_layer_sizes": ()},
     "deep_tanh": {"hidden_layer_sizes": (16, 8, 8), "activation": "tanh"},
+    "free": {"linearity": 0.0, "early_stopping": False},
+    "nearly_linear": {"linearity": 10.0},
     "absolute_error": {"loss": "absolute_error"},
     "huber": {"loss": "huber", "activation": "gelu"},
     "log_loss": {"loss": "log_loss", "activation": "relu"},
     "kl_divergence": {"loss": "kl_divergence", "activation": "elu"},
     "poisson": {"loss": "poisson"},
+    "log_loss_from_pca": {"loss": "log_loss", "init": "pca"},
     "positive_output": {"output_activation": "softplus"},
     "standardized": {"standardize": True},
     "adam": {"solver": "adam", "learning_rate": "constant", "alpha": 0.01},
@@ -44,8 +48,12 @@ class Domesticated(AutoEncoderTransformer):
         return tags
 
 
-def autoencoder(name, **params):
+def autoencoder(name, **overrides):
     """Return the variant, with a seed and few passes unless told otherwise."""
-    params = {"n_components": 2, "random_state": 0, "max_iter": 3} | params
-    cls = Domesticated if name in _INTO_DOMAIN else AutoEncoderTransformer
-    return cls(**VARIANTS[name] | params)
+    params = {"n_components": 2, "random_state": 0, "max_iter": 3}
+    cls = (
+        Domesticated
+        if VARIANTS[name].get("loss") in _INTO_DOMAIN
+        else AutoEncoderTransformer
+    )
+    return cls(**params | VARIANTS[name] | overrides)

@@ -1,0 +1,202 @@
+"""Quality: reconstruction and usefulness of the codes against PCA's, table by table.
+
+    python benchmarks/quality.py --quick            # one seed, without MLPRegressor
+    python benchmarks/quality.py --out out/quality.json
+
+Every table is standardized and split 70/30; k is 2, a quarter and half of its features.
+Each method is fitted with its defaults, no table with settings of its own. Measured on
+the unseen rows: squared error over PCA's, and the score of a linear model and of
+nearest neighbours on the codes minus their score on PCA's (accuracy, or R2 floored at
+-1). Tables come from ``SKAE_DATA`` or from scikit-learn.
+"""
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from datasets import tables
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neural_network import MLPRegressor
+from sklearn.preprocessing import StandardScaler
+
+from skae import AutoEncoderTransformer
+
+
+class MLPAutoEncoder:
+    """scikit-learn's multi-layer perceptron, fitted to its own input."""
+
+    def __init__(self, n_components, seed):
+        layers = (128, 64, n_components, 64, 128)
+        self.mlp = MLPRegressor(layers, random_state=seed)
+        self.n_encoder_layers = 3
+
+    def fit(self, X):
+        """Fit, and wait for no warning."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.mlp.fit(X, X)
+        return self
+
+    def transform(self, X):
+        """Return what the middle layer makes of ``X``."""
+        for layer in range(self.n_encoder_layers):
+            X = X @ self.mlp.coefs_[layer] + self.mlp.intercepts_[layer]
+            X = np.maximum(X, 0)
+        return X
+
+    def reconstruct(self, X):
+        """Return the output."""
+        return self.mlp.predict(X).reshape(X.shape)
+
+
+def keras_recipe(k, seed):
+    """Return the textbook network: ReLU 128-64, Adam, 50 epochs, batch 256."""
+    return AutoEncoderTransformer(
+        k,
+        hidden_layer_sizes=(128, 64),
+        activation="relu",
+        init="random",
+        solver="adam",
+        learning_rate="constant",
+        alpha=0.0,
+        batch_size=256,
+        max_iter=50,
+        n_iter_no_change=50,
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+METHODS = {
+    "PCA": lambda k, seed: PCA(k, random_state=seed),
+    "skae": lambda k, seed: AutoEncoderTransformer(k, random_state=seed),
+    "Keras recipe": keras_recipe,
+    "MLPRegressor": MLPAutoEncoder,
+}
+
+
+def reconstruct(model, X):
+    """Encode and decode."""
+    if hasattr(model, "reconstruct"):
+        return model.reconstruct(X)
+    return model.inverse_transform(model.transform(X))
+
+
+def usefulness(Z, y, Z_test, y_test, classify):
+    """Return the scores of a linear model and of nearest neighbours on the codes."""
+    if classify:
+        models = [LogisticRegression(max_iter=2000), KNeighborsClassifier()]
+    else:
+        models = [RidgeCV(np.logspace(-3, 3, 13)), KNeighborsRegressor()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [max(-1.0, m.fit(Z, y).score(Z_test, y_test)) for m in models]
+
+
+def cases(names, seeds):
+    """Yield (name, seed, k, train, test) over tables, seeds and widths."""
+    for name, (X, y) in tables().items():
+        if names and name not in names:
+            continue
+        classify = name.startswith("class/")
+        for seed in seeds:
+            X_train, X_test, y_train, y_test = train_test_split(
+                X, y, test_size=0.3, random_state=seed, stratify=y if classify else None
+            )
+            scaler = StandardScaler().fit(X_train)
+            train = scaler.transform(X_train), y_train
+            test = scaler.transform(X_test), y_test
+            d = X.shape[1]
+            for k in sorted({2, max(2, d // 4), max(2, d // 2)}):
+                if k < d:
+                    yield name, seed, k, train, test
+
+
+def measure(method, k, seed, train, test, classify):
+    """Return error on unseen and on training rows, seconds, and two scores."""
+    (X, y), (X_test, y_test) = train, test
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = METHODS[method](k, seed).fit(X)
+    seconds = time.perf_counter() - start
+    linear, neighbours = usefulness(
+        model.transform(X), y, model.transform(X_test), y_test, classify
+    )
+    return {
+        "test_error": float(np.mean((reconstruct(model, X_test) - X_test) ** 2)),
+        "train_error": float(np.mean((reconstruct(model, X) - X) ** 2)),
+        "seconds": seconds,
+        "linear": float(linear),
+        "neighbours": float(neighbours),
+    }
+
+
+def summarise(rows, method):
+    """Return the row of the table that sums a method up."""
+    ratio = np.array([r[method]["test_error"] / r["PCA"]["test_error"] for r in rows])
+    gain = np.array(
+        [[r[method][s] - r["PCA"][s] for s in ("linear", "neighbours")] for r in rows]
+    )
+    seconds = np.array([r[method]["seconds"] for r in rows])
+    return (
+        f"| {method} | {np.exp(np.log(np.maximum(ratio, 1e-9)).mean()):.3f} "
+        f"| {ratio.max():.2f} | {np.mean(ratio > 1.02):.1%} "
+        f"| {gain[:, 0].mean():+.3f} | {gain[:, 1].mean():+.3f} "
+        f"| {np.mean(gain >= -0.005):.0%} | {np.median(seconds):.2f} "
+        f"| {seconds.max():.1f} |"
+    )
+
+
+def main():
+    """Measure, print a line a case and a summary a method, and save all numbers."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one seed, no MLP")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--tables", nargs="+")
+    parser.add_argument("--out", type=Path, default=Path("out/quality.json"))
+    args = parser.parse_args()
+    methods = [m for m in METHODS if m == "PCA" or m in args.methods]
+    if args.quick:
+        methods = [m for m in methods if m != "MLPRegressor"]
+    rows = []
+    for name, seed, k, train, test in cases(
+        args.tables, range(1 if args.quick else args.seeds)
+    ):
+        classify = name.startswith("class/")
+        row = {m: measure(m, k, seed, train, test, classify) for m in methods}
+        rows.append({"table": name, "seed": seed, "k": k, **row})
+        pca = row["PCA"]["test_error"]
+        errors = ", ".join(
+            f"{m} {row[m]['test_error'] / pca:.2f}" for m in methods if m != "PCA"
+        )
+        print(f"{name} k={k} seed={seed}: test error over PCA's: {errors}", flush=True)
+    print(f"\n{len(rows)} cases\n")
+    print(
+        "| method | error / PCA's | worst | over 1.02 | linear model | neighbours "
+        "| scores >= -.005 | seconds, median | seconds, most |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for method in methods:
+        print(summarise(rows, method))
+    better = [
+        r["skae"]["test_error"] < r["Keras recipe"]["test_error"]
+        for r in rows
+        if "Keras recipe" in r and "skae" in r
+    ]
+    if better:
+        print(f"\nskae has less error than the Keras recipe in {np.mean(better):.0%}")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()

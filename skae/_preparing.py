@@ -1,0 +1,97 @@
+"""Preparing: from parameters and rows to a network at its start, ready to train."""
+
+import numpy as np
+import torch
+
+from ._data import Batches
+from ._device import check_device
+from ._inference import from_numpy
+from ._linear import code_variance, linear_start, principal_components
+from ._losses import LINKS
+from ._networks import AutoEncoder, anchor, initialise
+from ._plan import Plan
+from ._scaling import Scaling
+from ._solvers import Solver
+from ._training import Objective, epochs
+
+__all__ = ["Training"]
+
+
+class Training:
+    """A network, the rows it learns from, and what moves it.
+
+    Parameters
+    ----------
+    params : dict
+        Parameters of `AutoEncoderTransformer`.
+    X : ndarray of shape (n_samples, n_features)
+    rows : ndarray of int
+        The rows of ``X`` to learn from.
+    loss : Loss
+    link : str
+        Key of ``LINKS``.
+    seed : int
+        Of all that is random.
+    previous : dict or None
+        The attributes of the fit to go on from.
+    """
+
+    def __init__(self, params, X, rows, loss, link, seed, previous):
+        self.plan = plan = Plan.of(params, len(rows), X.shape[1], link, previous)
+        self.link = link
+        self.rng = np.random.default_rng(seed)
+        self.device = check_device(params["device"], plan.step_flops)
+        if previous:
+            self.scaling = Scaling(**previous["_scaling"])
+        else:
+            self.scaling = Scaling.fit(X, rows, params["standardize"])
+        self.batches = self.batches_of(X, rows)
+        self.pca, x = principal_components(self.batches, plan.n_components, seed)
+        if previous:
+            self.network = _previous_network(previous, plan, link)
+        else:
+            self.network = self._new_network(x)
+        self.starts_as_pca = self.network.anchored and previous is None
+        linearity, variance = 0.0, None
+        if self.network.anchored:
+            linearity = params["linearity"]
+            variance = code_variance(x, self.network.encoder.linear.numpy())
+        self.network.to(self.device)
+        self.objective = Objective(
+            self.network, loss, link, self.scaling, self.device, linearity, variance
+        )
+        n_steps = plan.max_iter * self.batches.n_batches
+        self.solver = Solver(self.objective.parameters, plan, n_steps)
+
+    def batches_of(self, X, rows):
+        """Return rows of any array, scaled like those that are learnt from."""
+        return Batches(X, rows, self.scaling, self.plan.batch_size, self.device)
+
+    def passes(self):
+        """Train, yielding the loss of one pass after another."""
+        return epochs(self.objective, self.batches, self.solver, self.rng)
+
+    def _new_network(self, x):
+        network = AutoEncoder(**self.plan.architecture)
+        link = LINKS[self.link]
+        initialise(network, link.start(self.scaling.mean), self.rng)
+        if network.anchored:
+            slope = np.ones(x.shape[1])
+            if self.link != "identity":
+                slope = link.slope(self.scaling.mean) / self.scaling.scale
+            n_components = self.plan.n_components
+            anchor(network, linear_start(self.pca, x, n_components, slope, self.rng))
+        return network
+
+
+def _previous_network(previous, plan, link):
+    """Return the fitted network, to go on from where the last fit ended."""
+    before = previous["_architecture"], previous["_link"]
+    if before != (plan.architecture, link):
+        raise ValueError(
+            "warm_start=True goes on with the network of the previous fit, "
+            f"{before[0]} with output {before[1]!r}, but the parameters now ask for "
+            f"{plan.architecture} with output {link!r}. Set them back, or set "
+            "warm_start=False to begin anew."
+        )
+    return from_numpy(before[0], previous["_weights"], torch.float32)
