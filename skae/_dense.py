@@ -93,7 +93,12 @@ class _Chain:
     """A stack of linear layers and activations, with the anchor beside it if any."""
 
     def __init__(self, part):
-        self.anchor = part.linear if isinstance(part, Anchored) else None
+        self.anchored = isinstance(part, Anchored)
+        if self.anchored:
+            self.anchor = part.linear
+            self.offset = part.offset
+            # Zero in a first fit; where a warm start goes on, it may not be.
+            self.shift = part.centre if part.centre.any() else None
         self.linear, self.elementwise = [], []
         for module in _layers(part):
             if isinstance(module, nn.Linear):
@@ -120,13 +125,19 @@ class _Chain:
 
     def forward(self, x):
         before, after, _ = self._buffers_for(x)
-        values = x
+        self.shifted = x
+        if self.anchored and self.shift is not None:
+            self.shifted = x - self.shift
+        values = self.shifted
         for i, layer in enumerate(self.linear):
             torch.addmm(layer.bias, values, layer.weight.t(), out=before[i])
             if self.elementwise[i] is not None:
                 self.elementwise[i].forward(before[i], out=after[i])
             values = after[i]
-        return values if self.anchor is None else values.addmm_(x, self.anchor.t())
+        if self.anchored:
+            self.linear_part = torch.addmm(self.offset, self.shifted, self.anchor.t())
+            values.add_(self.linear_part)
+        return values
 
     def backward(self, x, output_gradient, to_input=True):
         """Fill the layers' gradients; return that of the input x if asked ``to_input``.
@@ -139,11 +150,12 @@ class _Chain:
             layer = self.linear[i]
             if self.elementwise[i] is not None:
                 self.elementwise[i].backward(gradient, before[i], after[i])
-            torch.mm(gradient.t(), after[i - 1] if i else x, out=layer.weight.grad)
+            below = after[i - 1] if i else self.shifted
+            torch.mm(gradient.t(), below, out=layer.weight.grad)
             torch.sum(gradient, 0, out=layer.bias.grad)
             if i or to_input:
                 gradient = torch.mm(gradient, layer.weight, out=gradients[i])
-        if to_input and self.anchor is not None:
+        if to_input and self.anchored:
             gradient.addmm_(output_gradient, self.anchor)
         return gradient
 

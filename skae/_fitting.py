@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
+from ._canonical import canonicalise
 from ._inference import Codec, from_numpy, to_numpy
 from ._linear import pca_error
 from ._losses import check_loss
@@ -28,8 +29,10 @@ _LEAST_VALIDATION_ROWS = 5
 _TOO_FEW_ROWS = 15
 # Up to so many rows, what validation found good is trained once more on all of them.
 _REFIT_ROWS = 2_000
-# Training rows that explained_variance_ratio_ is measured on, at most.
+# Training rows that explained_variance_ratio_ is measured on, at most, and how many
+# rows may be decoded for it: once all for each code.
 _EXPLAINED_ROWS = 1_000
+_DECODED_ROWS = 50_000
 
 
 def fit_autoencoder(params, X, X_val, previous):
@@ -65,8 +68,10 @@ def fit_autoencoder(params, X, X_val, previous):
     if len(rows) < len(X) and previous is None:
         training = _on_all_rows(prepare, training, monitor, len(X))
 
+    canonicalise(training.network.eval(), training.batches)
     weights = to_numpy(training.network)
     exact = from_numpy(training.plan.architecture, weights, torch.float64).eval()
+    n_explained = min(_EXPLAINED_ROWS, _DECODED_ROWS // training.plan.n_components + 1)
     codec = Codec(exact, training.scaling, link, torch.device("cpu"))
     return {
         "n_components_": training.plan.n_components,
@@ -81,7 +86,7 @@ def fit_autoencoder(params, X, X_val, previous):
         "stop_reason_": monitor.reason,
         "baseline_score_": 1 - baseline / (training.scaling.variance or 1.0),
         "explained_variance_ratio_": codec.explained_variance_ratio(
-            X[rows[:_EXPLAINED_ROWS]]
+            X[training.rows[:n_explained]]
         ),
         "device_": str(training.device),
         "_architecture": training.plan.architecture,
@@ -99,7 +104,7 @@ def _split(params, X, X_val, seed):
     if not params["early_stopping"] or len(X) < _TOO_FEW_ROWS:
         return rows, None
     n_held_out = int(params["validation_fraction"] * len(X))
-    n_held_out = max(n_held_out, _LEAST_VALIDATION_ROWS)
+    n_held_out = min(max(n_held_out, _LEAST_VALIDATION_ROWS), len(X) - 2)
     rows, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed)
     return rows, (X, held_out)
 
@@ -110,10 +115,11 @@ def _train(training, validation, params):
     watched = validation if params["early_stopping"] else None
     checked = watched or training.batches
     monitor = Monitor(objective.parameters, plan, evaluate(objective, checked))
-    unguarded = params["early_stopping"] and watched is None
     loss_curve, validation_curve = [], []
-    # Where nothing can tell whether PCA was improved on, PCA it is.
-    for loss in () if unguarded and training.starts_as_pca else training.passes():
+    passes = training.passes()
+    if params["early_stopping"] and watched is None and training.starts_as_pca:
+        passes = ()  # too few rows to tell whether PCA was improved on
+    for loss in passes:
         loss_curve.append(loss)
         if validation is not None:
             validation_curve.append(evaluate(objective, validation))
@@ -140,9 +146,11 @@ def _on_all_rows(prepare, training, monitor, n_rows):
     if monitor.best_iter > 0 and n_rows > _REFIT_ROWS or not training.starts_as_pca:
         return training
     again = prepare(rows=np.arange(n_rows))
+    start_loss = evaluate(again.objective, again.batches)
     for _ in zip(range(monitor.best_iter), again.passes(), strict=False):
         pass
-    return again
+    improved = evaluate(again.objective, again.batches) <= start_loss
+    return again if improved else training
 
 
 def _report(max_iter, loss_curve, validation_curve):

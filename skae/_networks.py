@@ -40,9 +40,9 @@ def _dense(widths, activation):
 class Anchored(nn.Module):
     """A fixed linear map plus a correction that fades far from the data.
 
-    ``A x + s f(s x)`` with ``s = min(1, radius / |x|)``: beyond the radius the
-    correction is that of the row on the way there, and less. While training it does
-    not fade.
+    ``A u + s f(s u) + offset`` with u = x - centre and s = min(1, radius / |u|). Beyond
+    the radius the correction is that of the row on the way there, and less. While
+    training it does not fade.
 
     Parameters
     ----------
@@ -55,16 +55,22 @@ class Anchored(nn.Module):
         super().__init__()
         self.correction = correction
         self.register_buffer("linear", torch.zeros(n_out, n_in))
+        self.register_buffer("offset", torch.zeros(n_out))
+        self.register_buffer("centre", torch.zeros(n_in))
         self.register_buffer("radius", torch.tensor(torch.inf))
 
+    def anchor(self, x):
+        """Return the linear part."""
+        return torch.addmm(self.offset, x - self.centre, self.linear.t())
+
     def forward(self, x):
-        anchor = x @ self.linear.t()
+        u = x - self.centre
         if self.training:
-            return anchor + self.correction(x)
-        norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+            return self.anchor(x) + self.correction(u)
+        norm = torch.linalg.vector_norm(u, dim=1, keepdim=True)
         # Rows of zeros have no direction to shrink along, so any small number will do.
         fade = (self.radius / norm.clamp(min=1e-30)).clamp(max=1.0)
-        return anchor + fade * self.correction(fade * x)
+        return self.anchor(x) + fade * self.correction(fade * u)
 
 
 class AutoEncoder(nn.Module):

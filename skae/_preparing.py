@@ -39,6 +39,7 @@ class Training:
     def __init__(self, params, X, rows, loss, link, seed, previous):
         self.plan = plan = Plan.of(params, len(rows), X.shape[1], link, previous)
         self.link = link
+        self.rows = rows
         self.rng = np.random.default_rng(seed)
         self.device = check_device(params["device"], plan.step_flops)
         if previous:

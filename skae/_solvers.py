@@ -49,7 +49,7 @@ class _AdamW(_Adam):
     A shorter memory of squares follows a step size that moves all the time.
     """
 
-    rate = 4e-3
+    rate = 8e-3
     decoupled = True
     beta2 = 0.99
 

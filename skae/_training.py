@@ -110,7 +110,7 @@ class Objective:
             loss, gradient = autograd_gradient(self._compare)(output, x)
         code_gradient = None
         if self.linearity:
-            bend = z.addmm(x, self.network.encoder.linear.t(), alpha=-1)
+            bend = z - self.dense.encoder.linear_part
             code_gradient = bend.div_(self.code_variance)
             code_gradient.mul_(2 * self.linearity / bend.numel())
         self.dense.backward(x, z, gradient, code_gradient)
@@ -123,7 +123,7 @@ class Objective:
         loss = self._compare(self.network.decoder(z), x)
         total = loss
         if self.linearity:
-            bend = z - x @ self.network.encoder.linear.t()
+            bend = z - self.network.encoder.anchor(x)
             total = loss + self.linearity * (bend.square() / self.code_variance).mean()
         total.backward()
         return loss.detach()

@@ -30,11 +30,13 @@ class AutoEncoderTransformer(
 
     Trains an encoder and a decoder to minimise ::
 
-        loss(decode(z), x)      with  z = encode(x)
+        loss(decode(z), x) + linearity * bend(z, x)      with  z = encode(x)
 
-    where x is a row of ``X``, centred and divided by one scale for all features, and z
-    its code of ``n_components`` numbers [1]_. With one hidden layer or more, the codes
-    follow structure that is not linear, which PCA cannot.
+    where x is a row of ``X``, centred and divided by one scale for all features, z its
+    code of ``n_components`` numbers [1]_, and the bend their distance from PCA's.
+    Training starts as PCA and keeps only what improves on it on rows held out; if
+    nothing does, the result is PCA. The codes follow structure that is not linear, and
+    read like PCA's: centred, uncorrelated, the largest variance first, signs fixed.
 
     Parameters
     ----------
@@ -43,7 +45,7 @@ class AutoEncoderTransformer(
     hidden_layer_sizes : "auto" or array-like of int, default="auto"
         Widths of the layers from the input to the code, mirrored in the decoder.
         ``()`` makes a linear autoencoder. "auto" is two layers, the first about twice
-        as wide as the data but no wider than a quarter of the rows, from 64 to 512,
+        as wide as the data but no wider than a quarter of the rows, from 128 to 512,
         the second half of it.
     activation : str, default="auto"
         Of the hidden layers: "identity", "relu", "leaky_relu", "elu", "selu", "gelu",
@@ -63,7 +65,7 @@ class AutoEncoderTransformer(
         training rows. Where the output activation is not "identity" it starts near
         PCA only. "random" is the plain network. "auto" is "pca" for "identity", else
         "random".
-    linearity : float, default=0.1
+    linearity : float, default=0.2
         For networks anchored to PCA, weight of the squared distance of the codes from
         PCA's, in units of their variance. 0 leaves the encoder free, for the least
         error; 1 keeps the codes nearly linear in ``X``, for linear models behind.
@@ -87,10 +89,14 @@ class AutoEncoderTransformer(
         steps, but at least 5.
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, and keep the weights that
-        were best there. If False, or with less than 5 rows to hold out, the training
-        loss is watched.
+        were best there. A network that starts as PCA has to beat it there by more than
+        the noise, 1 / sqrt(rows held out), or PCA of all rows is the result; with up to
+        2,000 rows, the passes that were good are then made again on all rows. Of fewer
+        than 15 rows none are held out: the result is PCA, or with ``init="random"`` the
+        training loss is watched. If False, it is watched in any case.
     validation_fraction : float, default=0.1
-        Part of the rows to hold out. Not used when `fit` gets ``X_val``.
+        Part of the rows to hold out, but at least 5 rows. Not used when `fit` gets
+        ``X_val``.
     n_iter_no_change : "auto" or int, default="auto"
         Passes in a row without improvement that end the training. "auto" is a fifth
         of ``max_iter``, but at least 10.
@@ -125,11 +131,12 @@ class AutoEncoderTransformer(
     validation_loss_curve_ : list of float or None
         Loss on the validation rows after each pass.
     best_loss_, best_iter_ : float, int
-        The lowest loss that was watched and its pass, whose weights are kept.
+        The lowest loss that was watched and its pass, whose weights are kept; pass 0
+        is the start.
     n_iter_ : int
         Passes that were made.
     stop_reason_ : str
-        "converged", "max_iter" or "diverged".
+        "converged", "max_iter", "diverged", or "pca" where nothing better was found.
     baseline_score_ : float
         What `score` would give PCA with as many components, on the validation rows
         if there are some, else on the training rows.
@@ -161,7 +168,7 @@ class AutoEncoderTransformer(
     (1797, 8)
     >>> ae.inverse_transform(ae.transform(X)).shape
     (1797, 64)
-    >>> bool(ae.score(X) > ae.baseline_score_)
+    >>> ae.score(X) > ae.baseline_score_
     True
     """
 
@@ -176,7 +183,7 @@ class AutoEncoderTransformer(
         loss="squared_error",
         output_activation="auto",
         init="auto",
-        linearity=0.1,
+        linearity=0.2,
         standardize=False,
         solver="auto",
         learning_rate_init="auto",

@@ -23,6 +23,7 @@ MAY_IMPORT = {
         "_scaling",
     },
     "_fitting": {
+        "_canonical",
         "_inference",
         "_linear",
         "_losses",
@@ -49,6 +50,7 @@ MAY_IMPORT = {
     "_parameters": {"_losses", "_networks", "_solvers"},
     "_plan": {"_solvers"},
     "_atomic": set(),
+    "_canonical": set(),
     "_device": set(),
     "_linear": set(),
     "_losses": set(),

@@ -1,0 +1,73 @@
+"""Canonical form: codes centred, along their principal axes, with fixed signs.
+
+An autoencoder is free to turn its codes as it likes, as long as the decoder knows. Of
+all these networks, which reconstruct alike, this picks the one whose codes read like
+PCA's: their mean is zero, they are uncorrelated, their variances do not increase, and
+the feature that a code goes with most goes up with it.
+"""
+
+import numpy as np
+import torch
+
+__all__ = ["canonicalise"]
+
+
+@torch.no_grad()
+def canonicalise(network, batches):
+    """Turn the codes of ``network`` in place; its reconstructions stay the same.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+        In evaluation mode.
+    batches : Batches
+        The rows whose codes are centred and uncorrelated in the end.
+    """
+    mean, covariance, loadings = _moments(network.encoder, batches)
+    _, axes = np.linalg.eigh(covariance)
+    axes = axes.T[::-1]  # (n_components, n_components), the largest variance first
+    loadings = axes @ loadings
+    largest = loadings[np.arange(len(axes)), abs(loadings).argmax(axis=1)]
+    axes = axes * np.where(largest < 0, -1.0, 1.0)[:, None]
+    _turn(network, mean, axes)
+
+
+def _moments(encoder, batches):
+    """Mean and covariance of the codes, and their covariance with the features."""
+    count, n_features = batches.n_rows, batches.n_features
+    total = square = product = 0.0
+    for x in batches.in_order():
+        z = encoder(x).double()
+        total = total + z.sum(dim=0)
+        square = square + z.t() @ z
+        product = product + z.t() @ x.double()
+    mean = (total / count).cpu().numpy()
+    covariance = square.cpu().numpy() / count - np.outer(mean, mean)
+    # The features are centred already, up to rounding.
+    return mean, covariance, product.cpu().numpy().reshape(-1, n_features) / count
+
+
+def _turn(network, mean, axes):
+    """Let the encoder make axes @ (z - mean), and the decoder undo it."""
+    encoder, decoder = network.encoder, network.decoder
+    if network.anchored:
+        _set(encoder.linear, axes @ _get(encoder.linear))
+        _set(encoder.offset, axes @ (_get(encoder.offset) - mean))
+        _set(decoder.linear, _get(decoder.linear) @ axes.T)
+        _set(decoder.centre, axes @ (_get(decoder.centre) - mean))
+        last, first = encoder.correction[-1], decoder.correction[0]
+        _set(last.bias, axes @ _get(last.bias))
+    else:
+        last, first = encoder[-1], decoder[0]
+        _set(first.bias, _get(first.bias) + _get(first.weight) @ mean)
+        _set(last.bias, axes @ (_get(last.bias) - mean))
+    _set(last.weight, axes @ _get(last.weight))
+    _set(first.weight, _get(first.weight) @ axes.T)
+
+
+def _get(tensor):
+    return tensor.detach().double().cpu().numpy()
+
+
+def _set(tensor, values):
+    tensor.copy_(torch.from_numpy(np.ascontiguousarray(values)))
