@@ -35,7 +35,7 @@ class MLPAutoEncoder:
 
     def __init__(self, n_components, seed):
         layers = (128, 64, n_components, 64, 128)
-        self.mlp = MLPRegressor(layers, random_state=seed)
+        self.mlp = MLPRegressor(hidden_layer_sizes=layers, random_state=seed)
         self.n_encoder_layers = 3
 
     def fit(self, X):

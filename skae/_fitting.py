@@ -84,7 +84,7 @@ def fit_autoencoder(params, X, X_val, previous):
         "best_iter_": monitor.best_iter,
         "n_iter_": len(loss_curve),
         "stop_reason_": monitor.reason,
-        "baseline_score_": 1 - baseline / (training.scaling.variance or 1.0),
+        "baseline_score_": float(1 - baseline / (training.scaling.variance or 1.0)),
         "explained_variance_ratio_": codec.explained_variance_ratio(
             X[training.rows[:n_explained]]
         ),

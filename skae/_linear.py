@@ -15,9 +15,6 @@ __all__ = [
 
 # Of larger data PCA sees a random sample of this size.
 _SAMPLE_BYTES = 2**28
-# Of the training rows, this part is closer to the mean than the radius at which the
-# corrections begin to fade.
-_INSIDE = 0.99
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,8 @@ class LinearStart:
     encoder : ndarray of shape (n_components, n_features)
     decoder : ndarray of shape (n_features, n_components)
     row_radius, code_radius : float
-        Distances from the mean that 99 % of the rows and of their codes keep.
+        Largest distances of a row and of a code from the mean, beyond which corrections
+        fade.
     """
 
     encoder: np.ndarray
@@ -95,8 +93,8 @@ def linear_start(pca, x, n_components, output_slope, rng):
     return LinearStart(
         encoder,
         decoder,
-        row_radius=float(np.quantile(np.linalg.norm(x, axis=1), _INSIDE)),
-        code_radius=float(np.quantile(np.linalg.norm(codes, axis=1), _INSIDE)),
+        row_radius=float(np.linalg.norm(x, axis=1).max()),
+        code_radius=float(np.linalg.norm(codes, axis=1).max()),
     )
 
 
