@@ -70,7 +70,11 @@ class _RMSProp:
 
 
 class _SGD:
-    """Stochastic gradient descent with Nesterov momentum (Sutskever et al. 2013)."""
+    """Stochastic gradient descent with Nesterov momentum (Sutskever et al. 2013).
+
+    Gradients longer than 1 are shortened to 1 (Pascanu et al. 2013): their size is not
+    that of the distance to go, and one step size could not suit all data.
+    """
 
     rate = 0.05
     decoupled = False
@@ -80,6 +84,8 @@ class _SGD:
         self.velocity = torch.zeros_like(self.values)
 
     def move(self, rate):
+        norm = torch.linalg.vector_norm(self.gradients)
+        self.gradients.div_(norm.clamp(min=1.0))
         self.velocity.mul_(0.9).add_(self.gradients)
         self.values.add_(self.gradients, alpha=-rate)
         self.values.add_(self.velocity, alpha=-0.9 * rate)

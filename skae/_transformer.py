@@ -73,8 +73,8 @@ class AutoEncoderTransformer(
         Whether to weight features equally, as if a `StandardScaler` stood before, and
         not by their variance as PCA does. Undone by `inverse_transform`.
     solver : str, default="auto"
-        "adam" [2]_, "adamw", "rmsprop" or "sgd" (Nesterov momentum 0.9). "auto" is
-        "adamw".
+        "adam" [2]_, "adamw", "rmsprop" or "sgd" (Nesterov momentum 0.9, gradients no
+        longer than 1). "auto" is "adamw".
     learning_rate_init : "auto" or float, default="auto"
         Largest step size. "auto" depends on the solver.
     learning_rate : str, default="auto"
