@@ -32,7 +32,7 @@ _INTO_DOMAIN = {
 }
 
 
-class Domesticated(AutoEncoderTransformer):
+class InDomain(AutoEncoderTransformer):
     """An autoencoder that takes any data, mapped into the domain of its loss.
 
     So that scikit-learn's checks, whose data are drawn from all of the real line, can
@@ -52,7 +52,7 @@ def autoencoder(name, **overrides):
     """Return the variant, with a seed and few passes unless told otherwise."""
     params = {"n_components": 2, "random_state": 0, "max_iter": 3}
     cls = (
-        Domesticated
+        InDomain
         if VARIANTS[name].get("loss") in _INTO_DOMAIN
         else AutoEncoderTransformer
     )
