@@ -37,7 +37,9 @@ class Batches:
         self.n_rows, self.n_features = len(rows), X.shape[1]
         self.n_batches = -(-self.n_rows // batch_size)
         size = 4 * self.n_rows * self.n_features
-        limit = max(_RESIDENT_BYTES, free_memory(device) // 2)
+        limit = _RESIDENT_BYTES
+        if device.type == "cuda":
+            limit = free_memory(device) // 2
         self.resident = self._load() if size <= limit else None
 
     def _load(self):

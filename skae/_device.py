@@ -58,5 +58,5 @@ def inference_device(name):
 
 
 def free_memory(device):
-    """Bytes free on a CUDA device; 0 for the CPU, whose memory is shared with X."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+    """Bytes free on a CUDA device."""
+    return torch.cuda.mem_get_info(device)[0]

@@ -35,6 +35,7 @@ _EXPLAINED_ROWS = 1_000
 _DECODED_ROWS = 50_000
 
 
+@torch.inference_mode(False)  # whatever the caller is in
 def fit_autoencoder(params, X, X_val, previous):
     """Train an autoencoder.
 
@@ -67,10 +68,13 @@ def fit_autoencoder(params, X, X_val, previous):
     baseline = pca_error(training.pca, validation or training.batches)
     if len(rows) < len(X) and previous is None:
         training = _on_all_rows(prepare, training, monitor, len(X))
+        if monitor.reason == "pca":
+            baseline = pca_error(training.pca, training.batches)
 
     canonicalise(training.network.eval(), training.batches)
     weights = to_numpy(training.network)
     exact = from_numpy(training.plan.architecture, weights, torch.float64).eval()
+    rng = np.random.default_rng(seed)
     n_explained = min(_EXPLAINED_ROWS, _DECODED_ROWS // training.plan.n_components + 1)
     codec = Codec(exact, training.scaling, link, torch.device("cpu"))
     return {
@@ -86,7 +90,7 @@ def fit_autoencoder(params, X, X_val, previous):
         "stop_reason_": monitor.reason,
         "baseline_score_": float(1 - baseline / (training.scaling.variance or 1.0)),
         "explained_variance_ratio_": codec.explained_variance_ratio(
-            X[training.rows[:n_explained]]
+            X[rng.permutation(training.rows)[:n_explained]]
         ),
         "device_": str(training.device),
         "_architecture": training.plan.architecture,
@@ -130,7 +134,8 @@ def _train(training, validation, params):
     # To beat PCA by no more than the noise of so few rows is not to beat it.
     guarded = watched is not None and training.starts_as_pca
     monitor.settle(margin=watched.n_rows**-0.5 if guarded else 0.0)
-    _judge(monitor, plan, evaluate(objective, checked))
+    final_loss = evaluate(objective, checked)
+    _judge(monitor, plan, final_loss, training.starts_as_pca)
     if training.starts_as_pca and monitor.best_iter == 0:
         monitor.reason = "pca"
     return monitor, loss_curve, validation_curve
@@ -161,19 +166,18 @@ def _report(max_iter, loss_curve, validation_curve):
     sys.stdout.write(f"[AutoEncoderTransformer] {line}\n")
 
 
-def _judge(monitor, plan, final_loss):
+def _judge(monitor, plan, final_loss, starts_as_pca):
     """Tell the user of a training that did not end as it should.
 
     ``final_loss`` is that of the weights which are kept. The losses met along the way
     cannot tell that the very last step broke them.
     """
     step = f"learning_rate_init={plan.learning_rate_init:g}"
-    still_falling = monitor.reason == "max_iter" and monitor.improving
     diverged = monitor.reason == "diverged"
     if not np.isfinite(final_loss) or (diverged and monitor.best_iter == 0):
         raise ValueError(
-            f"Training diverged at once with {step} and solver={plan.solver!r}. Use a "
-            "smaller learning_rate_init, or solver='adamw', or scale the data."
+            f"Training diverged at once with {step}, solver={plan.solver!r} and "
+            f"alpha={plan.alpha:g}. Use a smaller learning_rate_init or alpha."
         )
     if final_loss > monitor.start_loss:
         monitor.back_to_start()
@@ -182,8 +186,19 @@ def _judge(monitor, plan, final_loss):
             f"Training diverged in pass {monitor.n_iter} with {step}; the weights of "
             f"pass {monitor.best_iter} are kept. Use a smaller learning_rate_init."
         )
-    elif still_falling and plan.learning_rate == "constant":
+    elif monitor.reason == "converged" and monitor.best_iter == 0 < monitor.start_loss:
+        if not starts_as_pca:
+            _warn(
+                f"No pass lowered the loss with {step}; the network is untrained. Use "
+                "a smaller learning_rate_init."
+            )
+    elif (
+        monitor.reason == "max_iter"
+        and monitor.improving
+        and monitor.best_iter > 0
         # A one-cycle schedule ends with a step of zero: nothing was cut off.
+        and plan.learning_rate == "constant"
+    ):
         _warn(
             f"The loss was still falling after max_iter={plan.max_iter} passes. "
             "Increase max_iter, or use learning_rate='one_cycle'."
@@ -191,5 +206,5 @@ def _judge(monitor, plan, final_loss):
 
 
 def _warn(message):
-    # The caller of fit is six frames up, past fit and its parameter validation.
-    warnings.warn(message, ConvergenceWarning, stacklevel=7)
+    # The caller of fit is seven frames up, past the decorators on the way.
+    warnings.warn(message, ConvergenceWarning, stacklevel=8)

@@ -13,6 +13,8 @@ from sklearn.preprocessing import StandardScaler
 __all__ = ["Scaling", "row_slices"]
 
 _CHUNK_BYTES = 2**23
+# Farther rows are taken for as far: float32 can still square and add such values.
+_FARTHEST = 1e15
 
 
 def row_slices(n_rows, n_features, chunk_bytes=_CHUNK_BYTES):
@@ -84,8 +86,10 @@ class Scaling:
 
     def apply(self, X):
         """Scaled rows, float64, of shape (n_rows, n_features)."""
-        x = np.subtract(X, self.mean, dtype=np.float64)
-        x /= self.scale
+        with np.errstate(over="ignore"):  # clipped below
+            x = np.subtract(X, self.mean, dtype=np.float64)
+            x /= self.scale
+        np.clip(x, -_FARTHEST, _FARTHEST, out=x)
         x[:, self.constant] = 0.0
         return x
 

@@ -36,7 +36,8 @@ class AutoEncoderTransformer(
     code of ``n_components`` numbers [1]_, and the bend their distance from PCA's.
     Training starts as PCA and keeps only what improves on it on rows held out; if
     nothing does, the result is PCA. The codes follow structure that is not linear, and
-    read like PCA's: centred, uncorrelated, the largest variance first, signs fixed.
+    read like PCA's: on the training rows they are centred, uncorrelated, the largest
+    variance first, and their signs are fixed.
 
     Parameters
     ----------
@@ -80,13 +81,14 @@ class AutoEncoderTransformer(
     learning_rate : str, default="auto"
         Schedule of the step size: "constant", or "one_cycle" [3]_, which rises for a
         fifth of the passes and falls to zero. "auto" is "one_cycle".
-    alpha : float, default=1e-4
-        Weight decay; biases are left alone.
+    alpha : float, default=0.0
+        Weight decay, decoupled from the gradient with "adamw"; biases are left alone.
     batch_size : "auto" or int, default="auto"
         Rows of a step, at most. "auto" is 128, or 256 for 25,600 rows and more.
     max_iter : "auto" or int, default="auto"
         Passes over the training rows, at most. "auto" is as many as make 2,000
-        steps, but at least 5.
+        steps, but at least 5. A one-cycle schedule is planned for as many and ends
+        with a step of zero, so that it gives no warning when they are over.
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, and keep the weights that
         were best there. A network that starts as PCA has to beat it there by more than
@@ -110,7 +112,8 @@ class AutoEncoderTransformer(
         case, and works where there is no GPU.
     random_state : int, RandomState instance or None, default=None
         Seed of the start, of the order of rows and of the split. An int repeats a fit
-        bit for bit on the same machine with the same versions and thread count.
+        bit for bit on the same machine with the same versions and thread count. None
+        draws the seed from numpy's global state, as everywhere in scikit-learn.
     verbose : bool or int, default=False
         Whether to write the losses after each pass.
 
@@ -139,10 +142,10 @@ class AutoEncoderTransformer(
         "converged", "max_iter", "diverged", or "pca" where nothing better was found.
     baseline_score_ : float
         What `score` would give PCA with as many components, on the validation rows
-        if there are some, else on the training rows.
+        if there are some, else, or if the result is PCA, on the training rows.
     explained_variance_ratio_ : ndarray of shape (n_components_,)
         Share of the variance that each code adds, the later ones at their mean, on at
-        most 1,000 of the training rows. The sum is their `score`.
+        most 1,000 training rows drawn at random. The sum is their `score`.
     device_ : str
         Where it was trained.
 
@@ -188,7 +191,7 @@ class AutoEncoderTransformer(
         solver="auto",
         learning_rate_init="auto",
         learning_rate="auto",
-        alpha=1e-4,
+        alpha=0.0,
         batch_size="auto",
         max_iter="auto",
         early_stopping=True,

@@ -10,7 +10,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skae import AutoEncoderTransformer, _device
-from skae._device import check_device, free_memory, inference_device
+from skae._device import check_device, inference_device
 
 gpu = [
     pytest.mark.gpu,
@@ -66,9 +66,6 @@ class TestChoice:
         assert inference_device("cuda:1") == torch.device("cuda:1")
         assert inference_device("cuda:2") == torch.device("cpu")
 
-    def test_cpu_memory_is_not_asked_for(self):
-        assert free_memory(torch.device("cpu")) == 0
-
 
 def test_model_fitted_on_a_gpu_works_without_one(X, no_cuda):
     model = AutoEncoderTransformer(max_iter=1, random_state=0).fit(X)
@@ -103,7 +100,6 @@ class TestGpu:
             8, device="cuda", max_iter=2, batch_size=2000, random_state=0
         )
         expected = model.fit_transform(X)
-        monkeypatch.setattr("skae._data._RESIDENT_BYTES", 0)
         monkeypatch.setattr("skae._data.free_memory", lambda device: 0)
         assert_allclose(model.fit_transform(X), expected, atol=1e-3)
 

@@ -3,6 +3,7 @@
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -73,6 +74,32 @@ def test_a_feature_that_is_far_from_zero_keeps_its_differences():
     angle = rng.uniform(0, 6, size=300)
     X = np.column_stack([np.cos(angle), np.sin(angle), angle]) + 1e6
     assert round_trip(X, n_components=1).score(X) > 0.95
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("fitted", "factor"), [(1e-30, 1e38), (1.0, 1e30)])
+def test_rows_farther_than_any_are_finite(fitted, factor, dtype):
+    X = (NORMAL * fitted).astype(dtype)
+    model = AutoEncoderTransformer(random_state=0).fit(X)
+    far = (NORMAL * fitted * factor).astype(dtype)
+    Z = model.transform(far)
+    assert np.isfinite(Z).all()
+    assert np.isfinite(model.inverse_transform(Z)).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_row_at_1e20_wherever_it_is(seed):
+    X = np.random.RandomState(0).normal(size=(30, 6))
+    X[3] = 1e20
+    round_trip(X, random_state=seed, max_iter=5)
+    round_trip(X[:3], random_state=seed)
+    model = AutoEncoderTransformer(max_iter=2, random_state=seed)
+    assert np.isfinite(model.fit(X[4:], X_val=X[:4]).transform(X)).all()
+
+
+def test_fit_in_inference_mode():
+    with torch.inference_mode():
+        round_trip(NORMAL, loss="huber", max_iter=2, early_stopping=False)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,13 @@ class TestLearnt:
         expected = 1 - (residual**2).mean() / X[:80].var(axis=0).mean()
         assert model.baseline_score_ == pytest.approx(expected, abs=1e-5)
 
+    def test_explained_variance_is_measured_on_rows_of_all_the_data(self):
+        rng = np.random.RandomState(0)
+        X = np.vstack([0.01 * rng.normal(size=(1000, 5)), rng.normal(size=(900, 5))])
+        model = make(early_stopping=False, max_iter=5).fit(X)
+        total = model.explained_variance_ratio_.sum()
+        assert total == pytest.approx(model.score(X), abs=0.05)
+
     def test_explained_variance_adds_up_to_the_score(self, X):
         model = make(n_components=4, max_iter=20, early_stopping=False).fit(X)
         total = model.explained_variance_ratio_.sum()
@@ -130,6 +137,12 @@ class TestStartFromPCA:
             left.append(((abs(Z) - abs(codes)) ** 2).mean())
         assert left[0] > left[1] > left[2]
 
+    def test_baseline_of_what_became_pca_is_its_own_score(self):
+        X = np.random.RandomState(0).normal(size=(60, 6))
+        model = make(init="pca").fit(X)
+        assert model.stop_reason_ == "pca"
+        assert model.baseline_score_ == pytest.approx(model.score(X), abs=1e-5)
+
 
 class TestStopping:
     def test_patience_ends_the_training_with_the_best_weights(self, X):
@@ -210,6 +223,20 @@ class TestWarnings:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             make(max_iter=3).fit(X)
+
+    def test_a_network_that_learnt_nothing_warns(self, X):
+        model = make(learning_rate_init=1.0, learning_rate="constant", solver="adam")
+        with pytest.warns(ConvergenceWarning, match="the network is untrained"):
+            model.fit(X)
+        assert (model.stop_reason_, model.best_iter_) == ("converged", 0)
+
+    def test_pca_that_was_kept_does_not_warn(self):
+        X = np.random.RandomState(0).normal(size=(120, 6))
+        model = make(init="pca", learning_rate="constant", max_iter=30)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model.fit(X)
+        assert model.stop_reason_ == "pca"
 
 
 class TestDivergence:

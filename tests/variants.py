@@ -9,7 +9,7 @@ VARIANTS = {
     "random": {"init": "random"},
     "linear": {"init": "random", "hidden_layer_sizes": ()},
     "deep_tanh": {"hidden_layer_sizes": (16, 8, 8), "activation": "tanh"},
-    "free": {"linearity": 0.0, "early_stopping": False},
+    "free": {"linearity": 0.0},
     "nearly_linear": {"linearity": 10.0},
     "absolute_error": {"loss": "absolute_error"},
     "huber": {"loss": "huber", "activation": "gelu"},
@@ -20,9 +20,9 @@ VARIANTS = {
     "positive_output": {"output_activation": "softplus"},
     "standardized": {"standardize": True},
     "adam": {"solver": "adam", "learning_rate": "constant", "alpha": 0.01},
-    "rmsprop": {"solver": "rmsprop", "batch_size": 7},
+    "rmsprop": {"init": "random", "solver": "rmsprop", "batch_size": 7},
     "sgd": {"solver": "sgd", "activation": "logistic"},
-    "no_early_stopping": {"early_stopping": False},
+    "early_stopping": {"early_stopping": True, "validation_fraction": 0.3},
 }
 
 # Losses that ask for more than signs: a map of any rows into their domain.
@@ -49,8 +49,10 @@ class InDomain(AutoEncoderTransformer):
 
 
 def autoencoder(name, **overrides):
-    """Return the variant, with a seed and few passes unless told otherwise."""
-    params = {"n_components": 2, "random_state": 0, "max_iter": 3}
+    """Return the variant, with a seed, unless told otherwise."""
+    params = {"n_components": 2, "random_state": 0}
+    # Few passes, but the network that they train is kept, not PCA.
+    params |= {"max_iter": 20, "early_stopping": False}
     cls = (
         InDomain
         if VARIANTS[name].get("loss") in _INTO_DOMAIN
