@@ -68,13 +68,18 @@ def floor(X, widths, batch_size, max_iter=1):
                 torch.mm(values[i + 1], weight, out=outputs[i])
 
 
-def autograd_loop(X, widths, batch_size, loss="squared_error", max_iter=1):
-    """Train the network with the loop that torch's tutorials show, fused Adam."""
+def torch_network(widths):
+    """Return the network as torch's users write it."""
     widths = [*widths, *widths[-2::-1]]
     layers = []
     for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):
         layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
-    network = torch.nn.Sequential(*layers[:-1])
+    return torch.nn.Sequential(*layers[:-1])
+
+
+def autograd_loop(X, widths, batch_size, loss="squared_error", max_iter=1):
+    """Train the network with the loop that torch's tutorials show, fused Adam."""
+    network = torch_network(widths)
     compare = {
         "squared_error": torch.nn.functional.mse_loss,
         "log_loss": torch.nn.functional.binary_cross_entropy_with_logits,
@@ -120,12 +125,8 @@ def skorch(X, widths, batch_size, max_iter=1):
     """Train the network with skorch."""
     from skorch import NeuralNetRegressor
 
-    widths = [*widths, *widths[-2::-1]]
-    layers = []
-    for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):
-        layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
     NeuralNetRegressor(
-        torch.nn.Sequential(*layers[:-1]),
+        torch_network(widths),
         optimizer=torch.optim.Adam,
         batch_size=batch_size,
         max_epochs=max_iter,

@@ -4,14 +4,13 @@ import numpy as np
 import torch
 
 from ._device import free_memory
+from ._scaling import row_slices
 
 __all__ = ["Batches"]
 
 # Rows are kept as one tensor up to this size, or up to half of a GPU's free memory;
 # beyond it each batch is read from X as it comes.
 _RESIDENT_BYTES = 2**28
-# Size of a batch that is only evaluated.
-_EVALUATION_BYTES = 2**22
 
 
 class Batches:
@@ -45,13 +44,9 @@ class Batches:
     def _load(self):
         """All rows as one tensor, filled a few at a time."""
         x = torch.empty(self.n_rows, self.n_features, device=self.device)
-        for part in self._parts(self.n_rows, _EVALUATION_BYTES):
+        for part in row_slices(self.n_rows, self.n_features):
             x[part] = self._read(self.rows[part])
         return x
-
-    def _parts(self, n_rows, n_bytes):
-        step = max(1, n_bytes // (4 * self.n_features))
-        return [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
 
     def _read(self, rows):
         # Centred and scaled in float64, before float32 could lose small differences
@@ -79,7 +74,7 @@ class Batches:
 
     def in_order(self):
         """Every row once, in order, in large batches for evaluation."""
-        for part in self._parts(self.n_rows, _EVALUATION_BYTES):
+        for part in row_slices(self.n_rows, self.n_features):
             yield (
                 self.resident[part]
                 if self.resident is not None

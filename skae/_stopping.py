@@ -56,7 +56,8 @@ class Monitor:
         """Put the best weights back: the first ones unless improved by ``margin``."""
         if self.best_loss > self.start_loss * (1 - margin):
             self.back_to_start()
-        self.parameters.restore(self.best_values)
+        else:
+            self.parameters.restore(self.best_values)
 
     def back_to_start(self):
         """Put the weights back that were there before the first pass."""

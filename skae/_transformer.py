@@ -259,7 +259,7 @@ class AutoEncoderTransformer(
         -----
         ConvergenceWarning
             If training stopped at ``max_iter`` passes while the loss was still
-            falling, or diverged after it had learnt something.
+            falling, diverged after it had learnt something, or learnt nothing.
         """
         with all_or_nothing(self):
             continued = self.warm_start and hasattr(self, "_weights")

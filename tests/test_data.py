@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skae import AutoEncoderTransformer, _data
+from skae import AutoEncoderTransformer, _data, _scaling
 from skae._data import Batches
 from skae._scaling import Scaling
 
@@ -49,8 +49,9 @@ def test_passes_differ_and_seeds_repeat():
 
 
 def test_evaluation_goes_in_parts_of_bounded_size(monkeypatch):
-    monkeypatch.setattr(_data, "_EVALUATION_BYTES", 4 * 2 * 3)
-    assert [len(part) for part in make(10).in_order()] == [3, 3, 3, 1]
+    batches = make(10)
+    monkeypatch.setattr(_scaling.row_slices, "__defaults__", (8 * 2 * 3,))
+    assert [len(part) for part in batches.in_order()] == [3, 3, 3, 1]
 
 
 def test_sample_is_all_rows_or_some_of_them():

@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from skae import AutoEncoderTransformer
 
 
-def round_trip(X, **params):
+def check_round_trip(X, **params):
     """Fit, encode, decode; everything must be finite and of the right shape."""
     model = AutoEncoderTransformer(**{"random_state": 0} | params).fit(X)
     Z = model.transform(X)
@@ -27,7 +27,7 @@ def round_trip(X, **params):
 
 @pytest.mark.parametrize("n_rows", range(2, 71))
 def test_every_small_number_of_rows_with_defaults(n_rows):
-    round_trip(np.random.RandomState(n_rows).normal(size=(n_rows, 3)))
+    check_round_trip(np.random.RandomState(n_rows).normal(size=(n_rows, 3)))
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def test_every_small_number_of_rows_with_defaults(n_rows):
 )
 def test_shapes(n_rows, n_features, n_components):
     X = np.random.RandomState(0).normal(size=(n_rows, n_features))
-    round_trip(X, n_components=n_components, max_iter=20)
+    check_round_trip(X, n_components=n_components, max_iter=20)
 
 
 def test_a_million_rows():
     X = np.random.RandomState(0).normal(size=(1_000_000, 20)).astype(np.float32)
-    round_trip(X, max_iter=1, batch_size=8192)
+    check_round_trip(X, max_iter=1, batch_size=8192)
 
 
 NORMAL = np.random.RandomState(0).normal(size=(60, 5))
@@ -65,7 +65,7 @@ NORMAL = np.random.RandomState(0).normal(size=(60, 5))
     ],
 )
 def test_values(X, solver):
-    round_trip(X, solver=solver)
+    check_round_trip(X, solver=solver)
 
 
 def test_a_feature_that_is_far_from_zero_keeps_its_differences():
@@ -73,7 +73,7 @@ def test_a_feature_that_is_far_from_zero_keeps_its_differences():
     rng = np.random.RandomState(0)
     angle = rng.uniform(0, 6, size=300)
     X = np.column_stack([np.cos(angle), np.sin(angle), angle]) + 1e6
-    assert round_trip(X, n_components=1).score(X) > 0.95
+    assert check_round_trip(X, n_components=1).score(X) > 0.95
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -91,15 +91,15 @@ def test_rows_farther_than_any_are_finite(fitted, factor, dtype):
 def test_one_row_at_1e20_wherever_it_is(seed):
     X = np.random.RandomState(0).normal(size=(30, 6))
     X[3] = 1e20
-    round_trip(X, random_state=seed, max_iter=5)
-    round_trip(X[:3], random_state=seed)
+    check_round_trip(X, random_state=seed, max_iter=5)
+    check_round_trip(X[:3], random_state=seed)
     model = AutoEncoderTransformer(max_iter=2, random_state=seed)
     assert np.isfinite(model.fit(X[4:], X_val=X[:4]).transform(X)).all()
 
 
 def test_fit_in_inference_mode():
     with torch.inference_mode():
-        round_trip(NORMAL, loss="huber", max_iter=2, early_stopping=False)
+        check_round_trip(NORMAL, loss="huber", max_iter=2, early_stopping=False)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_fit_in_inference_mode():
 )
 def test_kinds_of_numbers(kind):
     X = NORMAL.round(1) * 10
-    round_trip(X.tolist() if kind is list else np.abs(X).astype(kind), max_iter=3)
+    check_round_trip(X.tolist() if kind is list else np.abs(X).astype(kind), max_iter=3)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_any_array(X, n_components, batch_size, standardize):
         "standardize": standardize,
         "max_iter": 2,
     }
-    model = round_trip(X, **params)
+    model = check_round_trip(X, **params)
     constant = X.min(axis=0) == X.max(axis=0)
     R = model.inverse_transform(model.transform(X))
     assert_array_equal(R[:, constant], X[:, constant])

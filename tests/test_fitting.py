@@ -215,14 +215,18 @@ class TestWarnings:
         assert caught[0].filename == __file__
 
     def test_cap_after_the_last_improvement_does_not_warn(self, X):
+        model = make(max_iter=3, learning_rate="constant", tol=0.99)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            make(max_iter=3, learning_rate="constant", tol=0.99).fit(X)
+            model.fit(X)
+        assert (model.stop_reason_, model.n_iter_) == ("max_iter", 3)
 
     def test_a_schedule_that_ran_to_its_end_does_not_warn(self, X):
+        model = make(max_iter=3)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            make(max_iter=3).fit(X)
+            model.fit(X)
+        assert (model.stop_reason_, model.n_iter_) == ("max_iter", 3)
 
     def test_a_network_that_learnt_nothing_warns(self, X):
         model = make(learning_rate_init=1.0, learning_rate="constant", solver="adam")

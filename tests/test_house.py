@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "_inference": {"_losses", "_networks", "_scaling"},
     "_training": {"_dense", "_losses"},
     "_dense": {"_networks"},
-    "_data": {"_device"},
+    "_data": {"_device", "_scaling"},
     "_parameters": {"_losses", "_networks", "_solvers"},
     "_plan": {"_solvers"},
     "_atomic": set(),
