@@ -20,13 +20,18 @@ from ._linear import pca_error
 from ._losses import check_loss
 from ._preparing import Training
 from ._stopping import Monitor
-from ._training import evaluate
+from ._training import evaluate, row_losses
 
 __all__ = ["fit_autoencoder"]
 
-# Rows that are held out at least, and a number of rows of which none are.
+# Rows that are held out at least: a hundred, unless they are more than this part of
+# all, or so few. And a number of rows of which none are.
+_ENOUGH_VALIDATION_ROWS = 100
+_MOST_HELD_OUT = 0.2
 _LEAST_VALIDATION_ROWS = 5
 _TOO_FEW_ROWS = 15
+# Standard errors by which the start has to be beaten on them.
+_BEYOND_NOISE = 2.0
 # Up to so many rows, what validation found good is trained once more on all of them.
 _REFIT_ROWS = 2_000
 # Training rows that explained_variance_ratio_ is measured on, at most, and how many
@@ -107,8 +112,10 @@ def _split(params, X, X_val, seed):
         return rows, (X_val, np.arange(len(X_val)))
     if not params["early_stopping"] or len(X) < _TOO_FEW_ROWS:
         return rows, None
-    n_held_out = int(params["validation_fraction"] * len(X))
-    n_held_out = min(max(n_held_out, _LEAST_VALIDATION_ROWS), len(X) - 2)
+    enough = min(_ENOUGH_VALIDATION_ROWS, int(_MOST_HELD_OUT * len(X)))
+    enough = max(enough, _LEAST_VALIDATION_ROWS)
+    n_held_out = max(int(params["validation_fraction"] * len(X)), enough)
+    n_held_out = min(n_held_out, len(X) - 2)
     rows, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed)
     return rows, (X, held_out)
 
@@ -131,14 +138,29 @@ def _train(training, validation, params):
             _report(plan.max_iter, loss_curve, validation_curve)
         if monitor.should_stop(loss if watched is None else validation_curve[-1]):
             break
-    # To beat PCA by no more than the noise of so few rows is not to beat it.
     guarded = watched is not None and training.starts_as_pca
-    monitor.settle(margin=watched.n_rows**-0.5 if guarded else 0.0)
+    if guarded and not _convinced(training, watched, monitor):
+        monitor.back_to_start()
+    monitor.settle()
     final_loss = evaluate(objective, checked)
     _judge(monitor, plan, final_loss, training.starts_as_pca)
     if training.starts_as_pca and monitor.best_iter == 0:
         monitor.reason = "pca"
     return monitor, loss_curve, validation_curve
+
+
+def _convinced(training, validation, monitor):
+    """Whether the best weights beat the first ones by more than noise.
+
+    That is by two standard errors of the mean of the rows' differences: a small gain
+    on few rows, or a large one on one of them, is none.
+    """
+    losses = []
+    for values in (monitor.start_values, monitor.best_values):
+        training.objective.parameters.restore(values)
+        losses.append(row_losses(training.objective, validation))
+    gain = losses[0] - losses[1]
+    return bool(gain.mean() > _BEYOND_NOISE * gain.std() / len(gain) ** 0.5)
 
 
 def _on_all_rows(prepare, training, monitor, n_rows):

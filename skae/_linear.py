@@ -15,6 +15,8 @@ __all__ = [
 
 # Of larger data PCA sees a random sample of this size.
 _SAMPLE_BYTES = 2**28
+# So many times farther than the outermost row corrections are learnt, and then fade.
+_REACH = 10.0
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class LinearStart:
     encoder : ndarray of shape (n_components, n_features)
     decoder : ndarray of shape (n_features, n_components)
     row_radius, code_radius : float
-        Largest distances of a row and of a code from the mean, beyond which corrections
-        fade.
+        Distances of a row and of a code from the mean beyond which corrections fade:
+        some times the largest ones.
     """
 
     encoder: np.ndarray
@@ -93,8 +95,8 @@ def linear_start(pca, x, n_components, output_slope, rng):
     return LinearStart(
         encoder,
         decoder,
-        row_radius=float(np.linalg.norm(x, axis=1).max()),
-        code_radius=float(np.linalg.norm(codes, axis=1).max()),
+        row_radius=_REACH * float(np.linalg.norm(x, axis=1).max()),
+        code_radius=_REACH * float(np.linalg.norm(codes, axis=1).max()),
     )
 
 

@@ -1,7 +1,8 @@
 """Losses: what a reconstruction is compared by, each with the link it is meant for.
 
 A loss compares the decoder's raw output with the rows it should reproduce and gives
-the mean over the batch. The link turns the same raw output into values of ``X``.
+one number for each; training minimises their mean. The link turns the same raw output
+into values of ``X``.
 """
 
 from collections.abc import Callable
@@ -83,15 +84,24 @@ LINKS = {
 
 
 def autograd_gradient(function):
-    """Return what gives the value and the gradient of a loss, by autograd."""
+    """Return what gives the mean of a loss and its gradient, by autograd."""
 
     def gradient(output, target):
         output = output.detach().requires_grad_()
         with torch.enable_grad():
-            value = function(output, target)
+            value = function(output, target).mean()
         return value.detach(), *torch.autograd.grad(value, output)
 
     return gradient
+
+
+def _mean_over_features(compare):
+    """Return a loss of rows, (batch,), from one of torch's."""
+
+    def loss(output, target):
+        return compare(output, target, reduction="none").mean(dim=1)
+
+    return loss
 
 
 def _squared_error_gradient(output, target):
@@ -108,14 +118,15 @@ def _log_loss_gradient(output, target):
 
 def _kl_divergence(output, target):
     log_q = torch.log_softmax(output, dim=-1)
-    return (torch.xlogy(target, target) - target * log_q).sum(dim=-1).mean()
+    return (torch.xlogy(target, target) - target * log_q).sum(dim=1)
 
 
 def _poisson(output, target):
     # Half the Poisson deviance: zero for a perfect reconstruction, never negative.
     rate = _exp(output)
     log_rate = output.clamp(max=50.0)
-    return (rate - target - target * log_rate + torch.xlogy(target, target)).mean()
+    deviance = rate - target - target * log_rate + torch.xlogy(target, target)
+    return deviance.mean(dim=1)
 
 
 def _anything(X):
@@ -164,8 +175,9 @@ class Loss:
     units, the link being part of their formula. The others compare the linked output
     with ``X``, both in units of the scaled data.
 
-    ``gradient`` gives the value and its gradient to the output, which it may overwrite;
-    where it is not written out, autograd finds it.
+    ``function`` of (output, target) gives the loss of each row, (batch,).
+    ``gradient`` gives their mean and its gradient to the output, which it may
+    overwrite; where it is not written out, autograd finds it.
     """
 
     function: Callable
@@ -176,7 +188,7 @@ class Loss:
 
     @property
     def gradient(self):
-        """The function of (output, target) that gives the value and its gradient."""
+        """The function of (output, target) that gives the mean and its gradient."""
         return self.written_gradient or autograd_gradient(self.function)
 
     @property
@@ -186,11 +198,13 @@ class Loss:
 
 
 LOSSES = {
-    "squared_error": Loss(F.mse_loss, written_gradient=_squared_error_gradient),
-    "absolute_error": Loss(F.l1_loss),
-    "huber": Loss(F.huber_loss),
+    "squared_error": Loss(
+        _mean_over_features(F.mse_loss), written_gradient=_squared_error_gradient
+    ),
+    "absolute_error": Loss(_mean_over_features(F.l1_loss)),
+    "huber": Loss(_mean_over_features(F.huber_loss)),
     "log_loss": Loss(
-        F.binary_cross_entropy_with_logits,
+        _mean_over_features(F.binary_cross_entropy_with_logits),
         "logistic",
         canonical=True,
         check_data=_unit_interval,

@@ -70,7 +70,7 @@ class Plan:
             hidden_layer_sizes=check_widths(
                 resolve("hidden_layer_sizes", _widths(n_rows, n_features))
             ),
-            activation=resolve("activation", "silu"),
+            activation=resolve("activation", "gelu"),
             solver=solver,
             learning_rate_init=resolve("learning_rate_init", SOLVERS[solver].rate),
             learning_rate=resolve("learning_rate", "one_cycle"),

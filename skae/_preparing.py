@@ -53,13 +53,16 @@ class Training:
         else:
             self.network = self._new_network(x)
         self.starts_as_pca = self.network.anchored and previous is None
-        linearity, variance = 0.0, None
+        guidance = {}
         if self.network.anchored:
-            linearity = params["linearity"]
-            variance = code_variance(x, self.network.encoder.linear.numpy())
+            encoder = self.network.encoder
+            guidance["linearity"] = params["linearity"]
+            guidance["code_variance"] = code_variance(x, encoder.linear.numpy())
+            if link == "identity":  # other links end where data do
+                guidance["reach"] = encoder.radius.item()
         self.network.to(self.device)
         self.objective = Objective(
-            self.network, loss, link, self.scaling, self.device, linearity, variance
+            self.network, loss, link, self.scaling, self.device, **guidance
         )
         n_steps = plan.max_iter * self.batches.n_batches
         self.solver = Solver(self.objective.parameters, plan, n_steps)

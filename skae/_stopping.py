@@ -52,12 +52,9 @@ class Monitor:
             self.reason = "max_iter"
         return self.reason is not None
 
-    def settle(self, margin=0.0):
-        """Put the best weights back: the first ones unless improved by ``margin``."""
-        if self.best_loss > self.start_loss * (1 - margin):
-            self.back_to_start()
-        else:
-            self.parameters.restore(self.best_values)
+    def settle(self):
+        """Put the best weights back."""
+        self.parameters.restore(self.best_values)
 
     def back_to_start(self):
         """Put the weights back that were there before the first pass."""

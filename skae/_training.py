@@ -6,8 +6,11 @@ import torch
 
 from ._dense import DenseGradient
 from ._losses import LINKS, autograd_gradient
+from ._outskirts import stretch
 
-__all__ = ["FlatParameters", "Objective", "epochs", "evaluate"]
+__all__ = ["FlatParameters", "Objective", "epochs", "evaluate", "row_losses"]
+
+_NONE_MOVED = torch.ones(0, 1)
 
 
 class FlatParameters:
@@ -50,7 +53,8 @@ class Objective:
 
     The bend is the squared distance of the codes from those of the anchor, each in
     units of its variance. It steers the training, and is no part of the loss that is
-    reported.
+    reported. Rows that were moved outward by a factor c are compared where they came
+    from: their outputs and bends are divided by c.
 
     Parameters
     ----------
@@ -65,16 +69,27 @@ class Objective:
         Weight of the bend; 0 for networks without an anchor.
     code_variance : ndarray of shape (n_components,) or None
         Its units.
+    reach : float
+        How far from the mean rows are moved outward while training; 0 for not at all.
     """
 
     def __init__(
-        self, network, loss, link, scaling, device, linearity=0.0, code_variance=None
+        self,
+        network,
+        loss,
+        link,
+        scaling,
+        device,
+        linearity=0.0,
+        code_variance=None,
+        reach=0.0,
     ):
         self.network = network
         self.parameters = FlatParameters(network)
         self.loss = loss
         self.link = LINKS[link].function
         self.scaled_output = link == "identity"
+        self.reach = reach
         self.linearity = linearity
         if linearity:
             self.code_variance = torch.as_tensor(
@@ -85,7 +100,7 @@ class Objective:
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
 
     def __call__(self, x):
-        """Loss of a batch (batch, n_features), a tensor of no dimensions."""
+        """Losses of the rows of a batch (batch, n_features), shape (batch,)."""
         return self._compare(self.network(x), x)
 
     def _compare(self, output, x):
@@ -99,11 +114,26 @@ class Objective:
         # Rounding may leave a hair under zero, where logarithms end.
         return torch.addcmul(self.mean, x, self.scale).clamp_(min=0.0)
 
-    def backward(self, x):
-        """Loss of a batch; its gradient replaces the one in ``parameters``."""
-        if self.dense is None:
-            return self._autograd_backward(x)
+    def backward(self, x, factors=_NONE_MOVED):
+        """Return the mean loss of a batch, with its gradient in ``parameters``.
+
+        The first rows are moved outward by the ``factors``, (n_moved, 1); they have a
+        part in the gradient, and none in the loss that is returned. What is left in
+        ``x`` is of no use.
+        """
+        backward = self._dense_backward if self.dense else self._autograd_backward
+        return backward(x, factors)
+
+    def _dense_backward(self, x, factors):
+        n_moved = len(factors)
+        if n_moved:
+            near, far = x[:n_moved].clone(), factors * x[:n_moved]
+            x[:n_moved] = far
         z, output = self.dense.forward(x)
+        if n_moved:
+            x[:n_moved] = near
+            output[:n_moved] /= factors
+            loss_of_moved = self._compare(output[:n_moved], near).sum()
         if self.loss.canonical or self.scaled_output:
             loss, gradient = self.loss.gradient(output, self._target(x))
         else:
@@ -113,20 +143,29 @@ class Objective:
             bend = z - self.dense.encoder.linear_part
             code_gradient = bend.div_(self.code_variance)
             code_gradient.mul_(2 * self.linearity / bend.numel())
+        if n_moved:
+            x[:n_moved] = far
+            gradient[:n_moved] /= factors
+            if self.linearity:
+                code_gradient[:n_moved] /= factors**2
+            loss = (len(x) * loss - loss_of_moved) / (len(x) - n_moved)
         self.dense.backward(x, z, gradient, code_gradient)
         return loss
 
-    def _autograd_backward(self, x):
-        """Do what `backward` does for networks of any layers."""
+    def _autograd_backward(self, x, factors):
+        """Do the same for networks of any layers."""
         self.parameters.gradients.zero_()
-        z = self.network.encoder(x)
-        loss = self._compare(self.network.decoder(z), x)
-        total = loss
+        n_moved = len(factors)
+        everyone = torch.cat([factors, factors.new_ones(len(x) - n_moved, 1)])
+        moved = everyone * x
+        z = self.network.encoder(moved)
+        losses = self._compare(self.network.decoder(z) / everyone, x)
+        total = losses.mean()
         if self.linearity:
-            bend = z - self.network.encoder.anchor(x)
-            total = loss + self.linearity * (bend.square() / self.code_variance).mean()
+            bend = (z - self.network.encoder.anchor(moved)) / everyone
+            total += self.linearity * (bend.square() / self.code_variance).mean()
         total.backward()
-        return loss.detach()
+        return losses[n_moved:].mean().detach()
 
 
 def epochs(objective, batches, solver, rng):
@@ -140,20 +179,27 @@ def epochs(objective, batches, solver, rng):
     """
     while True:
         objective.network.train()
-        total = torch.zeros((), device=batches.device)
+        total, n_rows = torch.zeros((), device=batches.device), 0
         for x in batches.shuffled(rng):
-            total += objective.backward(x) * len(x)
+            factors = _NONE_MOVED
+            if objective.reach:
+                factors = stretch(x, objective.reach, rng)
+            n_stayed = len(x) - len(factors)
+            total += objective.backward(x, factors) * n_stayed
+            n_rows += n_stayed
             solver.step()
         # Asked once a pass: a step that broke the weights shows in the loss only later.
         broken = not objective.parameters.values.isfinite().all()
-        yield math.nan if broken else total.item() / batches.n_rows
+        yield math.nan if broken else total.item() / n_rows
+
+
+def evaluate(objective, batches):
+    """Return the mean loss over all rows, without changing anything."""
+    return row_losses(objective, batches).mean().item()
 
 
 @torch.no_grad()
-def evaluate(objective, batches):
-    """Return the mean loss over all rows, without changing anything."""
+def row_losses(objective, batches):
+    """Return the losses of all rows, a tensor of shape (n_rows,), float64."""
     objective.network.eval()
-    total = torch.zeros((), device=batches.device)
-    for x in batches.in_order():
-        total += objective(x) * len(x)
-    return total.item() / batches.n_rows
+    return torch.cat([objective(x).double() for x in batches.in_order()])

@@ -50,7 +50,7 @@ class AutoEncoderTransformer(
         the second half of it.
     activation : str, default="auto"
         Of the hidden layers: "identity", "relu", "leaky_relu", "elu", "selu", "gelu",
-        "silu", "softplus", "tanh" or "logistic". "auto" is "silu".
+        "silu", "softplus", "tanh" or "logistic". "auto" is "gelu".
     loss : str, default="squared_error"
         "squared_error", "absolute_error", "huber" (quadratic up to one unit of scaled
         data), "log_loss" for values in [0, 1], "kl_divergence" for rows that are
@@ -62,10 +62,10 @@ class AutoEncoderTransformer(
         must hold the values of ``X``.
     init : str, default="auto"
         "pca" anchors encoder and decoder to PCA's linear maps: training starts with
-        PCA's reconstruction and learns corrections to it, which fade far from the
-        training rows. Where the output activation is not "identity" it starts near
-        PCA only. "random" is the plain network. "auto" is "pca" for "identity", else
-        "random".
+        PCA's reconstruction and learns corrections to it, also for rows moved outward
+        up to ten times the farthest one, beyond which corrections fade. Where the
+        output activation is not "identity" it starts near PCA only. "random" is the
+        plain network. "auto" is "pca" for "identity", else "random".
     linearity : float, default=0.2
         For networks anchored to PCA, weight of the squared distance of the codes from
         PCA's, in units of their variance. 0 leaves the encoder free, for the least
@@ -92,13 +92,13 @@ class AutoEncoderTransformer(
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, and keep the weights that
         were best there. A network that starts as PCA has to beat it there by more than
-        the noise, 1 / sqrt(rows held out), or PCA of all rows is the result; with up to
-        2,000 rows, the passes that were good are then made again on all rows. Of fewer
-        than 15 rows none are held out: the result is PCA, or with ``init="random"`` the
-        training loss is watched. If False, it is watched in any case.
+        two standard errors of the rows' mean gain, or PCA of all rows is the result;
+        with up to 2,000 rows, the passes that were good are then made again on all
+        rows. Of fewer than 15 rows none are held out: the result is PCA, or with
+        ``init="random"`` the training loss is watched. If False, it is in any case.
     validation_fraction : float, default=0.1
-        Part of the rows to hold out, but at least 5 rows. Not used when `fit` gets
-        ``X_val``.
+        Part of the rows to hold out; of short data up to a fifth, so that there are
+        100 rows, and 5 at least. Not used when `fit` gets ``X_val``.
     n_iter_no_change : "auto" or int, default="auto"
         Passes in a row without improvement that end the training. "auto" is a fifth
         of ``max_iter``, but at least 10.

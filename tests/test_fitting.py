@@ -1,14 +1,18 @@
 """Fitting: stopping, validation rows, warnings, warm starts, and failures."""
 
 import warnings
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.preprocessing import scale
 
-from skae import AutoEncoderTransformer, _preparing
+from skae import AutoEncoderTransformer, _fitting, _preparing
 from skae._data import Batches
 
 
@@ -118,14 +122,39 @@ class TestStartFromPCA:
         assert model.best_iter_ > 0
         assert_allclose(model.mean_, X.mean(axis=0))
 
-    @pytest.mark.parametrize("factor", [3, 10, 100, 1e6])
-    def test_far_rows_are_reconstructed_about_as_by_pca(self, factor, digits):
-        X = digits[0]
-        model = make(init="pca", n_components=8).fit(X)
-        assert model.stop_reason_ != "pca"
-        far = factor * X
-        error = model.reconstruction_error(far).mean()
-        assert error <= 1.5 * self.pca_error(X, far, 8)
+    @pytest.mark.parametrize("name", ["digits", "breast_cancer", "wine", "linnerud"])
+    @pytest.mark.parametrize("tail", ["none", "heavy"])
+    def test_far_rows_are_reconstructed_about_as_by_pca(self, name, tail):
+        X = scale(getattr(datasets, f"load_{name}")().data)
+        if tail == "heavy":
+            X *= np.random.RandomState(0).standard_t(2, size=(len(X), 1))
+        X, rows = X[: 2 * len(X) // 3], X[2 * len(X) // 3 :]
+        for n_components in (2, X.shape[1] // 2):
+            model = make(init="pca", n_components=n_components).fit(X)
+            for factor in (3, 10, 100, 1e6):
+                far = factor * rows
+                error = model.reconstruction_error(far).mean()
+                assert error <= 1.5 * self.pca_error(X, far, n_components)
+
+    def test_one_lucky_row_does_not_convince(self, X):
+        """All of a gain on one row of many is noise, half a gain on each is not."""
+        losses = torch.ones(100, dtype=torch.float64)
+        lucky, everyone = losses.clone(), losses - 0.5
+        lucky[7] = -49.0
+        for better, convinced in ((lucky, False), (everyone, True)):
+            answers = iter([losses, better])
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(_fitting, "row_losses", lambda *_, a=answers: next(a))
+                assert _fitting._convinced(Mock(), None, Mock()) is convinced
+
+    @pytest.mark.parametrize(
+        ("n_rows", "held_out"), [(15, 5), (40, 8), (500, 100), (900, 100), (2000, 200)]
+    )
+    def test_short_data_hold_out_a_larger_part(self, n_rows, held_out):
+        params = AutoEncoderTransformer().get_params()
+        rows, (_, others) = _fitting._split(params, np.ones((n_rows, 2)), None, 0)
+        assert len(others) == held_out
+        assert sorted([*rows, *others]) == list(range(n_rows))
 
     def test_linearity_keeps_the_codes_near_those_of_pca(self, digits):
         X = digits[0]

@@ -57,12 +57,13 @@ def test_start_reconstructs_as_pca(n_components, X):
     assert_allclose(x @ start.encoder.T @ start.decoder.T, expected, atol=1e-5)
 
 
-def test_radii_hold_all_rows_and_codes(X):
+def test_radii_reach_beyond_all_rows_and_codes(X):
     pca, x = principal_components(make(X, np.arange(100)), 3, seed=0)
     start = linear_start(pca, x, 3, np.ones(12), np.random.default_rng(0))
-    assert start.row_radius == pytest.approx(np.linalg.norm(x, axis=1).max())
+    rows = np.linalg.norm(x, axis=1)
+    assert start.row_radius == pytest.approx(_linear._REACH * rows.max())
     codes = np.linalg.norm(x @ start.encoder.T, axis=1)
-    assert start.code_radius == pytest.approx(codes.max())
+    assert start.code_radius == pytest.approx(_linear._REACH * codes.max())
 
 
 def test_variance_of_the_codes_is_never_far_below_the_largest(X):

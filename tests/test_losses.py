@@ -17,7 +17,9 @@ def output():
 
 
 def loss(name, output, target):
-    return LOSSES[name].function(torch.tensor(output), torch.tensor(target)).item()
+    losses = LOSSES[name].function(torch.tensor(output), torch.tensor(target))
+    assert losses.shape == (len(output),)
+    return losses.mean().item()
 
 
 class TestKnownAnswers:

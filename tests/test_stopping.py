@@ -77,10 +77,12 @@ def test_start_is_kept_unless_improved():
     assert (monitor.parameters.values == 0).all()
 
 
-@pytest.mark.parametrize(("margin", "kept"), [(0.0, 2), (0.1, 2), (0.3, 0)])
-def test_improvement_smaller_than_the_margin_is_none(margin, kept):
+def test_best_weights_are_put_back_unless_the_start_is_asked_for():
     monitor = watch([9.0, 8.0, 8.5])
-    monitor.settle(margin)
-    assert monitor.best_iter == kept
-    assert (monitor.parameters.values == kept).all()
-    assert monitor.best_loss == (8.0 if kept else 10.0)
+    monitor.settle()
+    assert (monitor.best_iter, monitor.best_loss) == (2, 8.0)
+    assert (monitor.parameters.values == 2).all()
+    monitor.back_to_start()
+    monitor.settle()
+    assert (monitor.best_iter, monitor.best_loss) == (0, 10.0)
+    assert (monitor.parameters.values == 0).all()

@@ -11,7 +11,7 @@ from skae._dense import DenseGradient
 from skae._losses import LINKS, LOSSES, check_loss
 from skae._networks import ACTIVATIONS, AutoEncoder, initialise
 from skae._scaling import Scaling
-from skae._training import FlatParameters, Objective, epochs, evaluate
+from skae._training import FlatParameters, Objective, epochs, evaluate, row_losses
 
 CPU = torch.device("cpu")
 
@@ -79,10 +79,40 @@ def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path)
         bend = network.encoder.correction(x)
         penalty = 0.7 * (bend**2 / objective.code_variance).mean()
     parameters = list(network.parameters())
-    expected = torch.autograd.grad(objective(x) + penalty, parameters)
+    expected = torch.autograd.grad(objective(x).mean() + penalty, parameters)
     for _ in range(2):  # a second call replaces the first one's gradient
         value = objective.backward(x).item()
-    assert value == pytest.approx(objective(x).item(), rel=1e-5)
+    assert value == pytest.approx(objective(x).mean().item(), rel=1e-5)
+    for parameter, gradient in zip(parameters, expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
+
+
+@pytest.mark.parametrize("path", ["dense", "autograd"])
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_rows_moved_outward_count_in_proportion(loss, path):
+    _, _, objective, batches = make(
+        loss, network=AutoEncoder(5, 2, (4,), "tanh", "pca")
+    )
+    network = objective.network
+    for part in (network.encoder, network.decoder):
+        part.linear.fill_(0.3)
+        part.correction[-1].weight.data.fill_(0.1)  # it would start at zero
+    objective.linearity, objective.code_variance = 0.7, torch.tensor([2.0, 3.0])
+    if path == "autograd":
+        objective.dense = None
+    x = next(batches.in_order()).clone()
+    factors = torch.tensor([[3.0], [100.0]])
+    everyone = torch.ones(len(x), 1)
+    everyone[:2] = factors
+    network.train()
+    output = network(everyone * x) / everyone
+    bend = network.encoder.correction(everyone * x) / everyone
+    losses = objective.loss.function(output, x)
+    total = losses.mean() + 0.7 * (bend**2 / objective.code_variance).mean()
+    parameters = list(network.parameters())
+    expected = torch.autograd.grad(total, parameters)
+    value = objective.backward(x, factors).item()
+    assert value == pytest.approx(losses[2:].mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
 
@@ -94,12 +124,16 @@ def test_objective_compares_reconstruction_and_data(loss):
     x = torch.from_numpy(scaling.apply(X)).float()
     output = objective.network(x).double()
     target = torch.from_numpy(X) if LOSSES[loss].canonical else x.double()
-    assert value == pytest.approx(LOSSES[loss].function(output, target).item(), 1e-4)
+    assert value == pytest.approx(
+        LOSSES[loss].function(output, target).mean().item(), 1e-4
+    )
 
 
 def test_both_paths_train_to_the_same_weights(monkeypatch, digits):
     """A hundred steps with and without autograd end at the same place."""
-    model = AutoEncoderTransformer(4, max_iter=8, activation="gelu", random_state=0)
+    model = AutoEncoderTransformer(
+        4, max_iter=8, learning_rate_init=2e-3, random_state=0
+    )
     dense = model.fit(digits[0])._weights
     monkeypatch.setattr(DenseGradient, "handles", lambda network: False)
     autograd = model.fit(digits[0])._weights
@@ -145,6 +179,13 @@ def test_a_pass_with_broken_weights_has_no_loss():
     batches.n_batches = 1  # the loss is met before the step
     batches.batch_size = batches.n_rows
     assert np.isnan(next(epochs(objective, batches, solver, np.random.default_rng(0))))
+
+
+def test_each_row_has_its_loss():
+    X, scaling, objective, batches = make()
+    x = torch.from_numpy(scaling.apply(X)).float()
+    error = (objective.network(x) - x).square().mean(dim=1).double()
+    torch.testing.assert_close(row_losses(objective, batches), error)
 
 
 def test_evaluation_leaves_no_gradient():

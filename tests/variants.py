@@ -21,7 +21,7 @@ VARIANTS = {
     "standardized": {"standardize": True},
     "adam": {"solver": "adam", "learning_rate": "constant", "alpha": 0.01},
     "rmsprop": {"init": "random", "solver": "rmsprop", "batch_size": 7},
-    "sgd": {"solver": "sgd", "activation": "logistic"},
+    "sgd": {"init": "random", "solver": "sgd", "activation": "logistic"},
     "early_stopping": {"early_stopping": True, "validation_fraction": 0.3},
 }
 
