@@ -16,9 +16,9 @@ from sklearn.utils import check_random_state
 
 from ._canonical import canonicalise
 from ._inference import Codec, from_numpy, to_numpy
-from ._linear import pca_error
-from ._losses import check_loss
-from ._preparing import Training
+from ._linear import pca_errors
+from ._losses import check_loss, looks_like_pictures
+from ._preparing import Training, count_components
 from ._stopping import Monitor
 from ._training import evaluate, row_losses
 
@@ -59,10 +59,14 @@ def fit_autoencoder(params, X, X_val, previous):
         The estimator's attributes by name.
     """
     loss, link = check_loss(params["loss"], params["output_activation"])
+    if pictures := _are_pictures(params, X, previous):
+        link = "logistic"
     for data in (X, X_val):
         if data is not None:
             loss.check_data(data)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    n_components = count_components(params, X, seed, previous)
+    params = {**params, "n_components": n_components}
     prepare = partial(
         Training, params, X, loss=loss, link=link, seed=seed, previous=previous
     )
@@ -70,11 +74,16 @@ def fit_autoencoder(params, X, X_val, previous):
     training = prepare(rows=rows)
     validation = held_out and training.batches_of(*held_out)
     monitor, loss_curve, validation_curve = _train(training, validation, params)
-    baseline = pca_error(training.pca, validation or training.batches)
+    baseline = pca_errors(training.pca, validation or training.batches)
+    if pictures and not previous:
+        losses = row_losses(training.objective, validation or training.batches)
+        if not _is_lower(losses.cpu().numpy(), baseline):
+            params = {**params, "output_activation": "identity", "random_state": seed}
+            return fit_autoencoder(params, X, X_val, None)
     if len(rows) < len(X) and previous is None:
         training = _on_all_rows(prepare, training, monitor, len(X))
         if monitor.reason == "pca":
-            baseline = pca_error(training.pca, training.batches)
+            baseline = pca_errors(training.pca, training.batches)
 
     canonicalise(training.network.eval(), training.batches)
     weights = to_numpy(training.network)
@@ -93,7 +102,9 @@ def fit_autoencoder(params, X, X_val, previous):
         "best_iter_": monitor.best_iter,
         "n_iter_": len(loss_curve),
         "stop_reason_": monitor.reason,
-        "baseline_score_": float(1 - baseline / (training.scaling.variance or 1.0)),
+        "baseline_score_": float(
+            1 - baseline.mean() / (training.scaling.variance or 1.0)
+        ),
         "explained_variance_ratio_": codec.explained_variance_ratio(
             X[rng.permutation(training.rows)[:n_explained]]
         ),
@@ -103,6 +114,14 @@ def fit_autoencoder(params, X, X_val, previous):
         "_scaling": vars(training.scaling),
         "_link": link,
     }
+
+
+def _are_pictures(params, X, previous):
+    """Whether the output should be that of pictures, which nobody has asked for."""
+    auto = {"output_activation": "auto", "init": "auto", "loss": "squared_error"}
+    if any(params[name] != value for name, value in auto.items()):
+        return False
+    return previous["_link"] == "logistic" if previous else looks_like_pictures(X)
 
 
 def _split(params, X, X_val, seed):
@@ -150,17 +169,22 @@ def _train(training, validation, params):
 
 
 def _convinced(training, validation, monitor):
-    """Whether the best weights beat the first ones by more than noise.
-
-    That is by two standard errors of the mean of the rows' differences: a small gain
-    on few rows, or a large one on one of them, is none.
-    """
+    """Whether the best weights beat the first ones by more than noise."""
     losses = []
-    for values in (monitor.start_values, monitor.best_values):
+    for values in (monitor.best_values, monitor.start_values):
         training.objective.parameters.restore(values)
-        losses.append(row_losses(training.objective, validation))
-    gain = losses[0] - losses[1]
-    return bool(gain.mean() > _BEYOND_NOISE * gain.std() / len(gain) ** 0.5)
+        losses.append(row_losses(training.objective, validation).cpu().numpy())
+    return _is_lower(*losses)
+
+
+def _is_lower(losses, others):
+    """Whether the losses of rows are lower than others by more than noise.
+
+    That is by two standard errors of the mean of their differences: a small gain on few
+    rows, or a large one on one of them, is none.
+    """
+    gain = others - losses
+    return bool(gain.mean() > _BEYOND_NOISE * gain.std(ddof=1) / len(gain) ** 0.5)
 
 
 def _on_all_rows(prepare, training, monitor, n_rows):
@@ -170,7 +194,7 @@ def _on_all_rows(prepare, training, monitor, n_rows):
     nothing. Of a small table, the passes that were good are made again on all rows; of
     a large one, the rows held out would hardly add anything.
     """
-    if monitor.best_iter > 0 and n_rows > _REFIT_ROWS or not training.starts_as_pca:
+    if monitor.best_iter > 0 and n_rows > _REFIT_ROWS or not training.starts_anchored:
         return training
     again = prepare(rows=np.arange(n_rows))
     start_loss = evaluate(again.objective, again.batches)

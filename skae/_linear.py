@@ -8,8 +8,9 @@ from sklearn.decomposition import PCA
 __all__ = [
     "LinearStart",
     "code_variance",
+    "components_for",
     "linear_start",
-    "pca_error",
+    "pca_errors",
     "principal_components",
 ]
 
@@ -38,6 +39,21 @@ class LinearStart:
     code_radius: float
 
 
+def components_for(share, batches, seed):
+    """Return how many components PCA needs to explain more than a share of variance.
+
+    Parameters
+    ----------
+    share : float in (0, 1)
+    batches : Batches
+    seed : int
+        For the sample of large data.
+    """
+    x = batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
+    with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
+        return int(PCA(share, svd_solver="full").fit(x).n_components_)
+
+
 def principal_components(batches, n_components, seed):
     """Fit PCA to the scaled rows.
 
@@ -61,14 +77,14 @@ def principal_components(batches, n_components, seed):
         return pca.fit(x), x
 
 
-def pca_error(pca, batches):
-    """Mean squared error of PCA on the rows, in units of the scaled data."""
-    total = 0.0
+def pca_errors(pca, batches):
+    """Squared error of PCA on each row, (n_rows,), in units of the scaled data."""
+    errors = []
     for rows in batches.in_order():
         rows = rows.cpu().numpy()
         residual = rows - pca.inverse_transform(pca.transform(rows))
-        total += np.square(residual, dtype=np.float64).sum()
-    return total / (batches.n_rows * batches.n_features)
+        errors.append(np.square(residual, dtype=np.float64).mean(axis=1))
+    return np.concatenate(errors)
 
 
 def linear_start(pca, x, n_components, output_slope, rng):

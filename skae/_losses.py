@@ -12,7 +12,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-__all__ = ["LINKS", "LOSSES", "Link", "Loss", "autograd_gradient", "check_loss"]
+from ._scaling import row_slices
+
+__all__ = [
+    "LINKS",
+    "LOSSES",
+    "Link",
+    "Loss",
+    "autograd_gradient",
+    "check_loss",
+    "looks_like_pictures",
+]
 
 
 @dataclass(frozen=True)
@@ -227,3 +237,22 @@ def check_loss(loss, output_activation):
             "loss='squared_error', 'absolute_error' or 'huber'."
         )
     return resolved, output_activation
+
+
+# Part of the values that are at the ends of the range of pictures.
+_AT_THE_ENDS = 0.1
+
+
+def looks_like_pictures(X):
+    """Whether values fill [0, 1], a tenth of them at its ends.
+
+    A logistic output then saturates where the data do, which a linear one has to learn
+    for each code anew.
+    """
+    n_zeros = n_ones = 0
+    for rows in row_slices(*X.shape):
+        if X[rows].min() < 0 or X[rows].max() > 1:
+            return False
+        n_zeros += np.count_nonzero(X[rows] == 0)
+        n_ones += np.count_nonzero(X[rows] == 1)
+    return min(n_zeros, n_ones) > 0 and n_zeros + n_ones >= _AT_THE_ENDS * X.size

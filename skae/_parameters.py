@@ -2,7 +2,7 @@
 
 from numbers import Integral, Real
 
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 
 from ._losses import LINKS, LOSSES
 from ._networks import ACTIVATIONS
@@ -14,13 +14,13 @@ _AUTO = StrOptions({"auto"})
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 CONSTRAINTS = {
-    "n_components": [_COUNT],
+    "n_components": [_COUNT, Interval(RealNotInt, 0, 1, closed="neither"), None],
     "hidden_layer_sizes": [_AUTO, "array-like"],
     "activation": [StrOptions({"auto", *ACTIVATIONS})],
     "loss": [StrOptions({*LOSSES})],
     "output_activation": [StrOptions({"auto", *LINKS})],
     "init": [StrOptions({"auto", "pca", "random"})],
-    "linearity": [Interval(Real, 0, None, closed="left")],
+    "linearity": [_AUTO, Interval(Real, 0, None, closed="left")],
     "standardize": ["boolean"],
     "solver": [StrOptions({"auto", *SOLVERS})],
     "learning_rate_init": [_AUTO, Interval(Real, 0, None, closed="neither")],

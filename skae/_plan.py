@@ -19,6 +19,8 @@ __all__ = ["Plan"]
 _STEPS = 2_000
 # Passes that even the largest data get.
 _LEAST_PASSES = 5
+# Links whose networks are anchored to PCA.
+_ANCHORED_LINKS = ("identity", "logistic")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Plan:
     batch_size: int
     max_iter: int
     n_iter_no_change: int
+    linearity: float
     alpha: float
     tol: float
 
@@ -63,10 +66,9 @@ class Plan:
         max_iter = resolve("max_iter", max(_LEAST_PASSES, passes))
         return cls(
             n_features=n_features,
-            n_components=int(params["n_components"]),
-            # Through another link than the identity a linear start is only near PCA,
-            # and measured no better than none.
-            init=resolve("init", "pca" if link == "identity" else "random"),
+            n_components=params["n_components"],
+            # Through other links a linear start measured no better than none.
+            init=resolve("init", "pca" if link in _ANCHORED_LINKS else "random"),
             hidden_layer_sizes=check_widths(
                 resolve("hidden_layer_sizes", _widths(n_rows, n_features))
             ),
@@ -77,6 +79,7 @@ class Plan:
             batch_size=batch_size,
             max_iter=max_iter,
             n_iter_no_change=resolve("n_iter_no_change", max(10, max_iter // 5)),
+            linearity=resolve("linearity", 0.2 if link == "identity" else 0.0),
             alpha=params["alpha"],
             tol=params["tol"],
         )

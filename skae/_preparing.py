@@ -1,12 +1,19 @@
 """Preparing: from parameters and rows to a network at its start, ready to train."""
 
+from numbers import Integral
+
 import numpy as np
 import torch
 
 from ._data import Batches
 from ._device import check_device
 from ._inference import from_numpy
-from ._linear import code_variance, linear_start, principal_components
+from ._linear import (
+    code_variance,
+    components_for,
+    linear_start,
+    principal_components,
+)
 from ._losses import LINKS
 from ._networks import AutoEncoder, anchor, initialise
 from ._plan import Plan
@@ -14,7 +21,7 @@ from ._scaling import Scaling
 from ._solvers import Solver
 from ._training import Objective, epochs
 
-__all__ = ["Training"]
+__all__ = ["Training", "count_components"]
 
 
 class Training:
@@ -52,11 +59,13 @@ class Training:
             self.network = _previous_network(previous, plan, link)
         else:
             self.network = self._new_network(x)
-        self.starts_as_pca = self.network.anchored and previous is None
+        self.starts_anchored = self.network.anchored and previous is None
+        # Through another link, the anchor is only near PCA.
+        self.starts_as_pca = self.starts_anchored and link == "identity"
         guidance = {}
         if self.network.anchored:
             encoder = self.network.encoder
-            guidance["linearity"] = params["linearity"]
+            guidance["linearity"] = plan.linearity
             guidance["code_variance"] = code_variance(x, encoder.linear.numpy())
             if link == "identity":  # other links end where data do
                 guidance["reach"] = encoder.radius.item()
@@ -86,6 +95,21 @@ class Training:
             n_components = self.plan.n_components
             anchor(network, linear_start(self.pca, x, n_components, slope, self.rng))
         return network
+
+
+def count_components(params, X, seed, previous):
+    """Resolve ``n_components`` as PCA does: a share of variance, or None for all."""
+    n_components = params["n_components"]
+    if isinstance(n_components, Integral):
+        return int(n_components)
+    if previous:
+        return previous["n_components_"]
+    if n_components is None:
+        return min(X.shape)
+    rows = np.arange(len(X))
+    scaling = Scaling.fit(X, rows, params["standardize"])
+    batches = Batches(X, rows, scaling, len(X), torch.device("cpu"))
+    return components_for(n_components, batches, seed)
 
 
 def _previous_network(previous, plan, link):

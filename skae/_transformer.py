@@ -41,8 +41,9 @@ class AutoEncoderTransformer(
 
     Parameters
     ----------
-    n_components : int, default=2
-        Width of the code.
+    n_components : int, float or None, default=2
+        Width of the code. A float in (0, 1): as many as PCA needs to explain more than
+        that share of the variance. None: the smaller side of ``X``.
     hidden_layer_sizes : "auto" or array-like of int, default="auto"
         Widths of the layers from the input to the code, mirrored in the decoder.
         ``()`` makes a linear autoencoder. "auto" is two layers, the first about twice
@@ -56,20 +57,24 @@ class AutoEncoderTransformer(
         data), "log_loss" for values in [0, 1], "kl_divergence" for rows that are
         distributions, or "poisson" for counts (half the Poisson deviance).
     output_activation : str, default="auto"
-        "auto" is what belongs to the loss: "identity", but "logistic" for "log_loss",
-        "softmax" for "kl_divergence", "exp" for "poisson". The first three losses also
-        take "logistic", "tanh", "relu", "softplus", "exp" or "softmax", whose range
-        must hold the values of ``X``.
+        "auto" is what belongs to the loss: "identity", but "logistic" for "log_loss"
+        and for pictures (see ``init``), "softmax" for "kl_divergence", "exp" for
+        "poisson". The first three losses also take "logistic", "tanh", "relu",
+        "softplus", "exp" or "softmax", whose range must hold the values of ``X``.
     init : str, default="auto"
         "pca" anchors encoder and decoder to PCA's linear maps: training starts with
         PCA's reconstruction and learns corrections to it, also for rows moved outward
         up to ten times the farthest one, beyond which corrections fade. Where the
         output activation is not "identity" it starts near PCA only. "random" is the
-        plain network. "auto" is "pca" for "identity", else "random".
-    linearity : float, default=0.2
+        plain network. "auto" is "pca" for "identity" and "logistic", else "random". It
+        also takes data for pictures whose values are in [0, 1], a tenth of them at the
+        ends, and gives the squared error's output the same range by "logistic", unless
+        the result does not beat PCA.
+    linearity : "auto" or float, default="auto"
         For networks anchored to PCA, weight of the squared distance of the codes from
         PCA's, in units of their variance. 0 leaves the encoder free, for the least
         error; 1 keeps the codes nearly linear in ``X``, for linear models behind.
+        "auto" is 0.2 where the output is linear, else 0.
     standardize : bool, default=False
         Whether to weight features equally, as if a `StandardScaler` stood before, and
         not by their variance as PCA does. Undone by `inverse_transform`.
@@ -121,10 +126,8 @@ class AutoEncoderTransformer(
     ----------
     n_components_ : int
         Width of the code.
-    n_features_in_ : int
-        Features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, if ``X`` had some.
+    n_features_in_, feature_names_in_ : int, ndarray of shape (n_features_in_,)
+        Features seen in `fit`, and their names if ``X`` had some.
     n_samples_ : int
         Rows seen in `fit`.
     mean_, scale_ : ndarray of shape (n_features_in_,)
@@ -186,7 +189,7 @@ class AutoEncoderTransformer(
         loss="squared_error",
         output_activation="auto",
         init="auto",
-        linearity=0.2,
+        linearity="auto",
         standardize=False,
         solver="auto",
         learning_rate_init="auto",

@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import datasets
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.preprocessing import scale
@@ -142,7 +143,7 @@ class TestStartFromPCA:
         lucky, everyone = losses.clone(), losses - 0.5
         lucky[7] = -49.0
         for better, convinced in ((lucky, False), (everyone, True)):
-            answers = iter([losses, better])
+            answers = iter([better, losses])
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(_fitting, "row_losses", lambda *_, a=answers: next(a))
                 assert _fitting._convinced(Mock(), None, Mock()) is convinced
@@ -171,6 +172,33 @@ class TestStartFromPCA:
         model = make(init="pca").fit(X)
         assert model.stop_reason_ == "pca"
         assert model.baseline_score_ == pytest.approx(model.score(X), abs=1e-5)
+
+
+class TestPictures:
+    """Data in [0, 1], often at its ends, where nothing is said of the output."""
+
+    def test_they_are_reconstructed_better_by_a_logistic_output(self, digits):
+        X, check = digits[0][:1200], digits[0][1200:]
+        auto = AutoEncoderTransformer(8, random_state=0).fit(X)
+        linear = AutoEncoderTransformer(8, init="pca", random_state=0).fit(X)
+        assert (auto._link, linear._link) == ("logistic", "identity")
+        assert auto.score(check) > linear.score(check) > linear.baseline_score_
+        R = auto.inverse_transform(auto.transform(check))
+        assert 0 <= R.min() <= R.max() <= 1
+
+    def test_what_does_not_beat_pca_has_a_linear_output(self):
+        X = np.random.RandomState(0).normal(0.5, 0.5, size=(200, 8)).clip(0, 1)
+        model = AutoEncoderTransformer(3, random_state=0).fit(X)
+        assert (model._link, model.stop_reason_) == ("identity", "pca")
+        again = clone(model).fit(X)
+        assert_array_equal(again.transform(X), model.transform(X))
+
+    def test_a_warm_start_goes_on_with_what_the_first_fit_found(self, digits):
+        X = digits[0]
+        model = AutoEncoderTransformer(4, warm_start=True, max_iter=9, random_state=0)
+        assert model.fit(X)._link == "logistic"
+        assert model.fit(X[:500] / 3)._link == "logistic"
+        assert model.fit(2 * X)._link == "logistic"
 
 
 class TestStopping:

@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "_canonical": set(),
     "_device": set(),
     "_linear": set(),
-    "_losses": set(),
+    "_losses": {"_scaling"},
     "_networks": set(),
     "_outskirts": set(),
     "_scaling": set(),

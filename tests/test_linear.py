@@ -8,7 +8,13 @@ from sklearn.decomposition import PCA
 
 from skae import _linear
 from skae._data import Batches
-from skae._linear import code_variance, linear_start, pca_error, principal_components
+from skae._linear import (
+    code_variance,
+    components_for,
+    linear_start,
+    pca_errors,
+    principal_components,
+)
 from skae._scaling import Scaling
 
 
@@ -25,7 +31,15 @@ def test_error_is_that_of_pca(n_components, X):
     expected = PCA(min(n_components, 12)).fit(x[:70])
     residual = x[70:] - expected.inverse_transform(expected.transform(x[70:]))
     pca, _ = principal_components(train, n_components, seed=0)
-    assert pca_error(pca, check) == pytest.approx((residual**2).mean(), abs=1e-6)
+    assert pca_errors(pca, check).mean() == pytest.approx(
+        (residual**2).mean(), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.9, 0.999999])
+def test_share_of_variance_takes_as_many_components_as_pca(share, X):
+    batches = make(X, np.arange(100))
+    assert components_for(share, batches, 0) == PCA(share).fit(X).n_components_
 
 
 def test_large_data_are_sampled(X, monkeypatch):
@@ -35,14 +49,14 @@ def test_large_data_are_sampled(X, monkeypatch):
     monkeypatch.setattr(_linear, "_SAMPLE_BYTES", 4 * 12 * 500)
     sampled, x = principal_components(batches, 2, seed=0)
     assert x.shape == (500, 12)
-    whole = pca_error(pca, batches)
-    assert pca_error(sampled, batches) == pytest.approx(whole, rel=0.05)
+    whole = pca_errors(pca, batches).mean()
+    assert pca_errors(sampled, batches).mean() == pytest.approx(whole, rel=0.05)
 
 
 def test_data_without_variance(recwarn):
     batches = make(np.ones((20, 3)), np.arange(20))
     pca, x = principal_components(batches, 2, seed=0)
-    assert pca_error(pca, batches) == 0
+    assert (pca_errors(pca, batches) == 0).all()
     assert (code_variance(x, pca.components_) == 1).all()
     assert not recwarn.list
 

@@ -8,7 +8,7 @@ from scipy.special import expit, rel_entr, softmax
 from sklearn.metrics import log_loss, mean_poisson_deviance
 
 from skae import AutoEncoderTransformer
-from skae._losses import LINKS, LOSSES, check_loss
+from skae._losses import LINKS, LOSSES, check_loss, looks_like_pictures
 
 
 @pytest.fixture
@@ -71,6 +71,20 @@ def test_start_of_a_link_is_finite_at_the_ends_of_its_range(name):
 def test_auto_output_activation_is_the_link(name):
     assert check_loss(name, "auto")[1] == LOSSES[name].link
     assert check_loss(name, LOSSES[name].link)[1] == LOSSES[name].link
+
+
+@pytest.mark.parametrize(
+    ("X", "expected"),
+    [
+        (np.eye(30), True),
+        (np.full((30, 30), 0.5) + np.eye(30) / 2, False),  # too few at the ends
+        (2 * np.eye(30), False),
+        (-np.eye(30), False),
+        (np.zeros((30, 30)), False),
+    ],
+)
+def test_pictures_are_known_by_their_range(X, expected):
+    assert looks_like_pictures(X) == expected
 
 
 class TestDomains:

@@ -45,7 +45,7 @@ def test_without_them_far_rows_are_reconstructed_worse(monkeypatch, digits):
     bound = ((far - pca.inverse_transform(pca.transform(far))) ** 2).mean()
 
     def error():
-        model = AutoEncoderTransformer(20, random_state=0).fit(X)
+        model = AutoEncoderTransformer(20, init="pca", random_state=0).fit(X)
         return model.reconstruction_error(far).mean()
 
     with_them = error()

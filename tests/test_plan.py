@@ -71,7 +71,13 @@ def test_flops_of_a_step_count_three_products_a_weight():
     assert made.step_flops == 6 * n_weights * 100
 
 
-def test_only_a_linear_output_starts_as_pca():
-    assert plan(100, 5).init == "pca"
-    assert plan(100, 5, link="logistic").init == "random"
-    assert plan(100, 5, link="logistic", init="pca").init == "pca"
+def test_links_that_are_linear_near_the_mean_start_near_pca():
+    assert plan(100, 5).init == plan(100, 5, link="logistic").init == "pca"
+    assert plan(100, 5, link="exp").init == "random"
+    assert plan(100, 5, link="exp", init="pca").init == "pca"
+
+
+def test_codes_are_held_to_pcas_where_the_output_is_linear():
+    assert plan(100, 5).linearity == 0.2
+    assert plan(100, 5, link="logistic").linearity == 0
+    assert plan(100, 5, link="logistic", linearity=3.0).linearity == 3

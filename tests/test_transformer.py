@@ -53,6 +53,19 @@ class TestDropIn:
         assert reducer.n_samples_ == 300
         assert reducer.explained_variance_ratio_.shape == (5,)
 
+    @pytest.mark.parametrize("n_components", [0.5, 0.95, None])
+    def test_number_of_components_is_found_as_by_pca(self, n_components, some):
+        X, _ = some
+        model = quick(n_components, warm_start=True).fit(X)
+        assert model.n_components_ == PCA(n_components).fit(X).n_components_
+        assert model.transform(X).shape == (300, model.n_components_)
+        assert model.fit(X[:50]).n_components_ == model.n_components_
+
+    @pytest.mark.parametrize("n_components", [0, 1.0, 1.5, -0.5, "all"])
+    def test_numbers_of_components_that_mean_nothing(self, n_components, some):
+        with pytest.raises(ValueError, match="The 'n_components' parameter"):
+            quick(n_components).fit(some[0])
+
     @pytest.mark.parametrize("reducer", [PCA(8), quick(8)])
     def test_before_a_classifier(self, reducer, some):
         model = make_pipeline(StandardScaler(), reducer, LogisticRegression())
