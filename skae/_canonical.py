@@ -13,7 +13,7 @@ __all__ = ["canonicalise"]
 
 
 @torch.no_grad()
-def canonicalise(network, batches):
+def canonicalise(network, batches, ordered=False):
     """Turn the codes of ``network`` in place; its reconstructions stay the same.
 
     Parameters
@@ -22,10 +22,16 @@ def canonicalise(network, batches):
         In evaluation mode.
     batches : Batches
         The rows whose codes are centred and uncorrelated in the end.
+    ordered : bool
+        Whether the codes have an order and an origin of their own: then only their
+        signs are changed.
     """
     mean, covariance, loadings = _moments(network.encoder, batches)
-    _, axes = np.linalg.eigh(covariance)
-    axes = axes.T[::-1]  # (n_components, n_components), the largest variance first
+    if ordered:
+        mean, axes = np.zeros_like(mean), np.eye(len(mean))
+    else:
+        _, axes = np.linalg.eigh(covariance)
+        axes = axes.T[::-1]  # (n_components, n_components), largest variance first
     loadings = axes @ loadings
     largest = loadings[np.arange(len(axes)), abs(loadings).argmax(axis=1)]
     axes = axes * np.where(largest < 0, -1.0, 1.0)[:, None]

@@ -187,18 +187,25 @@ class DenseGradient:
         )
 
     @torch.no_grad()
-    def forward(self, x):
-        """Return the codes and the output, in buffers; the output's may be changed."""
-        z = self.encoder.forward(x)
-        return z, self.decoder.forward(z)
+    def encode(self, x):
+        """Return the codes, in a buffer that may be changed."""
+        return self.encoder.forward(x)
 
     @torch.no_grad()
-    def backward(self, x, z, output_gradient, code_gradient=None):
-        """Fill the parameters' gradients after `forward`.
+    def decode(self, z):
+        """Return the output, in a buffer that may be changed."""
+        return self.decoder.forward(z)
 
-        ``code_gradient`` is what the objective adds to the gradient of the codes.
+    @torch.no_grad()
+    def backward(self, x, z, output_gradient, code_gradient=None, kept=None):
+        """Fill the parameters' gradients after `encode` and `decode`.
+
+        ``code_gradient`` is what the objective adds to the gradient of the codes, and
+        ``kept`` what the codes were multiplied by before they were decoded.
         """
         gradient = self.decoder.backward(z, output_gradient)
+        if kept is not None:
+            gradient.mul_(kept)
         if code_gradient is not None:
             gradient.add_(code_gradient)
         self.encoder.backward(x, gradient, to_input=False)

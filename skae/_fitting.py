@@ -85,7 +85,7 @@ def fit_autoencoder(params, X, X_val, previous):
         if monitor.reason == "pca":
             baseline = pca_errors(training.pca, training.batches)
 
-    canonicalise(training.network.eval(), training.batches)
+    canonicalise(training.network.eval(), training.batches, params["ordered"])
     weights = to_numpy(training.network)
     exact = from_numpy(training.plan.architecture, weights, torch.float64).eval()
     rng = np.random.default_rng(seed)
@@ -113,6 +113,7 @@ def fit_autoencoder(params, X, X_val, previous):
         "_weights": weights,
         "_scaling": vars(training.scaling),
         "_link": link,
+        "_ordered": params["ordered"],
     }
 
 

@@ -100,11 +100,15 @@ class Codec:
                 X[rows, constant] = mean[constant]
         return X
 
-    def squared_errors(self, X):
-        """Yield slices of rows and their squared errors (rows, n_features), float64."""
+    def squared_errors(self, X, per_feature):
+        """Squared errors in units of the scaling, of rows' features or their means."""
+        errors = np.empty(X.shape if per_feature else len(X))
         for rows in self.chunks(len(X)):
             x = self.decode(self.encode(X[rows]))
-            yield rows, np.square(np.subtract(X[rows], x, dtype=np.float64))
+            squared = np.square(np.subtract(X[rows], x, dtype=np.float64))
+            squared /= self.scaling.unit**2
+            errors[rows] = squared if per_feature else squared.mean(axis=1)
+        return errors
 
     def explained_variance_ratio(self, X):
         """R2 gained by each code, shape (n_components,), the later ones at their mean.

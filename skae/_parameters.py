@@ -21,6 +21,7 @@ CONSTRAINTS = {
     "output_activation": [StrOptions({"auto", *LINKS})],
     "init": [StrOptions({"auto", "pca", "random"})],
     "linearity": [_AUTO, Interval(Real, 0, None, closed="left")],
+    "ordered": ["boolean"],
     "standardize": ["boolean"],
     "solver": [StrOptions({"auto", *SOLVERS})],
     "learning_rate_init": [_AUTO, Interval(Real, 0, None, closed="neither")],

@@ -62,7 +62,7 @@ class Training:
         self.starts_anchored = self.network.anchored and previous is None
         # Through another link, the anchor is only near PCA.
         self.starts_as_pca = self.starts_anchored and link == "identity"
-        guidance = {}
+        guidance = {"ordered": params["ordered"]}
         if self.network.anchored:
             encoder = self.network.encoder
             guidance["linearity"] = plan.linearity

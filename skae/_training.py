@@ -6,6 +6,7 @@ import torch
 
 from ._dense import DenseGradient
 from ._losses import LINKS, autograd_gradient
+from ._nested import first_codes, in_turn
 from ._outskirts import stretch
 
 __all__ = ["FlatParameters", "Objective", "epochs", "evaluate", "row_losses"]
@@ -71,6 +72,8 @@ class Objective:
         Its units.
     reach : float
         How far from the mean rows are moved outward while training; 0 for not at all.
+    ordered : bool
+        Whether the later codes are left out at random while training.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Objective:
         linearity=0.0,
         code_variance=None,
         reach=0.0,
+        ordered=False,
     ):
         self.network = network
         self.parameters = FlatParameters(network)
@@ -90,6 +94,7 @@ class Objective:
         self.link = LINKS[link].function
         self.scaled_output = link == "identity"
         self.reach = reach
+        self.ordered = ordered
         self.linearity = linearity
         if linearity:
             self.code_variance = torch.as_tensor(
@@ -100,8 +105,14 @@ class Objective:
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
 
     def __call__(self, x):
-        """Losses of the rows of a batch (batch, n_features), shape (batch,)."""
-        return self._compare(self.network(x), x)
+        """Losses of the rows of a batch (batch, n_features), shape (batch,).
+
+        Where the codes are ordered, rows keep one code, two, and so on in turn.
+        """
+        z = self.network.encoder(x)
+        if self.ordered:
+            z = z * in_turn(x, z.shape[1])
+        return self._compare(self.network.decoder(z), x)
 
     def _compare(self, output, x):
         if not self.loss.canonical and not self.scaled_output:
@@ -114,22 +125,29 @@ class Objective:
         # Rounding may leave a hair under zero, where logarithms end.
         return torch.addcmul(self.mean, x, self.scale).clamp_(min=0.0)
 
-    def backward(self, x, factors=_NONE_MOVED):
+    def backward(self, x, factors=_NONE_MOVED, kept=None):
         """Return the mean loss of a batch, with its gradient in ``parameters``.
 
         The first rows are moved outward by the ``factors``, (n_moved, 1); they have a
         part in the gradient, and none in the loss that is returned. What is left in
-        ``x`` is of no use.
+        ``x`` is of no use. ``kept``, (batch, n_components), multiplies the codes.
         """
         backward = self._dense_backward if self.dense else self._autograd_backward
-        return backward(x, factors)
+        return backward(x, factors, kept)
 
-    def _dense_backward(self, x, factors):
+    def _dense_backward(self, x, factors, kept):
         n_moved = len(factors)
         if n_moved:
             near, far = x[:n_moved].clone(), factors * x[:n_moved]
             x[:n_moved] = far
-        z, output = self.dense.forward(x)
+        z, code_gradient = self.dense.encode(x), None
+        if self.linearity:
+            bend = z - self.dense.encoder.linear_part
+            code_gradient = bend.div_(self.code_variance)
+            code_gradient.mul_(2 * self.linearity / bend.numel())
+        if kept is not None:
+            z.mul_(kept)
+        output = self.dense.decode(z)
         if n_moved:
             x[:n_moved] = near
             output[:n_moved] /= factors
@@ -138,28 +156,24 @@ class Objective:
             loss, gradient = self.loss.gradient(output, self._target(x))
         else:
             loss, gradient = autograd_gradient(self._compare)(output, x)
-        code_gradient = None
-        if self.linearity:
-            bend = z - self.dense.encoder.linear_part
-            code_gradient = bend.div_(self.code_variance)
-            code_gradient.mul_(2 * self.linearity / bend.numel())
         if n_moved:
             x[:n_moved] = far
             gradient[:n_moved] /= factors
             if self.linearity:
                 code_gradient[:n_moved] /= factors**2
             loss = (len(x) * loss - loss_of_moved) / (len(x) - n_moved)
-        self.dense.backward(x, z, gradient, code_gradient)
+        self.dense.backward(x, z, gradient, code_gradient, kept)
         return loss
 
-    def _autograd_backward(self, x, factors):
+    def _autograd_backward(self, x, factors, kept):
         """Do the same for networks of any layers."""
         self.parameters.gradients.zero_()
         n_moved = len(factors)
         everyone = torch.cat([factors, factors.new_ones(len(x) - n_moved, 1)])
         moved = everyone * x
         z = self.network.encoder(moved)
-        losses = self._compare(self.network.decoder(z) / everyone, x)
+        code = z if kept is None else z * kept
+        losses = self._compare(self.network.decoder(code) / everyone, x)
         total = losses.mean()
         if self.linearity:
             bend = (z - self.network.encoder.anchor(moved)) / everyone
@@ -181,11 +195,13 @@ def epochs(objective, batches, solver, rng):
         objective.network.train()
         total, n_rows = torch.zeros((), device=batches.device), 0
         for x in batches.shuffled(rng):
-            factors = _NONE_MOVED
+            factors, kept = _NONE_MOVED, None
             if objective.reach:
                 factors = stretch(x, objective.reach, rng)
+            if objective.ordered:
+                kept = first_codes(x, objective.network.widths[-1], rng)
             n_stayed = len(x) - len(factors)
-            total += objective.backward(x, factors) * n_stayed
+            total += objective.backward(x, factors, kept) * n_stayed
             n_rows += n_stayed
             solver.step()
         # Asked once a pass: a step that broke the weights shows in the loss only later.

@@ -75,6 +75,11 @@ class AutoEncoderTransformer(
         PCA's, in units of their variance. 0 leaves the encoder free, for the least
         error; 1 keeps the codes nearly linear in ``X``, for linear models behind.
         "auto" is 0.2 where the output is linear, else 0.
+    ordered : bool, default=False
+        Whether to train the first codes to do without the later ones, by nested
+        dropout [4]_. `inverse_transform` then takes any number of the first codes, and
+        the loss is that of one code, two, and so on in turn. Such codes are neither
+        centred nor turned.
     standardize : bool, default=False
         Whether to weight features equally, as if a `StandardScaler` stood before, and
         not by their variance as PCA does. Undone by `inverse_transform`.
@@ -84,16 +89,15 @@ class AutoEncoderTransformer(
     learning_rate_init : "auto" or float, default="auto"
         Largest step size. "auto" depends on the solver.
     learning_rate : str, default="auto"
-        Schedule of the step size: "constant", or "one_cycle" [3]_, which rises for a
-        fifth of the passes and falls to zero. "auto" is "one_cycle".
+        Schedule: "constant", or "one_cycle" [3]_, which rises for a fifth of the
+        passes and falls to zero. "auto" is "one_cycle".
     alpha : float, default=0.0
         Weight decay, decoupled from the gradient with "adamw"; biases are left alone.
     batch_size : "auto" or int, default="auto"
         Rows of a step, at most. "auto" is 128, or 256 for 25,600 rows and more.
     max_iter : "auto" or int, default="auto"
-        Passes over the training rows, at most. "auto" is as many as make 2,000
-        steps, but at least 5. A one-cycle schedule is planned for as many and ends
-        with a step of zero, so that it gives no warning when they are over.
+        Passes over the training rows, at most. "auto" makes 2,000 steps, but at least
+        5 passes. A one-cycle schedule ends with them, and gives no warning then.
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, and keep the weights that
         were best there. A network that starts as PCA has to beat it there by more than
@@ -113,8 +117,7 @@ class AutoEncoderTransformer(
         Whether `fit` goes on from the weights, mean and scale of the previous fit.
     device : str, default="auto"
         "cpu", "cuda", "cuda:N", or "auto", which takes a GPU if there is one and the
-        network is large enough to gain by it. The fitted state is on the host in any
-        case, and works where there is no GPU.
+        network is large enough to gain by it. What is fitted works without one.
     random_state : int, RandomState instance or None, default=None
         Seed of the start, of the order of rows and of the split. An int repeats a fit
         bit for bit on the same machine with the same versions and thread count. None
@@ -124,25 +127,21 @@ class AutoEncoderTransformer(
 
     Attributes
     ----------
-    n_components_ : int
-        Width of the code.
+    n_components_, n_samples_ : int
+        Width of the code, and rows seen in `fit`.
     n_features_in_, feature_names_in_ : int, ndarray of shape (n_features_in_,)
         Features seen in `fit`, and their names if ``X`` had some.
-    n_samples_ : int
-        Rows seen in `fit`.
     mean_, scale_ : ndarray of shape (n_features_in_,)
         What scales the rows: ``(X - mean_) / scale_``.
-    loss_curve_ : list of float
-        Training loss of each pass, as it was met along the way.
-    validation_loss_curve_ : list of float or None
-        Loss on the validation rows after each pass.
+    loss_curve_, validation_loss_curve_ : list of float
+        Training loss of each pass, as it was met along the way, and the loss on the
+        validation rows after it; None if there are none.
     best_loss_, best_iter_ : float, int
         The lowest loss that was watched and its pass, whose weights are kept; pass 0
         is the start.
-    n_iter_ : int
-        Passes that were made.
-    stop_reason_ : str
-        "converged", "max_iter", "diverged", or "pca" where nothing better was found.
+    n_iter_, stop_reason_ : int, str
+        Passes that were made, and why no more: "converged", "max_iter", "diverged", or
+        "pca" where nothing better was found.
     baseline_score_ : float
         What `score` would give PCA with as many components, on the validation rows
         if there are some, else, or if the result is PCA, on the training rows.
@@ -163,6 +162,8 @@ class AutoEncoderTransformer(
     .. [2] Kingma, Ba (2015). Adam: a method for stochastic optimization. ICLR.
     .. [3] Smith, Topin (2018). Super-convergence: very fast training of neural
        networks using large learning rates. arXiv:1708.07120.
+    .. [4] Rippel, Gelbart, Adams (2014). Learning ordered representations with nested
+       dropout. ICML.
 
     Examples
     --------
@@ -190,6 +191,7 @@ class AutoEncoderTransformer(
         output_activation="auto",
         init="auto",
         linearity="auto",
+        ordered=False,
         standardize=False,
         solver="auto",
         learning_rate_init="auto",
@@ -213,6 +215,7 @@ class AutoEncoderTransformer(
         self.output_activation = output_activation
         self.init = init
         self.linearity = linearity
+        self.ordered = ordered
         self.standardize = standardize
         self.solver = solver
         self.learning_rate_init = learning_rate_init
@@ -240,11 +243,9 @@ class AutoEncoderTransformer(
         y : Ignored
             Not used, present for API consistency.
         X_val : array-like of shape (n_validation_samples, n_features), default=None
-            Rows to validate on, instead of a part of ``X`` held out. A Pipeline hands
-            them over scaled like ``X`` when it is made with
-            ``transform_input=["X_val"]`` and metadata routing is on. Cross-validation
-            takes an ``X_val`` with exactly as many rows as ``X`` for one that belongs
-            to its rows, and slices it.
+            Rows to validate on, instead of a part of ``X`` held out. A Pipeline scales
+            them like ``X`` if made with ``transform_input=["X_val"]`` and routing is
+            on. Cross-validation slices an ``X_val`` with as many rows as ``X``.
 
         Returns
         -------
@@ -296,7 +297,7 @@ class AutoEncoderTransformer(
         Parameters
         ----------
         Z : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them.
+            Codes, as `transform` returns them; the first of them with ``ordered=True``.
 
         Returns
         -------
@@ -310,7 +311,10 @@ class AutoEncoderTransformer(
         """
         check_is_fitted(self)
         Z = check_array(Z, dtype=_FLOATS, input_name="Z", estimator=self)
-        if Z.shape[1] != self.n_components_:
+        missing = self.n_components_ - Z.shape[1]
+        if self._ordered and missing > 0:
+            Z = np.pad(Z, ((0, 0), (0, missing)))
+        elif missing != 0:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but {type(self).__name__} has "
                 f"n_components={self.n_components_}."
@@ -335,12 +339,7 @@ class AutoEncoderTransformer(
         """
         check_is_fitted(self)
         X = self._validate(X)
-        error = np.empty(X.shape if per_feature else len(X))
-        unit = self._scaling["unit"]
-        for rows, squared in self._codec(X).squared_errors(X):
-            squared /= unit**2
-            error[rows] = squared if per_feature else squared.mean(axis=1)
-        return error
+        return self._codec(X).squared_errors(X, per_feature)
 
     def score_samples(self, X):
         """Minus the reconstruction error of each row: low for unusual rows.

@@ -18,6 +18,7 @@ VARIANTS = {
     "poisson": {"loss": "poisson"},
     "log_loss_from_pca": {"loss": "log_loss", "init": "pca"},
     "positive_output": {"output_activation": "softplus"},
+    "ordered": {"ordered": True},
     "standardized": {"standardize": True},
     "adam": {"solver": "adam", "learning_rate": "constant", "alpha": 0.01},
     "rmsprop": {"init": "random", "solver": "rmsprop", "batch_size": 7},
