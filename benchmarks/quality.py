@@ -2,13 +2,15 @@
 
     python benchmarks/quality.py --quick            # one seed, without MLPRegressor
     python benchmarks/quality.py --out out/quality.json
+    python benchmarks/quality.py --quick --frontier  # ours for several linearities
 
 Every table is standardized and split 70/30; k is 2, a quarter and half of its features.
 Each method is fitted with its defaults, no table with settings of its own. Measured on
 the unseen rows: squared error over PCA's, the same on those rows scaled by 3, 10 and
 100 (the worst of the three), and the score of a linear model and of
 nearest neighbours on the codes minus their score on PCA's (accuracy, or R2 floored at
--1). Tables come from ``SKAE_DATA`` or from scikit-learn.
+-1). A plot shows error against usefulness and against seconds, a dot for each method.
+Tables come from ``SKAE_DATA`` or from scikit-learn.
 """
 
 import argparse
@@ -17,6 +19,10 @@ import time
 import warnings
 from pathlib import Path
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import numpy as np
 from datasets import tables
 from sklearn.decomposition import PCA
@@ -75,11 +81,20 @@ def keras_recipe(k, seed):
     )
 
 
+def ours(**params):
+    """Return a maker of our autoencoder."""
+    return lambda k, seed: AutoEncoderTransformer(k, random_state=seed, **params)
+
+
 METHODS = {
     "PCA": lambda k, seed: PCA(k, random_state=seed),
-    "skae": lambda k, seed: AutoEncoderTransformer(k, random_state=seed),
+    "skae": ours(),
     "Keras recipe": keras_recipe,
     "MLPRegressor": MLPAutoEncoder,
+}
+FRONTIER = {
+    f"linearity={linearity:g}": ours(linearity=linearity)
+    for linearity in (0.0, 0.05, 0.5, 2.0, 10.0)
 }
 
 
@@ -147,16 +162,50 @@ def measure(method, k, seed, train, test, classify):
     }
 
 
+def ratios(rows, method):
+    """Return the errors over PCA's, never zero."""
+    ratio = [r[method]["test_error"] / r["PCA"]["test_error"] for r in rows]
+    return np.maximum(ratio, 1e-9)
+
+
+def gains(rows, method):
+    """Return the scores on the codes minus those on PCA's, (n_cases, 2)."""
+    scores = ("linear", "neighbours")
+    return np.array([[r[method][s] - r["PCA"][s] for s in scores] for r in rows])
+
+
+def seconds_of(rows, method):
+    """Return how long the fits took."""
+    return np.array([r[method]["seconds"] for r in rows])
+
+
+def draw(rows, methods, path):
+    """Save error against usefulness, and error against seconds, a dot a method."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), sharex=True)
+    for method in methods:
+        error = np.exp(np.log(ratios(rows, method)).mean())
+        linear, neighbours = gains(rows, method).mean(axis=0)
+        (dot,) = left.plot(error, linear, "o", label=method)
+        left.plot(error, neighbours, "s", color=dot.get_color())
+        right.plot(error, np.median(seconds_of(rows, method)), "o", label=method)
+    left.axhline(0, color="gray", linewidth=0.5)
+    left.set_ylabel("score minus PCA's: o linear model, s neighbours")
+    right.set_ylabel("seconds, median")
+    right.set_yscale("log")
+    right.legend(fontsize="small")
+    for axes in (left, right):
+        axes.set_xlabel("error on unseen rows over PCA's, geometric mean")
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
 def summarise(rows, method):
     """Return the row of the table that sums a method up."""
-    ratio = np.array([r[method]["test_error"] / r["PCA"]["test_error"] for r in rows])
-    gain = np.array(
-        [[r[method][s] - r["PCA"][s] for s in ("linear", "neighbours")] for r in rows]
-    )
-    seconds = np.array([r[method]["seconds"] for r in rows])
+    ratio, gain = ratios(rows, method), gains(rows, method)
+    seconds = seconds_of(rows, method)
     far = np.array([r[method]["far_error"] / r["PCA"]["far_error"] for r in rows])
     return (
-        f"| {method} | {np.exp(np.log(np.maximum(ratio, 1e-9)).mean()):.3f} "
+        f"| {method} | {np.exp(np.log(ratio).mean()):.3f} "
         f"| {ratio.max():.2f} | {np.mean(ratio > 1.02):.1%} | {far.max():.2f} "
         f"| {gain[:, 0].mean():+.3f} | {gain[:, 1].mean():+.3f} "
         f"| {np.mean(gain >= -0.005):.0%} | {np.median(seconds):.2f} "
@@ -170,10 +219,14 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one seed, no MLP")
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--frontier", action="store_true", help="and linearities")
     parser.add_argument("--tables", nargs="+")
     parser.add_argument("--out", type=Path, default=Path("out/quality.json"))
     args = parser.parse_args()
     methods = [m for m in METHODS if m == "PCA" or m in args.methods]
+    if args.frontier:
+        METHODS.update(FRONTIER)
+        methods += FRONTIER
     if args.quick:
         methods = [m for m in methods if m != "MLPRegressor"]
     rows = []
@@ -205,6 +258,7 @@ def main():
         print(f"\nskae has less error than the Keras recipe in {np.mean(better):.0%}")
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(rows, indent=1))
+    draw(rows, methods, args.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from scipy.stats import wilcoxon
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -30,8 +31,8 @@ _ENOUGH_VALIDATION_ROWS = 100
 _MOST_HELD_OUT = 0.2
 _LEAST_VALIDATION_ROWS = 5
 _TOO_FEW_ROWS = 15
-# Standard errors by which the start has to be beaten on them.
-_BEYOND_NOISE = 2.0
+# How probable a gain on them may be if there is none.
+_BY_CHANCE = 0.01
 # Up to so many rows, what validation found good is trained once more on all of them.
 _REFIT_ROWS = 2_000
 # Training rows that explained_variance_ratio_ is measured on, at most, and how many
@@ -179,13 +180,15 @@ def _convinced(training, validation, monitor):
 
 
 def _is_lower(losses, others):
-    """Whether the losses of rows are lower than others by more than noise.
+    """Whether the losses of rows are lower than others, the same rows', beyond doubt.
 
-    That is by two standard errors of the mean of their differences: a small gain on few
-    rows, or a large one on one of them, is none.
+    Their mean must be, by more than the noise of so few rows, and so must most of them,
+    by the signed-rank test (Wilcoxon 1945): one row far out can move the mean alone.
     """
-    gain = others - losses
-    return bool(gain.mean() > _BEYOND_NOISE * gain.std(ddof=1) / len(gain) ** 0.5)
+    n_rows, gain = len(losses), others - losses
+    if not losses.mean() < others.mean() * (1 - n_rows**-0.5):
+        return False
+    return bool(wilcoxon(gain, alternative="greater").pvalue < _BY_CHANCE)
 
 
 def _on_all_rows(prepare, training, monitor, n_rows):

@@ -100,11 +100,11 @@ class AutoEncoderTransformer(
         5 passes. A one-cycle schedule ends with them, and gives no warning then.
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, and keep the weights that
-        were best there. A network that starts as PCA has to beat it there by more than
-        two standard errors of the rows' mean gain, or PCA of all rows is the result;
-        with up to 2,000 rows, the passes that were good are then made again on all
-        rows. Of fewer than 15 rows none are held out: the result is PCA, or with
-        ``init="random"`` the training loss is watched. If False, it is in any case.
+        were best there. A network that starts as PCA has to beat it there beyond doubt,
+        in the mean and on most rows [5]_, or PCA of all rows is the result; with up to
+        2,000 rows, the passes that were good are then made again on all rows. Of fewer
+        than 15 rows none are held out: the result is PCA, or the training loss is
+        watched, with ``init="random"``. If False, it is in any case.
     validation_fraction : float, default=0.1
         Part of the rows to hold out; of short data up to a fifth, so that there are
         100 rows, and 5 at least. Not used when `fit` gets ``X_val``.
@@ -137,8 +137,7 @@ class AutoEncoderTransformer(
         Training loss of each pass, as it was met along the way, and the loss on the
         validation rows after it; None if there are none.
     best_loss_, best_iter_ : float, int
-        The lowest loss that was watched and its pass, whose weights are kept; pass 0
-        is the start.
+        The lowest loss watched, and its pass, whose weights are kept; 0 is the start.
     n_iter_, stop_reason_ : int, str
         Passes that were made, and why no more: "converged", "max_iter", "diverged", or
         "pca" where nothing better was found.
@@ -164,6 +163,7 @@ class AutoEncoderTransformer(
        networks using large learning rates. arXiv:1708.07120.
     .. [4] Rippel, Gelbart, Adams (2014). Learning ordered representations with nested
        dropout. ICML.
+    .. [5] Wilcoxon (1945). Individual comparisons by ranking methods.
 
     Examples
     --------
