@@ -145,7 +145,7 @@ class TestStartFromPCA:
         with_outlier = np.append(losses, 1000.0)
         one_row = np.append(losses, 10.0)
         assert not _fitting._is_lower(one_row, with_outlier)
-        most_rows = np.append(0.5 * losses, 1000.0)
+        most_rows = np.append(0.9 * losses, 1000.0)
         assert not _fitting._is_lower(most_rows, with_outlier)
 
     @pytest.mark.parametrize(
