@@ -24,10 +24,12 @@ class _Elementwise:
 
     ``forward(before, out=after)`` and ``backward(gradient, before, after)``, which
     turns the gradient of what comes after into that of what came before, in place.
+    ``in_place`` if it has no need of what came before.
     """
 
     forward: Callable
     backward: Callable
+    in_place: bool = False
 
 
 def _relu(before, out):
@@ -74,13 +76,13 @@ def _elu_backward(alpha, scale):
 
 
 _ELEMENTWISE = {
-    nn.ReLU: _Elementwise(_relu, _relu_backward),
+    nn.ReLU: _Elementwise(_relu, _relu_backward, in_place=True),
     nn.LeakyReLU: _Elementwise(_aten.leaky_relu.out, _leaky_relu_backward),
     nn.GELU: _Elementwise(_aten.gelu.out, _gelu_backward),
     nn.SiLU: _Elementwise(_aten.silu.out, _silu_backward),
     nn.Softplus: _Elementwise(_aten.softplus.out, _softplus_backward),
-    nn.Tanh: _Elementwise(torch.tanh, _tanh_backward),
-    nn.Sigmoid: _Elementwise(torch.sigmoid, _logistic_backward),
+    nn.Tanh: _Elementwise(torch.tanh, _tanh_backward, in_place=True),
+    nn.Sigmoid: _Elementwise(torch.sigmoid, _logistic_backward, in_place=True),
     nn.ELU: _Elementwise(_aten.elu.out, _elu_backward(1.0, 1.0)),
     nn.SELU: _Elementwise(
         lambda before, out: _aten.elu.out(before, 1.6732632, 1.0507010, out=out),
@@ -89,23 +91,40 @@ _ELEMENTWISE = {
 }
 
 
+class _Layer:
+    """A linear layer and its activation, their tensors looked up once for all steps."""
+
+    def __init__(self, linear):
+        self.weight, self.bias = linear.weight.detach(), linear.bias.detach()
+        self.weight_t = self.weight.t()
+        self.weight_gradient, self.bias_gradient = linear.weight.grad, linear.bias.grad
+        self.n_out = linear.out_features
+        self.elementwise = None
+
+    def buffers(self, n_rows):
+        """Room for what comes before and after the activation."""
+        before = self.weight.new_empty(n_rows, self.n_out)
+        if self.elementwise is None or self.elementwise.in_place:
+            return before, before
+        return before, torch.empty_like(before)
+
+
 class _Chain:
     """A stack of linear layers and activations, with the anchor beside it if any."""
 
     def __init__(self, part):
         self.anchored = isinstance(part, Anchored)
         if self.anchored:
-            self.anchor = part.linear
+            self.anchor, self.anchor_t = part.linear, part.linear.t()
             self.offset = part.offset
             # Zero in a first fit; where a warm start goes on, it may not be.
             self.shift = part.centre if part.centre.any() else None
-        self.linear, self.elementwise = [], []
+        self.layers = []
         for module in _layers(part):
             if isinstance(module, nn.Linear):
-                self.linear.append(module)
-                self.elementwise.append(None)
+                self.layers.append(_Layer(module))
             elif not isinstance(module, nn.Identity):
-                self.elementwise[-1] = _ELEMENTWISE[type(module)]
+                self.layers[-1].elementwise = _ELEMENTWISE[type(module)]
         self._buffers = {}
 
     def _buffers_for(self, x):
@@ -113,46 +132,43 @@ class _Chain:
 
         Batches have two sizes at most, which differ by one row.
         """
-        if len(x) not in self._buffers:
-            before = [x.new_empty(len(x), one.out_features) for one in self.linear]
-            after = [
-                values if elementwise is None else torch.empty_like(values)
-                for values, elementwise in zip(before, self.elementwise, strict=True)
-            ]
-            gradients = [torch.empty_like(v) for v in (x, *after[:-1])]
-            self._buffers[len(x)] = before, after, gradients
-        return self._buffers[len(x)]
+        n_rows = x.shape[0]
+        if n_rows not in self._buffers:
+            values = [layer.buffers(n_rows) for layer in self.layers]
+            inputs = [x, *(after for _, after in values[:-1])]
+            gradients = [torch.empty_like(v) for v in inputs]
+            self._buffers[n_rows] = values, gradients
+        return self._buffers[n_rows]
 
     def forward(self, x):
-        before, after, _ = self._buffers_for(x)
-        self.shifted = x
+        buffers, _ = self._buffers_for(x)
         if self.anchored and self.shift is not None:
-            self.shifted = x - self.shift
-        values = self.shifted
-        for i, layer in enumerate(self.linear):
-            torch.addmm(layer.bias, values, layer.weight.t(), out=before[i])
-            if self.elementwise[i] is not None:
-                self.elementwise[i].forward(before[i], out=after[i])
-            values = after[i]
+            x = x - self.shift
+        self.input = values = x
+        for layer, (before, after) in zip(self.layers, buffers, strict=True):
+            torch.addmm(layer.bias, values, layer.weight_t, out=before)
+            if layer.elementwise is not None:
+                layer.elementwise.forward(before, out=after)
+            values = after
         if self.anchored:
-            self.linear_part = torch.addmm(self.offset, self.shifted, self.anchor.t())
+            self.linear_part = torch.addmm(self.offset, x, self.anchor_t)
             values.add_(self.linear_part)
         return values
 
-    def backward(self, x, output_gradient, to_input=True):
-        """Fill the layers' gradients; return that of the input x if asked ``to_input``.
+    def backward(self, output_gradient, to_input=True):
+        """Fill the layers' gradients; return that of the input if asked ``to_input``.
 
         The gradient of the output is left as it is.
         """
-        before, after, gradients = self._buffers_for(x)
+        buffers, gradients = self._buffers_for(output_gradient)
         gradient = output_gradient
-        for i in reversed(range(len(self.linear))):
-            layer = self.linear[i]
-            if self.elementwise[i] is not None:
-                self.elementwise[i].backward(gradient, before[i], after[i])
-            below = after[i - 1] if i else self.shifted
-            torch.mm(gradient.t(), below, out=layer.weight.grad)
-            torch.sum(gradient, 0, out=layer.bias.grad)
+        for i in reversed(range(len(self.layers))):
+            layer, (before, after) = self.layers[i], buffers[i]
+            if layer.elementwise is not None:
+                layer.elementwise.backward(gradient, before, after)
+            below = buffers[i - 1][1] if i else self.input
+            torch.mm(gradient.t(), below, out=layer.weight_gradient)
+            torch.sum(gradient, 0, out=layer.bias_gradient)
             if i or to_input:
                 gradient = torch.mm(gradient, layer.weight, out=gradients[i])
         if to_input and self.anchored:
@@ -186,26 +202,23 @@ class DenseGradient:
             for module in _layers(part)
         )
 
-    @torch.no_grad()
     def encode(self, x):
         """Return the codes, in a buffer that may be changed."""
         return self.encoder.forward(x)
 
-    @torch.no_grad()
     def decode(self, z):
         """Return the output, in a buffer that may be changed."""
         return self.decoder.forward(z)
 
-    @torch.no_grad()
-    def backward(self, x, z, output_gradient, code_gradient=None, kept=None):
+    def backward(self, output_gradient, code_gradient=None, kept=None):
         """Fill the parameters' gradients after `encode` and `decode`.
 
         ``code_gradient`` is what the objective adds to the gradient of the codes, and
         ``kept`` what the codes were multiplied by before they were decoded.
         """
-        gradient = self.decoder.backward(z, output_gradient)
+        gradient = self.decoder.backward(output_gradient)
         if kept is not None:
             gradient.mul_(kept)
         if code_gradient is not None:
             gradient.add_(code_gradient)
-        self.encoder.backward(x, gradient, to_input=False)
+        self.encoder.backward(gradient, to_input=False)

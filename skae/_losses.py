@@ -117,13 +117,28 @@ def _mean_over_features(compare):
 def _squared_error_gradient(output, target):
     difference = output.sub_(target)
     flat = difference.view(-1)
-    value = torch.dot(flat, flat) / len(flat)
-    return value, difference.mul_(2 / len(flat))
+    n = flat.shape[0]
+    return torch.dot(flat, flat) / n, difference.mul_(2 / n)
 
 
 def _log_loss_gradient(output, target):
-    value = F.binary_cross_entropy_with_logits(output, target)
-    return value, output.sigmoid_().sub_(target).div_(output.numel())
+    n = output.numel()
+    flat = output.view(-1)
+    # log(1 + exp(y)) - y t, the first part as max(y, 0) - log(sigmoid(|y|)).
+    value = flat.clamp(min=0).sum() - torch.dot(flat, target.reshape(-1))
+    value -= _sum_of_logs(flat.abs().sigmoid_())
+    return value / n, output.sigmoid_().sub_(target).div_(n)
+
+
+def _sum_of_logs(values):
+    """Sum of the logarithms of values in [0.5, 1], of which it takes few.
+
+    Logarithms are slow, so products of 64 values, which stay above 2**-64, are taken
+    first.
+    """
+    n_grouped = len(values) // 64 * 64
+    products = values[:n_grouped].view(-1, 64).prod(dim=1)
+    return products.log().sum() + values[n_grouped:].log().sum()
 
 
 def _kl_divergence(output, target):

@@ -132,7 +132,6 @@ class Solver:
         self.n_steps = n_steps
         self.n_steps_made = 0
 
-    @torch.no_grad()
     def step(self):
         """Move the parameters once along the negative gradient."""
         progress = self.n_steps_made / self.n_steps

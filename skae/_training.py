@@ -136,7 +136,7 @@ class Objective:
         return backward(x, factors, kept)
 
     def _dense_backward(self, x, factors, kept):
-        n_moved = len(factors)
+        n_moved = factors.shape[0]
         if n_moved:
             near, far = x[:n_moved].clone(), factors * x[:n_moved]
             x[:n_moved] = far
@@ -162,7 +162,7 @@ class Objective:
             if self.linearity:
                 code_gradient[:n_moved] /= factors**2
             loss = (len(x) * loss - loss_of_moved) / (len(x) - n_moved)
-        self.dense.backward(x, z, gradient, code_gradient, kept)
+        self.dense.backward(gradient, code_gradient, kept)
         return loss
 
     def _autograd_backward(self, x, factors, kept):
@@ -200,7 +200,7 @@ def epochs(objective, batches, solver, rng):
                 factors = stretch(x, objective.reach, rng)
             if objective.ordered:
                 kept = first_codes(x, objective.network.widths[-1], rng)
-            n_stayed = len(x) - len(factors)
+            n_stayed = x.shape[0] - factors.shape[0]
             total += objective.backward(x, factors, kept) * n_stayed
             n_rows += n_stayed
             solver.step()
