@@ -1,12 +1,13 @@
 """Speed: training and encoding against the bare matrix products and against peers.
 
-    python benchmarks/speed.py                      # needs nothing but skae
-    python benchmarks/speed.py --peers keras skorch # and what is installed of these
+    python benchmarks/speed.py                              # what is installed
+    python benchmarks/speed.py --peers keras,skorch --quick
+    python benchmarks/speed.py --only growth                # one part
 
 Each row interleaves its contestants, repeats, and gives medians and their ratio to
 ours. The floor is the matrix products alone, ``torch.mm(out=)``, forward and backward.
 Peers that are not installed are left out with a line. MNIST comes from the folder
-``SKAE_DATA`` or from OpenML.
+``SKAE_DATA`` or from OpenML. The numbers go to a JSON and, as bars, to a PNG.
 """
 
 import argparse
@@ -19,14 +20,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import numpy as np
 import sklearn
 import torch
-from datasets import mnist
+from datasets import mnist, tables
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
+from sklearn.preprocessing import scale
 
 from skae import AutoEncoderTransformer
 
@@ -161,30 +168,10 @@ def contest(name, contestants, repeats):
     return medians
 
 
-def main():
-    """Print the table and save the numbers."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peers", nargs="*", default=["mlp", "keras", "skorch"])
-    parser.add_argument("--quick", action="store_true", help="fewer repeats")
-    parser.add_argument("--out", type=Path, default=Path("out/speed.json"))
-    args = parser.parse_args()
-    peers = {"mlp": mlp, "keras": keras, "skorch": skorch}
-    for name in args.peers:
-        if name != "mlp" and find_spec(name) is None:
-            print(f"{name} is not installed: left out")
-            peers.pop(name)
-    peers = {name: peers[name] for name in args.peers if name in peers}
-    repeats = 3 if args.quick else 7
-    print(
-        f"torch {torch.__version__}, scikit-learn {sklearn.__version__}, "
-        f"{torch.get_num_threads()} threads, {platform.machine()}\n"
-    )
-    print("| work | who | seconds, median | ratio to skae |")
-    print("|---|---|---|---|")
-    results = {}
-
+def training(peers, repeats):
+    """One pass over MNIST, squared error and cross-entropy."""
     train, _ = mnist()
-    widths, batch_size = (784, 128, 64), 256
+    widths, batch_size, results = (784, 128, 64), 256, {}
     for loss in ("squared_error", "log_loss"):
         contestants = {
             "skae": lambda loss=loss: one_pass(train, widths, batch_size, loss),
@@ -199,8 +186,13 @@ def main():
                 contestants[name] = lambda peer=peer, extra=extra: seconds(
                     lambda: peer(train, widths, batch_size, **extra)
                 )
-        results[loss] = contest(f"MNIST, one pass, {loss}", contestants, repeats)
+        name = f"MNIST, one pass, {loss}"
+        results[name] = contest(name, contestants, repeats)
+    return results
 
+
+def small(peers, repeats):
+    """Fifty passes over the digits in batches of 32."""
     digits = (load_digits().data / 16).astype(np.float32)
     widths, batch_size = (64, 32, 8), 32
     contestants = {
@@ -216,24 +208,188 @@ def main():
         contestants[name] = lambda peer=peer: seconds(
             lambda: peer(digits, widths, batch_size, max_iter=50)
         )
-    results["digits"] = contest("digits, 50 passes of 32 rows", contestants, repeats)
+    name = "digits, 50 passes of 32 rows"
+    return {name: contest(name, contestants, repeats)}
 
+
+def to_quality(peers, repeats):
+    """Seconds until the test cross-entropy is that of Keras' recipe after 50 passes.
+
+    784-128-64-128-784, ReLU; ours with the defaults for all else.
+    """
+    train, test = mnist()
+
+    def run(max_iter, **params):
+        model = AutoEncoderTransformer(
+            64,
+            hidden_layer_sizes=(128,),
+            activation="relu",
+            loss="log_loss",
+            max_iter=max_iter,
+            early_stopping=False,
+            random_state=0,
+            **params,
+        )
+        taken = seconds(lambda: model.fit(train))
+        output = np.clip(model.inverse_transform(model.transform(test)), 1e-7, 1 - 1e-7)
+        entropy = -np.mean(test * np.log(output) + (1 - test) * np.log(1 - output))
+        return taken, float(entropy)
+
+    results = {}
+    for init in ("auto", "random"):
+        for max_iter in (2, 3, 4, 5, 6, 7, 8, 10):
+            runs = [run(max_iter, init=init) for _ in range(min(repeats, 3))]
+            taken, entropy = median(r[0] for r in runs), runs[0][1]
+            name = f"test cross-entropy, init={init!r}, {max_iter} passes"
+            print(f"| {name} | skae | {taken:.4g} | {entropy:.5f} |", flush=True)
+            results[name] = {"skae": taken, "cross-entropy": entropy}
+            if entropy <= 0.0725:
+                break
+    if "keras" in peers:
+        keras_seconds = seconds(
+            lambda: peers["keras"](train, (784, 128, 64), 256, "log_loss", 50)
+        )
+        print(f"| the recipe, 50 passes | keras | {keras_seconds:.4g} | |", flush=True)
+        results["the recipe, 50 passes"] = {"keras": keras_seconds}
+    return results
+
+
+def default_fits(peers, repeats):
+    """Defaults on each table, eight components."""
+    taken = {}
+    for name, (X, _) in tables().items():
+        model = AutoEncoderTransformer(8, random_state=0)
+        X = scale(X)
+        taken[name] = median(
+            seconds(lambda X=X, model=model: model.fit(X)) for _ in range(repeats)
+        )
+    values = sorted(taken.values())
+    print(
+        f"| default fit, {len(values)} tables, median | skae | {median(values):.3g} | |"
+    )
+    print(f"| the slowest table | skae | {values[-1]:.3g} | |", flush=True)
+    return {f"default fit, {name}": {"skae": value} for name, value in taken.items()}
+
+
+def encoding(peers, repeats):
+    """`transform` of many rows and of one."""
+    train, _ = mnist()
     model = skae((784, 128, 64), 256).fit(train)
     pca = PCA(64).fit(train)
+    x = torch.from_numpy(train)
+    weights = torch.randn(784, 128), torch.randn(128, 64)
     contestants = {
         "skae": lambda: seconds(lambda: model.transform(train)),
+        "floor": lambda: seconds(
+            lambda: [part @ weights[0] @ weights[1] for part in x.split(1024)]
+        ),
         "PCA": lambda: seconds(lambda: pca.transform(train)),
     }
-    results["transform"] = contest("transform 60,000 rows", contestants, repeats)
+    name = "transform 60,000 rows"
+    results = {name: contest(name, contestants, repeats)}
     one = train[:1]
     contestants = {
         "skae": lambda: seconds(lambda: [model.transform(one) for _ in range(100)]),
         "PCA": lambda: seconds(lambda: [pca.transform(one) for _ in range(100)]),
     }
-    results["one row"] = contest("transform one row, 100 times", contestants, repeats)
+    name = "transform one row, 100 times"
+    return results | {name: contest(name, contestants, repeats)}
 
+
+def growth(peers, repeats):
+    """Seconds of a pass, by rows and by features; nanoseconds a row and weight."""
+    results = {}
+    rng = np.random.default_rng(0)
+    for n, d in ((10**3, 100), (10**4, 100), (10**5, 100), (10**6, 100)) + tuple(
+        (20_000, d) for d in (10, 100, 500, 2000)
+    ):
+        X = rng.normal(size=(n, d)).astype(np.float32)
+        taken = median(
+            one_pass(X, (d, 128, 8), 256, "squared_error") for _ in range(repeats)
+        )
+        unit = 1e9 * taken / (n * 2 * (d * 128 + 128 * 8))
+        name = f"one pass, {n:,} rows of {d}"
+        print(f"| {name} | skae | {taken:.4g} | {unit:.3f} ns |", flush=True)
+        results[name] = {"skae": taken}
+    return results
+
+
+def grid(peers, repeats):
+    """Search a grid with one job and with two."""
+    X = scale(load_digits().data)
+    params = {"n_components": [2, 4, 8, 16]}
+
+    def search(n_jobs):
+        model = AutoEncoderTransformer(random_state=0, max_iter=40)
+        search = GridSearchCV(model, params, cv=3, n_jobs=n_jobs, refit=False)
+        return seconds(lambda: search.fit(X))
+
+    search(2)  # starts the workers
+    contestants = {"skae": lambda: search(2), "one job": lambda: search(1)}
+    name = "grid search, 12 fits, two jobs"
+    return {name: contest(name, contestants, min(repeats, 3))}
+
+
+PARTS = {
+    "training": training,
+    "small": small,
+    "to_quality": to_quality,
+    "default_fits": default_fits,
+    "encoding": encoding,
+    "growth": growth,
+    "grid": grid,
+}
+PEERS = {"mlp": mlp, "keras": keras, "skorch": skorch}
+
+
+def draw(results, path):
+    """Save the contests as bars, in multiples of our time."""
+    contests = {n: r for n, r in results.items() if len(r) > 1 and "skae" in r}
+    contests = {n: r for n, r in contests.items() if "cross-entropy" not in r}
+    if not contests:
+        return
+    figure, all_axes = plt.subplots(
+        len(contests), 1, figsize=(8, 1.2 + 1.2 * len(contests)), squeeze=False
+    )
+    for axes, (name, medians) in zip(all_axes[:, 0], contests.items(), strict=True):
+        ratios = [value / medians["skae"] for value in medians.values()]
+        axes.barh(list(medians), ratios)
+        axes.axvline(1, color="gray", linewidth=0.5)
+        axes.set_title(f"{name}: seconds over skae's", fontsize="small", loc="left")
+        axes.invert_yaxis()
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def main():
+    """Print the table and save the numbers."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peers", default=",".join(PEERS), help="names with commas")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--quick", action="store_true", help="fewer repeats")
+    parser.add_argument("--out", type=Path, default=Path("out/speed.json"))
+    args = parser.parse_args()
+    peers = {}
+    for name in filter(None, args.peers.split(",")):
+        if name not in PEERS:
+            parser.error(f"unknown peer {name!r}: choose from {', '.join(PEERS)}")
+        if name == "mlp" or find_spec(name):
+            peers[name] = PEERS[name]
+        else:
+            print(f"{name} is not installed: left out")
+    machine = (
+        f"torch {torch.__version__}, scikit-learn {sklearn.__version__}, "
+        f"{torch.get_num_threads()} threads, {platform.machine()}"
+    )
+    print(f"{machine}\n")
+    print("| work | who | seconds, median | ratio to skae |")
+    print("|---|---|---|---|")
+    results = {}
+    for part in args.only:
+        results |= PARTS[part](peers, 3 if args.quick else 7)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(results, indent=1))
+    args.out.write_text(json.dumps({"machine": machine, "seconds": results}, indent=1))
+    draw(results, args.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":

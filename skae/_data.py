@@ -82,10 +82,12 @@ class Batches:
             )
 
     def sample(self, n_bytes, rng):
-        """All rows as an array, or as many drawn at random as take ``n_bytes``."""
-        n_rows = max(2, n_bytes // (4 * self.n_features))
-        if n_rows < self.n_rows:
-            chosen = rng.choice(self.n_rows, n_rows, replace=False)
-            return self._read(self.rows[np.sort(chosen)]).cpu().numpy()
-        whole = self.resident if self.resident is not None else self._load()
-        return whole.cpu().numpy()
+        """All rows as an array, or of streamed ones a random part of ``n_bytes``."""
+        if self.resident is not None:
+            return self.resident.cpu().numpy()
+        n_rows = min(max(2, n_bytes // (4 * self.n_features)), self.n_rows)
+        x = np.empty((n_rows, self.n_features), np.float32)
+        chosen = np.sort(rng.choice(self.n_rows, n_rows, replace=False))
+        for part in row_slices(n_rows, self.n_features):
+            x[part] = self._read(self.rows[chosen[part]]).cpu().numpy()
+        return x

@@ -12,10 +12,11 @@ import torch
 
 from ._losses import LINKS
 from ._networks import AutoEncoder
-from ._scaling import row_slices
+from ._scaling import FARTHEST, row_slices
 
 __all__ = ["Codec", "cached_network", "from_numpy", "to_numpy"]
 
+_LARGEST = torch.finfo(torch.float32).max
 # estimator -> (the weights the modules were built from, {dtype: module})
 _MODULES = weakref.WeakKeyDictionary()
 
@@ -84,8 +85,12 @@ class Codec:
     def encode(self, X):
         """Codes (n_rows, n_components) of rows (n_rows, n_features)."""
         Z = np.empty((len(X), self.n_components), self.dtype)
+        room = None
         for rows in self.chunks(len(X)):
-            Z[rows] = self._run(self.network.encoder, self.scaling.apply(X[rows]))
+            # Fresh memory for each chunk would cost more than the products.
+            room = torch.empty(X[rows].shape) if room is None else room
+            x = self._scaled(X[rows], room[: rows.stop - rows.start])
+            Z[rows] = self._run(self.network.encoder, x)
         return Z
 
     def decode(self, Z):
@@ -93,7 +98,7 @@ class Codec:
         X = np.empty((len(Z), self.n_features), self.dtype)
         constant, mean = self.scaling.constant, self.scaling.mean
         for rows in self.chunks(len(Z)):
-            output = self._run(self._decoder, Z[rows])
+            output = self._run(self._decoder, _tensor(Z[rows].astype(self.dtype)))
             X[rows] = self.scaling.undo(output) if self.link == "identity" else output
             # A softmax shares out the whole, so no feature can be set alone.
             if self.link != "softmax":
@@ -127,8 +132,30 @@ class Codec:
     def _decoder(self, z):
         return LINKS[self.link].function(self.network.decoder(z))
 
+    def _scaled(self, X, room):
+        """Scaled rows as a tensor, what `Scaling.apply` makes in float64.
+
+        Into ``room``, of float32, if that is the dtype.
+        """
+        if self.dtype == np.float64:
+            return _tensor(self.scaling.apply(X).astype(self.dtype, copy=False))
+        # In float32 a mean is rounded first, so that a row near it is subtracted
+        # exactly, and what the rounding has changed is added at the end.
+        mean = self.scaling.mean.astype(np.float32)
+        factor = np.where(self.scaling.constant, 0.0, 1 / self.scaling.scale)
+        rounded = torch.from_numpy(factor * (mean - self.scaling.mean)).float()
+        x = torch.sub(_tensor(X), torch.from_numpy(mean), out=room)
+        x.clamp_(-_LARGEST, _LARGEST)  # no infinity, that zero times it be zero
+        torch.addcmul(rounded, x, torch.from_numpy(factor).float(), out=x)
+        return x.clamp_(-FARTHEST, FARTHEST)
+
     @torch.inference_mode()
     def _run(self, function, values):
-        # A copy, since the values may be read-only or strided in ways torch is not.
-        values = torch.from_numpy(np.array(values, self.dtype, order="C"))
         return function(values.to(self.device)).cpu().numpy()
+
+
+def _tensor(values):
+    """Return an array as a tensor; a copy if torch could not share it."""
+    if not values.flags.writeable or not values.flags.c_contiguous:
+        values = np.array(values, order="C")
+    return torch.from_numpy(values)

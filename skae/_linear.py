@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.utils.extmath import row_norms
 
 __all__ = [
     "LinearStart",
@@ -14,8 +15,8 @@ __all__ = [
     "principal_components",
 ]
 
-# Of larger data PCA sees a random sample of this size.
-_SAMPLE_BYTES = 2**28
+# Of data that are streamed PCA sees a random sample of this size.
+_SAMPLE_BYTES = 2**25
 # So many times farther than the outermost row corrections are learnt, and then fade.
 _REACH = 10.0
 
@@ -79,12 +80,14 @@ def principal_components(batches, n_components, seed):
 
 def pca_errors(pca, batches):
     """Squared error of PCA on each row, (n_rows,), in units of the scaled data."""
-    errors = []
-    for rows in batches.in_order():
-        rows = rows.cpu().numpy()
-        residual = rows - pca.inverse_transform(pca.transform(rows))
-        errors.append(np.square(residual, dtype=np.float64).mean(axis=1))
-    return np.concatenate(errors)
+    errors, start = np.empty(batches.n_rows), 0
+    for x in batches.in_order():
+        x = x.cpu().numpy()
+        residual = x - pca.inverse_transform(pca.transform(x))
+        end = start + len(x)
+        errors[start:end] = np.square(residual, dtype=np.float64).mean(axis=1)
+        start = end
+    return errors
 
 
 def linear_start(pca, x, n_components, output_slope, rng):
@@ -107,12 +110,12 @@ def linear_start(pca, x, n_components, output_slope, rng):
     encoder[:n_found] = pca.components_
     decoder = np.zeros((n_features, n_components))
     decoder[:, :n_found] = (pca.components_ / output_slope).T
-    codes = x @ encoder.T
+    codes = x @ encoder.T.astype(x.dtype)
     return LinearStart(
         encoder,
         decoder,
-        row_radius=_REACH * float(np.linalg.norm(x, axis=1).max()),
-        code_radius=_REACH * float(np.linalg.norm(codes, axis=1).max()),
+        row_radius=_REACH * float(row_norms(x).max()),
+        code_radius=_REACH * float(row_norms(codes).max()),
     )
 
 
@@ -121,5 +124,5 @@ def code_variance(x, encoder):
 
     Codes are held to the anchor's relative to it, and some may hardly vary.
     """
-    variance = (x @ encoder.T).var(axis=0, dtype=np.float64)
+    variance = (x @ encoder.T.astype(x.dtype)).var(axis=0, dtype=np.float64)
     return np.maximum(variance, 1e-3 * variance.max() or 1.0)

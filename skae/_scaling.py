@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-__all__ = ["Scaling", "row_slices"]
+__all__ = ["FARTHEST", "Scaling", "row_slices"]
 
-_CHUNK_BYTES = 2**23
+_CHUNK_BYTES = 2**22
 # Farther rows are taken for as far: float32 can still square and add such values.
-_FARTHEST = 1e15
+FARTHEST = 1e15
 
 
 def row_slices(n_rows, n_features, chunk_bytes=_CHUNK_BYTES):
@@ -89,7 +89,7 @@ class Scaling:
         with np.errstate(over="ignore"):  # clipped below
             x = np.subtract(X, self.mean, dtype=np.float64)
             x /= self.scale
-        np.clip(x, -_FARTHEST, _FARTHEST, out=x)
+        np.clip(x, -FARTHEST, FARTHEST, out=x)
         x[:, self.constant] = 0.0
         return x
 

@@ -6,9 +6,11 @@ import weakref
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skae import AutoEncoderTransformer, _inference, _scaling
+from skae._scaling import Scaling
 
 
 @pytest.fixture
@@ -105,3 +107,15 @@ def test_layout_does_not_matter(view, model, X):
         max_iter=2, early_stopping=False, random_state=0
     ).fit(view(X))
     assert_allclose(again.transform(view(X)), model.transform(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e6, -1e30])
+def test_float32_rows_are_scaled_as_in_float64(mean):
+    X = (mean + np.random.RandomState(0).normal(size=(50, 4))).astype(np.float32)
+    X[:, 1] = 3.0
+    model = AutoEncoderTransformer(1, max_iter=1, random_state=0).fit(X)
+    scaled = model._codec(X)._scaled(X, torch.empty(50, 4))
+    expected = Scaling(**model._scaling).apply(X)
+    np.testing.assert_allclose(scaled, expected, atol=1e-6, rtol=1e-6)
+    X.flags.writeable = False
+    assert np.isfinite(model.transform(X[:, ::-1][:, ::-1])).all()

@@ -47,6 +47,7 @@ def test_large_data_are_sampled(X, monkeypatch):
     pca, x = principal_components(batches, 2, seed=0)
     assert x.shape == (2000, 12)
     monkeypatch.setattr(_linear, "_SAMPLE_BYTES", 4 * 12 * 500)
+    batches.resident = None  # they would be streamed
     sampled, x = principal_components(batches, 2, seed=0)
     assert x.shape == (500, 12)
     whole = pca_errors(pca, batches).mean()
