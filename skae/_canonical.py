@@ -43,10 +43,11 @@ def _moments(encoder, batches):
     count, n_features = batches.n_rows, batches.n_features
     total = square = product = 0.0
     for x in batches.in_order():
-        z = encoder(x).double()
+        z = encoder(x)
+        product = product + (z.t() @ x).double()  # for signs, float32 is enough
+        z = z.double()
         total = total + z.sum(dim=0)
         square = square + z.t() @ z
-        product = product + z.t() @ x.double()
     mean = (total / count).cpu().numpy()
     covariance = square.cpu().numpy() / count - np.outer(mean, mean)
     # The features are centred already, up to rounding.

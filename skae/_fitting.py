@@ -38,7 +38,9 @@ _REFIT_ROWS = 2_000
 # Training rows that explained_variance_ratio_ is measured on, at most, and how many
 # rows may be decoded for it: once all for each code.
 _EXPLAINED_ROWS = 1_000
-_DECODED_ROWS = 50_000
+_DECODED_ROWS = 20_000
+# Training rows that stand for all of them where nothing is held out, at most.
+_WATCHED_ROWS = 10_000
 
 
 @torch.inference_mode(False)  # whatever the caller is in
@@ -74,17 +76,18 @@ def fit_autoencoder(params, X, X_val, previous):
     rows, held_out = _split(params, X, X_val, seed)
     training = prepare(rows=rows)
     validation = held_out and training.batches_of(*held_out)
-    monitor, loss_curve, validation_curve = _train(training, validation, params)
-    baseline = pca_errors(training.pca, validation or training.batches)
+    some = _some(training, X, seed)
+    monitor, loss_curve, validation_curve = _train(training, validation, some, params)
+    baseline = pca_errors(training.pca, validation or some)
     if pictures and not previous:
-        losses = row_losses(training.objective, validation or training.batches)
+        losses = row_losses(training.objective, validation or some)
         if not _is_lower(losses.cpu().numpy(), baseline):
             params = {**params, "output_activation": "identity", "random_state": seed}
             return fit_autoencoder(params, X, X_val, None)
     if len(rows) < len(X) and previous is None:
         training = _on_all_rows(prepare, training, monitor, len(X))
         if monitor.reason == "pca":
-            baseline = pca_errors(training.pca, training.batches)
+            baseline = pca_errors(training.pca, _some(training, X, seed))
 
     canonicalise(training.network.eval(), training.batches, params["ordered"])
     weights = to_numpy(training.network)
@@ -141,11 +144,20 @@ def _split(params, X, X_val, seed):
     return rows, (X, held_out)
 
 
-def _train(training, validation, params):
+def _some(training, X, seed):
+    """Return training rows to measure losses on before and after: all, or some."""
+    rows = training.rows
+    if len(rows) <= _WATCHED_ROWS:
+        return training.batches
+    chosen = np.random.default_rng(seed).choice(rows, _WATCHED_ROWS, replace=False)
+    return training.batches_of(X, np.sort(chosen))
+
+
+def _train(training, validation, some, params):
     """Run passes until one is the last; the network keeps the best weights."""
     objective, plan = training.objective, training.plan
     watched = validation if params["early_stopping"] else None
-    checked = watched or training.batches
+    checked = watched or some
     monitor = Monitor(objective.parameters, plan, evaluate(objective, checked))
     loss_curve, validation_curve = [], []
     passes = training.passes()
