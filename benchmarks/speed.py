@@ -33,7 +33,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
-from sklearn.preprocessing import scale
+from sklearn.preprocessing import StandardScaler, scale
 
 from skae import AutoEncoderTransformer
 
@@ -160,6 +160,7 @@ def contest(name, contestants, repeats):
     times = {contestant: [] for contestant in contestants}
     for _ in range(repeats):
         for contestant, run in contestants.items():
+            time.sleep(0.3)  # threads of the last one wait for more work at full speed
             times[contestant].append(run())
     medians = {contestant: median(values) for contestant, values in times.items()}
     for contestant, value in medians.items():
@@ -259,7 +260,7 @@ def default_fits(peers, repeats):
     taken = {}
     for name, (X, _) in tables().items():
         model = AutoEncoderTransformer(8, random_state=0)
-        X = scale(X)
+        X = StandardScaler().fit_transform(X)
         taken[name] = median(
             seconds(lambda X=X, model=model: model.fit(X)) for _ in range(repeats)
         )

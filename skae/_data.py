@@ -69,8 +69,9 @@ class Batches:
                 yield torch.index_select(self.resident, 0, part, out=batch[: len(part)])
         else:
             for part in order.tensor_split(self.n_batches):
-                # In the order of the file, for memory-mapped X.
-                yield self._read(self.rows[part.sort().values.numpy()])
+                # Read in the order of the file, for memory-mapped X.
+                in_file, order_of = part.sort()
+                yield self._read(self.rows[in_file.numpy()])[order_of.argsort()]
 
     def in_order(self):
         """Every row once, in order, in large batches for evaluation."""
@@ -83,7 +84,8 @@ class Batches:
 
     def sample(self, n_bytes, rng):
         """All rows as an array, or of streamed ones a random part of ``n_bytes``."""
-        if self.resident is not None:
+        few = 4 * self.n_rows * self.n_features <= _RESIDENT_BYTES  # of a GPU's rows
+        if few and self.resident is not None:
             return self.resident.cpu().numpy()
         n_rows = min(max(2, n_bytes // (4 * self.n_features)), self.n_rows)
         x = np.empty((n_rows, self.n_features), np.float32)

@@ -29,7 +29,7 @@ __all__ = ["fit_autoencoder"]
 # all, or so few. And a number of rows of which none are.
 _ENOUGH_VALIDATION_ROWS = 100
 _MOST_HELD_OUT = 0.2
-_LEAST_VALIDATION_ROWS = 5
+_LEAST_VALIDATION_ROWS = 7
 _TOO_FEW_ROWS = 15
 # How probable a gain on them may be if there is none.
 _BY_CHANCE = 0.01
@@ -62,26 +62,27 @@ def fit_autoencoder(params, X, X_val, previous):
         The estimator's attributes by name.
     """
     loss, link = check_loss(params["loss"], params["output_activation"])
-    if pictures := _are_pictures(params, X, previous):
-        link = "logistic"
     for data in (X, X_val):
         if data is not None:
             loss.check_data(data)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
     n_components = count_components(params, X, seed, previous)
     params = {**params, "n_components": n_components}
+    rows, held_out = _split(params, X, X_val, seed)
+    if pictures := _are_pictures(params, X, held_out, previous):
+        link = "logistic"
     prepare = partial(
         Training, params, X, loss=loss, link=link, seed=seed, previous=previous
     )
-    rows, held_out = _split(params, X, X_val, seed)
     training = prepare(rows=rows)
     validation = held_out and training.batches_of(*held_out)
     some = _some(training, X, seed)
     monitor, loss_curve, validation_curve = _train(training, validation, some, params)
     baseline = pca_errors(training.pca, validation or some)
     if pictures and not previous:
-        losses = row_losses(training.objective, validation or some)
-        if not _is_lower(losses.cpu().numpy(), baseline):
+        watched = validation if params["early_stopping"] else some
+        losses = row_losses(training.objective, watched).cpu().numpy()
+        if not _is_lower(losses, pca_errors(training.pca, watched)):
             params = {**params, "output_activation": "identity", "random_state": seed}
             return fit_autoencoder(params, X, X_val, None)
     if len(rows) < len(X) and previous is None:
@@ -121,11 +122,13 @@ def fit_autoencoder(params, X, X_val, previous):
     }
 
 
-def _are_pictures(params, X, previous):
+def _are_pictures(params, X, held_out, previous):
     """Whether the output should be that of pictures, which nobody has asked for."""
     auto = {"output_activation": "auto", "init": "auto", "loss": "squared_error"}
-    if any(params[name] != value for name, value in auto.items()):
+    if any(params[name] != value for name, value in auto.items()) or params["ordered"]:
         return False
+    if params["early_stopping"] and held_out is None:
+        return False  # too few to tell
     return previous["_link"] == "logistic" if previous else looks_like_pictures(X)
 
 
@@ -200,7 +203,9 @@ def _is_lower(losses, others):
     n_rows, gain = len(losses), others - losses
     if not losses.mean() < others.mean() * (1 - n_rows**-0.5):
         return False
-    return bool(wilcoxon(gain, alternative="greater").pvalue < _BY_CHANCE)
+    # Of fewer than seven rows all have to be lower: they cannot say more.
+    by_chance = max(_BY_CHANCE, 0.5**n_rows)
+    return bool(wilcoxon(gain, alternative="greater").pvalue <= by_chance)
 
 
 def _on_all_rows(prepare, training, monitor, n_rows):
@@ -212,7 +217,7 @@ def _on_all_rows(prepare, training, monitor, n_rows):
     """
     if monitor.best_iter > 0 and n_rows > _REFIT_ROWS or not training.starts_anchored:
         return training
-    again = prepare(rows=np.arange(n_rows))
+    again = prepare(rows=np.arange(n_rows), plan=training.plan)
     start_loss = evaluate(again.objective, again.batches)
     for _ in zip(range(monitor.best_iter), again.passes(), strict=False):
         pass
@@ -236,7 +241,8 @@ def _judge(monitor, plan, final_loss, starts_as_pca):
     """
     step = f"learning_rate_init={plan.learning_rate_init:g}"
     diverged = monitor.reason == "diverged"
-    if not np.isfinite(final_loss) or (diverged and monitor.best_iter == 0):
+    at_once = monitor.best_iter == 0 and (monitor.n_iter == 1 or not starts_as_pca)
+    if not np.isfinite(final_loss) or (diverged and at_once):
         raise ValueError(
             f"Training diverged at once with {step}, solver={plan.solver!r} and "
             f"alpha={plan.alpha:g}. Use a smaller learning_rate_init or alpha."

@@ -17,6 +17,7 @@ from ._scaling import FARTHEST, row_slices
 __all__ = ["Codec", "cached_network", "from_numpy", "to_numpy"]
 
 _LARGEST = torch.finfo(torch.float32).max
+_SMALLEST = 1 / _LARGEST
 # estimator -> (the weights the modules were built from, {dtype: module})
 _MODULES = weakref.WeakKeyDictionary()
 
@@ -88,7 +89,8 @@ class Codec:
         room = None
         for rows in self.chunks(len(X)):
             # Fresh memory for each chunk would cost more than the products.
-            room = torch.empty(X[rows].shape) if room is None else room
+            if room is None:
+                room = torch.from_numpy(np.empty(X[rows].shape, np.float32))
             x = self._scaled(X[rows], room[: rows.stop - rows.start])
             Z[rows] = self._run(self.network.encoder, x)
         return Z
@@ -137,7 +139,8 @@ class Codec:
 
         Into ``room``, of float32, if that is the dtype.
         """
-        if self.dtype == np.float64:
+        smallest = self.scaling.scale.min()
+        if self.dtype == np.float64 or smallest < _SMALLEST:
             return _tensor(self.scaling.apply(X).astype(self.dtype, copy=False))
         # In float32 a mean is rounded first, so that a row near it is subtracted
         # exactly, and what the rounding has changed is added at the end.

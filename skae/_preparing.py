@@ -41,10 +41,13 @@ class Training:
         Of all that is random.
     previous : dict or None
         The attributes of the fit to go on from.
+    plan : Plan, optional
+        Instead of the one that belongs to so many rows.
     """
 
-    def __init__(self, params, X, rows, loss, link, seed, previous):
-        self.plan = plan = Plan.of(params, len(rows), X.shape[1], link, previous)
+    def __init__(self, params, X, rows, loss, link, seed, previous, plan=None):
+        plan = plan or Plan.of(params, len(rows), X.shape[1], link, previous)
+        self.plan = plan
         self.link = link
         self.rows = rows
         self.rng = np.random.default_rng(seed)

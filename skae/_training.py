@@ -169,7 +169,8 @@ class Objective:
         """Do the same for networks of any layers."""
         self.parameters.gradients.zero_()
         n_moved = len(factors)
-        everyone = torch.cat([factors, factors.new_ones(len(x) - n_moved, 1)])
+        everyone = x.new_ones(len(x), 1)
+        everyone[:n_moved] = factors
         moved = everyone * x
         z = self.network.encoder(moved)
         code = z if kept is None else z * kept

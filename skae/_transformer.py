@@ -47,7 +47,7 @@ class AutoEncoderTransformer(
     hidden_layer_sizes : "auto" or array-like of int, default="auto"
         Widths of the layers from the input to the code, mirrored in the decoder.
         ``()`` makes a linear autoencoder. "auto" is two layers, the first about twice
-        as wide as the data but no wider than a quarter of the rows, from 128 to 512,
+        as wide as the data but, for few rows, about a quarter of them, 128 to 512,
         the second half of it.
     activation : str, default="auto"
         Of the hidden layers: "identity", "relu", "leaky_relu", "elu", "selu", "gelu",
@@ -67,9 +67,9 @@ class AutoEncoderTransformer(
         up to ten times the farthest one, beyond which corrections fade. Where the
         output activation is not "identity" it starts near PCA only. "random" is the
         plain network. "auto" is "pca" for "identity" and "logistic", else "random". It
-        also takes data for pictures whose values are in [0, 1], a tenth of them at the
+        also takes data for pictures whose values fill [0, 1], a tenth of them at the
         ends, and gives the squared error's output the same range by "logistic", unless
-        the result does not beat PCA.
+        the result does not beat PCA, or ``ordered=True``.
     linearity : "auto" or float, default="auto"
         For networks anchored to PCA, weight of the squared distance of the codes from
         PCA's, in units of their variance. 0 leaves the encoder free, for the least
@@ -107,7 +107,7 @@ class AutoEncoderTransformer(
         watched, with ``init="random"``. If False, it is in any case.
     validation_fraction : float, default=0.1
         Part of the rows to hold out; of short data up to a fifth, so that there are
-        100 rows, and 5 at least. Not used when `fit` gets ``X_val``.
+        100 rows, and 7 at least. Not used when `fit` gets ``X_val``.
     n_iter_no_change : "auto" or int, default="auto"
         Passes in a row without improvement that end the training. "auto" is a fifth
         of ``max_iter``, but at least 10.

@@ -77,6 +77,14 @@ def test_streamed_rows_train_as_resident_ones(X, tmp_path, monkeypatch):
     assert_allclose(model.fit(mapped).transform(mapped), expected, rtol=1e-3, atol=1e-3)
 
 
+def test_streamed_rows_come_in_the_order_that_resident_ones_do(monkeypatch):
+    """And not in that of the file: the first rows of a batch are treated apart."""
+    resident = list(make(100).shuffled(np.random.default_rng(0)))[-1].clone()
+    monkeypatch.setattr(_data, "_RESIDENT_BYTES", 0)
+    streamed = list(make(100).shuffled(np.random.default_rng(0)))[-1]
+    assert torch.equal(streamed, resident)
+
+
 @pytest.mark.parametrize("extra", [-1, 0, 1])
 @pytest.mark.parametrize("batch_size", [1, 7, 30])
 def test_sizes_next_to_the_batch_size(batch_size, extra):

@@ -149,7 +149,7 @@ class TestStartFromPCA:
         assert not _fitting._is_lower(most_rows, with_outlier)
 
     @pytest.mark.parametrize(
-        ("n_rows", "held_out"), [(15, 5), (40, 8), (500, 100), (900, 100), (2000, 200)]
+        ("n_rows", "held_out"), [(15, 7), (40, 8), (500, 100), (900, 100), (2000, 200)]
     )
     def test_short_data_hold_out_a_larger_part(self, n_rows, held_out):
         params = AutoEncoderTransformer().get_params()

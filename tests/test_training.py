@@ -87,9 +87,10 @@ def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path)
         torch.testing.assert_close(parameter.grad, gradient)
 
 
+@pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize("path", ["dense", "autograd"])
 @pytest.mark.parametrize("loss", ["squared_error", "huber"])
-def test_rows_moved_outward_count_in_proportion(loss, path):
+def test_rows_moved_outward_count_in_proportion(loss, path, ordered):
     _, _, objective, batches = make(
         loss, network=AutoEncoder(5, 2, (4,), "tanh", "pca")
     )
@@ -105,13 +106,15 @@ def test_rows_moved_outward_count_in_proportion(loss, path):
     everyone = torch.ones(len(x), 1)
     everyone[:2] = factors
     network.train()
-    output = network(everyone * x) / everyone
+    kept = torch.ones(len(x), 2)
+    kept[::2, 1] = 0.0 if ordered else 1.0
+    output = network.decoder(kept * network.encoder(everyone * x)) / everyone
     bend = network.encoder.correction(everyone * x) / everyone
     losses = objective.loss.function(output, x)
     total = losses.mean() + 0.7 * (bend**2 / objective.code_variance).mean()
     parameters = list(network.parameters())
     expected = torch.autograd.grad(total, parameters)
-    value = objective.backward(x, factors).item()
+    value = objective.backward(x, factors, kept if ordered else None).item()
     assert value == pytest.approx(losses[2:].mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
@@ -129,10 +132,11 @@ def test_objective_compares_reconstruction_and_data(loss):
     )
 
 
-def test_both_paths_train_to_the_same_weights(monkeypatch, digits):
+@pytest.mark.parametrize("params", [{}, {"init": "pca"}, {"ordered": True}])
+def test_both_paths_train_to_the_same_weights(params, monkeypatch, digits):
     """A hundred steps with and without autograd end at the same place."""
     model = AutoEncoderTransformer(
-        4, max_iter=8, learning_rate_init=2e-3, random_state=0
+        4, max_iter=8, learning_rate_init=2e-3, random_state=0, **params
     )
     dense = model.fit(digits[0])._weights
     monkeypatch.setattr(DenseGradient, "handles", lambda network: False)
