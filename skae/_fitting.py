@@ -205,7 +205,9 @@ def _is_lower(losses, others):
         return False
     # Of fewer than seven rows all have to be lower: they cannot say more.
     by_chance = max(_BY_CHANCE, 0.5**n_rows)
-    return bool(wilcoxon(gain, alternative="greater").pvalue <= by_chance)
+    # Rows without a difference count half for either side.
+    test = wilcoxon(gain, zero_method="zsplit", alternative="greater")
+    return bool(test.pvalue <= by_chance)
 
 
 def _on_all_rows(prepare, training, monitor, n_rows):
