@@ -78,47 +78,49 @@ def fit_autoencoder(params, X, X_val, previous):
     validation = held_out and training.batches_of(*held_out)
     some = _some(training, X, seed)
     monitor, loss_curve, validation_curve = _train(training, validation, some, params)
-    baseline = pca_errors(training.pca, validation or some)
-    if pictures and not previous:
-        watched = validation if params["early_stopping"] else some
-        losses = row_losses(training.objective, watched).cpu().numpy()
-        if not _is_lower(losses, pca_errors(training.pca, watched)):
-            params = {**params, "output_activation": "identity", "random_state": seed}
-            return fit_autoencoder(params, X, X_val, None)
+    if pictures and not previous and not _beats_pca(training, validation, some, params):
+        params = {**params, "output_activation": "identity", "random_state": seed}
+        return fit_autoencoder(params, X, X_val, None)
+    measured = training.pca, validation or some
     if len(rows) < len(X) and previous is None:
         training = _on_all_rows(prepare, training, monitor, len(X))
         if monitor.reason == "pca":
-            baseline = pca_errors(training.pca, _some(training, X, seed))
-
+            measured = training.pca, _some(training, X, seed)
     canonicalise(training.network.eval(), training.batches, params["ordered"])
-    weights = to_numpy(training.network)
-    exact = from_numpy(training.plan.architecture, weights, torch.float64).eval()
-    rng = np.random.default_rng(seed)
-    n_explained = min(_EXPLAINED_ROWS, _DECODED_ROWS // training.plan.n_components + 1)
-    codec = Codec(exact, training.scaling, link, torch.device("cpu"))
+    baseline = pca_errors(*measured).mean() / (training.scaling.variance or 1.0)
     return {
-        "n_components_": training.plan.n_components,
         "n_samples_": len(X),
-        "mean_": training.scaling.mean,
-        "scale_": training.scaling.scale,
         "loss_curve_": loss_curve,
         "validation_loss_curve_": None if validation is None else validation_curve,
         "best_loss_": monitor.best_loss,
         "best_iter_": monitor.best_iter,
         "n_iter_": len(loss_curve),
         "stop_reason_": monitor.reason,
-        "baseline_score_": float(
-            1 - baseline.mean() / (training.scaling.variance or 1.0)
-        ),
-        "explained_variance_ratio_": codec.explained_variance_ratio(
-            X[rng.permutation(training.rows)[:n_explained]]
-        ),
-        "device_": str(training.device),
-        "_architecture": training.plan.architecture,
-        "_weights": weights,
-        "_scaling": vars(training.scaling),
-        "_link": link,
+        "baseline_score_": float(1 - baseline),
+        **_describe(training, X, link, seed),
         "_ordered": params["ordered"],
+    }
+
+
+def _describe(training, X, link, seed):
+    """Return the attributes that the network and its scaling make."""
+    architecture, scaling = training.plan.architecture, training.scaling
+    n_components = training.plan.n_components
+    weights = to_numpy(training.network)
+    exact = from_numpy(architecture, weights, torch.float64).eval()
+    codec = Codec(exact, scaling, link, torch.device("cpu"))
+    n_explained = min(_EXPLAINED_ROWS, _DECODED_ROWS // n_components + 1)
+    rows = np.random.default_rng(seed).permutation(training.rows)[:n_explained]
+    return {
+        "n_components_": n_components,
+        "mean_": scaling.mean,
+        "scale_": scaling.scale,
+        "explained_variance_ratio_": codec.explained_variance_ratio(X[rows]),
+        "device_": str(training.device),
+        "_architecture": architecture,
+        "_weights": weights,
+        "_scaling": vars(scaling),
+        "_link": link,
     }
 
 
@@ -127,9 +129,18 @@ def _are_pictures(params, X, held_out, previous):
     auto = {"output_activation": "auto", "init": "auto", "loss": "squared_error"}
     if any(params[name] != value for name, value in auto.items()) or params["ordered"]:
         return False
+    if previous:
+        return previous["_link"] == "logistic"
     if params["early_stopping"] and held_out is None:
         return False  # too few to tell
-    return previous["_link"] == "logistic" if previous else looks_like_pictures(X)
+    return looks_like_pictures(X)
+
+
+def _beats_pca(training, validation, some, params):
+    """Whether the network is better than PCA on the rows that were watched."""
+    watched = validation if params["early_stopping"] else some
+    losses = row_losses(training.objective, watched).cpu().numpy()
+    return _is_lower(losses, pca_errors(training.pca, watched))
 
 
 def _split(params, X, X_val, seed):

@@ -100,7 +100,9 @@ class Codec:
         X = np.empty((len(Z), self.n_features), self.dtype)
         constant, mean = self.scaling.constant, self.scaling.mean
         for rows in self.chunks(len(Z)):
-            output = self._run(self._decoder, _tensor(Z[rows].astype(self.dtype)))
+            output = self._run(
+                self._decoder, _tensor(Z[rows].astype(self.dtype, copy=False))
+            )
             X[rows] = self.scaling.undo(output) if self.link == "identity" else output
             # A softmax shares out the whole, so no feature can be set alone.
             if self.link != "softmax":

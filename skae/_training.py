@@ -132,10 +132,8 @@ class Objective:
         part in the gradient, and none in the loss that is returned. What is left in
         ``x`` is of no use. ``kept``, (batch, n_components), multiplies the codes.
         """
-        backward = self._dense_backward if self.dense else self._autograd_backward
-        return backward(x, factors, kept)
-
-    def _dense_backward(self, x, factors, kept):
+        if self.dense is None:
+            return self._autograd_backward(x, factors, kept)
         n_moved = factors.shape[0]
         if n_moved:
             near, far = x[:n_moved].clone(), factors * x[:n_moved]

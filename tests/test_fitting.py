@@ -13,6 +13,7 @@ from sklearn.preprocessing import scale
 
 from skae import AutoEncoderTransformer, _fitting, _preparing
 from skae._data import Batches
+from skae._solvers import Solver
 
 
 def make(**params):
@@ -115,6 +116,49 @@ class TestStartFromPCA:
         left = 1 - model.score(X[1200:])
         assert left < 0.8 * self.pca_error(X[:1200], X[1200:], 2) / X.var(axis=0).mean()
 
+    def test_divergence_after_the_first_pass_is_answered_by_pca(self, monkeypatch):
+        X = np.random.RandomState(0).normal(size=(100, 5))
+        losses = iter([1.0, 1.0, np.nan])
+
+        def passes(self):
+            for loss in losses:
+                self.objective.parameters.values.add_(1e-3)
+                yield loss
+                if np.isnan(loss):
+                    self.objective.parameters.values.fill_(np.nan)
+
+        monkeypatch.setattr(_preparing.Training, "passes", passes)
+        validation = iter([0.9, 2.0, 2.0, np.nan])
+        real = _fitting.evaluate
+        monkeypatch.setattr(
+            _fitting, "evaluate", lambda *args: next(validation, None) or real(*args)
+        )
+        with pytest.warns(ConvergenceWarning, match="diverged in pass 3"):
+            model = make(init="pca").fit(X)
+        assert model.stop_reason_ == "pca"
+        assert model.score(X) == pytest.approx(model.baseline_score_, abs=1e-6)
+
+    def test_what_is_trained_again_follows_the_plan_that_was_validated(self, digits):
+        X = digits[0][:150]  # 120 rows make one batch, 150 would make two
+        plans, steps = [], []
+        with pytest.MonkeyPatch.context() as patch:
+            train, step = _preparing.Training.passes, Solver.step
+
+            def passes(self):
+                plans.append(self.plan)
+                return train(self)
+
+            def watched_step(self):
+                step(self)
+                steps.append(self.n_steps_made / self.n_steps)
+
+            patch.setattr(_preparing.Training, "passes", passes)
+            patch.setattr(Solver, "step", watched_step)
+            make(init="pca", n_components=2).fit(X)
+        assert len(plans) == 2
+        assert plans[0] == plans[1]
+        assert max(steps) <= 1
+
     def test_small_tables_are_trained_again_on_all_rows(self, digits):
         X = digits[0][:1000]
         model = make(init="pca", n_components=2).fit(X)
@@ -199,6 +243,11 @@ class TestPictures:
         assert model.fit(X)._link == "logistic"
         assert model.fit(X[:500] / 3)._link == "logistic"
         assert model.fit(2 * X)._link == "logistic"
+        assert model.fit(X[:9])._link == "logistic"
+
+    def test_few_of_them_are_answered_by_pca(self, digits):
+        model = AutoEncoderTransformer(2, random_state=0).fit(digits[0][:14])
+        assert (model._link, model.stop_reason_) == ("identity", "pca")
 
 
 class TestStopping:

@@ -109,6 +109,12 @@ def test_layout_does_not_matter(view, model, X):
     assert_allclose(again.transform(view(X)), model.transform(X), rtol=1e-9)
 
 
+def test_float32_rows_of_a_tiny_scale_have_codes():
+    X = 1e-50 * np.random.RandomState(0).normal(size=(50, 4))
+    model = AutoEncoderTransformer(1, max_iter=1, random_state=0).fit(X)
+    assert np.isfinite(model.transform(np.zeros((3, 4), np.float32))).all()
+
+
 @pytest.mark.parametrize("mean", [0.0, 1e6, -1e30])
 def test_float32_rows_are_scaled_as_in_float64(mean):
     X = (mean + np.random.RandomState(0).normal(size=(50, 4))).astype(np.float32)
