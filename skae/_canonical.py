@@ -42,7 +42,7 @@ def _moments(encoder, batches):
     """Mean and covariance of the codes, and their covariance with the features."""
     count, n_features = batches.n_rows, batches.n_features
     total = square = product = 0.0
-    for x in batches.in_order():
+    for x, _ in batches.in_order():
         z = encoder(x)
         product = product + (z.t() @ x).double()  # for signs, float32 is enough
         z = z.double()

@@ -1,45 +1,65 @@
 """Data: rows of an array to batches of scaled float32 tensors on a device."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
 from ._device import free_memory
 from ._scaling import row_slices
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "Table"]
 
 # Rows are kept as one tensor up to this size, or up to half of a GPU's free memory;
 # beyond it each batch is read from X as it comes.
 _RESIDENT_BYTES = 2**28
 
 
+@dataclass(frozen=True)
+class Table:
+    """Rows and their targets: what they are trained on, or validated.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    targets : ndarray of shape (n_samples, width)
+        Values of a `Target`, float32, of no width if there is none.
+    """
+
+    X: np.ndarray
+    targets: np.ndarray
+
+
 class Batches:
-    """The scaled rows of ``X``, in batches of tensors (batch, n_features).
+    """The scaled rows of a table, in batches of tensors (batch, n_features).
+
+    With each batch comes that of its targets, (batch, width).
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    table : Table
     rows : ndarray of int
-        The rows of ``X`` to use.
+        The rows of the table to use.
     scaling : Scaling
     batch_size : int
         Rows of a batch, at most.
     device : torch.device
     """
 
-    def __init__(self, X, rows, scaling, batch_size, device):
-        self.X = X
+    def __init__(self, table, rows, scaling, batch_size, device):
+        self.X = table.X
         self.rows = rows
         self.scaling = scaling
         self.batch_size = batch_size
         self.device = device
-        self.n_rows, self.n_features = len(rows), X.shape[1]
+        self.n_rows, self.n_features = len(rows), self.X.shape[1]
         self.n_batches = -(-self.n_rows // batch_size)
         size = 4 * self.n_rows * self.n_features
         limit = _RESIDENT_BYTES
         if device.type == "cuda":
             limit = free_memory(device) // 2
         self.resident = self._load() if size <= limit else None
+        self.targets = torch.from_numpy(table.targets[rows]).to(device)
 
     def _load(self):
         """All rows as one tensor, filled a few at a time."""
@@ -66,30 +86,33 @@ class Batches:
             batch = self.resident.new_empty(self.batch_size, self.n_features)
             for part in order.tensor_split(self.n_batches):
                 # One buffer for all batches: each is used up before the next comes.
-                yield torch.index_select(self.resident, 0, part, out=batch[: len(part)])
+                out = batch[: len(part)]
+                x = torch.index_select(self.resident, 0, part, out=out)
+                yield x, self.targets[part]
         else:
             for part in order.tensor_split(self.n_batches):
                 # Read in the order of the file, for memory-mapped X.
                 in_file, order_of = part.sort()
-                yield self._read(self.rows[in_file.numpy()])[order_of.argsort()]
+                x = self._read(self.rows[in_file.numpy()])[order_of.argsort()]
+                yield x, self.targets[part.to(self.device)]
 
     def in_order(self):
         """Every row once, in order, in large batches for evaluation."""
         for part in row_slices(self.n_rows, self.n_features):
-            yield (
-                self.resident[part]
-                if self.resident is not None
-                else self._read(self.rows[part])
-            )
+            x = self.resident[part] if self.resident is not None else None
+            yield self._read(self.rows[part]) if x is None else x, self.targets[part]
 
     def sample(self, n_bytes, rng):
-        """All rows as an array, or of streamed ones a random part of ``n_bytes``."""
+        """All rows and their targets as arrays, or a random part of streamed ones.
+
+        Of that part the rows take about ``n_bytes``.
+        """
         few = 4 * self.n_rows * self.n_features <= _RESIDENT_BYTES  # of a GPU's rows
         if few and self.resident is not None:
-            return self.resident.cpu().numpy()
+            return self.resident.cpu().numpy(), self.targets.cpu().numpy()
         n_rows = min(max(2, n_bytes // (4 * self.n_features)), self.n_rows)
         x = np.empty((n_rows, self.n_features), np.float32)
         chosen = np.sort(rng.choice(self.n_rows, n_rows, replace=False))
         for part in row_slices(n_rows, self.n_features):
             x[part] = self._read(self.rows[chosen[part]]).cpu().numpy()
-        return x
+        return x, self.targets.cpu().numpy()[chosen]

@@ -13,14 +13,16 @@ import torch
 from scipy.stats import wilcoxon
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 
 from ._canonical import canonicalise
+from ._data import Table
 from ._inference import Codec, from_numpy, to_numpy
 from ._linear import pca_errors
 from ._losses import check_loss, looks_like_pictures
 from ._preparing import Training, count_components
 from ._stopping import Monitor
+from ._targets import Target, no_values
 from ._training import evaluate, row_losses
 
 __all__ = ["fit_autoencoder"]
@@ -41,18 +43,22 @@ _EXPLAINED_ROWS = 1_000
 _DECODED_ROWS = 20_000
 # Training rows that stand for all of them where nothing is held out, at most.
 _WATCHED_ROWS = 10_000
+# Why a training ended that had found nothing better than its linear start: PCA, or
+# principal covariates where there was a target.
+_LINEAR = ("pca", "linear")
 
 
 @torch.inference_mode(False)  # whatever the caller is in
-def fit_autoencoder(params, X, X_val, previous):
+def fit_autoencoder(params, data, validation_data, previous):
     """Train an autoencoder.
 
     Parameters
     ----------
     params : dict
         Valid parameters of `AutoEncoderTransformer`.
-    X : ndarray of shape (n_samples, n_features)
-    X_val : ndarray of shape (n_validation_samples, n_features) or None
+    data, validation_data : pair
+        ``X``, an ndarray of shape (n_samples, n_features), and its ``y`` or None.
+        None for both where rows of ``X`` are to be held out for validation.
     previous : dict or None
         The attributes of the fit to go on from.
 
@@ -62,34 +68,42 @@ def fit_autoencoder(params, X, X_val, previous):
         The estimator's attributes by name.
     """
     loss, link = check_loss(params["loss"], params["output_activation"])
-    for data in (X, X_val):
-        if data is not None:
-            loss.check_data(data)
+    for X in (data[0], validation_data[0]):
+        if X is not None:
+            loss.check_data(X)
+    target, table, table_val = _check_targets(params, data, validation_data)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    n_components = count_components(params, X, seed, previous)
+    n_components = count_components(params, table, seed, previous)
     params = {**params, "n_components": n_components}
-    rows, held_out = _split(params, X, X_val, seed)
-    if pictures := _are_pictures(params, X, held_out, previous):
+    rows, held_out = _split(params, table, table_val, target, seed)
+    if pictures := _are_pictures(params, table.X, held_out, previous):
         link = "logistic"
     prepare = partial(
-        Training, params, X, loss=loss, link=link, seed=seed, previous=previous
+        Training,
+        params,
+        table,
+        target=target,
+        loss=loss,
+        link=link,
+        seed=seed,
+        previous=previous,
     )
     training = prepare(rows=rows)
     validation = held_out and training.batches_of(*held_out)
-    some = _some(training, X, seed)
+    some = _some(training, table, seed)
     monitor, loss_curve, validation_curve = _train(training, validation, some, params)
     if pictures and not previous and not _beats_pca(training, validation, some, params):
         params = {**params, "output_activation": "identity", "random_state": seed}
-        return fit_autoencoder(params, X, X_val, None)
+        return fit_autoencoder(params, data, validation_data, None)
     measured = training.pca, validation or some
-    if len(rows) < len(X) and previous is None:
-        training = _on_all_rows(prepare, training, monitor, len(X))
-        if monitor.reason == "pca":
-            measured = training.pca, _some(training, X, seed)
+    if len(rows) < len(table.X) and previous is None:
+        training = _on_all_rows(prepare, training, monitor, len(table.X))
+        if monitor.reason in _LINEAR:
+            measured = training.pca, _some(training, table, seed)
     canonicalise(training.network.eval(), training.batches, params["ordered"])
     baseline = pca_errors(*measured).mean() / (training.scaling.variance or 1.0)
     return {
-        "n_samples_": len(X),
+        "n_samples_": len(table.X),
         "loss_curve_": loss_curve,
         "validation_loss_curve_": None if validation is None else validation_curve,
         "best_loss_": monitor.best_loss,
@@ -97,7 +111,7 @@ def fit_autoencoder(params, X, X_val, previous):
         "n_iter_": len(loss_curve),
         "stop_reason_": monitor.reason,
         "baseline_score_": float(1 - baseline),
-        **_describe(training, X, link, seed),
+        **_describe(training, table.X, link, seed),
         "_ordered": params["ordered"],
     }
 
@@ -139,32 +153,71 @@ def _are_pictures(params, X, held_out, previous):
 def _beats_pca(training, validation, some, params):
     """Whether the network is better than PCA on the rows that were watched."""
     watched = validation if params["early_stopping"] else some
-    losses = row_losses(training.objective, watched).cpu().numpy()
+    objective = training.objective
+    losses = row_losses(objective, watched, objective.reconstruction).cpu().numpy()
     return _is_lower(losses, pca_errors(training.pca, watched))
 
 
-def _split(params, X, X_val, seed):
-    """Rows to train on, and the array and its rows to validate on, or None."""
-    rows = np.arange(len(X))
-    if X_val is not None:
-        return rows, (X_val, np.arange(len(X_val)))
-    if not params["early_stopping"] or len(X) < _TOO_FEW_ROWS:
+def _check_targets(params, data, validation_data):
+    """Return the target or None, and tables of the data and of those to validate on."""
+    (X, y), (X_val, y_val) = data, validation_data
+    target = None
+    if params["supervision"] and y is not None:
+        check_consistent_length(X, y)
+        target = Target.fit(y, params["target_type"])
+    if target is None:
+        table_val = None if X_val is None else Table(X_val, no_values(len(X_val)))
+        return None, Table(X, no_values(len(X))), table_val
+    table = Table(X, target.encode(y))
+    if X_val is None:
+        return target, table, None
+    if y_val is None:
+        raise ValueError(
+            f"supervision={params['supervision']:g} watches the target on X_val: pass "
+            "its y_val too, or leave out X_val."
+        )
+    check_consistent_length(X_val, y_val)
+    return target, table, Table(X_val, target.encode(y_val))
+
+
+def _split(params, table, table_val, target, seed):
+    """Rows to train on, and the table and its rows to validate on, or None."""
+    n_rows = len(table.X)
+    rows = np.arange(n_rows)
+    if table_val is not None:
+        return rows, (table_val, np.arange(len(table_val.X)))
+    if not params["early_stopping"] or n_rows < _TOO_FEW_ROWS:
         return rows, None
-    enough = min(_ENOUGH_VALIDATION_ROWS, int(_MOST_HELD_OUT * len(X)))
+    enough = min(_ENOUGH_VALIDATION_ROWS, int(_MOST_HELD_OUT * n_rows))
     enough = max(enough, _LEAST_VALIDATION_ROWS)
-    n_held_out = max(int(params["validation_fraction"] * len(X)), enough)
-    n_held_out = min(n_held_out, len(X) - 2)
-    rows, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed)
-    return rows, (X, held_out)
+    n_held_out = max(int(params["validation_fraction"] * n_rows), enough)
+    n_held_out = min(n_held_out, n_rows - 2)
+    strata = None
+    if target is not None:
+        strata = _splittable(target.strata(table.targets), n_held_out)
+    rows, held_out = train_test_split(
+        rows, test_size=n_held_out, random_state=seed, stratify=strata
+    )
+    return rows, (table, held_out)
 
 
-def _some(training, X, seed):
+def _splittable(strata, n_held_out):
+    """Put groups of one row into the largest; None where groups are too many."""
+    if strata is None:
+        return None
+    _, strata, sizes = np.unique(strata, return_inverse=True, return_counts=True)
+    strata[sizes[strata] < 2] = sizes.argmax()
+    n_strata = len(np.unique(strata))
+    return strata if n_strata <= min(n_held_out, len(strata) - n_held_out) else None
+
+
+def _some(training, table, seed):
     """Return training rows to measure losses on before and after: all, or some."""
     rows = training.rows
     if len(rows) <= _WATCHED_ROWS:
         return training.batches
     chosen = np.random.default_rng(seed).choice(rows, _WATCHED_ROWS, replace=False)
-    return training.batches_of(X, np.sort(chosen))
+    return training.batches_of(table, np.sort(chosen))
 
 
 def _train(training, validation, some, params):
@@ -175,8 +228,8 @@ def _train(training, validation, some, params):
     monitor = Monitor(objective.parameters, plan, evaluate(objective, checked))
     loss_curve, validation_curve = [], []
     passes = training.passes()
-    if params["early_stopping"] and watched is None and training.starts_as_pca:
-        passes = ()  # too few rows to tell whether PCA was improved on
+    if params["early_stopping"] and watched is None and training.starts_linear:
+        passes = ()  # too few rows to tell whether the start was improved on
     for loss in passes:
         loss_curve.append(loss)
         if validation is not None:
@@ -185,14 +238,14 @@ def _train(training, validation, some, params):
             _report(plan.max_iter, loss_curve, validation_curve)
         if monitor.should_stop(loss if watched is None else validation_curve[-1]):
             break
-    guarded = watched is not None and training.starts_as_pca
+    guarded = watched is not None and training.starts_linear
     if guarded and not _convinced(training, watched, monitor):
         monitor.back_to_start()
     monitor.settle()
     final_loss = evaluate(objective, checked)
-    _judge(monitor, plan, final_loss, training.starts_as_pca)
-    if training.starts_as_pca and monitor.best_iter == 0:
-        monitor.reason = "pca"
+    _judge(monitor, plan, final_loss, training.starts_linear)
+    if training.starts_linear and monitor.best_iter == 0:
+        monitor.reason = _LINEAR[training.target is not None]
     return monitor, loss_curve, validation_curve
 
 
@@ -246,7 +299,7 @@ def _report(max_iter, loss_curve, validation_curve):
     sys.stdout.write(f"[AutoEncoderTransformer] {line}\n")
 
 
-def _judge(monitor, plan, final_loss, starts_as_pca):
+def _judge(monitor, plan, final_loss, starts_linear):
     """Tell the user of a training that did not end as it should.
 
     ``final_loss`` is that of the weights which are kept. The losses met along the way
@@ -254,7 +307,7 @@ def _judge(monitor, plan, final_loss, starts_as_pca):
     """
     step = f"learning_rate_init={plan.learning_rate_init:g}"
     diverged = monitor.reason == "diverged"
-    at_once = monitor.best_iter == 0 and (monitor.n_iter == 1 or not starts_as_pca)
+    at_once = monitor.best_iter == 0 and (monitor.n_iter == 1 or not starts_linear)
     if not np.isfinite(final_loss) or (diverged and at_once):
         raise ValueError(
             f"Training diverged at once with {step}, solver={plan.solver!r} and "
@@ -268,7 +321,7 @@ def _judge(monitor, plan, final_loss, starts_as_pca):
             f"pass {monitor.best_iter} are kept. Use a smaller learning_rate_init."
         )
     elif monitor.reason == "converged" and monitor.best_iter == 0 < monitor.start_loss:
-        if not starts_as_pca:
+        if not starts_linear:
             _warn(
                 f"No pass lowered the loss with {step}; the network is untrained. Use "
                 "a smaller learning_rate_init."

@@ -50,7 +50,7 @@ def components_for(share, batches, seed):
     seed : int
         For the sample of large data.
     """
-    x = batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
+    x, _ = batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
         return int(PCA(share, svd_solver="full").fit(x).n_components_)
 
@@ -71,17 +71,18 @@ def principal_components(batches, n_components, seed):
     pca : PCA
     x : ndarray of shape (n_rows, n_features)
         The rows it was fitted to: all, or a sample where they are many.
+    targets : ndarray of shape (n_rows, width)
     """
-    x = batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
+    x, targets = batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
     pca = PCA(min(n_components, *x.shape), random_state=seed)
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
-        return pca.fit(x), x
+        return pca.fit(x), x, targets
 
 
 def pca_errors(pca, batches):
     """Squared error of PCA on each row, (n_rows,), in units of the scaled data."""
     errors, start = np.empty(batches.n_rows), 0
-    for x in batches.in_order():
+    for x, _ in batches.in_order():
         x = x.cpu().numpy()
         residual = x - pca.inverse_transform(pca.transform(x))
         end = start + len(x)
@@ -90,26 +91,28 @@ def pca_errors(pca, batches):
     return errors
 
 
-def linear_start(pca, x, n_components, output_slope, rng):
-    """Return the start that reconstructs as PCA does.
+def linear_start(maps, x, n_components, output_slope, rng):
+    """Return the start that reconstructs as PCA does, or as other linear maps do.
 
-    Codes beyond the components that PCA could find are random directions, which the
+    Codes beyond the components that were found are random directions, which the
     decoder does not use until it has learnt to.
 
     Parameters
     ----------
-    pca, x : PCA and ndarray of shape (n_rows, n_features)
-        As `principal_components` returns them.
+    maps : pair of ndarray
+        The encoder (n_found, n_features) and the decoder (n_features, n_found).
+    x : ndarray of shape (n_rows, n_features)
+        The rows they were fitted to.
     n_components : int
     output_slope : ndarray of shape (n_features,) or float
         What the link makes of a small step of the output, in units of the scaled data.
     rng : numpy.random.Generator
     """
-    n_found, n_features = pca.components_.shape
+    n_found, n_features = maps[0].shape
     encoder = rng.normal(size=(n_components, n_features)) / np.sqrt(n_features)
-    encoder[:n_found] = pca.components_
+    encoder[:n_found] = maps[0]
     decoder = np.zeros((n_features, n_components))
-    decoder[:, :n_found] = (pca.components_ / output_slope).T
+    decoder[:, :n_found] = (maps[1].T / output_slope).T
     codes = x @ encoder.T.astype(x.dtype)
     return LinearStart(
         encoder,

@@ -7,6 +7,7 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from ._losses import LINKS, LOSSES
 from ._networks import ACTIVATIONS
 from ._solvers import SCHEDULES, SOLVERS
+from ._targets import TARGET_TYPES
 
 __all__ = ["CONSTRAINTS"]
 
@@ -22,6 +23,8 @@ CONSTRAINTS = {
     "init": [StrOptions({"auto", "pca", "random"})],
     "linearity": [_AUTO, Interval(Real, 0, None, closed="left")],
     "ordered": ["boolean"],
+    "supervision": [Interval(Real, 0, None, closed="left")],
+    "target_type": [StrOptions({"auto", *TARGET_TYPES})],
     "standardize": ["boolean"],
     "solver": [StrOptions({"auto", *SOLVERS})],
     "learning_rate_init": [_AUTO, Interval(Real, 0, None, closed="neither")],

@@ -42,6 +42,7 @@ class Plan:
     max_iter: int
     n_iter_no_change: int
     linearity: float
+    supervision: float
     alpha: float
     tol: float
 
@@ -80,6 +81,7 @@ class Plan:
             max_iter=max_iter,
             n_iter_no_change=resolve("n_iter_no_change", max(10, max_iter // 5)),
             linearity=resolve("linearity", 0.2 if link == "identity" else 0.0),
+            supervision=float(params["supervision"]),
             alpha=params["alpha"],
             tol=params["tol"],
         )

@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 import torch
 
+from ._covariates import linear_head, principal_covariates
 from ._data import Batches
 from ._device import check_device
 from ._inference import from_numpy
@@ -19,6 +20,7 @@ from ._networks import AutoEncoder, anchor, initialise
 from ._plan import Plan
 from ._scaling import Scaling
 from ._solvers import Solver
+from ._supervision import Head
 from ._training import Objective, epochs
 
 __all__ = ["Training", "count_components"]
@@ -31,9 +33,11 @@ class Training:
     ----------
     params : dict
         Parameters of `AutoEncoderTransformer`.
-    X : ndarray of shape (n_samples, n_features)
+    table : Table
     rows : ndarray of int
-        The rows of ``X`` to learn from.
+        Its rows to learn from.
+    target : Target or None
+        What the table's targets are.
     loss : Loss
     link : str
         Key of ``LINKS``.
@@ -45,9 +49,13 @@ class Training:
         Instead of the one that belongs to so many rows.
     """
 
-    def __init__(self, params, X, rows, loss, link, seed, previous, plan=None):
-        plan = plan or Plan.of(params, len(rows), X.shape[1], link, previous)
+    def __init__(
+        self, params, table, rows, target, loss, link, seed, previous, plan=None
+    ):
+        plan = plan or Plan.of(params, len(rows), table.X.shape[1], link, previous)
         self.plan = plan
+        self.target = target
+        self.seed = seed
         self.link = link
         self.rows = rows
         self.rng = np.random.default_rng(seed)
@@ -55,16 +63,16 @@ class Training:
         if previous:
             self.scaling = Scaling(**previous["_scaling"])
         else:
-            self.scaling = Scaling.fit(X, rows, params["standardize"])
-        self.batches = self.batches_of(X, rows)
-        self.pca, x = principal_components(self.batches, plan.n_components, seed)
+            self.scaling = Scaling.fit(table.X, rows, params["standardize"])
+        self.batches = self.batches_of(table, rows)
+        self.pca, x, t = principal_components(self.batches, plan.n_components, seed)
         if previous:
             self.network = _previous_network(previous, plan, link)
         else:
-            self.network = self._new_network(x)
+            self.network = self._new_network(x, t)
         self.starts_anchored = self.network.anchored and previous is None
         # Through another link, the anchor is only near PCA.
-        self.starts_as_pca = self.starts_anchored and link == "identity"
+        self.starts_linear = self.starts_anchored and link == "identity"
         guidance = {"ordered": params["ordered"]}
         if self.network.anchored:
             encoder = self.network.encoder
@@ -72,6 +80,9 @@ class Training:
             guidance["code_variance"] = code_variance(x, encoder.linear.numpy())
             if link == "identity":  # other links end where data do
                 guidance["reach"] = encoder.radius.item()
+        if target is not None:
+            guidance["supervision"] = plan.supervision
+            guidance["head"] = self._head(x, t).to(self.device)
         self.network.to(self.device)
         self.objective = Objective(
             self.network, loss, link, self.scaling, self.device, **guidance
@@ -79,15 +90,15 @@ class Training:
         n_steps = plan.max_iter * self.batches.n_batches
         self.solver = Solver(self.objective.parameters, plan, n_steps)
 
-    def batches_of(self, X, rows):
-        """Return rows of any array, scaled like those that are learnt from."""
-        return Batches(X, rows, self.scaling, self.plan.batch_size, self.device)
+    def batches_of(self, table, rows):
+        """Return rows of any table, scaled like those that are learnt from."""
+        return Batches(table, rows, self.scaling, self.plan.batch_size, self.device)
 
     def passes(self):
         """Train, yielding the loss of one pass after another."""
         return epochs(self.objective, self.batches, self.solver, self.rng)
 
-    def _new_network(self, x):
+    def _new_network(self, x, t):
         network = AutoEncoder(**self.plan.architecture)
         link = LINKS[self.link]
         initialise(network, link.start(self.scaling.mean), self.rng)
@@ -95,12 +106,30 @@ class Training:
             slope = np.ones(x.shape[1])
             if self.link != "identity":
                 slope = link.slope(self.scaling.mean) / self.scaling.scale
-            n_components = self.plan.n_components
-            anchor(network, linear_start(self.pca, x, n_components, slope, self.rng))
+            maps, n_components = self._linear_maps(x, t), self.plan.n_components
+            anchor(network, linear_start(maps, x, n_components, slope, self.rng))
         return network
 
+    def _linear_maps(self, x, t):
+        if self.target is None:
+            return self.pca.components_, self.pca.components_.T
+        plan, sizes = self.plan, self.target.sizes
+        return principal_covariates(
+            x, t, sizes, plan.n_components, plan.supervision, self.seed
+        )
 
-def count_components(params, X, seed, previous):
+    @torch.no_grad()
+    def _head(self, x, t):
+        """Return the head that goes with the codes of the start."""
+        kind, sizes = self.target.kind, self.target.sizes
+        weights = self.target.weights(self.batches.targets.cpu().numpy())
+        head = Head(self.plan.n_components, kind, sizes, weights)
+        codes = self.network.eval().encoder(torch.from_numpy(x)).numpy()
+        head.start(*linear_head(codes.astype(np.float64), t, kind, sizes))
+        return head
+
+
+def count_components(params, table, seed, previous):
     """Resolve ``n_components`` as PCA does: a share of variance, or None for all."""
     n_components = params["n_components"]
     if isinstance(n_components, Integral):
@@ -108,10 +137,10 @@ def count_components(params, X, seed, previous):
     if previous:
         return previous["n_components_"]
     if n_components is None:
-        return min(X.shape)
-    rows = np.arange(len(X))
-    scaling = Scaling.fit(X, rows, params["standardize"])
-    batches = Batches(X, rows, scaling, len(X), torch.device("cpu"))
+        return min(table.X.shape)
+    rows = np.arange(len(table.X))
+    scaling = Scaling.fit(table.X, rows, params["standardize"])
+    batches = Batches(table, rows, scaling, len(rows), torch.device("cpu"))
     return components_for(n_components, batches, seed)
 
 

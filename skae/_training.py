@@ -15,19 +15,20 @@ _NONE_MOVED = torch.ones(0, 1)
 
 
 class FlatParameters:
-    """All parameters of a network laid end to end, and so their gradients.
+    """All parameters of modules laid end to end, and so their gradients.
 
     One buffer makes the solver's step, zeroing and copying one operation each, however
     many layers there are. Matrices come first, since only they are decayed.
 
     Parameters
     ----------
-    network : nn.Module
-        Its parameters become views of ``values``, their gradients of ``gradients``.
+    *modules : nn.Module
+        Their parameters become views of ``values``, their gradients of ``gradients``.
     """
 
-    def __init__(self, network):
-        parameters = sorted(network.parameters(), key=lambda p: p.ndim < 2)
+    def __init__(self, *modules):
+        parameters = [p for module in modules for p in module.parameters()]
+        parameters.sort(key=lambda p: p.ndim < 2)
         self.values = torch.cat([p.detach().reshape(-1) for p in parameters])
         self.gradients = torch.zeros_like(self.values)
         start = 0
@@ -50,12 +51,12 @@ class FlatParameters:
 
 
 class Objective:
-    """loss(decode(z), x) + linearity * bend(z, x) with z = encode(x), a batch's mean.
+    """loss(decode(z), x) + linearity * bend(z, x) + supervision * head(z, t), averaged.
 
-    The bend is the squared distance of the codes from those of the anchor, each in
-    units of its variance. It steers the training, and is no part of the loss that is
-    reported. Rows that were moved outward by a factor c are compared where they came
-    from: their outputs and bends are divided by c.
+    With z = encode(x). The bend is the squared distance of the codes from those of the
+    anchor, each in units of its variance. It steers the training, and is no part of the
+    loss that is reported. Rows that were moved outward by a factor c are compared where
+    they came from: their outputs and bends are divided by c. They have no target t.
 
     Parameters
     ----------
@@ -74,6 +75,9 @@ class Objective:
         How far from the mean rows are moved outward while training; 0 for not at all.
     ordered : bool
         Whether the later codes are left out at random while training.
+    supervision : float
+        Weight of the head's loss; 0 where rows have no target.
+    head : Head or None
     """
 
     def __init__(
@@ -87,9 +91,14 @@ class Objective:
         code_variance=None,
         reach=0.0,
         ordered=False,
+        supervision=0.0,
+        head=None,
     ):
         self.network = network
-        self.parameters = FlatParameters(network)
+        self.supervision = supervision
+        self.head = head
+        trained = [network, head] if supervision else [network]
+        self.parameters = FlatParameters(*trained)
         self.loss = loss
         self.link = LINKS[link].function
         self.scaled_output = link == "identity"
@@ -104,15 +113,24 @@ class Objective:
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
 
-    def __call__(self, x):
-        """Losses of the rows of a batch (batch, n_features), shape (batch,).
+    def __call__(self, x, t):
+        """Losses of the rows of a batch and their targets, shape (batch,).
 
         Where the codes are ordered, rows keep one code, two, and so on in turn.
         """
+        z = self._codes(x)
+        losses = self._compare(self.network.decoder(z), x)
+        if self.supervision:
+            losses = losses + self.supervision * self.head(z, t)
+        return losses
+
+    def reconstruction(self, x, t):
+        """Return the part of the losses that asks nothing of the target."""
+        return self._compare(self.network.decoder(self._codes(x)), x)
+
+    def _codes(self, x):
         z = self.network.encoder(x)
-        if self.ordered:
-            z = z * in_turn(x, z.shape[1])
-        return self._compare(self.network.decoder(z), x)
+        return z * in_turn(x, z.shape[1]) if self.ordered else z
 
     def _compare(self, output, x):
         if not self.loss.canonical and not self.scaled_output:
@@ -125,26 +143,35 @@ class Objective:
         # Rounding may leave a hair under zero, where logarithms end.
         return torch.addcmul(self.mean, x, self.scale).clamp_(min=0.0)
 
-    def backward(self, x, factors=_NONE_MOVED, kept=None):
+    def backward(self, x, t, factors=_NONE_MOVED, kept=None):
         """Return the mean loss of a batch, with its gradient in ``parameters``.
 
-        The first rows are moved outward by the ``factors``, (n_moved, 1); they have a
+        ``t`` are the targets (batch, width). The first rows are moved outward by the ``factors``, (n_moved, 1); they have a
         part in the gradient, and none in the loss that is returned. What is left in
         ``x`` is of no use. ``kept``, (batch, n_components), multiplies the codes.
         """
         if self.dense is None:
-            return self._autograd_backward(x, factors, kept)
+            return self._autograd_backward(x, t, factors, kept)
         n_moved = factors.shape[0]
         if n_moved:
             near, far = x[:n_moved].clone(), factors * x[:n_moved]
             x[:n_moved] = far
         z, code_gradient = self.dense.encode(x), None
+        head_loss = 0.0
         if self.linearity:
             bend = z - self.dense.encoder.linear_part
             code_gradient = bend.div_(self.code_variance)
             code_gradient.mul_(2 * self.linearity / bend.numel())
         if kept is not None:
             z.mul_(kept)
+        if self.supervision:
+            code_gradient = torch.zeros_like(z) if code_gradient is None else code_gradient
+            head_loss, head_gradient = self.head.backward(
+                z[n_moved:], t[n_moved:], self.supervision
+            )
+            if kept is not None:
+                head_gradient.mul_(kept[n_moved:])
+            code_gradient[n_moved:] += head_gradient
         output = self.dense.decode(z)
         if n_moved:
             x[:n_moved] = near
@@ -161,9 +188,9 @@ class Objective:
                 code_gradient[:n_moved] /= factors**2
             loss = (len(x) * loss - loss_of_moved) / (len(x) - n_moved)
         self.dense.backward(gradient, code_gradient, kept)
-        return loss
+        return loss + head_loss
 
-    def _autograd_backward(self, x, factors, kept):
+    def _autograd_backward(self, x, t, factors, kept):
         """Do the same for networks of any layers."""
         self.parameters.gradients.zero_()
         n_moved = len(factors)
@@ -177,8 +204,13 @@ class Objective:
         if self.linearity:
             bend = (z - self.network.encoder.anchor(moved)) / everyone
             total += self.linearity * (bend.square() / self.code_variance).mean()
+        loss = losses[n_moved:].mean()
+        if self.supervision:
+            head_loss = self.head(code[n_moved:], t[n_moved:]).mean()
+            total += self.supervision * head_loss
+            loss = loss + self.supervision * head_loss
         total.backward()
-        return losses[n_moved:].mean().detach()
+        return loss.detach()
 
 
 def epochs(objective, batches, solver, rng):
@@ -193,14 +225,14 @@ def epochs(objective, batches, solver, rng):
     while True:
         objective.network.train()
         total, n_rows = torch.zeros((), device=batches.device), 0
-        for x in batches.shuffled(rng):
+        for x, t in batches.shuffled(rng):
             factors, kept = _NONE_MOVED, None
             if objective.reach:
                 factors = stretch(x, objective.reach, rng)
             if objective.ordered:
                 kept = first_codes(x, objective.network.widths[-1], rng)
             n_stayed = x.shape[0] - factors.shape[0]
-            total += objective.backward(x, factors, kept) * n_stayed
+            total += objective.backward(x, t, factors, kept) * n_stayed
             n_rows += n_stayed
             solver.step()
         # Asked once a pass: a step that broke the weights shows in the loss only later.
@@ -214,13 +246,17 @@ def evaluate(objective, batches):
 
 
 @torch.no_grad()
-def row_losses(objective, batches):
-    """Return the losses of all rows, a tensor of shape (n_rows,), float64."""
+def row_losses(objective, batches, function=None):
+    """Return the losses of all rows, a tensor of shape (n_rows,), float64.
+
+    ``function`` of a batch and its targets, if not those of the whole objective.
+    """
+    function = function or objective
     objective.network.eval()
     # Made first: small tensors kept between large ones would scatter the memory.
     losses = torch.empty(batches.n_rows, dtype=torch.float64, device=batches.device)
     start = 0
-    for x in batches.in_order():
-        losses[start : start + len(x)] = objective(x)
+    for x, t in batches.in_order():
+        losses[start : start + len(x)] = function(x, t)
         start += len(x)
     return losses

@@ -192,6 +192,8 @@ class AutoEncoderTransformer(
         init="auto",
         linearity="auto",
         ordered=False,
+        supervision=0.0,
+        target_type="auto",
         standardize=False,
         solver="auto",
         learning_rate_init="auto",
@@ -216,6 +218,8 @@ class AutoEncoderTransformer(
         self.init = init
         self.linearity = linearity
         self.ordered = ordered
+        self.supervision = supervision
+        self.target_type = target_type
         self.standardize = standardize
         self.solver = solver
         self.learning_rate_init = learning_rate_init
@@ -233,7 +237,7 @@ class AutoEncoderTransformer(
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_val=None):
+    def fit(self, X, y=None, *, X_val=None, y_val=None):
         """Train the autoencoder on ``X``.
 
         Parameters
@@ -271,7 +275,8 @@ class AutoEncoderTransformer(
             if X_val is not None:
                 X_val = self._validate(X_val)
             previous = vars(self) if continued else None
-            learnt = fit_autoencoder(self.get_params(deep=False), X, X_val, previous)
+            params = self.get_params(deep=False)
+            learnt = fit_autoencoder(params, (X, y), (X_val, y_val), previous)
             vars(self).update(learnt)
         return self
 

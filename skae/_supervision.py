@@ -1,0 +1,99 @@
+"""Supervision: a linear head on the codes that has to tell the targets of rows.
+
+It steers the training of the encoder and is thrown away then. Its three losses have one
+form: the gradient of each to the head's output is what it expects minus the target.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import skip_init
+
+__all__ = ["Head"]
+
+
+def _half_squared_error(output, target, sizes):
+    return (output - target).square() / 2
+
+
+def _identity(output, sizes):
+    return output
+
+
+def _log_loss(output, target, sizes):
+    return F.binary_cross_entropy_with_logits(output, target, reduction="none")
+
+
+def _logistic(output, sizes):
+    return output.sigmoid()
+
+
+def _cross_entropy(output, target, sizes):
+    blocks = output.split(sizes, dim=1)
+    return -target * torch.cat([b.log_softmax(dim=1) for b in blocks], dim=1)
+
+
+def _softmax(output, sizes):
+    return torch.cat([b.softmax(dim=1) for b in output.split(sizes, dim=1)], dim=1)
+
+
+#: kind of target -> (loss of each value, what the output expects).
+_KINDS = {
+    "continuous": (_half_squared_error, _identity),
+    "multilabel": (_log_loss, _logistic),
+    "multiclass": (_cross_entropy, _softmax),
+}
+
+
+class Head(nn.Module):
+    """A linear map from codes to targets, with its weighted loss.
+
+    Parameters
+    ----------
+    n_components : int
+    kind : str
+        Of the `Target`.
+    sizes : list of int
+        Columns of each of its outputs.
+    weights : ndarray of shape (width,)
+        Of the columns' losses.
+    """
+
+    def __init__(self, n_components, kind, sizes, weights):
+        super().__init__()
+        self.linear = skip_init(nn.Linear, n_components, sum(sizes))
+        self.loss, self.expected = _KINDS[kind]
+        self.sizes = sizes
+        self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float32))
+
+    @torch.no_grad()
+    def start(self, coefficients, intercept):
+        """Take a linear map (width, n_components) and its intercept (width,)."""
+        self.linear.weight.copy_(torch.from_numpy(coefficients))
+        self.linear.bias.copy_(torch.from_numpy(intercept))
+
+    def forward(self, z, t):
+        """Losses of rows, (batch,), from codes and targets (batch, width)."""
+        losses = self.loss(self.linear(z), t.nan_to_num(0.0), self.sizes)
+        return torch.where(t.isnan(), 0.0, losses * self.weights).sum(dim=1)
+
+    @torch.no_grad()
+    def backward(self, z, t, weight):
+        """Fill the gradients of ``weight`` times the mean loss, without autograd.
+
+        Returns
+        -------
+        loss : Tensor
+            The mean loss, times ``weight``.
+        code_gradient : Tensor of shape (batch, n_components)
+        """
+        unknown, target = t.isnan(), t.nan_to_num(0.0)
+        linear, factor = self.linear, weight / len(z)
+        output = torch.addmm(linear.bias, z, linear.weight.t())
+        losses = self.loss(output, target, self.sizes).mul_(self.weights)
+        gradient = self.expected(output, self.sizes).sub_(target).mul_(self.weights)
+        gradient.mul_(factor).masked_fill_(unknown, 0.0)
+        torch.mm(gradient.t(), z, out=linear.weight.grad)
+        torch.sum(gradient, 0, out=linear.bias.grad)
+        loss = factor * losses.masked_fill_(unknown, 0.0).sum()
+        return loss, torch.mm(gradient, linear.weight)

@@ -1,0 +1,246 @@
+"""Targets: what ``y`` says of each row, as numbers that a linear head can learn.
+
+Numbers are standardized, classes become a column each, labels stay zeros and ones. What
+is not known is NaN and teaches nothing.
+"""
+
+from dataclasses import dataclass
+from numbers import Number
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.multiclass import type_of_target
+
+__all__ = ["TARGET_TYPES", "Target", "no_values"]
+
+TARGET_TYPES = ("continuous", "multiclass", "multilabel")
+_UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Target:
+    """How ``y`` is read, learnt from the ``y`` of `fit`.
+
+    Attributes
+    ----------
+    kind : str
+        One of ``TARGET_TYPES``.
+    classes : tuple of ndarray
+        Of each output, sorted; empty for numbers.
+    mean, scale : ndarray of shape (n_outputs,)
+        Of numbers; zeros and ones for the others.
+    uncertainty : ndarray of shape (n_outputs,)
+        Loss of the best constant answer: half the variance of standardized numbers, or
+        the entropy of the classes. 0 where there is nothing to learn.
+    """
+
+    kind: str
+    classes: tuple
+    mean: np.ndarray
+    scale: np.ndarray
+    uncertainty: np.ndarray
+
+    @classmethod
+    def fit(cls, y, target_type, classes=None):
+        """Find kind, classes and units; None where no row is labelled.
+
+        Parameters
+        ----------
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        target_type : str
+            "auto" or one of ``TARGET_TYPES``.
+        classes : array-like, optional
+            All classes there are, where ``y`` is only a part.
+        """
+        columns = _columns(y)
+        known = [column[~_missing(column)] for column in columns]
+        if not sum(len(column) for column in known):
+            return None
+        kind = _kind(known) if target_type == "auto" else target_type
+        if kind == "continuous":
+            return cls._of_numbers([_as_numbers(column) for column in known])
+        known = [_as_classes(column[~_unlabelled(column)]) for column in known]
+        if not sum(len(column) for column in known):
+            return None
+        return cls._of_classes(kind, known, classes)
+
+    @classmethod
+    def _of_numbers(cls, known):
+        mean = np.array([column.mean() if len(column) else 0.0 for column in known])
+        spread = np.array([column.std() if len(column) else 0.0 for column in known])
+        # What rounding leaves of a constant is no variance.
+        varies = spread > 1e-12 * np.abs(mean)
+        scale = np.where(varies, spread, 1.0)
+        return cls("continuous", (), mean, scale, np.where(varies, 0.5, 0.0))
+
+    @classmethod
+    def _of_classes(cls, kind, known, all_classes):
+        if all_classes is not None:
+            classes = [np.unique(all_classes)] * len(known)
+        else:
+            classes = [np.unique(column) for column in known]
+        if kind == "multilabel":
+            classes = [np.array([0, 1])] * len(known)
+        uncertainty = np.array(
+            [_entropy(*pair) for pair in zip(known, classes, strict=True)]
+        )
+        if all_classes is None and not uncertainty.any():
+            raise ValueError(
+                f"y must hold at least two classes where supervision > 0, got only "
+                f"{classes[0].tolist()!r}; {_UNLABELLED} means a row without a label. "
+                "Set supervision=0, or pass target_type='continuous' if y are numbers."
+            )
+        n_outputs = len(known)
+        mean, scale = np.zeros(n_outputs), np.ones(n_outputs)
+        return cls(kind, tuple(classes), mean, scale, uncertainty)
+
+    @property
+    def sizes(self):
+        """Columns of each output's values."""
+        if self.kind == "multiclass":
+            return [len(classes) for classes in self.classes]
+        return [1] * len(self.mean)
+
+    def encode(self, y):
+        """Return values (n_samples, sum of ``sizes``), float32, NaN where unknown."""
+        columns = _columns(y)
+        if len(columns) != len(self.mean):
+            raise ValueError(
+                f"y has {len(columns)} outputs, but {len(self.mean)} were expected."
+            )
+        return np.hstack([self._encode(i, c) for i, c in enumerate(columns)])
+
+    def _encode(self, output, column):
+        known = ~_missing(column)
+        if self.kind != "continuous":
+            known &= ~_unlabelled(column)
+        values = np.full((len(column), self.sizes[output]), np.nan, np.float32)
+        if self.kind == "continuous":
+            numbers = _as_numbers(column[known])
+            scaled = (numbers - self.mean[output]) / self.scale[output]
+            values[known, 0] = scaled
+            return values
+        classes, labels = self.classes[output], _as_classes(column[known])
+        unseen = np.setdiff1d(labels, classes)
+        if len(unseen):
+            raise ValueError(
+                f"y has the class {unseen.tolist()[0]!r}, which is not among "
+                f"{classes.tolist()!r}."
+            )
+        index = np.searchsorted(classes, labels)
+        one_hot = index[:, None] == np.arange(len(classes))
+        values[known] = one_hot if self.kind == "multiclass" else index[:, None]
+        return values
+
+    def weights(self, values):
+        """Return a weight for each column of ``values``, shape (sum of ``sizes``,).
+
+        With them, the losses of all rows, zero for the unknown, are 1 in the mean for
+        the best constant answer, whatever the units, classes and known rows.
+        """
+        starts = np.cumsum([0, *self.sizes[:-1]])
+        n_known = np.count_nonzero(~np.isnan(values[:, starts]), axis=0)
+        unit = self.uncertainty * n_known * max(1, np.count_nonzero(self.uncertainty))
+        weights = np.divide(len(values), unit, out=np.zeros(len(unit)), where=unit > 0)
+        return np.repeat(weights, self.sizes)
+
+    def strata(self, values):
+        """Return a group for each row, to be split evenly; None for numbers."""
+        if self.kind == "continuous":
+            return None
+        blocks = np.split(np.nan_to_num(values, nan=-1.0), np.cumsum(self.sizes), 1)
+        labels = [_label(block) for block in blocks[:-1]]
+        return np.unique(labels, axis=1, return_inverse=True)[1].reshape(-1)
+
+
+def no_values(n_rows):
+    """Return the values of no target at all."""
+    return np.empty((n_rows, 0), np.float32)
+
+
+def _columns(y):
+    """Return ``y`` as a list of arrays, one for each output."""
+    y = y.toarray() if issparse(y) else np.asarray(y)
+    if y.ndim not in (1, 2) or y.ndim == 2 and y.shape[1] == 0:
+        raise ValueError(
+            "y must be of shape (n_samples,) or (n_samples, n_outputs), got an array "
+            f"of shape {y.shape}."
+        )
+    return [y] if y.ndim == 1 else list(y.T)
+
+
+def _missing(column):
+    if column.dtype.kind == "f":
+        return np.isnan(column)
+    if column.dtype.kind != "O":
+        return np.zeros(len(column), bool)
+    return np.array([_is_missing(value) for value in column], bool)
+
+
+def _is_missing(value):
+    # pandas' NA has no truth value.
+    return value is None or type(value).__name__ == "NAType" or value != value
+
+
+def _unlabelled(column):
+    if column.dtype.kind in "if":
+        return column == _UNLABELLED
+    if column.dtype.kind != "O":
+        return np.zeros(len(column), bool)
+    return np.array([isinstance(v, Number) and v == _UNLABELLED for v in column], bool)
+
+
+def _kind(known):
+    """Find the kind as scikit-learn does, from the known values of each output."""
+    known = [column[~_unlabelled(column)] if _of_text(column) else column for column in known]
+    known = [np.array(column.tolist()) for column in known if len(column)]
+    types = {type_of_target(column, input_name="y") for column in known}
+    if "continuous" in types:
+        return "continuous"
+    if not types <= {"binary", "multiclass"}:
+        raise ValueError(
+            f"y of type {sorted(types)!r} is neither classes nor numbers. Set "
+            "supervision=0 to ignore it."
+        )
+    two = {0, 1}
+    if len(known) > 1 and all(set(np.unique(c).tolist()) <= two for c in known):
+        return "multilabel"
+    return "multiclass"
+
+
+def _of_text(column):
+    return column.dtype.kind == "O" and any(isinstance(v, str) for v in column)
+
+
+def _as_numbers(column):
+    try:
+        numbers = column.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"y must be numbers where target_type='continuous': {error}. Pass "
+            "target_type='multiclass' for classes."
+        ) from error
+    if not np.isfinite(numbers).all():
+        raise ValueError("y contains infinity. NaN means a row without a target.")
+    return numbers
+
+
+def _as_classes(column):
+    # Objects as what they are: np.unique cannot sort them else.
+    return np.array(column.tolist()) if column.dtype.kind == "O" else column
+
+
+def _entropy(labels, classes):
+    """Entropy of the labels, in nats."""
+    if not len(labels):
+        return 0.0
+    share = np.array([np.mean(labels == c) for c in classes])
+    share = share[share > 0]
+    return max(0.0, float(-(share * np.log(share)).sum()))
+
+
+def _label(block):
+    """Return the class of each row, -1 where it is not known."""
+    if block.shape[1] == 1:
+        return block[:, 0].astype(int)
+    return np.where(block[:, 0] < 0, -1, block.argmax(axis=1))
