@@ -18,7 +18,9 @@ from sklearn.datasets import (
     load_wine,
 )
 
-__all__ = ["folder", "mnist", "tables"]
+__all__ = ["folder", "labelled_mnist", "mnist", "tables"]
+
+_PARTS = ("train", "test")
 
 
 def folder():
@@ -29,16 +31,22 @@ def folder():
 
 def mnist():
     """Return MNIST as (X_train, X_test), float32 in [0, 1], 784 pixels a row."""
+    (train, _), (test, _) = labelled_mnist()
+    return train, test
+
+
+def labelled_mnist():
+    """Return MNIST as ((X_train, y_train), (X_test, y_test))."""
     path = folder()
     if path is not None:
         with np.load(path / "mnist.npz") as data:
-            train, test = data["x_train"], data["x_test"]
+            parts = [(data[f"x_{name}"], data[f"y_{name}"]) for name in _PARTS]
     else:
-        pixels = fetch_openml("mnist_784", as_frame=False, parser="liac-arff").data
-        train, test = pixels[:60_000], pixels[60_000:]
-    return tuple(
-        part.reshape(len(part), 784).astype(np.float32) / 255 for part in (train, test)
-    )
+        X, y = fetch_openml(
+            "mnist_784", as_frame=False, parser="liac-arff", return_X_y=True
+        )
+        parts = [(X[:60_000], y[:60_000]), (X[60_000:], y[60_000:])]
+    return [(X.reshape(len(X), 784).astype(np.float32) / 255, y) for X, y in parts]
 
 
 def tables():

@@ -1,7 +1,7 @@
 """Covariates: PCA that knows the target, the start of supervised codes.
 
 Principal covariates regression (de Jong, Kiers 1992) finds the codes, linear in X, that
-minimise the error of reconstructing X plus a weight times the error of predicting y: the
+minimise the error of reconstructing X plus a weight times that of predicting y: the
 principal components of X and of what linear regression makes of y, side by side.
 """
 
@@ -9,7 +9,6 @@ import warnings
 
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 
 __all__ = ["linear_head", "principal_covariates"]
@@ -139,8 +138,8 @@ def _constant_head(codes, output, value):
 
 def _logistic_regression(codes, labels):
     with warnings.catch_warnings():
-        # A start need not have converged.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        # A start need not have converged; of many classes `Target` has warned.
+        warnings.simplefilter("ignore")
         return LogisticRegression().fit(codes, labels)
 
 

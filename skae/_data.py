@@ -1,33 +1,16 @@
 """Data: rows of an array to batches of scaled float32 tensors on a device."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
 from ._device import free_memory
 from ._scaling import row_slices
 
-__all__ = ["Batches", "Table"]
+__all__ = ["Batches"]
 
 # Rows are kept as one tensor up to this size, or up to half of a GPU's free memory;
 # beyond it each batch is read from X as it comes.
 _RESIDENT_BYTES = 2**28
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows and their targets: what they are trained on, or validated.
-
-    Attributes
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    targets : ndarray of shape (n_samples, width)
-        Values of a `Target`, float32, of no width if there is none.
-    """
-
-    X: np.ndarray
-    targets: np.ndarray
 
 
 class Batches:

@@ -181,7 +181,7 @@ def _layers(part):
 
 
 class DenseGradient:
-    """Forward and backward of a dense autoencoder.
+    """Forward and backward of a dense autoencoder, its encoder and decoder apart.
 
     Parameters
     ----------
@@ -209,16 +209,3 @@ class DenseGradient:
     def decode(self, z):
         """Return the output, in a buffer that may be changed."""
         return self.decoder.forward(z)
-
-    def backward(self, output_gradient, code_gradient=None, kept=None):
-        """Fill the parameters' gradients after `encode` and `decode`.
-
-        ``code_gradient`` is what the objective adds to the gradient of the codes, and
-        ``kept`` what the codes were multiplied by before they were decoded.
-        """
-        gradient = self.decoder.backward(output_gradient)
-        if kept is not None:
-            gradient.mul_(kept)
-        if code_gradient is not None:
-            gradient.add_(code_gradient)
-        self.encoder.backward(gradient, to_input=False)

@@ -12,35 +12,23 @@ import numpy as np
 import torch
 from scipy.stats import wilcoxon
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_random_state
 
 from ._canonical import canonicalise
-from ._data import Table
-from ._inference import Codec, from_numpy, to_numpy
+from ._learnt import describe
 from ._linear import pca_errors
 from ._losses import check_loss, looks_like_pictures
 from ._preparing import Training, count_components
 from ._stopping import Monitor
-from ._targets import Target, no_values
+from ._tables import check_tables, split
 from ._training import evaluate, row_losses
 
 __all__ = ["fit_autoencoder"]
 
-# Rows that are held out at least: a hundred, unless they are more than this part of
-# all, or so few. And a number of rows of which none are.
-_ENOUGH_VALIDATION_ROWS = 100
-_MOST_HELD_OUT = 0.2
-_LEAST_VALIDATION_ROWS = 7
-_TOO_FEW_ROWS = 15
 # How probable a gain on them may be if there is none.
 _BY_CHANCE = 0.01
 # Up to so many rows, what validation found good is trained once more on all of them.
 _REFIT_ROWS = 2_000
-# Training rows that explained_variance_ratio_ is measured on, at most, and how many
-# rows may be decoded for it: once all for each code.
-_EXPLAINED_ROWS = 1_000
-_DECODED_ROWS = 20_000
 # Training rows that stand for all of them where nothing is held out, at most.
 _WATCHED_ROWS = 10_000
 # Why a training ended that had found nothing better than its linear start: PCA, or
@@ -71,11 +59,11 @@ def fit_autoencoder(params, data, validation_data, previous):
     for X in (data[0], validation_data[0]):
         if X is not None:
             loss.check_data(X)
-    target, table, table_val = _check_targets(params, data, validation_data)
+    target, table, table_val = check_tables(params, data, validation_data)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
     n_components = count_components(params, table, seed, previous)
     params = {**params, "n_components": n_components}
-    rows, held_out = _split(params, table, table_val, target, seed)
+    rows, held_out = split(params, table, table_val, target, seed)
     if pictures := _are_pictures(params, table.X, held_out, previous):
         link = "logistic"
     prepare = partial(
@@ -111,30 +99,8 @@ def fit_autoencoder(params, data, validation_data, previous):
         "n_iter_": len(loss_curve),
         "stop_reason_": monitor.reason,
         "baseline_score_": float(1 - baseline),
-        **_describe(training, table.X, link, seed),
+        **describe(training, table.X, seed),
         "_ordered": params["ordered"],
-    }
-
-
-def _describe(training, X, link, seed):
-    """Return the attributes that the network and its scaling make."""
-    architecture, scaling = training.plan.architecture, training.scaling
-    n_components = training.plan.n_components
-    weights = to_numpy(training.network)
-    exact = from_numpy(architecture, weights, torch.float64).eval()
-    codec = Codec(exact, scaling, link, torch.device("cpu"))
-    n_explained = min(_EXPLAINED_ROWS, _DECODED_ROWS // n_components + 1)
-    rows = np.random.default_rng(seed).permutation(training.rows)[:n_explained]
-    return {
-        "n_components_": n_components,
-        "mean_": scaling.mean,
-        "scale_": scaling.scale,
-        "explained_variance_ratio_": codec.explained_variance_ratio(X[rows]),
-        "device_": str(training.device),
-        "_architecture": architecture,
-        "_weights": weights,
-        "_scaling": vars(scaling),
-        "_link": link,
     }
 
 
@@ -156,59 +122,6 @@ def _beats_pca(training, validation, some, params):
     objective = training.objective
     losses = row_losses(objective, watched, objective.reconstruction).cpu().numpy()
     return _is_lower(losses, pca_errors(training.pca, watched))
-
-
-def _check_targets(params, data, validation_data):
-    """Return the target or None, and tables of the data and of those to validate on."""
-    (X, y), (X_val, y_val) = data, validation_data
-    target = None
-    if params["supervision"] and y is not None:
-        check_consistent_length(X, y)
-        target = Target.fit(y, params["target_type"])
-    if target is None:
-        table_val = None if X_val is None else Table(X_val, no_values(len(X_val)))
-        return None, Table(X, no_values(len(X))), table_val
-    table = Table(X, target.encode(y))
-    if X_val is None:
-        return target, table, None
-    if y_val is None:
-        raise ValueError(
-            f"supervision={params['supervision']:g} watches the target on X_val: pass "
-            "its y_val too, or leave out X_val."
-        )
-    check_consistent_length(X_val, y_val)
-    return target, table, Table(X_val, target.encode(y_val))
-
-
-def _split(params, table, table_val, target, seed):
-    """Rows to train on, and the table and its rows to validate on, or None."""
-    n_rows = len(table.X)
-    rows = np.arange(n_rows)
-    if table_val is not None:
-        return rows, (table_val, np.arange(len(table_val.X)))
-    if not params["early_stopping"] or n_rows < _TOO_FEW_ROWS:
-        return rows, None
-    enough = min(_ENOUGH_VALIDATION_ROWS, int(_MOST_HELD_OUT * n_rows))
-    enough = max(enough, _LEAST_VALIDATION_ROWS)
-    n_held_out = max(int(params["validation_fraction"] * n_rows), enough)
-    n_held_out = min(n_held_out, n_rows - 2)
-    strata = None
-    if target is not None:
-        strata = _splittable(target.strata(table.targets), n_held_out)
-    rows, held_out = train_test_split(
-        rows, test_size=n_held_out, random_state=seed, stratify=strata
-    )
-    return rows, (table, held_out)
-
-
-def _splittable(strata, n_held_out):
-    """Put groups of one row into the largest; None where groups are too many."""
-    if strata is None:
-        return None
-    _, strata, sizes = np.unique(strata, return_inverse=True, return_counts=True)
-    strata[sizes[strata] < 2] = sizes.argmax()
-    n_strata = len(np.unique(strata))
-    return strata if n_strata <= min(n_held_out, len(strata) - n_held_out) else None
 
 
 def _some(training, table, seed):

@@ -13,6 +13,7 @@ __all__ = [
     "linear_start",
     "pca_errors",
     "principal_components",
+    "sample",
 ]
 
 # Of data that are streamed PCA sees a random sample of this size.
@@ -50,33 +51,33 @@ def components_for(share, batches, seed):
     seed : int
         For the sample of large data.
     """
-    x, _ = batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
+    x, _ = sample(batches, seed)
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
         return int(PCA(share, svd_solver="full").fit(x).n_components_)
 
 
-def principal_components(batches, n_components, seed):
-    """Fit PCA to the scaled rows.
+def sample(batches, seed):
+    """Return scaled rows and their targets, as arrays: all, or some of very many."""
+    return batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
+
+
+def principal_components(x, n_components, seed):
+    """Fit PCA to scaled rows, with as many components as they allow.
 
     Parameters
     ----------
-    batches : Batches
+    x : ndarray of shape (n_rows, n_features)
     n_components : int
-        As many are found as the rows and the features allow.
     seed : int
-        For the sample and for PCA's randomized solver.
+        For PCA's randomized solver.
 
     Returns
     -------
     pca : PCA
-    x : ndarray of shape (n_rows, n_features)
-        The rows it was fitted to: all, or a sample where they are many.
-    targets : ndarray of shape (n_rows, width)
     """
-    x, targets = batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
     pca = PCA(min(n_components, *x.shape), random_state=seed)
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
-        return pca.fit(x), x, targets
+        return pca.fit(x)
 
 
 def pca_errors(pca, batches):

@@ -1,5 +1,6 @@
 """Preparing: from parameters and rows to a network at its start, ready to train."""
 
+from functools import cached_property
 from numbers import Integral
 
 import numpy as np
@@ -8,12 +9,13 @@ import torch
 from ._covariates import linear_head, principal_covariates
 from ._data import Batches
 from ._device import check_device
-from ._inference import from_numpy
+from ._inference import from_numpy, to_numpy
 from ._linear import (
     code_variance,
     components_for,
     linear_start,
     principal_components,
+    sample,
 )
 from ._losses import LINKS
 from ._networks import AutoEncoder, anchor, initialise
@@ -65,7 +67,7 @@ class Training:
         else:
             self.scaling = Scaling.fit(table.X, rows, params["standardize"])
         self.batches = self.batches_of(table, rows)
-        self.pca, x, t = principal_components(self.batches, plan.n_components, seed)
+        x, t = self._sample = sample(self.batches, seed)
         if previous:
             self.network = _previous_network(previous, plan, link)
         else:
@@ -81,14 +83,19 @@ class Training:
             if link == "identity":  # other links end where data do
                 guidance["reach"] = encoder.radius.item()
         if target is not None:
-            guidance["supervision"] = plan.supervision
             guidance["head"] = self._head(x, t).to(self.device)
+        self.head = guidance.get("head")
         self.network.to(self.device)
         self.objective = Objective(
             self.network, loss, link, self.scaling, self.device, **guidance
         )
         n_steps = plan.max_iter * self.batches.n_batches
         self.solver = Solver(self.objective.parameters, plan, n_steps)
+
+    @cached_property
+    def pca(self):
+        """PCA of the rows that are learnt from."""
+        return principal_components(self._sample[0], self.plan.n_components, self.seed)
 
     def batches_of(self, table, rows):
         """Return rows of any table, scaled like those that are learnt from."""
@@ -97,6 +104,29 @@ class Training:
     def passes(self):
         """Train, yielding the loss of one pass after another."""
         return epochs(self.objective, self.batches, self.solver, self.rng)
+
+    def memory(self):
+        """Return what the next training needs to go on from this one, as numpy."""
+        return {
+            "rng": self.rng.bit_generator.state,
+            "solver": self.solver.memory(),
+            "target": None if self.target is None else vars(self.target),
+            "head": None if self.head is None else to_numpy(self.head),
+        }
+
+    def resume(self, memory):
+        """Go on from what `memory` returned; a target that is new begins anew."""
+        if not memory:
+            return
+        self.rng.bit_generator.state = memory["rng"]
+        if (memory["head"] is None) != (self.head is None):
+            return
+        if self.head is not None:
+            head = {name: torch.from_numpy(w) for name, w in memory["head"].items()}
+            weights = self.head.weights.clone()  # those of the rows at hand
+            self.head.load_state_dict(head)
+            self.head.weights.copy_(weights)
+        self.solver.resume(memory["solver"])
 
     def _new_network(self, x, t):
         network = AutoEncoder(**self.plan.architecture)
@@ -123,6 +153,7 @@ class Training:
         """Return the head that goes with the codes of the start."""
         kind, sizes = self.target.kind, self.target.sizes
         weights = self.target.weights(self.batches.targets.cpu().numpy())
+        weights *= self.plan.supervision
         head = Head(self.plan.n_components, kind, sizes, weights)
         codes = self.network.eval().encoder(torch.from_numpy(x)).numpy()
         head.start(*linear_head(codes.astype(np.float64), t, kind, sizes))

@@ -6,6 +6,7 @@ handful of operations however many layers there are.
 
 import math
 
+import numpy as np
 import torch
 
 __all__ = ["SCHEDULES", "SOLVERS", "Solver"]
@@ -131,6 +132,21 @@ class Solver:
         self.alpha = plan.alpha
         self.n_steps = n_steps
         self.n_steps_made = 0
+
+    def memory(self):
+        """Return what the solver remembers of the steps so far, by name, as arrays."""
+        return {
+            name: value.cpu().numpy().copy()
+            for name, value in vars(self.solver).items()
+            if name not in ("values", "gradients")
+        }
+
+    def resume(self, memory):
+        """Go on from what `memory` returned; another solver begins anew."""
+        if memory.keys() != self.memory().keys():
+            return
+        for name, array in memory.items():
+            getattr(self.solver, name).copy_(torch.from_numpy(np.asarray(array)))
 
     def step(self):
         """Move the parameters once along the negative gradient."""

@@ -78,22 +78,18 @@ class Head(nn.Module):
         return torch.where(t.isnan(), 0.0, losses * self.weights).sum(dim=1)
 
     @torch.no_grad()
-    def backward(self, z, t, weight):
-        """Fill the gradients of ``weight`` times the mean loss, without autograd.
+    def backward(self, z, t):
+        """Return the mean loss and its gradient to the codes, without autograd.
 
-        Returns
-        -------
-        loss : Tensor
-            The mean loss, times ``weight``.
-        code_gradient : Tensor of shape (batch, n_components)
+        The parameters' gradients are filled too.
         """
         unknown, target = t.isnan(), t.nan_to_num(0.0)
-        linear, factor = self.linear, weight / len(z)
+        linear = self.linear
         output = torch.addmm(linear.bias, z, linear.weight.t())
         losses = self.loss(output, target, self.sizes).mul_(self.weights)
         gradient = self.expected(output, self.sizes).sub_(target).mul_(self.weights)
-        gradient.mul_(factor).masked_fill_(unknown, 0.0)
+        gradient.div_(len(z)).masked_fill_(unknown, 0.0)
         torch.mm(gradient.t(), z, out=linear.weight.grad)
         torch.sum(gradient, 0, out=linear.bias.grad)
-        loss = factor * losses.masked_fill_(unknown, 0.0).sum()
+        loss = losses.masked_fill_(unknown, 0.0).sum() / len(z)
         return loss, torch.mm(gradient, linear.weight)

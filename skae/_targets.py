@@ -4,6 +4,7 @@ Numbers are standardized, classes become a column each, labels stay zeros and on
 is not known is NaN and teaches nothing.
 """
 
+import warnings
 from dataclasses import dataclass
 from numbers import Number
 
@@ -15,6 +16,8 @@ __all__ = ["TARGET_TYPES", "Target", "no_values"]
 
 TARGET_TYPES = ("continuous", "multiclass", "multilabel")
 _UNLABELLED = -1
+# As scikit-learn: of fewer rows nobody is warned that they are all classes.
+_FEW_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class Target:
         known = [_as_classes(column[~_unlabelled(column)]) for column in known]
         if not sum(len(column) for column in known):
             return None
+        if target_type == "auto":
+            _warn_of_many_classes(known)
         return cls._of_classes(kind, known, classes)
 
     @classmethod
@@ -76,7 +81,8 @@ class Target:
     @classmethod
     def _of_classes(cls, kind, known, all_classes):
         if all_classes is not None:
-            classes = [np.unique(all_classes)] * len(known)
+            given = all_classes if len(known) > 1 else [all_classes]
+            classes = [np.unique(column) for column in given]
         else:
             classes = [np.unique(column) for column in known]
         if kind == "multilabel":
@@ -110,15 +116,18 @@ class Target:
             )
         return np.hstack([self._encode(i, c) for i, c in enumerate(columns)])
 
+    def unknown(self, n_rows):
+        """Return the values of rows without any target."""
+        return np.full((n_rows, sum(self.sizes)), np.nan, np.float32)
+
     def _encode(self, output, column):
         known = ~_missing(column)
         if self.kind != "continuous":
             known &= ~_unlabelled(column)
         values = np.full((len(column), self.sizes[output]), np.nan, np.float32)
         if self.kind == "continuous":
-            numbers = _as_numbers(column[known])
-            scaled = (numbers - self.mean[output]) / self.scale[output]
-            values[known, 0] = scaled
+            numbers = _as_numbers(column[known]) - self.mean[output]
+            values[known, 0] = numbers / self.scale[output]
             return values
         classes, labels = self.classes[output], _as_classes(column[known])
         unseen = np.setdiff1d(labels, classes)
@@ -192,7 +201,7 @@ def _unlabelled(column):
 
 def _kind(known):
     """Find the kind as scikit-learn does, from the known values of each output."""
-    known = [column[~_unlabelled(column)] if _of_text(column) else column for column in known]
+    known = [c[~_unlabelled(c)] if _of_text(c) else c for c in known]
     known = [np.array(column.tolist()) for column in known if len(column)]
     types = {type_of_target(column, input_name="y") for column in known}
     if "continuous" in types:
@@ -206,6 +215,19 @@ def _kind(known):
     if len(known) > 1 and all(set(np.unique(c).tolist()) <= two for c in known):
         return "multilabel"
     return "multiclass"
+
+
+def _warn_of_many_classes(known):
+    for column in known:
+        n_classes = len(np.unique(column))
+        if len(column) > _FEW_ROWS and n_classes > len(column) / 2:
+            warnings.warn(
+                f"y holds {n_classes} classes in {len(column)} rows. Pass "
+                "target_type='continuous' if they are numbers, or 'multiclass' to "
+                "leave out this warning.",
+                UserWarning,
+                stacklevel=2,
+            )
 
 
 def _of_text(column):

@@ -51,7 +51,7 @@ class FlatParameters:
 
 
 class Objective:
-    """loss(decode(z), x) + linearity * bend(z, x) + supervision * head(z, t), averaged.
+    """loss(decode(z), x) + linearity * bend(z, x) + head(z, t), a batch's mean.
 
     With z = encode(x). The bend is the squared distance of the codes from those of the
     anchor, each in units of its variance. It steers the training, and is no part of the
@@ -75,9 +75,8 @@ class Objective:
         How far from the mean rows are moved outward while training; 0 for not at all.
     ordered : bool
         Whether the later codes are left out at random while training.
-    supervision : float
-        Weight of the head's loss; 0 where rows have no target.
     head : Head or None
+        None where rows have no target.
     """
 
     def __init__(
@@ -91,14 +90,11 @@ class Objective:
         code_variance=None,
         reach=0.0,
         ordered=False,
-        supervision=0.0,
         head=None,
     ):
         self.network = network
-        self.supervision = supervision
         self.head = head
-        trained = [network, head] if supervision else [network]
-        self.parameters = FlatParameters(*trained)
+        self.parameters = FlatParameters(*filter(None, [network, head]))
         self.loss = loss
         self.link = LINKS[link].function
         self.scaled_output = link == "identity"
@@ -120,9 +116,7 @@ class Objective:
         """
         z = self._codes(x)
         losses = self._compare(self.network.decoder(z), x)
-        if self.supervision:
-            losses = losses + self.supervision * self.head(z, t)
-        return losses
+        return losses if self.head is None else losses + self.head(z, t)
 
     def reconstruction(self, x, t):
         """Return the part of the losses that asks nothing of the target."""
@@ -146,34 +140,48 @@ class Objective:
     def backward(self, x, t, factors=_NONE_MOVED, kept=None):
         """Return the mean loss of a batch, with its gradient in ``parameters``.
 
-        ``t`` are the targets (batch, width). The first rows are moved outward by the ``factors``, (n_moved, 1); they have a
-        part in the gradient, and none in the loss that is returned. What is left in
-        ``x`` is of no use. ``kept``, (batch, n_components), multiplies the codes.
+        ``t`` are the targets (batch, width). The first rows are moved outward by the
+        ``factors``, (n_moved, 1); they have a part in the gradient, and none in the
+        loss that is returned. What is left in ``x`` is of no use. ``kept``,
+        (batch, n_components), multiplies the codes.
         """
         if self.dense is None:
             return self._autograd_backward(x, t, factors, kept)
         n_moved = factors.shape[0]
+        near = x[:n_moved].clone()
         if n_moved:
-            near, far = x[:n_moved].clone(), factors * x[:n_moved]
-            x[:n_moved] = far
-        z, code_gradient = self.dense.encode(x), None
-        head_loss = 0.0
-        if self.linearity:
-            bend = z - self.dense.encoder.linear_part
-            code_gradient = bend.div_(self.code_variance)
-            code_gradient.mul_(2 * self.linearity / bend.numel())
+            x[:n_moved] *= factors
+        z = self.dense.encode(x)
+        bend = self._bend_gradient(z, factors) if self.linearity else None
         if kept is not None:
             z.mul_(kept)
-        if self.supervision:
-            code_gradient = torch.zeros_like(z) if code_gradient is None else code_gradient
-            head_loss, head_gradient = self.head.backward(
-                z[n_moved:], t[n_moved:], self.supervision
-            )
-            if kept is not None:
-                head_gradient.mul_(kept[n_moved:])
-            code_gradient[n_moved:] += head_gradient
         output = self.dense.decode(z)
+        loss, gradient = self._differentiate(output, x, near, factors)
+        gradient = self.dense.decoder.backward(gradient)
+        if self.head is not None:
+            stayed = slice(n_moved, None)
+            head_loss, head_gradient = self.head.backward(z[stayed], t[stayed])
+            gradient[stayed] += head_gradient
+            loss = loss + head_loss
+        if kept is not None:
+            gradient.mul_(kept)
+        if bend is not None:
+            gradient.add_(bend)
+        self.dense.encoder.backward(gradient, to_input=False)
+        return loss
+
+    def _bend_gradient(self, z, factors):
+        bend = z - self.dense.encoder.linear_part
+        gradient = bend.div_(self.code_variance)
+        gradient.mul_(2 * self.linearity / bend.numel())
+        gradient[: len(factors)] /= factors**2
+        return gradient
+
+    def _differentiate(self, output, x, near, factors):
+        """Mean loss of the rows that stayed, and its gradient with the moved ones'."""
+        n_moved = len(factors)
         if n_moved:
+            far = x[:n_moved].clone()
             x[:n_moved] = near
             output[:n_moved] /= factors
             loss_of_moved = self._compare(output[:n_moved], near).sum()
@@ -184,11 +192,8 @@ class Objective:
         if n_moved:
             x[:n_moved] = far
             gradient[:n_moved] /= factors
-            if self.linearity:
-                code_gradient[:n_moved] /= factors**2
             loss = (len(x) * loss - loss_of_moved) / (len(x) - n_moved)
-        self.dense.backward(gradient, code_gradient, kept)
-        return loss + head_loss
+        return loss, gradient
 
     def _autograd_backward(self, x, t, factors, kept):
         """Do the same for networks of any layers."""
@@ -205,10 +210,10 @@ class Objective:
             bend = (z - self.network.encoder.anchor(moved)) / everyone
             total += self.linearity * (bend.square() / self.code_variance).mean()
         loss = losses[n_moved:].mean()
-        if self.supervision:
+        if self.head is not None:
             head_loss = self.head(code[n_moved:], t[n_moved:]).mean()
-            total += self.supervision * head_loss
-            loss = loss + self.supervision * head_loss
+            total += head_loss
+            loss = loss + head_loss
         total.backward()
         return loss.detach()
 

@@ -1,13 +1,11 @@
 """AutoEncoderTransformer: the border between scikit-learn and torch."""
 
-import numpy as np
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._atomic import all_or_nothing
@@ -16,24 +14,28 @@ from ._fitting import fit_autoencoder
 from ._inference import Codec, cached_network
 from ._losses import LOSSES
 from ._parameters import CONSTRAINTS
+from ._reconstruction import FLOATS, ReconstructionMixin
 from ._scaling import Scaling
+from ._streaming import continue_autoencoder
 
 __all__ = ["AutoEncoderTransformer"]
 
-_FLOATS = [np.float64, np.float32]
-
 
 class AutoEncoderTransformer(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    ReconstructionMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Reduce features with an autoencoder, where PCA would stand.
 
     Trains an encoder and a decoder to minimise ::
 
-        loss(decode(z), x) + linearity * bend(z, x)      with  z = encode(x)
+        loss(decode(z), x) + linearity * bend(z, x) + supervision * error(head(z), y)
 
-    where x is a row of ``X``, centred and divided by one scale for all features, z its
-    code of ``n_components`` numbers [1]_, and the bend their distance from PCA's.
+    with z = encode(x), where x is a row of ``X``, centred and divided by one scale for
+    all features, z its code of ``n_components`` numbers [1]_, the bend their distance
+    from PCA's, and the head a linear model of ``y``, if that is to guide the codes.
     Training starts as PCA and keeps only what improves on it on rows held out; if
     nothing does, the result is PCA. The codes follow structure that is not linear, and
     read like PCA's: on the training rows they are centred, uncorrelated, the largest
@@ -80,6 +82,17 @@ class AutoEncoderTransformer(
         dropout [4]_. `inverse_transform` then takes any number of the first codes, and
         the loss is that of one code, two, and so on in turn. Such codes are neither
         centred nor turned.
+    supervision : float, default=0.0
+        Weight of the error of telling ``y`` from the codes, 1 for the best constant
+        answer, against that of the reconstruction; 1 is a good first value. 0 ignores
+        ``y``. Else codes start as those of principal covariates regression [6]_, PCA's
+        with an eye on ``y``, and a linear head on them is trained along, to be thrown
+        away. Rows without a target train the reconstruction alone: -1 (classes), NaN
+        or None.
+    target_type : str, default="auto"
+        What ``y`` is: "continuous", "multiclass" or "multilabel", each for one or
+        several outputs. "auto" asks `sklearn.utils.multiclass.type_of_target`, which
+        takes whole numbers for classes.
     standardize : bool, default=False
         Whether to weight features equally, as if a `StandardScaler` stood before, and
         not by their variance as PCA does. Undone by `inverse_transform`.
@@ -140,7 +153,7 @@ class AutoEncoderTransformer(
         The lowest loss watched, and its pass, whose weights are kept; 0 is the start.
     n_iter_, stop_reason_ : int, str
         Passes that were made, and why no more: "converged", "max_iter", "diverged", or
-        "pca" where nothing better was found.
+        "pca" where nothing better was found ("linear" with a target); "partial_fit".
     baseline_score_ : float
         What `score` would give PCA with as many components, on the validation rows
         if there are some, else, or if the result is PCA, on the training rows.
@@ -164,6 +177,8 @@ class AutoEncoderTransformer(
     .. [4] Rippel, Gelbart, Adams (2014). Learning ordered representations with nested
        dropout. ICML.
     .. [5] Wilcoxon (1945). Individual comparisons by ranking methods.
+    .. [6] de Jong, Kiers (1992). Principal covariates regression. Chemometrics and
+       Intelligent Laboratory Systems 14.
 
     Examples
     --------
@@ -244,12 +259,14 @@ class AutoEncoderTransformer(
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data, at least two rows.
-        y : Ignored
-            Not used, present for API consistency.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            What guides the codes with ``supervision`` above 0; ignored with 0.
         X_val : array-like of shape (n_validation_samples, n_features), default=None
             Rows to validate on, instead of a part of ``X`` held out. A Pipeline scales
             them like ``X`` if made with ``transform_input=["X_val"]`` and routing is
             on. Cross-validation slices an ``X_val`` with as many rows as ``X``.
+        y_val : array-like of shape (n_validation_samples, ...), default=None
+            Their targets.
 
         Returns
         -------
@@ -277,6 +294,38 @@ class AutoEncoderTransformer(
             previous = vars(self) if continued else None
             params = self.get_params(deep=False)
             learnt = fit_autoencoder(params, (X, y), (X_val, y_val), previous)
+            vars(self).pop("_memory", None)
+            vars(self).update(learnt)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, classes=None):
+        """Make one pass over more rows, with steps of a constant size.
+
+        The first rows set the scale and the linear start; the others go on from there,
+        or from a `fit`. Codes are not turned to principal axes, and nothing is held
+        out.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least two rows the first time.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            As in `fit`.
+        classes : array-like or list of them, default=None
+            All classes, of each output, where the first ``y`` does not have them all.
+
+        Returns
+        -------
+        self : AutoEncoderTransformer
+            As it was before, if a call fails.
+        """
+        with all_or_nothing(self):
+            previous = vars(self) if hasattr(self, "_weights") else None
+            least = 1 if previous else 2
+            X = self._validate(X, ensure_min_samples=least, reset=previous is None)
+            params = self.get_params(deep=False)
+            learnt = continue_autoencoder(params, X, y, classes, previous)
             vars(self).update(learnt)
         return self
 
@@ -296,92 +345,9 @@ class AutoEncoderTransformer(
         X = self._validate(X)
         return self._codec(X).encode(X)
 
-    def inverse_transform(self, Z):
-        """Decode codes.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them; the first of them with ``ordered=True``.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            Rows in the units of the training data; float32 if ``Z`` is, else float64.
-
-        Raises
-        ------
-        ValueError
-            If ``Z`` has not ``n_components`` columns.
-        """
-        check_is_fitted(self)
-        Z = check_array(Z, dtype=_FLOATS, input_name="Z", estimator=self)
-        missing = self.n_components_ - Z.shape[1]
-        if self._ordered and missing > 0:
-            Z = np.pad(Z, ((0, 0), (0, missing)))
-        elif missing != 0:
-            raise ValueError(
-                f"Z has {Z.shape[1]} columns, but {type(self).__name__} has "
-                f"n_components={self.n_components_}."
-            )
-        return self._codec(Z).decode(Z)
-
-    def reconstruction_error(self, X, *, per_feature=False):
-        """Squared error of each row after encoding and decoding.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        per_feature : bool, default=False
-            Whether to return the errors of the features rather than their mean.
-
-        Returns
-        -------
-        error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            float64, in squared units of ``X``, or of the standardized features with
-            ``standardize=True``. Squared errors whatever the loss, so that models
-            with other losses, and PCA, compare.
-        """
-        check_is_fitted(self)
-        X = self._validate(X)
-        return self._codec(X).squared_errors(X, per_feature)
-
-    def score_samples(self, X):
-        """Minus the reconstruction error of each row: low for unusual rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        score : ndarray of shape (n_samples,)
-        """
-        return -self.reconstruction_error(X)
-
-    def score(self, X, y=None):
-        """Share of the variance that the codes explain; 1 is perfect.
-
-        One minus the squared error over the error, on the training rows, of
-        predicting their mean. The scores of folds of equal size average to the score
-        of the whole.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : Ignored
-            Not used, present for API consistency.
-
-        Returns
-        -------
-        score : float
-        """
-        error = self.reconstruction_error(X).mean()
-        return float(1 - error / (self._scaling["mean_error"] or 1.0))
-
     def _validate(self, X, *, reset=False, **checks):
         """Return ``X`` as an array of floats; refuse what was not seen in `fit`."""
-        return validate_data(self, X, reset=reset, dtype=_FLOATS, **checks)
+        return validate_data(self, X, reset=reset, dtype=FLOATS, **checks)
 
     def _codec(self, values):
         """Return what encodes and decodes in the precision of ``values``."""
@@ -397,6 +363,7 @@ class AutoEncoderTransformer(
         tags = super().__sklearn_tags__()
         loss = LOSSES.get(self.loss)
         tags.input_tags.positive_only = loss is not None and loss.non_negative
+        tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skae import AutoEncoderTransformer, _data, _scaling
 from skae._data import Batches
 from skae._scaling import Scaling
+from skae._tables import Table
 
 CPU = torch.device("cpu")
 
@@ -15,7 +16,8 @@ CPU = torch.device("cpu")
 def make(n_rows=10, batch_size=4, X=None):
     X = np.arange(2.0 * n_rows).reshape(n_rows, 2) if X is None else X
     rows = np.arange(len(X))
-    return Batches(X, rows, Scaling.fit(X, rows, False), batch_size, CPU)
+    table = Table(X, np.arange(len(X), dtype=np.float32)[:, None])
+    return Batches(table, rows, Scaling.fit(X, rows, False), batch_size, CPU)
 
 
 @pytest.mark.parametrize("resident", [True, False])
@@ -25,14 +27,17 @@ def test_a_pass_meets_every_row_once(n_rows, resident, monkeypatch):
         monkeypatch.setattr(_data, "_RESIDENT_BYTES", 0)
     batches = make(n_rows)
     assert (batches.resident is not None) == resident
-    parts = [part.clone() for part in batches.shuffled(np.random.default_rng(0))]
+    parts = [(x.clone(), t) for x, t in batches.shuffled(np.random.default_rng(0))]
     assert len(parts) == batches.n_batches == -(-n_rows // 4)
-    sizes = [len(part) for part in parts]
+    sizes = [len(x) for x, _ in parts]
     assert max(sizes) <= 4
     assert max(sizes) - min(sizes) <= 1
-    met = torch.cat(parts)[:, 0].sort().values
-    whole = torch.cat(list(batches.in_order()))
-    assert torch.equal(met, whole[:, 0])
+    met, targets = (torch.cat(part) for part in zip(*parts, strict=True))
+    whole, in_order = (torch.cat(p) for p in zip(*batches.in_order(), strict=True))
+    assert torch.equal(in_order[:, 0], torch.arange(float(n_rows)))
+    # Each target comes with its row.
+    assert torch.equal(met, whole[targets[:, 0].long()])
+    assert torch.equal(met[:, 0].sort().values, whole[:, 0])
     assert whole.dtype == torch.float32
 
 
@@ -40,7 +45,7 @@ def test_passes_differ_and_seeds_repeat():
     batches, rng = make(50), np.random.default_rng(0)
 
     def a_pass(rng):
-        return torch.cat([part.clone() for part in batches.shuffled(rng)])
+        return torch.cat([x.clone() for x, _ in batches.shuffled(rng)])
 
     first, second = a_pass(rng), a_pass(rng)
     again = a_pass(np.random.default_rng(0))
@@ -51,18 +56,19 @@ def test_passes_differ_and_seeds_repeat():
 def test_evaluation_goes_in_parts_of_bounded_size(monkeypatch):
     batches = make(10)
     monkeypatch.setattr(_scaling.row_slices, "__defaults__", (8 * 2 * 3,))
-    assert [len(part) for part in batches.in_order()] == [3, 3, 3, 1]
+    assert [len(x) for x, _ in batches.in_order()] == [3, 3, 3, 1]
 
 
 def test_sample_is_all_rows_or_some_of_them():
     batches = make(100)
     rng = np.random.default_rng(0)
     rows = batches.resident.numpy()
-    assert_array_equal(batches.sample(8 * 7, rng), rows)
+    assert_array_equal(batches.sample(8 * 7, rng)[0], rows)
     batches.resident = None  # as of large data
-    assert_array_equal(batches.sample(10**6, rng), rows)
-    some = batches.sample(8 * 7, rng)
+    assert_array_equal(batches.sample(10**6, rng)[0], rows)
+    some, targets = batches.sample(8 * 7, rng)
     assert some.shape == (7, 2)
+    assert_array_equal(some, rows[targets[:, 0].astype(int)])
     assert set(some[:, 0]) < set(rows[:, 0])
 
 
@@ -79,9 +85,9 @@ def test_streamed_rows_train_as_resident_ones(X, tmp_path, monkeypatch):
 
 def test_streamed_rows_come_in_the_order_that_resident_ones_do(monkeypatch):
     """And not in that of the file: the first rows of a batch are treated apart."""
-    resident = list(make(100).shuffled(np.random.default_rng(0)))[-1].clone()
+    resident = list(make(100).shuffled(np.random.default_rng(0)))[-1][0].clone()
     monkeypatch.setattr(_data, "_RESIDENT_BYTES", 0)
-    streamed = list(make(100).shuffled(np.random.default_rng(0)))[-1]
+    streamed, _ = list(make(100).shuffled(np.random.default_rng(0)))[-1]
     assert torch.equal(streamed, resident)
 
 

@@ -192,15 +192,6 @@ class TestStartFromPCA:
         most_rows = np.append(0.9 * losses, 1000.0)
         assert not _fitting._is_lower(most_rows, with_outlier)
 
-    @pytest.mark.parametrize(
-        ("n_rows", "held_out"), [(15, 7), (40, 8), (500, 100), (900, 100), (2000, 200)]
-    )
-    def test_short_data_hold_out_a_larger_part(self, n_rows, held_out):
-        params = AutoEncoderTransformer().get_params()
-        rows, (_, others) = _fitting._split(params, np.ones((n_rows, 2)), None, 0)
-        assert len(others) == held_out
-        assert sorted([*rows, *others]) == list(range(n_rows))
-
     def test_linearity_keeps_the_codes_near_those_of_pca(self, digits):
         X = digits[0]
         codes = PCA(4).fit_transform(X)

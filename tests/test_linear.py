@@ -14,13 +14,16 @@ from skae._linear import (
     linear_start,
     pca_errors,
     principal_components,
+    sample,
 )
 from skae._scaling import Scaling
+from skae._tables import Table
+from skae._targets import no_values
 
 
 def make(X, rows, scaling=None):
     scaling = scaling or Scaling.fit(X, rows, False)
-    return Batches(X, rows, scaling, 16, torch.device("cpu"))
+    return Batches(Table(X, no_values(len(X))), rows, scaling, 16, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("n_components", [1, 5, 12, 50])
@@ -30,7 +33,7 @@ def test_error_is_that_of_pca(n_components, X):
     x = scaling.apply(X)
     expected = PCA(min(n_components, 12)).fit(x[:70])
     residual = x[70:] - expected.inverse_transform(expected.transform(x[70:]))
-    pca, _ = principal_components(train, n_components, seed=0)
+    pca = principal_components(sample(train, 0)[0], n_components, seed=0)
     assert pca_errors(pca, check).mean() == pytest.approx(
         (residual**2).mean(), abs=1e-6
     )
@@ -44,11 +47,13 @@ def test_share_of_variance_takes_as_many_components_as_pca(share, X):
 
 def test_large_data_are_sampled(X, monkeypatch):
     batches = make(np.repeat(X, 20, axis=0), np.arange(2000))
-    pca, x = principal_components(batches, 2, seed=0)
+    x, _ = sample(batches, 0)
+    pca = principal_components(x, 2, seed=0)
     assert x.shape == (2000, 12)
     monkeypatch.setattr(_linear, "_SAMPLE_BYTES", 4 * 12 * 500)
     batches.resident = None  # they would be streamed
-    sampled, x = principal_components(batches, 2, seed=0)
+    x, _ = sample(batches, 0)
+    sampled = principal_components(x, 2, seed=0)
     assert x.shape == (500, 12)
     whole = pca_errors(pca, batches).mean()
     assert pca_errors(sampled, batches).mean() == pytest.approx(whole, rel=0.05)
@@ -56,7 +61,8 @@ def test_large_data_are_sampled(X, monkeypatch):
 
 def test_data_without_variance(recwarn):
     batches = make(np.ones((20, 3)), np.arange(20))
-    pca, x = principal_components(batches, 2, seed=0)
+    x, _ = sample(batches, 0)
+    pca = principal_components(x, 2, seed=0)
     assert (pca_errors(pca, batches) == 0).all()
     assert (code_variance(x, pca.components_) == 1).all()
     assert not recwarn.list
@@ -64,17 +70,27 @@ def test_data_without_variance(recwarn):
 
 @pytest.mark.parametrize("n_components", [3, 20])
 def test_start_reconstructs_as_pca(n_components, X):
-    pca, x = principal_components(make(X, np.arange(100)), n_components, seed=0)
+    x, _ = sample(make(X, np.arange(100)), 0)
+    pca = principal_components(x, n_components, seed=0)
     rng = np.random.default_rng(0)
-    start = linear_start(pca, x, n_components, np.ones(12), rng)
+    start = linear_start(
+        (pca.components_, pca.components_.T), x, n_components, np.ones(12), rng
+    )
     assert start.encoder.shape == (n_components, 12)
     expected = pca.inverse_transform(pca.transform(x))
     assert_allclose(x @ start.encoder.T @ start.decoder.T, expected, atol=1e-5)
 
 
 def test_radii_reach_beyond_all_rows_and_codes(X):
-    pca, x = principal_components(make(X, np.arange(100)), 3, seed=0)
-    start = linear_start(pca, x, 3, np.ones(12), np.random.default_rng(0))
+    x, _ = sample(make(X, np.arange(100)), 0)
+    pca = principal_components(x, 3, seed=0)
+    start = linear_start(
+        (pca.components_, pca.components_.T),
+        x,
+        3,
+        np.ones(12),
+        np.random.default_rng(0),
+    )
     rows = np.linalg.norm(x, axis=1)
     assert start.row_radius == pytest.approx(_linear._REACH * rows.max())
     codes = np.linalg.norm(x @ start.encoder.T, axis=1)

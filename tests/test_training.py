@@ -11,6 +11,8 @@ from skae._dense import DenseGradient
 from skae._losses import LINKS, LOSSES, check_loss
 from skae._networks import ACTIVATIONS, AutoEncoder, initialise
 from skae._scaling import Scaling
+from skae._tables import Table
+from skae._targets import no_values
 from skae._training import FlatParameters, Objective, epochs, evaluate, row_losses
 
 CPU = torch.device("cpu")
@@ -33,7 +35,8 @@ def make(loss="squared_error", output_activation="auto", n_rows=23, network=None
     network = network or AutoEncoder(5, 2, (4,), "tanh", "random")
     initialise(network, LINKS[link].start(scaling.mean), rng)
     objective = Objective(network, loss, link, scaling, CPU)
-    return X, scaling, objective, Batches(X, np.arange(n_rows), scaling, 4, CPU)
+    table = Table(X, no_values(n_rows))
+    return X, scaling, objective, Batches(table, np.arange(n_rows), scaling, 4, CPU)
 
 
 def test_flat_parameters_are_the_networks_own():
@@ -68,7 +71,7 @@ def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path)
     assert objective.dense is not None
     if path == "autograd":
         objective.dense = None
-    x = next(batches.in_order())
+    x, t = next(batches.in_order())
     network, penalty = objective.network, 0.0
     if init == "pca":
         draw = np.random.default_rng(1).normal
@@ -79,10 +82,10 @@ def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path)
         bend = network.encoder.correction(x)
         penalty = 0.7 * (bend**2 / objective.code_variance).mean()
     parameters = list(network.parameters())
-    expected = torch.autograd.grad(objective(x).mean() + penalty, parameters)
+    expected = torch.autograd.grad(objective(x, t).mean() + penalty, parameters)
     for _ in range(2):  # a second call replaces the first one's gradient
-        value = objective.backward(x).item()
-    assert value == pytest.approx(objective(x).mean().item(), rel=1e-5)
+        value = objective.backward(x, t).item()
+    assert value == pytest.approx(objective(x, t).mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
 
@@ -101,7 +104,8 @@ def test_rows_moved_outward_count_in_proportion(loss, path, ordered):
     objective.linearity, objective.code_variance = 0.7, torch.tensor([2.0, 3.0])
     if path == "autograd":
         objective.dense = None
-    x = next(batches.in_order()).clone()
+    x, t = next(batches.in_order())
+    x = x.clone()
     factors = torch.tensor([[3.0], [100.0]])
     everyone = torch.ones(len(x), 1)
     everyone[:2] = factors
@@ -114,7 +118,7 @@ def test_rows_moved_outward_count_in_proportion(loss, path, ordered):
     total = losses.mean() + 0.7 * (bend**2 / objective.code_variance).mean()
     parameters = list(network.parameters())
     expected = torch.autograd.grad(total, parameters)
-    value = objective.backward(x, factors, kept if ordered else None).item()
+    value = objective.backward(x, t, factors, kept if ordered else None).item()
     assert value == pytest.approx(losses[2:].mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
@@ -154,7 +158,7 @@ def test_an_unknown_layer_takes_the_path_of_autograd():
     network.encoder[1] = Cube()
     _, _, objective, batches = make(network=network)
     assert objective.dense is None
-    assert objective.backward(next(batches.in_order())).isfinite()
+    assert objective.backward(*next(batches.in_order())).isfinite()
 
 
 def test_linked_output_is_compared_in_scaled_units():

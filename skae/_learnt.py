@@ -1,0 +1,35 @@
+"""Learnt: the attributes that a training leaves, numpy and plain values."""
+
+import numpy as np
+import torch
+
+from ._inference import Codec, from_numpy, to_numpy
+
+__all__ = ["describe"]
+
+# Training rows that explained_variance_ratio_ is measured on, at most, and how many
+# rows may be decoded for it: once all for each code.
+_EXPLAINED_ROWS = 1_000
+_DECODED_ROWS = 20_000
+
+
+def describe(training, X, seed):
+    """Return the attributes that the network and its scaling make."""
+    architecture, scaling = training.plan.architecture, training.scaling
+    n_components = training.plan.n_components
+    weights = to_numpy(training.network)
+    exact = from_numpy(architecture, weights, torch.float64).eval()
+    codec = Codec(exact, scaling, training.link, torch.device("cpu"))
+    n_explained = min(_EXPLAINED_ROWS, _DECODED_ROWS // n_components + 1)
+    rows = np.random.default_rng(seed).permutation(training.rows)[:n_explained]
+    return {
+        "n_components_": n_components,
+        "mean_": scaling.mean,
+        "scale_": scaling.scale,
+        "explained_variance_ratio_": codec.explained_variance_ratio(X[rows]),
+        "device_": str(training.device),
+        "_architecture": architecture,
+        "_weights": weights,
+        "_scaling": vars(scaling),
+        "_link": training.link,
+    }

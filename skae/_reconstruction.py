@@ -1,0 +1,96 @@
+"""Reconstruction: rows from codes, and how well they come back."""
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+__all__ = ["FLOATS", "ReconstructionMixin"]
+
+FLOATS = [np.float64, np.float32]
+
+
+class ReconstructionMixin:
+    """The methods of an autoencoder that decode, and that judge what comes back."""
+
+    def inverse_transform(self, Z):
+        """Decode codes.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them; the first of them with ``ordered=True``.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows in the units of the training data; float32 if ``Z`` is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If ``Z`` has not ``n_components`` columns.
+        """
+        check_is_fitted(self)
+        Z = check_array(Z, dtype=FLOATS, input_name="Z", estimator=self)
+        missing = self.n_components_ - Z.shape[1]
+        if self._ordered and missing > 0:
+            Z = np.pad(Z, ((0, 0), (0, missing)))
+        elif missing != 0:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but {type(self).__name__} has "
+                f"n_components={self.n_components_}."
+            )
+        return self._codec(Z).decode(Z)
+
+    def reconstruction_error(self, X, *, per_feature=False):
+        """Squared error of each row after encoding and decoding.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        per_feature : bool, default=False
+            Whether to return the errors of the features rather than their mean.
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,) or (n_samples, n_features)
+            float64, in squared units of ``X``, or of the standardized features with
+            ``standardize=True``. Squared errors whatever the loss, so that models
+            with other losses, and PCA, compare.
+        """
+        check_is_fitted(self)
+        X = self._validate(X)
+        return self._codec(X).squared_errors(X, per_feature)
+
+    def score_samples(self, X):
+        """Minus the reconstruction error of each row: low for unusual rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,)
+        """
+        return -self.reconstruction_error(X)
+
+    def score(self, X, y=None):
+        """Share of the variance that the codes explain; 1 is perfect.
+
+        One minus the squared error over the error, on the training rows, of
+        predicting their mean. The scores of folds of equal size average to the score
+        of the whole.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        score : float
+        """
+        error = self.reconstruction_error(X).mean()
+        return float(1 - error / (self._scaling["mean_error"] or 1.0))

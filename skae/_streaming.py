@@ -1,0 +1,118 @@
+"""Streaming: one pass over some rows, and another over the next.
+
+The same crank as in fitting, turned once a call. What the solver remembers, the head
+and the random numbers go on from call to call, as plain numpy.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from sklearn.utils import check_consistent_length, check_random_state
+
+from ._learnt import describe
+from ._linear import pca_errors
+from ._losses import check_loss
+from ._plan import Plan
+from ._preparing import Training, count_components
+from ._tables import Table
+from ._targets import Target, no_values
+
+__all__ = ["continue_autoencoder"]
+
+# A first part of the data says little of their number: networks are made for many.
+_MANY_ROWS = 10_000
+# Steps are this part of the largest of a one-cycle schedule, which has no place here.
+_PART_OF_RATE = 0.5
+
+
+@torch.inference_mode(False)  # whatever the caller is in
+def continue_autoencoder(params, X, y, classes, previous):
+    """Make one pass over rows.
+
+    Parameters
+    ----------
+    params : dict
+        Valid parameters of `AutoEncoderTransformer`.
+    X : ndarray of shape (n_samples, n_features)
+    y : array-like or None
+    classes : array-like or None
+        All classes of ``y``, or a list of them for several outputs.
+    previous : dict or None
+        The attributes to go on from.
+
+    Returns
+    -------
+    learnt : dict
+        The estimator's attributes by name.
+    """
+    loss, link = check_loss(params["loss"], params["output_activation"])
+    loss.check_data(X)
+    if previous and params["output_activation"] == "auto":
+        link = previous["_link"]
+    before = previous or {}
+    memory = before.get("_memory", {})
+    target, table = _check_table(params, X, y, classes, memory.get("target"))
+    seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    n_components = count_components(params, table, seed, previous)
+    params = {**params, "n_components": n_components}
+    training = Training(
+        params,
+        table,
+        rows=np.arange(len(X)),
+        target=target,
+        loss=loss,
+        link=link,
+        seed=seed,
+        previous=previous,
+        plan=_plan(params, X, link, previous),
+    )
+    training.resume(memory)
+    baseline = before.get("baseline_score_")
+    if baseline is None:
+        error = pca_errors(training.pca, training.batches).mean()
+        baseline = float(1 - error / (training.scaling.variance or 1.0))
+    curve = [*before.get("loss_curve_", []), next(training.passes())]
+    if not math.isfinite(curve[-1]):
+        raise ValueError(
+            "Training diverged on these rows with learning_rate_init="
+            f"{training.plan.learning_rate_init:g}. Use a smaller one; what was learnt "
+            "before is kept."
+        )
+    return {
+        "n_samples_": before.get("n_samples_", 0) + len(X),
+        "loss_curve_": curve,
+        "validation_loss_curve_": None,
+        "best_loss_": curve[-1],
+        "best_iter_": len(curve),
+        "n_iter_": len(curve),
+        "stop_reason_": "partial_fit",
+        "baseline_score_": baseline,
+        **describe(training, X, seed),
+        "_ordered": params["ordered"],
+        "_memory": training.memory(),
+    }
+
+
+def _plan(params, X, link, previous):
+    """Return the plan of one pass, as if of many."""
+    plan = Plan.of(params, max(len(X), _MANY_ROWS), X.shape[1], link, previous)
+    rate = plan.learning_rate_init
+    if params["learning_rate_init"] == "auto":
+        rate *= _PART_OF_RATE
+    return replace(plan, max_iter=1, learning_rate="constant", learning_rate_init=rate)
+
+
+def _check_table(params, X, y, classes, known_target):
+    """Return the target, that of the first rows with one, and a table."""
+    target = Target(**known_target) if known_target else None
+    if not params["supervision"]:
+        return None, Table(X, no_values(len(X)))
+    if y is not None:
+        check_consistent_length(X, y)
+        target = target or Target.fit(y, params["target_type"], classes)
+    if target is None:
+        return None, Table(X, no_values(len(X)))
+    targets = target.unknown(len(X)) if y is None else target.encode(y)
+    return target, Table(X, targets)

@@ -1,0 +1,173 @@
+"""Targets: how y is read, whatever it is made of."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from skae._targets import Target
+
+NAN = np.nan
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        ["a", "b", "a", "c"],
+        np.array(["a", "b", "a", "c"], dtype=object),
+        [0, 1, 0, 2],
+        [0.0, 1.0, 0.0, 2.0],
+        pd.Series(["a", "b", "a", "c"], dtype="category"),
+        pd.Series([5, 7, 5, 9], dtype="Int64"),
+        [[3], [4], [3], [8]],
+    ],
+)
+def test_classes_are_one_hot(y):
+    target = Target.fit(y, "auto")
+    expected = OneHotEncoder(sparse_output=False).fit_transform(
+        np.array([0, 1, 0, 2])[:, None]
+    )
+    assert target.kind == "multiclass"
+    assert_array_equal(target.encode(y), expected)
+    assert target.uncertainty == pytest.approx(1.5 * np.log(2))
+
+
+def test_booleans_are_two_classes():
+    values = Target.fit([True, False, True], "auto").encode([True, False, True])
+    assert_array_equal(values, [[0, 1], [1, 0], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [0, 1, -1, 2],
+        [0.0, 1.0, -1.0, 2.0],
+        [0.0, 1.0, NAN, 2.0],
+        np.array(["a", "b", None, "c"], dtype=object),
+        np.array(["a", "b", NAN, "c"], dtype=object),
+        np.array(["a", "b", -1, "c"], dtype=object),
+        pd.Series(["a", "b", None, "c"], dtype="category"),
+        pd.Series([0, 1, None, 2], dtype="Int64"),
+    ],
+)
+def test_rows_without_a_class_are_unknown(y):
+    values = Target.fit(y, "auto").encode(y)
+    expected = np.insert(np.eye(3), 2, NAN, axis=0)
+    assert_array_equal(values, expected)
+
+
+def test_numbers_are_standardized_and_may_be_unknown():
+    y = np.array([1.5, 2.0, NAN, 4e6])
+    target = Target.fit(y, "auto")
+    expected = StandardScaler().fit_transform(y[:, None])
+    assert target.kind == "continuous"
+    assert_allclose(target.encode(y), expected, rtol=1e-6)
+    # -1 is a number here.
+    assert np.isfinite(target.encode([-1.0])).all()
+
+
+def test_the_name_of_a_type_decides():
+    y = [3, 4, 5, -1]
+    assert Target.fit(y, "continuous").encode(y).shape == (4, 1)
+    assert np.isfinite(Target.fit(y, "continuous").encode(y)).all()
+    assert Target.fit(y, "multiclass").encode(y).shape == (4, 3)
+    labels = [[0, 1], [1, -1], [0, 0]]
+    values = Target.fit(labels, "multilabel").encode(labels)
+    assert_array_equal(values, [[0, 1], [1, NAN], [0, 0]])
+
+
+@pytest.mark.parametrize("wrap", [np.array, csr_array, pd.DataFrame])
+def test_labels_stay_zeros_and_ones(wrap):
+    y = wrap([[0, 1, 0], [1, 1, 0], [0, 0, 0]])
+    target = Target.fit(y, "auto")
+    assert target.kind == "multilabel"
+    assert_array_equal(target.encode(y), [[0, 1, 0], [1, 1, 0], [0, 0, 0]])
+    # There is nothing to learn about the last one.
+    assert_array_equal(target.weights(target.encode(y)) > 0, [True, True, False])
+
+
+def test_several_outputs():
+    y = pd.DataFrame({"kind": ["a", "b", "b"], "size": [0, 1, 2]})
+    target = Target.fit(y, "auto")
+    assert target.sizes == [2, 3]
+    assert_array_equal(target.encode(y)[1], [0, 1, 0, 1, 0])
+    numbers = Target.fit([[0.5, 1], [1.5, NAN], [2.5, 3]], "auto")
+    assert numbers.kind == "continuous"
+    assert_array_equal(np.isnan(numbers.encode([[1, NAN]])), [[False, True]])
+
+
+@pytest.mark.parametrize("y", [[0, 0, 1, 2], [0.5, 1.5, 2.5, 9], [[0, 1], [1, 0]]])
+def test_the_best_constant_answer_costs_one(y):
+    """Whatever the units, also where two of three rows are not labelled."""
+    target = Target.fit(y, "auto")
+    values = np.vstack([target.encode(y), target.unknown(2 * len(y))])
+    weights = target.weights(values)
+    known = values[: len(y)]
+    if target.kind == "continuous":
+        losses = (known - known.mean(axis=0)) ** 2 / 2
+    else:
+        share = known.mean(axis=0)
+        losses = -known * np.log(share)
+        if target.kind == "multilabel":
+            losses -= (1 - known) * np.log(1 - share)
+    assert (losses * weights).sum() / len(values) == pytest.approx(1, rel=1e-5)
+
+
+@pytest.mark.parametrize("y", [[7.5, 7.5, 7.5], [1e12 + 0.1] * 3])
+def test_a_constant_number_teaches_nothing(y):
+    target = Target.fit(y, "auto")
+    assert target.weights(target.encode(y)) == 0
+
+
+@pytest.mark.parametrize("y", [[-1, -1], [NAN, NAN], [None, None]])
+def test_no_label_at_all_is_no_target(y):
+    assert Target.fit(y, "auto") is None
+
+
+@pytest.mark.parametrize(
+    ("y", "target_type", "message"),
+    [
+        ([1, 1, 1], "auto", "at least two classes .* only \\[1\\]"),
+        ([-1, 1, 1], "auto", "-1 means a row without a label"),
+        (["a", "b"], "continuous", "must be numbers .* could not convert"),
+        ([1.5, np.inf], "continuous", "y contains infinity"),
+        (5, "auto", "must be of shape"),
+        (np.ones((2, 2, 2)), "auto", "shape \\(2, 2, 2\\)"),
+        ([0.5, 1.5], "multiclass", None),
+    ],
+)
+def test_what_cannot_be_learnt_is_refused(y, target_type, message):
+    if message is None:
+        assert Target.fit(y, target_type).sizes == [2]
+        return
+    with pytest.raises(ValueError, match=message):
+        Target.fit(y, target_type)
+
+
+def test_a_class_that_is_not_known_is_named():
+    target = Target.fit(["a", "b"], "auto")
+    with pytest.raises(ValueError, match="class 'z', which is not among"):
+        target.encode(["a", "z"])
+    with pytest.raises(ValueError, match="2 outputs, but 1 were expected"):
+        target.encode([["a", "b"]])
+
+
+def test_strata_are_the_classes_and_their_combinations():
+    target = Target.fit(["b", "a", "b", None], "auto")
+    strata = target.strata(target.encode(["b", "a", "b", None]))
+    assert strata[0] == strata[2]
+    assert len(set(strata)) == 3
+    labels = Target.fit([[0, 1], [1, 0], [0, 1], [1, 1]], "auto")
+    strata = labels.strata(labels.encode([[0, 1], [1, 0], [0, 1], [1, 1]]))
+    assert strata[0] == strata[2]
+    assert len(set(strata)) == 3
+    assert Target.fit([0.5, 1.5], "auto").strata(np.ones((2, 1))) is None
+
+
+def test_many_classes_are_warned_of():
+    with pytest.warns(UserWarning, match="30 classes in 30 rows. Pass target_type"):
+        Target.fit(np.arange(30), "auto")
+    Target.fit(np.arange(30), "multiclass")
+    Target.fit(np.arange(20), "auto")
