@@ -2,7 +2,7 @@
 
     python benchmarks/downstream.py                       # all parts, three seeds
     python benchmarks/downstream.py --parts tables --seeds 1
-    python benchmarks/downstream.py --supervision 3
+    python benchmarks/downstream.py --supervision 1
 
 tables  each table, standardized and split 70/30, k = 2, a quarter and half of its
         features: the score of a linear model and of nearest neighbours on the codes
@@ -207,7 +207,7 @@ def main():
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tables", nargs="+")
-    parser.add_argument("--supervision", type=float, default=1.0)
+    parser.add_argument("--supervision", type=float, default=3.0)
     parser.add_argument("--out", type=Path, default=Path("out/downstream.json"))
     args = parser.parse_args()
     numbers = {}

@@ -45,7 +45,7 @@ def reducers(n_classes):
     kind = "multiclass" if n_classes else "continuous"
     ours = AutoEncoderTransformer(target_type=kind, random_state=0)
     supervised = AutoEncoderTransformer(
-        target_type=kind, supervision=1.0, random_state=0
+        target_type=kind, supervision=3.0, random_state=0
     )
     beside = FeatureUnion([("raw", "passthrough"), ("codes", supervised)])
     found = {

@@ -121,7 +121,9 @@ def _beats_pca(training, validation, some, params):
     watched = validation if params["early_stopping"] else some
     objective = training.objective
     losses = row_losses(objective, watched, objective.reconstruction).cpu().numpy()
-    return _is_lower(losses, pca_errors(training.pca, watched))
+    # PCA has to do with the same corrupted rows.
+    corrupt = partial(objective.corruption.corrupt, rng=np.random.default_rng(0))
+    return _is_lower(losses, pca_errors(training.pca, watched, corrupt))
 
 
 def _some(training, table, seed):
@@ -163,12 +165,17 @@ def _train(training, validation, some, params):
 
 
 def _convinced(training, validation, monitor):
-    """Whether the best weights beat the first ones by more than noise."""
-    losses = []
+    """Whether the best weights beat the first ones by more than noise.
+
+    And, where few rows have a target, not by the reconstruction of the others alone.
+    """
+    objective, losses, of_target = training.objective, [], []
     for values in (monitor.best_values, monitor.start_values):
-        training.objective.parameters.restore(values)
-        losses.append(row_losses(training.objective, validation).cpu().numpy())
-    return _is_lower(*losses)
+        objective.parameters.restore(values)
+        losses.append(row_losses(objective, validation).cpu().numpy())
+        reconstruction = row_losses(objective, validation, objective.reconstruction)
+        of_target.append(losses[-1].mean() - reconstruction.mean().item())
+    return _is_lower(*losses) and of_target[0] <= of_target[1]
 
 
 def _is_lower(losses, others):

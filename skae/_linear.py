@@ -80,12 +80,16 @@ def principal_components(x, n_components, seed):
         return pca.fit(x)
 
 
-def pca_errors(pca, batches):
-    """Squared error of PCA on each row, (n_rows,), in units of the scaled data."""
+def pca_errors(pca, batches, corrupt=None):
+    """Squared error of PCA on each row, (n_rows,), in units of the scaled data.
+
+    ``corrupt``, a function of a batch, is what is done to rows before PCA sees them.
+    """
     errors, start = np.empty(batches.n_rows), 0
     for x, _ in batches.in_order():
+        inputs = (x if corrupt is None else corrupt(x)).cpu().numpy()
         x = x.cpu().numpy()
-        residual = x - pca.inverse_transform(pca.transform(x))
+        residual = x - pca.inverse_transform(pca.transform(inputs))
         end = start + len(x)
         errors[start:end] = np.square(residual, dtype=np.float64).mean(axis=1)
         start = end

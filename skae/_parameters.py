@@ -2,8 +2,9 @@
 
 from numbers import Integral, Real
 
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
+from ._corruptions import CORRUPTIONS
 from ._losses import LINKS, LOSSES
 from ._networks import ACTIVATIONS
 from ._solvers import SCHEDULES, SOLVERS
@@ -23,6 +24,7 @@ CONSTRAINTS = {
     "init": [StrOptions({"auto", "pca", "random"})],
     "linearity": [_AUTO, Interval(Real, 0, None, closed="left")],
     "ordered": ["boolean"],
+    "corruption": [StrOptions({*CORRUPTIONS}), HasMethods("corrupt"), None],
     "supervision": [Interval(Real, 0, None, closed="left")],
     "target_type": [StrOptions({"auto", *TARGET_TYPES})],
     "standardize": ["boolean"],

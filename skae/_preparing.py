@@ -6,6 +6,7 @@ from numbers import Integral
 import numpy as np
 import torch
 
+from ._corruptions import check_corruption
 from ._covariates import linear_head, principal_covariates
 from ._data import Batches
 from ._device import check_device
@@ -76,6 +77,7 @@ class Training:
         # Through another link, the anchor is only near PCA.
         self.starts_linear = self.starts_anchored and link == "identity"
         guidance = {"ordered": params["ordered"]}
+        guidance["corruption"] = check_corruption(params["corruption"])
         if self.network.anchored:
             encoder = self.network.encoder
             guidance["linearity"] = plan.linearity

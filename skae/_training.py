@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import torch
 
+from ._corruptions import Clean
 from ._dense import DenseGradient
 from ._losses import LINKS, autograd_gradient
 from ._nested import first_codes, in_turn
@@ -53,10 +55,11 @@ class FlatParameters:
 class Objective:
     """loss(decode(z), x) + linearity * bend(z, x) + head(z, t), a batch's mean.
 
-    With z = encode(x). The bend is the squared distance of the codes from those of the
-    anchor, each in units of its variance. It steers the training, and is no part of the
-    loss that is reported. Rows that were moved outward by a factor c are compared where
-    they came from: their outputs and bends are divided by c. They have no target t.
+    With z = encode(corrupt(x)). The bend is the squared distance of the codes from
+    those of the anchor, each in units of its variance. It steers the training, and is
+    no part of the loss that is reported. Rows that were moved outward by a factor c are
+    compared where they came from: their outputs and bends are divided by c. They have
+    no target t.
 
     Parameters
     ----------
@@ -77,6 +80,8 @@ class Objective:
         Whether the later codes are left out at random while training.
     head : Head or None
         None where rows have no target.
+    corruption : object with a method corrupt(x, rng), optional
+        What is done to rows before they are encoded, while training.
     """
 
     def __init__(
@@ -91,8 +96,10 @@ class Objective:
         reach=0.0,
         ordered=False,
         head=None,
+        corruption=None,
     ):
         self.network = network
+        self.corruption = corruption or Clean()
         self.head = head
         self.parameters = FlatParameters(*filter(None, [network, head]))
         self.loss = loss
@@ -109,18 +116,19 @@ class Objective:
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
 
-    def __call__(self, x, t):
+    def __call__(self, x, t, inputs):
         """Losses of the rows of a batch and their targets, shape (batch,).
 
-        Where the codes are ordered, rows keep one code, two, and so on in turn.
+        ``inputs`` are the rows as they are encoded. Where the codes are ordered, rows
+        keep one code, two, and so on in turn.
         """
-        z = self._codes(x)
+        z = self._codes(inputs)
         losses = self._compare(self.network.decoder(z), x)
         return losses if self.head is None else losses + self.head(z, t)
 
-    def reconstruction(self, x, t):
+    def reconstruction(self, x, t, inputs):
         """Return the part of the losses that asks nothing of the target."""
-        return self._compare(self.network.decoder(self._codes(x)), x)
+        return self._compare(self.network.decoder(self._codes(inputs)), x)
 
     def _codes(self, x):
         z = self.network.encoder(x)
@@ -137,26 +145,27 @@ class Objective:
         # Rounding may leave a hair under zero, where logarithms end.
         return torch.addcmul(self.mean, x, self.scale).clamp_(min=0.0)
 
-    def backward(self, x, t, factors=_NONE_MOVED, kept=None):
+    def backward(self, x, t, inputs=None, factors=_NONE_MOVED, kept=None):
         """Return the mean loss of a batch, with its gradient in ``parameters``.
 
-        ``t`` are the targets (batch, width). The first rows are moved outward by the
-        ``factors``, (n_moved, 1); they have a part in the gradient, and none in the
-        loss that is returned. What is left in ``x`` is of no use. ``kept``,
+        ``t`` are the targets (batch, width), and ``inputs`` what is encoded instead of
+        ``x``. The first rows are moved outward by the ``factors``, (n_moved, 1); they
+        have a part in the gradient, and none in the loss that is returned. ``kept``,
         (batch, n_components), multiplies the codes.
         """
-        if self.dense is None:
-            return self._autograd_backward(x, t, factors, kept)
+        inputs = x if inputs is None else inputs
         n_moved = factors.shape[0]
-        near = x[:n_moved].clone()
         if n_moved:
-            x[:n_moved] *= factors
-        z = self.dense.encode(x)
+            inputs = inputs.clone() if inputs is x else inputs
+            inputs[:n_moved] *= factors
+        if self.dense is None:
+            return self._autograd_backward(x, t, inputs, factors, kept)
+        z = self.dense.encode(inputs)
         bend = self._bend_gradient(z, factors) if self.linearity else None
         if kept is not None:
             z.mul_(kept)
         output = self.dense.decode(z)
-        loss, gradient = self._differentiate(output, x, near, factors)
+        loss, gradient = self._differentiate(output, x, factors)
         gradient = self.dense.decoder.backward(gradient)
         if self.head is not None:
             stayed = slice(n_moved, None)
@@ -177,37 +186,33 @@ class Objective:
         gradient[: len(factors)] /= factors**2
         return gradient
 
-    def _differentiate(self, output, x, near, factors):
+    def _differentiate(self, output, x, factors):
         """Mean loss of the rows that stayed, and its gradient with the moved ones'."""
-        n_moved = len(factors)
+        n_moved = factors.shape[0]
         if n_moved:
-            far = x[:n_moved].clone()
-            x[:n_moved] = near
             output[:n_moved] /= factors
-            loss_of_moved = self._compare(output[:n_moved], near).sum()
+            loss_of_moved = self._compare(output[:n_moved], x[:n_moved]).sum()
         if self.loss.canonical or self.scaled_output:
             loss, gradient = self.loss.gradient(output, self._target(x))
         else:
             loss, gradient = autograd_gradient(self._compare)(output, x)
         if n_moved:
-            x[:n_moved] = far
             gradient[:n_moved] /= factors
             loss = (len(x) * loss - loss_of_moved) / (len(x) - n_moved)
         return loss, gradient
 
-    def _autograd_backward(self, x, t, factors, kept):
+    def _autograd_backward(self, x, t, inputs, factors, kept):
         """Do the same for networks of any layers."""
         self.parameters.gradients.zero_()
         n_moved = len(factors)
         everyone = x.new_ones(len(x), 1)
         everyone[:n_moved] = factors
-        moved = everyone * x
-        z = self.network.encoder(moved)
+        z = self.network.encoder(inputs)
         code = z if kept is None else z * kept
         losses = self._compare(self.network.decoder(code) / everyone, x)
         total = losses.mean()
         if self.linearity:
-            bend = (z - self.network.encoder.anchor(moved)) / everyone
+            bend = (z - self.network.encoder.anchor(inputs)) / everyone
             total += self.linearity * (bend.square() / self.code_variance).mean()
         loss = losses[n_moved:].mean()
         if self.head is not None:
@@ -232,12 +237,13 @@ def epochs(objective, batches, solver, rng):
         total, n_rows = torch.zeros((), device=batches.device), 0
         for x, t in batches.shuffled(rng):
             factors, kept = _NONE_MOVED, None
+            inputs = objective.corruption.corrupt(x, rng)
             if objective.reach:
                 factors = stretch(x, objective.reach, rng)
             if objective.ordered:
                 kept = first_codes(x, objective.network.widths[-1], rng)
             n_stayed = x.shape[0] - factors.shape[0]
-            total += objective.backward(x, t, factors, kept) * n_stayed
+            total += objective.backward(x, t, inputs, factors, kept) * n_stayed
             n_rows += n_stayed
             solver.step()
         # Asked once a pass: a step that broke the weights shows in the loss only later.
@@ -254,14 +260,18 @@ def evaluate(objective, batches):
 def row_losses(objective, batches, function=None):
     """Return the losses of all rows, a tensor of shape (n_rows,), float64.
 
-    ``function`` of a batch and its targets, if not those of the whole objective.
+    Rows are corrupted as in training, but always alike. ``function`` of a batch, its
+    targets and its corrupted rows, if not the whole objective.
     """
+    rng = np.random.default_rng(0)
     function = function or objective
     objective.network.eval()
     # Made first: small tensors kept between large ones would scatter the memory.
     losses = torch.empty(batches.n_rows, dtype=torch.float64, device=batches.device)
     start = 0
     for x, t in batches.in_order():
-        losses[start : start + len(x)] = function(x, t)
+        losses[start : start + len(x)] = function(
+            x, t, objective.corruption.corrupt(x, rng)
+        )
         start += len(x)
     return losses

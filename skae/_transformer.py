@@ -33,9 +33,9 @@ class AutoEncoderTransformer(
 
         loss(decode(z), x) + linearity * bend(z, x) + supervision * error(head(z), y)
 
-    with z = encode(x), where x is a row of ``X``, centred and divided by one scale for
-    all features, z its code of ``n_components`` numbers [1]_, the bend their distance
-    from PCA's, and the head a linear model of ``y``, if that is to guide the codes.
+    with z = encode(corrupt(x)), where x is a row of ``X``, centred and divided by one
+    scale for all features, z its code of ``n_components`` numbers [1]_, the bend their
+    distance from PCA's, and the head a linear model of ``y``, if it is to guide them.
     Training starts as PCA and keeps only what improves on it on rows held out; if
     nothing does, the result is PCA. The codes follow structure that is not linear, and
     read like PCA's: on the training rows they are centred, uncorrelated, the largest
@@ -82,9 +82,14 @@ class AutoEncoderTransformer(
         dropout [4]_. `inverse_transform` then takes any number of the first codes, and
         the loss is that of one code, two, and so on in turn. Such codes are neither
         centred nor turned.
+    corruption : str, object or None, default=None
+        What is done to rows while training, to be undone by the decoder: "masking",
+        "gaussian_noise", "swap_noise", or `Masking`, `GaussianNoise`, `SwapNoise` with
+        their own parameters, or any object with a method ``corrupt(x, rng)``. Rows that
+        are validated on are corrupted too, always alike.
     supervision : float, default=0.0
         Weight of the error of telling ``y`` from the codes, 1 for the best constant
-        answer, against that of the reconstruction; 1 is a good first value. 0 ignores
+        answer, against that of the reconstruction; 3 is a good first value. 0 ignores
         ``y``. Else codes start as those of principal covariates regression [6]_, PCA's
         with an eye on ``y``, and a linear head on them is trained along, to be thrown
         away. Rows without a target train the reconstruction alone: -1 (classes), NaN
@@ -207,6 +212,7 @@ class AutoEncoderTransformer(
         init="auto",
         linearity="auto",
         ordered=False,
+        corruption=None,
         supervision=0.0,
         target_type="auto",
         standardize=False,
@@ -233,6 +239,7 @@ class AutoEncoderTransformer(
         self.init = init
         self.linearity = linearity
         self.ordered = ordered
+        self.corruption = corruption
         self.supervision = supervision
         self.target_type = target_type
         self.standardize = standardize

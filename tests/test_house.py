@@ -12,7 +12,7 @@ ROOMS = {path.stem: path for path in Path(skae.__file__).parent.glob("*.py")}
 
 # Each room and the rooms it may know: the data flow one way, from the estimator down.
 MAY_IMPORT = {
-    "__init__": {"_transformer"},
+    "__init__": {"_corruptions", "_transformer"},
     "_transformer": {
         "_atomic",
         "_device",
@@ -44,6 +44,7 @@ MAY_IMPORT = {
         "_targets",
     },
     "_preparing": {
+        "_corruptions",
         "_covariates",
         "_data",
         "_device",
@@ -60,13 +61,14 @@ MAY_IMPORT = {
     "_learnt": {"_inference"},
     "_tables": {"_targets"},
     "_inference": {"_losses", "_networks", "_scaling"},
-    "_training": {"_dense", "_losses", "_nested", "_outskirts"},
+    "_training": {"_corruptions", "_dense", "_losses", "_nested", "_outskirts"},
     "_dense": {"_networks"},
     "_data": {"_device", "_scaling"},
-    "_parameters": {"_losses", "_networks", "_solvers", "_targets"},
+    "_parameters": {"_corruptions", "_losses", "_networks", "_solvers", "_targets"},
     "_plan": {"_solvers"},
     "_atomic": set(),
     "_canonical": set(),
+    "_corruptions": set(),
     "_covariates": set(),
     "_device": set(),
     "_linear": set(),

@@ -82,10 +82,10 @@ def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path)
         bend = network.encoder.correction(x)
         penalty = 0.7 * (bend**2 / objective.code_variance).mean()
     parameters = list(network.parameters())
-    expected = torch.autograd.grad(objective(x, t).mean() + penalty, parameters)
+    expected = torch.autograd.grad(objective(x, t, x).mean() + penalty, parameters)
     for _ in range(2):  # a second call replaces the first one's gradient
         value = objective.backward(x, t).item()
-    assert value == pytest.approx(objective(x, t).mean().item(), rel=1e-5)
+    assert value == pytest.approx(objective(x, t, x).mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
 
@@ -118,7 +118,7 @@ def test_rows_moved_outward_count_in_proportion(loss, path, ordered):
     total = losses.mean() + 0.7 * (bend**2 / objective.code_variance).mean()
     parameters = list(network.parameters())
     expected = torch.autograd.grad(total, parameters)
-    value = objective.backward(x, t, factors, kept if ordered else None).item()
+    value = objective.backward(x, t, None, factors, kept if ordered else None).item()
     assert value == pytest.approx(losses[2:].mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)

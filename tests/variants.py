@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit, softmax
 
-from skae import AutoEncoderTransformer
+from skae import AutoEncoderTransformer, GaussianNoise, SwapNoise
 
 VARIANTS = {
     "default": {},
@@ -20,6 +20,9 @@ VARIANTS = {
     "log_loss_from_pca": {"loss": "log_loss", "init": "pca"},
     "positive_output": {"output_activation": "softplus"},
     "ordered": {"ordered": True},
+    "masking": {"corruption": "masking"},
+    "gaussian_noise": {"corruption": GaussianNoise(0.5), "loss": "huber"},
+    "swap_noise": {"corruption": SwapNoise(0.2), "supervision": 1.0, "ordered": True},
     "supervised": {"supervision": 1.0},
     "supervised_plain": {"supervision": 0.5, "init": "random", "ordered": True},
     "standardized": {"standardize": True},
