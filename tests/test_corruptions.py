@@ -124,7 +124,7 @@ def test_a_corruption_of_ones_own_in_a_grid_and_a_pickle(X):
 @pytest.mark.parametrize(
     ("corruption", "error", "message"),
     [
-        ("salt", ValueError, "'corruption' parameter .* 'masking'"),
+        ("salt", ValueError, "'corruption' parameter .*'masking'"),
         (3, ValueError, "'corruption' parameter .* 'corrupt'"),
         (Masking, TypeError, "an object, not the class: Masking"),
         (Masking(2), ValueError, "'share' parameter of Masking .* Got 2"),
