@@ -165,17 +165,23 @@ def _train(training, validation, some, params):
 
 
 def _convinced(training, validation, monitor):
-    """Whether the best weights beat the first ones by more than noise.
+    """Whether the best weights beat the first ones by more than noise."""
+    best = _losses_of(training.objective, validation, monitor.best_values)
+    start = _losses_of(training.objective, validation, monitor.start_values)
+    if not _is_lower(best.sum(axis=0), start.sum(axis=0)):
+        return False
+    # Nor, where few rows have a target, by the reconstruction of the others alone.
+    return best[1].mean() <= start[1].mean()
 
-    And, where few rows have a target, not by the reconstruction of the others alone.
-    """
-    objective, losses, of_target = training.objective, [], []
-    for values in (monitor.best_values, monitor.start_values):
-        objective.parameters.restore(values)
-        losses.append(row_losses(objective, validation).cpu().numpy())
-        reconstruction = row_losses(objective, validation, objective.reconstruction)
-        of_target.append(losses[-1].mean() - reconstruction.mean().item())
-    return _is_lower(*losses) and of_target[0] <= of_target[1]
+
+def _losses_of(objective, batches, values):
+    """Losses of rows with some weights: of the reconstruction, and of the target."""
+    objective.parameters.restore(values)
+    reconstruction = row_losses(objective, batches, objective.reconstruction)
+    of_target = torch.zeros_like(reconstruction)
+    if objective.head is not None:
+        of_target = row_losses(objective, batches) - reconstruction
+    return torch.stack([reconstruction, of_target]).cpu().numpy()
 
 
 def _is_lower(losses, others):
