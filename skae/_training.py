@@ -156,7 +156,7 @@ class Objective:
         inputs = x if inputs is None else inputs
         n_moved = factors.shape[0]
         if n_moved:
-            inputs = inputs.clone() if inputs is x else inputs
+            inputs = inputs.clone()  # it may be ``x``, or share its memory
             inputs[:n_moved] *= factors
         if self.dense is None:
             return self._autograd_backward(x, t, inputs, factors, kept)
