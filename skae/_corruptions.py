@@ -18,6 +18,7 @@ __all__ = [
     "Masking",
     "SwapNoise",
     "check_corruption",
+    "corrupt",
 ]
 
 _SHARE = {"share": [Interval(Real, 0, 1, closed="both")]}
@@ -174,6 +175,23 @@ def check_corruption(corruption):
     if hasattr(corruption, "_parameter_constraints"):
         corruption._validate_params()
     return corruption
+
+
+def corrupt(corruption, x, rng):
+    """Return corrupted rows, and make sure that they are; ``x`` stays as it is."""
+    if isinstance(corruption, Clean):
+        return x
+    result = corruption.corrupt(x.clone(), rng)
+    if not isinstance(result, torch.Tensor):
+        found = type(result).__name__
+    elif result.shape != x.shape or result.dtype != x.dtype:
+        found = f"{result.dtype} of shape {tuple(result.shape)}"
+    else:
+        return result
+    raise TypeError(
+        f"corruption={corruption!r} must return a tensor like the one it gets, "
+        f"{x.dtype} of shape {tuple(x.shape)}, got {found}."
+    )
 
 
 # Pickles name the public place, so that they survive a move of this file.

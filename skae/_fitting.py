@@ -101,6 +101,7 @@ def fit_autoencoder(params, data, validation_data, previous):
         "baseline_score_": float(1 - baseline),
         **describe(training, table.X, seed),
         "_ordered": params["ordered"],
+        "_target": None if target is None else vars(target),
     }
 
 
@@ -122,7 +123,7 @@ def _beats_pca(training, validation, some, params):
     objective = training.objective
     losses = row_losses(objective, watched, objective.reconstruction).cpu().numpy()
     # PCA has to do with the same corrupted rows.
-    corrupt = partial(objective.corruption.corrupt, rng=np.random.default_rng(0))
+    corrupt = partial(objective.corrupt, rng=np.random.default_rng(0))
     return _is_lower(losses, pca_errors(training.pca, watched, corrupt))
 
 

@@ -112,7 +112,6 @@ class Training:
         return {
             "rng": self.rng.bit_generator.state,
             "solver": self.solver.memory(),
-            "target": None if self.target is None else vars(self.target),
             "head": None if self.head is None else to_numpy(self.head),
         }
 

@@ -53,7 +53,7 @@ def continue_autoencoder(params, X, y, classes, previous):
         link = previous["_link"]
     before = previous or {}
     memory = before.get("_memory", {})
-    target, table = _check_table(params, X, y, classes, memory.get("target"))
+    target, table = _check_table(params, X, y, classes, before.get("_target"))
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
     n_components = count_components(params, table, seed, previous)
     params = {**params, "n_components": n_components}
@@ -91,6 +91,7 @@ def continue_autoencoder(params, X, y, classes, previous):
         "baseline_score_": baseline,
         **describe(training, X, seed),
         "_ordered": params["ordered"],
+        "_target": None if target is None else vars(target),
         "_memory": training.memory(),
     }
 
@@ -111,6 +112,8 @@ def _check_table(params, X, y, classes, known_target):
         return None, Table(X, no_values(len(X)))
     if y is not None:
         check_consistent_length(X, y)
+        if target and classes is not None:
+            target.check_classes(classes)
         target = target or Target.fit(y, params["target_type"], classes)
     if target is None:
         return None, Table(X, no_values(len(X)))

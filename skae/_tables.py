@@ -37,6 +37,8 @@ def check_tables(params, data, validation_data):
     """Return the target or None, and tables of the data and of those to validate on."""
     (X, y), (X_val, y_val) = data, validation_data
     target = None
+    if y_val is not None and X_val is None:
+        raise ValueError("y_val goes with X_val: pass X_val too, or leave out y_val.")
     if params["supervision"] and y is not None:
         check_consistent_length(X, y)
         target = Target.fit(y, params["target_type"])

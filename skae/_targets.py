@@ -16,8 +16,9 @@ __all__ = ["TARGET_TYPES", "Target", "no_values"]
 
 TARGET_TYPES = ("continuous", "multiclass", "multilabel")
 _UNLABELLED = -1
-# As scikit-learn: of fewer rows nobody is warned that they are all classes.
-_FEW_ROWS = 20
+# More classes than this, and than the root of the rows, may be whole numbers.
+_MANY_CLASSES = 20
+_INFINITE = "y contains infinity. NaN means a row without a target."
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,17 @@ class Target:
         """
         columns = _columns(y)
         known = [column[~_missing(column)] for column in columns]
-        if not sum(len(column) for column in known):
+        if not _any_known(known):
             return None
+        for column in known:
+            numbers = _as_classes(column)
+            if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
+                raise ValueError(_INFINITE)
         kind = _kind(known) if target_type == "auto" else target_type
         if kind == "continuous":
             return cls._of_numbers([_as_numbers(column) for column in known])
         known = [_as_classes(column[~_unlabelled(column)]) for column in known]
-        if not sum(len(column) for column in known):
+        if not _any_known(known):
             return None
         if target_type == "auto":
             _warn_of_many_classes(known)
@@ -71,8 +76,11 @@ class Target:
 
     @classmethod
     def _of_numbers(cls, known):
-        mean = np.array([column.mean() if len(column) else 0.0 for column in known])
-        spread = np.array([column.std() if len(column) else 0.0 for column in known])
+        mean = np.array([column.mean() for column in known])
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
+            spread = np.array([column.std() for column in known])
+        if not np.isfinite(spread).all():
+            raise ValueError("The variance of y overflows float64. Rescale y.")
         # What rounding leaves of a constant is no variance.
         varies = spread > 1e-12 * np.abs(mean)
         scale = np.where(varies, spread, 1.0)
@@ -99,6 +107,20 @@ class Target:
         n_outputs = len(known)
         mean, scale = np.zeros(n_outputs), np.ones(n_outputs)
         return cls(kind, tuple(classes), mean, scale, uncertainty)
+
+    def check_classes(self, classes):
+        """Refuse other classes than those of the first call."""
+        given = classes if len(self.classes) > 1 else [classes]
+        same = len(given) == len(self.classes) and all(
+            np.array_equal(np.unique(new), old)
+            for new, old in zip(given, self.classes, strict=True)
+        )
+        if not same:
+            raise ValueError(
+                f"classes={classes!r} are not those learnt before, "
+                f"{[c.tolist() for c in self.classes]!r}. Begin anew with a new "
+                "estimator, or leave classes out."
+            )
 
     @property
     def sizes(self):
@@ -162,6 +184,17 @@ class Target:
         return np.unique(labels, axis=1, return_inverse=True)[1].reshape(-1)
 
 
+def _any_known(known):
+    """Whether there is any target; refuse an output that has none beside others."""
+    n_known = [len(column) for column in known]
+    if any(n_known) and not all(n_known):
+        raise ValueError(
+            f"Output {n_known.index(0)} of y has no known value in any row. Leave it "
+            "out."
+        )
+    return any(n_known)
+
+
 def no_values(n_rows):
     """Return the values of no target at all."""
     return np.empty((n_rows, 0), np.float32)
@@ -169,7 +202,13 @@ def no_values(n_rows):
 
 def _columns(y):
     """Return ``y`` as a list of arrays, one for each output."""
-    y = y.toarray() if issparse(y) else np.asarray(y)
+    if issparse(y):
+        y = y.toarray()
+    elif np.ma.isMaskedArray(y):
+        y = np.where(np.ma.getmaskarray(y), None, y.data.astype(object))
+    elif isinstance(y, list | tuple):
+        y = np.array(y, dtype=object)  # or numpy would make text of all its values
+    y = np.asarray(y)
     if y.ndim not in (1, 2) or y.ndim == 2 and y.shape[1] == 0:
         raise ValueError(
             "y must be of shape (n_samples,) or (n_samples, n_outputs), got an array "
@@ -220,7 +259,8 @@ def _kind(known):
 def _warn_of_many_classes(known):
     for column in known:
         n_classes = len(np.unique(column))
-        if len(column) > _FEW_ROWS and n_classes > len(column) / 2:
+        most = max(_MANY_CLASSES, len(column) ** 0.5)
+        if column.dtype.kind in "iuf" and n_classes > most:
             warnings.warn(
                 f"y holds {n_classes} classes in {len(column)} rows. Pass "
                 "target_type='continuous' if they are numbers, or 'multiclass' to "
@@ -243,7 +283,7 @@ def _as_numbers(column):
             "target_type='multiclass' for classes."
         ) from error
     if not np.isfinite(numbers).all():
-        raise ValueError("y contains infinity. NaN means a row without a target.")
+        raise ValueError(_INFINITE)
     return numbers
 
 

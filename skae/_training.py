@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from ._corruptions import Clean
+from ._corruptions import Clean, corrupt
 from ._dense import DenseGradient
 from ._losses import LINKS, autograd_gradient
 from ._nested import first_codes, in_turn
@@ -115,6 +115,10 @@ class Objective:
         self.dense = DenseGradient(network) if DenseGradient.handles(network) else None
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
+
+    def corrupt(self, x, rng):
+        """Return the rows as they are to be encoded."""
+        return corrupt(self.corruption, x, rng)
 
     def __call__(self, x, t, inputs):
         """Losses of the rows of a batch and their targets, shape (batch,).
@@ -237,7 +241,7 @@ def epochs(objective, batches, solver, rng):
         total, n_rows = torch.zeros((), device=batches.device), 0
         for x, t in batches.shuffled(rng):
             factors, kept = _NONE_MOVED, None
-            inputs = objective.corruption.corrupt(x, rng)
+            inputs = objective.corrupt(x, rng)
             if objective.reach:
                 factors = stretch(x, objective.reach, rng)
             if objective.ordered:
@@ -270,8 +274,6 @@ def row_losses(objective, batches, function=None):
     losses = torch.empty(batches.n_rows, dtype=torch.float64, device=batches.device)
     start = 0
     for x, t in batches.in_order():
-        losses[start : start + len(x)] = function(
-            x, t, objective.corruption.corrupt(x, rng)
-        )
+        losses[start : start + len(x)] = function(x, t, objective.corrupt(x, rng))
         start += len(x)
     return losses

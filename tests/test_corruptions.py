@@ -121,6 +121,46 @@ def test_a_corruption_of_ones_own_in_a_grid_and_a_pickle(X):
     assert_array_equal(again.transform(X), search.transform(X))
 
 
+class InPlace(Halving):
+    """One that writes where it reads."""
+
+    def corrupt(self, x, rng):
+        return x.mul_(1 - self.part * rng.integers(0, 2))
+
+
+def test_a_corruption_may_work_in_place(X):
+    codes = [
+        AutoEncoderTransformer(
+            corruption=corruption, init="random", random_state=0, max_iter=5
+        ).fit_transform(X)
+        for corruption in (Halving(), InPlace())
+    ]
+    assert_array_equal(*codes)
+
+
+class Broken:
+    def __init__(self, function):
+        self.function = function
+
+    def corrupt(self, x, rng):
+        return self.function(x)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: None,
+        lambda x: x.numpy(),
+        lambda x: x.double(),
+        lambda x: x[:, :2],
+    ],
+)
+def test_what_does_not_return_rows_is_named(function, X):
+    model = AutoEncoderTransformer(corruption=Broken(function))
+    with pytest.raises(TypeError, match="corruption=.* must return a tensor like"):
+        model.fit(X)
+
+
 @pytest.mark.parametrize(
     ("corruption", "error", "message"),
     [

@@ -82,6 +82,8 @@ def test_calls_without_a_target_are_unlabelled_rows(digits):
     model.partial_fit(X[100:200], y[100:200])
     model.partial_fit(X[200:300])
     assert np.isfinite(model.transform(X)).all()
+    with pytest.raises(ValueError, match="classes=.* are not those learnt before"):
+        model.partial_fit(X[:10], y[:10], classes=[1, 2])
     with pytest.raises(ValueError, match="class 77, which is not among"):
         model.partial_fit(X[:10], np.full(10, 77))
 
@@ -96,6 +98,14 @@ def test_it_goes_on_from_a_fit_and_a_fit_begins_anew(X):
     assert np.abs(fitted.transform(X) - expected).max() > 0
     assert_array_equal(fitted.fit_transform(X), expected)
     assert not hasattr(fitted, "_memory")
+
+
+def test_a_fit_tells_its_target_to_the_calls_after_it(digits):
+    X, y = digits
+    model = AutoEncoderTransformer(2, supervision=1.0, random_state=0, max_iter=2)
+    model.fit(X, y).partial_fit(X[:1], y[:1]).partial_fit(X[1:9], y[1:9])
+    with pytest.raises(ValueError, match="class 'a', which is not among"):
+        model.partial_fit(X[:1], ["a"])
 
 
 def test_a_single_row_is_enough_after_the_first_call(X):

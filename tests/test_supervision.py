@@ -167,7 +167,9 @@ def test_rare_classes_and_single_rows_are_split():
     y[1:3] = "two"
     model = AutoEncoderTransformer(2, supervision=1.0, random_state=0, max_iter=5)
     assert np.isfinite(model.fit_transform(X, y)).all()
-    many = np.arange(200) // 2  # more classes than codes, and than rows held out
+    many = (np.arange(200) // 2).astype(
+        str
+    )  # more classes than codes, and than rows held out
     assert np.isfinite(model.fit_transform(X, many)).all()
 
 
@@ -179,6 +181,8 @@ def test_validation_rows_bring_their_targets():
     before = vars(model).copy()
     with pytest.raises(ValueError, match="supervision=1 .* pass its y_val"):
         model.fit(X[:300], y[:300], X_val=X[300:])
+    with pytest.raises(ValueError, match="y_val goes with X_val"):
+        model.fit(X, y, y_val=y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         model.fit(X, y[:300])
     with pytest.raises(ValueError, match="class 9, which is not among"):

@@ -48,6 +48,9 @@ def test_booleans_are_two_classes():
         np.array(["a", "b", None, "c"], dtype=object),
         np.array(["a", "b", NAN, "c"], dtype=object),
         np.array(["a", "b", -1, "c"], dtype=object),
+        ["a", "b", -1, "c"],
+        ["a", "b", NAN, "c"],
+        np.ma.masked_array([3, 4, 9, 5], [False, False, True, False]),
         pd.Series(["a", "b", None, "c"], dtype="category"),
         pd.Series([0, 1, None, 2], dtype="Int64"),
     ],
@@ -135,6 +138,10 @@ def test_no_label_at_all_is_no_target(y):
         ([1.5, np.inf], "continuous", "y contains infinity"),
         (5, "auto", "must be of shape"),
         (np.ones((2, 2, 2)), "auto", "shape \\(2, 2, 2\\)"),
+        ([1.0, 2.0, np.inf], "auto", "y contains infinity"),
+        ([1e300, -1e300], "continuous", "variance of y overflows"),
+        ([[0, -1], [1, -1]], "auto", "Output 1 of y has no known value"),
+        ([[0.5, NAN], [1.5, NAN]], "auto", "Output 1 of y has no known value"),
         ([0.5, 1.5], "multiclass", None),
     ],
 )
@@ -167,7 +174,9 @@ def test_strata_are_the_classes_and_their_combinations():
 
 
 def test_many_classes_are_warned_of():
-    with pytest.warns(UserWarning, match="30 classes in 30 rows. Pass target_type"):
-        Target.fit(np.arange(30), "auto")
-    Target.fit(np.arange(30), "multiclass")
+    with pytest.warns(UserWarning, match="25 classes in 500 rows. Pass target_type"):
+        Target.fit(np.arange(500) % 25, "auto")
+    Target.fit(np.arange(500) % 25, "multiclass")
     Target.fit(np.arange(20), "auto")
+    Target.fit(np.arange(1000) % 25, "auto")
+    Target.fit((np.arange(500) % 25).astype(str), "auto")
