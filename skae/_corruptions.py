@@ -1,8 +1,9 @@
 """Corruptions: what is done to rows before they are encoded, to be undone.
 
 A denoising autoencoder (Vincent et al. 2008) encodes a corrupted row and has to decode
-the clean one. Rows are corrupted while training only, each time anew, in units of the
-scaled data, whose mean is zero.
+the clean one. Rows are corrupted each time anew while training, always alike where
+losses are compared, and never by the fitted estimator; in units of the scaled data,
+whose mean is zero.
 """
 
 from numbers import Real
@@ -13,7 +14,6 @@ from sklearn.utils._param_validation import Interval
 
 __all__ = [
     "CORRUPTIONS",
-    "Clean",
     "GaussianNoise",
     "Masking",
     "SwapNoise",
@@ -22,16 +22,6 @@ __all__ = [
 ]
 
 _SHARE = {"share": [Interval(Real, 0, 1, closed="both")]}
-
-
-class Clean(BaseEstimator):
-    """Leaves rows as they are."""
-
-    _parameter_constraints = {}
-
-    def corrupt(self, x, rng):
-        """Return the rows."""
-        return x
 
 
 class Masking(BaseEstimator):
@@ -163,9 +153,7 @@ CORRUPTIONS = {
 
 
 def check_corruption(corruption):
-    """Resolve a name, an object or None to a corruption with valid parameters."""
-    if corruption is None:
-        return Clean()
+    """Resolve a name to its corruption, and see that the parameters are valid."""
     if isinstance(corruption, str):
         return CORRUPTIONS[corruption]()
     if isinstance(corruption, type):
@@ -179,7 +167,7 @@ def check_corruption(corruption):
 
 def corrupt(corruption, x, rng):
     """Return corrupted rows, and make sure that they are; ``x`` stays as it is."""
-    if isinstance(corruption, Clean):
+    if corruption is None:
         return x
     result = corruption.corrupt(x.clone(), rng)
     if not isinstance(result, torch.Tensor):

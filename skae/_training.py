@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from ._corruptions import Clean, corrupt
+from ._corruptions import corrupt
 from ._dense import DenseGradient
 from ._losses import LINKS, autograd_gradient
 from ._nested import first_codes, in_turn
@@ -80,8 +80,8 @@ class Objective:
         Whether the later codes are left out at random while training.
     head : Head or None
         None where rows have no target.
-    corruption : object with a method corrupt(x, rng), optional
-        What is done to rows before they are encoded, while training.
+    corruption : object with a method corrupt(x, rng), or None
+        What is done to rows before they are encoded.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Objective:
         corruption=None,
     ):
         self.network = network
-        self.corruption = corruption or Clean()
+        self.corruption = corruption
         self.head = head
         self.parameters = FlatParameters(*filter(None, [network, head]))
         self.loss = loss
