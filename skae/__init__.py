@@ -1,12 +1,23 @@
 """Autoencoders that stand wherever scikit-learn's PCA stands."""
 
 from ._corruptions import GaussianNoise, Masking, SwapNoise
+from ._latents import Gaussian, Mixture
+from ._networks import Conv, Dense, Modules
+from ._penalties import Contraction, PenaltySum, Sparsity
 from ._transformer import AutoEncoderTransformer
 
 __all__ = [
     "AutoEncoderTransformer",
+    "Contraction",
+    "Conv",
+    "Dense",
+    "Gaussian",
     "GaussianNoise",
     "Masking",
+    "Mixture",
+    "Modules",
+    "PenaltySum",
+    "Sparsity",
     "SwapNoise",
     "__version__",
 ]

@@ -57,19 +57,20 @@ def _moments(encoder, batches):
 def _turn(network, mean, axes):
     """Let the encoder make axes @ (z - mean), and the decoder undo it."""
     encoder, decoder = network.encoder, network.decoder
+    last, first = network.layers[0][-1], network.layers[1][0]
+    # Both before either is set: they may be one weight and its transpose.
+    weights = axes @ _get(last.weight), _get(first.weight) @ axes.T
     if network.anchored:
         _set(encoder.linear, axes @ _get(encoder.linear))
         _set(encoder.offset, axes @ (_get(encoder.offset) - mean))
         _set(decoder.linear, _get(decoder.linear) @ axes.T)
         _set(decoder.centre, axes @ (_get(decoder.centre) - mean))
-        last, first = encoder.correction[-1], decoder.correction[0]
         _set(last.bias, axes @ _get(last.bias))
     else:
-        last, first = encoder[-1], decoder[0]
         _set(first.bias, _get(first.bias) + _get(first.weight) @ mean)
         _set(last.bias, axes @ (_get(last.bias) - mean))
-    _set(last.weight, axes @ _get(last.weight))
-    _set(first.weight, _get(first.weight) @ axes.T)
+    _set(last.weight, weights[0])
+    _set(first.weight, weights[1])
 
 
 def _get(tensor):

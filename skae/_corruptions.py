@@ -12,6 +12,8 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 
+from ._parts import check_part
+
 __all__ = [
     "CORRUPTIONS",
     "GaussianNoise",
@@ -154,15 +156,7 @@ CORRUPTIONS = {
 
 def check_corruption(corruption):
     """Resolve a name to its corruption, and see that the parameters are valid."""
-    if isinstance(corruption, str):
-        return CORRUPTIONS[corruption]()
-    if isinstance(corruption, type):
-        raise TypeError(
-            f"corruption must be an object, not the class: {corruption.__name__}(...)."
-        )
-    if hasattr(corruption, "_parameter_constraints"):
-        corruption._validate_params()
-    return corruption
+    return check_part("corruption", corruption, CORRUPTIONS)
 
 
 def corrupt(corruption, x, rng):

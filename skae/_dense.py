@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ._networks import Anchored
+from ._layers import Layers
+from ._model import Anchored
 
 __all__ = ["DenseGradient"]
 
@@ -198,9 +199,9 @@ class DenseGradient:
         """Whether all layers of the network are known here."""
         return all(
             isinstance(module, nn.Linear | nn.Identity) or type(module) in _ELEMENTWISE
-            for part in (network.encoder, network.decoder)
-            for module in _layers(part)
-        )
+            for layers in network.layers
+            for module in layers
+        ) and all(isinstance(layers, Layers) for layers in network.layers)
 
     def encode(self, x):
         """Return the codes, in a buffer that may be changed."""

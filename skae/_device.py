@@ -19,8 +19,8 @@ def check_device(device, step_flops):
     ----------
     device : str
         "auto", "cpu", "cuda" or "cuda:N".
-    step_flops : float
-        Floating point operations of one training step, for "auto".
+    step_flops : callable
+        Returns the floating point operations of one training step, for "auto".
 
     Raises
     ------
@@ -28,7 +28,7 @@ def check_device(device, step_flops):
         If the device is not one of these, or is not on this machine.
     """
     if device == "auto":
-        wins = step_flops >= _CUDA_STEP_FLOPS and torch.cuda.is_available()
+        wins = step_flops() >= _CUDA_STEP_FLOPS and torch.cuda.is_available()
         return torch.device("cuda", 0) if wins else torch.device("cpu")
     if device == "cpu":
         return torch.device("cpu")

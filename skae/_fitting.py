@@ -15,13 +15,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from ._canonical import canonicalise
-from ._learnt import describe
+from ._learnt import baseline_score, describe
 from ._linear import pca_errors
 from ._losses import check_loss, looks_like_pictures
+from ._penalties import keeps_axes
 from ._preparing import Training, count_components
+from ._slots import check_slots
 from ._stopping import Monitor
 from ._tables import check_tables, split
-from ._training import evaluate, row_losses
+from ._training import evaluate, row_losses, watched_steps
 
 __all__ = ["fit_autoencoder"]
 
@@ -55,6 +57,7 @@ def fit_autoencoder(params, data, validation_data, previous):
     learnt : dict
         The estimator's attributes by name.
     """
+    params = check_slots(params, data[0].shape[1])
     loss, link = check_loss(params["loss"], params["output_activation"])
     for X in (data[0], validation_data[0]):
         if X is not None:
@@ -88,8 +91,8 @@ def fit_autoencoder(params, data, validation_data, previous):
         training = _on_all_rows(prepare, training, monitor, len(table.X))
         if monitor.reason in _LINEAR:
             measured = training.pca, _some(training, table, seed)
-    canonicalise(training.network.eval(), training.batches, params["ordered"])
-    baseline = pca_errors(*measured).mean() / (training.scaling.variance or 1.0)
+    if not (params["latent"].keeps_axes or keeps_axes(params["penalty"])):
+        canonicalise(training.network.eval(), training.batches, params["ordered"])
     return {
         "n_samples_": len(table.X),
         "loss_curve_": loss_curve,
@@ -98,7 +101,7 @@ def fit_autoencoder(params, data, validation_data, previous):
         "best_iter_": monitor.best_iter,
         "n_iter_": len(loss_curve),
         "stop_reason_": monitor.reason,
-        "baseline_score_": float(1 - baseline),
+        "baseline_score_": baseline_score(*measured),
         **describe(training, table.X, seed),
         "_ordered": params["ordered"],
         "_target": None if target is None else vars(target),
@@ -110,6 +113,8 @@ def _are_pictures(params, X, held_out, previous):
     auto = {"output_activation": "auto", "init": "auto", "loss": "squared_error"}
     if any(params[name] != value for name, value in auto.items()) or params["ordered"]:
         return False
+    if params["latent"].has_cost:
+        return False  # codes that are drawn cannot tell
     if previous:
         return previous["_link"] == "logistic"
     if params["early_stopping"] and held_out is None:
@@ -123,8 +128,9 @@ def _beats_pca(training, validation, some, params):
     objective = training.objective
     losses = row_losses(objective, watched, objective.reconstruction).cpu().numpy()
     # PCA has to do with the same corrupted rows.
-    corrupt = partial(objective.corrupt, rng=np.random.default_rng(0))
-    return _is_lower(losses, pca_errors(training.pca, watched, corrupt))
+    steps = watched_steps(objective, watched)
+    errors = pca_errors(training.pca, ((step.inputs, step.x) for step in steps))
+    return _is_lower(losses, errors)
 
 
 def _some(training, table, seed):
@@ -167,22 +173,20 @@ def _train(training, validation, some, params):
 
 def _convinced(training, validation, monitor):
     """Whether the best weights beat the first ones by more than noise."""
-    best = _losses_of(training.objective, validation, monitor.best_values)
-    start = _losses_of(training.objective, validation, monitor.start_values)
-    if not _is_lower(best.sum(axis=0), start.sum(axis=0)):
-        return False
-    # Nor, where few rows have a target, by the reconstruction of the others alone.
-    return best[1].mean() <= start[1].mean()
+    best, best_of_target = _losses_of(training, validation, monitor.best_values)
+    start, start_of_target = _losses_of(training, validation, monitor.start_values)
+    # Not, where few rows have a target, by the reconstruction of the others alone.
+    return _is_lower(best, start) and best_of_target <= start_of_target
 
 
-def _losses_of(objective, batches, values):
-    """Losses of rows with some weights: of the reconstruction, and of the target."""
+def _losses_of(training, batches, values):
+    """Losses of rows with some weights, and the mean of their target's part."""
+    objective = training.objective
     objective.parameters.restore(values)
-    reconstruction = row_losses(objective, batches, objective.reconstruction)
-    of_target = torch.zeros_like(reconstruction)
+    of_target = 0.0
     if objective.head is not None:
-        of_target = row_losses(objective, batches) - reconstruction
-    return torch.stack([reconstruction, of_target]).cpu().numpy()
+        of_target = row_losses(objective, batches, objective.of_target).mean().item()
+    return row_losses(objective, batches).cpu().numpy(), of_target
 
 
 def _is_lower(losses, others):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ._losses import LINKS
-from ._networks import AutoEncoder
+from ._model import AutoEncoder
 from ._scaling import FARTHEST, row_slices
 
 __all__ = ["Codec", "cached_network", "from_numpy", "to_numpy"]
@@ -76,8 +76,8 @@ class Codec:
         self.link = link
         self.device = device
         self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
-        self.n_features, self.n_components = network.widths[0], network.widths[-1]
-        self.width = max(network.widths)
+        self.n_features, self.n_components = network.n_features, network.n_components
+        self.width = network.width
 
     def chunks(self, n_rows):
         """Slices of rows that take a few megabytes on their way through."""
@@ -92,7 +92,7 @@ class Codec:
             if room is None:
                 room = torch.from_numpy(np.empty(X[rows].shape, np.float32))
             x = self._scaled(X[rows], room[: rows.stop - rows.start])
-            Z[rows] = self._run(self.network.encoder, x)
+            Z[rows] = self._run(self.network.encode, x)
         return Z
 
     def decode(self, Z):

@@ -4,13 +4,22 @@ import numpy as np
 import torch
 
 from ._inference import Codec, from_numpy, to_numpy
+from ._linear import pca_errors
 
-__all__ = ["describe"]
+__all__ = ["baseline_score", "describe"]
 
 # Training rows that explained_variance_ratio_ is measured on, at most, and how many
 # rows may be decoded for it: once all for each code.
 _EXPLAINED_ROWS = 1_000
 _DECODED_ROWS = 20_000
+# Rows whose codes the prior is of, at most.
+_PRIOR_ROWS = 10_000
+
+
+def baseline_score(pca, batches):
+    """Return what the estimator's `score` of these rows would be if it were PCA."""
+    errors = pca_errors(pca, ((x, x) for x, _ in batches.in_order()))
+    return float(1 - errors.mean() / (batches.scaling.variance or 1.0))
 
 
 def describe(training, X, seed):
@@ -21,15 +30,20 @@ def describe(training, X, seed):
     exact = from_numpy(architecture, weights, torch.float64).eval()
     codec = Codec(exact, scaling, training.link, torch.device("cpu"))
     n_explained = min(_EXPLAINED_ROWS, _DECODED_ROWS // n_components + 1)
-    rows = np.random.default_rng(seed).permutation(training.rows)[:n_explained]
+    rows = np.random.default_rng(seed).permutation(training.rows)
+    prior_rows = np.sort(rows[:_PRIOR_ROWS])
+    explained_rows = rows[:n_explained]
     return {
         "n_components_": n_components,
         "mean_": scaling.mean,
         "scale_": scaling.scale,
-        "explained_variance_ratio_": codec.explained_variance_ratio(X[rows]),
+        "explained_variance_ratio_": codec.explained_variance_ratio(X[explained_rows]),
         "device_": str(training.device),
         "_architecture": architecture,
         "_weights": weights,
         "_scaling": vars(scaling),
         "_link": training.link,
+        "_prior": training.latent.prior(
+            n_components, lambda: codec.encode(X[prior_rows]), seed
+        ),
     }

@@ -28,7 +28,9 @@ class LinearStart:
 
     Attributes
     ----------
-    encoder : ndarray of shape (n_components, n_features)
+    encoder : ndarray of shape (n_outputs, n_features)
+    offset : ndarray of shape (n_outputs,)
+        Of the encoder.
     decoder : ndarray of shape (n_features, n_components)
     row_radius, code_radius : float
         Distances of a row and of a code from the mean beyond which corrections fade:
@@ -36,6 +38,7 @@ class LinearStart:
     """
 
     encoder: np.ndarray
+    offset: np.ndarray
     decoder: np.ndarray
     row_radius: float
     code_radius: float
@@ -80,23 +83,20 @@ def principal_components(x, n_components, seed):
         return pca.fit(x)
 
 
-def pca_errors(pca, batches, corrupt=None):
+def pca_errors(pca, pairs):
     """Squared error of PCA on each row, (n_rows,), in units of the scaled data.
 
-    ``corrupt``, a function of a batch, is what is done to rows before PCA sees them.
+    ``pairs`` of batches are the rows as PCA sees them, and as they should come back.
     """
-    errors, start = np.empty(batches.n_rows), 0
-    for x, _ in batches.in_order():
-        inputs = (x if corrupt is None else corrupt(x)).cpu().numpy()
-        x = x.cpu().numpy()
+    errors = []
+    for inputs, x in pairs:
+        inputs, x = inputs.cpu().numpy(), x.cpu().numpy()
         residual = x - pca.inverse_transform(pca.transform(inputs))
-        end = start + len(x)
-        errors[start:end] = np.square(residual, dtype=np.float64).mean(axis=1)
-        start = end
-    return errors
+        errors.append(np.square(residual, dtype=np.float64).mean(axis=1))
+    return np.concatenate(errors)
 
 
-def linear_start(maps, x, n_components, output_slope, rng):
+def linear_start(maps, x, n_components, output_slope, latent, rng):
     """Return the start that reconstructs as PCA does, or as other linear maps do.
 
     Codes beyond the components that were found are random directions, which the
@@ -111,16 +111,22 @@ def linear_start(maps, x, n_components, output_slope, rng):
     n_components : int
     output_slope : ndarray of shape (n_features,) or float
         What the link makes of a small step of the output, in units of the scaled data.
+    latent : Point, Gaussian or Mixture
+        Says what linear maps are best for it.
     rng : numpy.random.Generator
     """
     n_found, n_features = maps[0].shape
     encoder = rng.normal(size=(n_components, n_features)) / np.sqrt(n_features)
     encoder[:n_found] = maps[0]
     decoder = np.zeros((n_features, n_components))
-    decoder[:, :n_found] = (maps[1].T / output_slope).T
-    codes = x @ encoder.T.astype(x.dtype)
+    decoder[:, :n_found] = maps[1]
+    variance = _codes(x, encoder).var(axis=0, dtype=np.float64)
+    encoder, decoder, offset = latent.linear(encoder, decoder, variance)
+    decoder = (decoder.T / output_slope).T
+    codes = _codes(x, encoder[:n_components])
     return LinearStart(
         encoder,
+        offset,
         decoder,
         row_radius=_REACH * float(row_norms(x).max()),
         code_radius=_REACH * float(row_norms(codes).max()),
@@ -132,5 +138,9 @@ def code_variance(x, encoder):
 
     Codes are held to the anchor's relative to it, and some may hardly vary.
     """
-    variance = (x @ encoder.T.astype(x.dtype)).var(axis=0, dtype=np.float64)
+    variance = _codes(x, encoder).var(axis=0, dtype=np.float64)
     return np.maximum(variance, 1e-3 * variance.max() or 1.0)
+
+
+def _codes(x, encoder):
+    return x @ encoder.T.astype(x.dtype)

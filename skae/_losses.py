@@ -242,7 +242,7 @@ LOSSES = {
 
 def check_loss(loss, output_activation):
     """Resolve ``loss`` and ``output_activation`` to a `Loss` and the link's name."""
-    resolved = LOSSES[loss]
+    resolved = _own_loss(loss) if callable(loss) else LOSSES[loss]
     if output_activation == "auto":
         return resolved, resolved.link
     if resolved.canonical and output_activation != resolved.link:
@@ -252,6 +252,23 @@ def check_loss(loss, output_activation):
             "loss='squared_error', 'absolute_error' or 'huber'."
         )
     return resolved, output_activation
+
+
+def _own_loss(function):
+    """Return a `Loss` of someone's own function of (output, target)."""
+
+    def loss(output, target):
+        losses = function(output, target)
+        if isinstance(losses, torch.Tensor) and losses.shape == target.shape[:1]:
+            return losses
+        found = getattr(losses, "shape", None)
+        found = type(losses).__name__ if found is None else f"shape {tuple(found)}"
+        raise TypeError(
+            f"loss={function!r} must return a tensor with a number for each row, of "
+            f"shape ({len(target)},), got {found}."
+        )
+
+    return Loss(loss)
 
 
 # Part of the values that are at the ends of the range of pictures.

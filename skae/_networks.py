@@ -1,138 +1,389 @@
-"""Networks: the encoder and the decoder as torch modules.
+"""Networks: encoder and decoder as stacks of layers, dense, convolutional or one's own.
 
-``x`` is a batch of scaled rows, (batch, n_features), ``z`` its codes,
-(batch, n_components). The layer that makes the code and the one that makes the output
-are linear: a code may take any value, and the link belongs to the loss.
+A network part builds both from the shapes of rows and codes. The encoder ends in a
+linear layer and the decoder begins with one, so that codes may take any value and can
+be turned; the output is linear too, since the link belongs to the loss.
 """
 
+import math
+import threading
+from functools import partial
 from itertools import pairwise
+from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval
 from torch import nn
-from torch.nn.utils import skip_init
 
-__all__ = ["ACTIVATIONS", "Anchored", "AutoEncoder", "anchor", "initialise"]
+from ._layers import (
+    ACTIVATIONS,
+    Dropout,
+    FromImages,
+    Rescaling,
+    ToImages,
+    Transposed,
+    convolution,
+    stack,
+    turn,
+)
+from ._parts import check_part
 
-ACTIVATIONS = {
-    "identity": nn.Identity,
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "softplus": nn.Softplus,
-    "tanh": nn.Tanh,
-    "logistic": nn.Sigmoid,
-}
-
-
-def _dense(widths, activation):
-    """Linear layers between the ``widths``, the activation between the layers."""
-    layers = []
-    for n_in, n_out in pairwise(widths):
-        # skip_init: nn.Linear's own start would draw from torch's global generator.
-        layers += [skip_init(nn.Linear, n_in, n_out), ACTIVATIONS[activation]()]
-    return nn.Sequential(*layers[:-1])
+__all__ = [
+    "NETWORKS",
+    "Conv",
+    "Dense",
+    "Modules",
+    "Shape",
+    "check_network",
+    "describe_network",
+]
 
 
-class Anchored(nn.Module):
-    """A fixed linear map plus a correction that fades far from the data.
+class Shape(NamedTuple):
+    """Widths of a row, of a code, and of what the encoder gives for the code."""
 
-    ``A u + s f(s u) + offset`` with u = x - centre and s = min(1, radius / |u|). Beyond
-    the radius the correction is that of the row on the way there, and less. While
-    training it does not fade.
-
-    Parameters
-    ----------
-    correction : nn.Sequential
-        The network f, from n_in to n_out.
-    n_in, n_out : int
-    """
-
-    def __init__(self, correction, n_in, n_out):
-        super().__init__()
-        self.correction = correction
-        self.register_buffer("linear", torch.zeros(n_out, n_in))
-        self.register_buffer("offset", torch.zeros(n_out))
-        self.register_buffer("centre", torch.zeros(n_in))
-        self.register_buffer("radius", torch.tensor(torch.inf))
-
-    def anchor(self, x):
-        """Return the linear part."""
-        return torch.addmm(self.offset, x - self.centre, self.linear.t())
-
-    def forward(self, x):
-        u = x - self.centre
-        if self.training:
-            return self.anchor(x) + self.correction(u)
-        norm = torch.linalg.vector_norm(u, dim=1, keepdim=True)
-        # Rows of zeros have no direction to shrink along, so any small number will do.
-        fade = (self.radius / norm.clamp(min=1e-30)).clamp(max=1.0)
-        return self.anchor(x) + fade * self.correction(fade * u)
+    n_features: int
+    n_components: int
+    n_outputs: int
 
 
-class AutoEncoder(nn.Module):
-    """A dense encoder and the decoder that mirrors it.
+class Dense(BaseEstimator):
+    """Linear layers and activations, mirrored in the decoder.
+
+    Their widths are ``hidden_layer_sizes``.
 
     Parameters
     ----------
-    n_features, n_components : int
-        Width of a row and of a code.
-    hidden_layer_sizes : tuple of int
-        Widths of the encoder's hidden layers; the decoder has them in reverse.
-    activation : str
-        Key of ``ACTIVATIONS``.
-    init : {"pca", "random"}
-        Whether encoder and decoder are `Anchored` to linear maps.
+    tied : bool, default=False
+        Whether the decoder's matrices are those of the encoder, transposed [1]_. Such
+        networks start plain: a correction that starts at zero in both would stay there.
+    layer_norm : bool, default=False
+        Whether the values of hidden layers are centred and scaled, row by row, before
+        the activation [2]_.
+    dropout : float in [0, 1), default=0.0
+        Share of the hidden values that are zeroed at random while training [3]_.
+
+    References
+    ----------
+    .. [1] Vincent et al. (2010). Stacked denoising autoencoders. JMLR 11.
+    .. [2] Ba, Kiros, Hinton (2016). Layer normalization. arXiv:1607.06450.
+    .. [3] Srivastava et al. (2014). Dropout: a simple way to prevent neural networks
+       from overfitting. JMLR 15.
+
+    Examples
+    --------
+    >>> from skae import AutoEncoderTransformer, Dense
+    >>> AutoEncoderTransformer(network=Dense(dropout=0.2))
+    AutoEncoderTransformer(network=Dense(dropout=0.2))
     """
 
-    def __init__(self, n_features, n_components, hidden_layer_sizes, activation, init):
-        super().__init__()
-        self.widths = [n_features, *hidden_layer_sizes, n_components]
-        self.encoder = _dense(self.widths, activation)
-        self.decoder = _dense(self.widths[::-1], activation)
-        self.anchored = init == "pca"
-        if self.anchored:
-            self.encoder = Anchored(self.encoder, n_features, n_components)
-            self.decoder = Anchored(self.decoder, n_components, n_features)
+    _parameter_constraints = {
+        "tied": ["boolean"],
+        "layer_norm": ["boolean"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+    }
 
-    def forward(self, x):
-        return self.decoder(self.encoder(x))
+    def __init__(self, tied=False, layer_norm=False, dropout=0.0):
+        self.tied = tied
+        self.layer_norm = layer_norm
+        self.dropout = dropout
+
+    def check(self, params, n_features):
+        """Refuse a start that tied weights would not leave."""
+        if self.tied and params["init"] == "pca":
+            raise ValueError(
+                "Dense(tied=True) cannot start with init='pca': corrections that begin "
+                "at zero in encoder and decoder at once stay there. Use init='auto' or "
+                "'random'."
+            )
+
+    def hidden_layer_sizes(self, n_rows, n_features):
+        """Two layers, the first some twice as wide as the data, between 128 and 512.
+
+        Short data get no more units than a quarter of their rows: they could not fill
+        them.
+        """
+        wish = min(2 * n_features, n_rows // 4)
+        width = 2 ** math.ceil(math.log2(min(max(wish, 128), 512)))
+        return (width, width // 2)
+
+    @property
+    def starts_plain(self):
+        """Whether a linear start is not for this network."""
+        return self.tied
+
+    def build(self, shape, hidden, activation, seed):
+        """Return encoder, decoder, and the largest number of values of a row.
+
+        Parameters
+        ----------
+        shape : Shape
+        hidden : tuple of int
+            Widths of the encoder's hidden layers.
+        activation : str
+            Key of ``ACTIVATIONS``.
+        seed : int
+            For modules that start their own weights.
+        """
+        between = partial(self._between, ACTIVATIONS[activation])
+        encoder = stack([shape.n_features, *hidden, shape.n_outputs], between)
+        widths = [shape.n_components, *hidden[::-1], shape.n_features]
+        if self.tied:
+            others = [layer for layer in encoder if isinstance(layer, nn.Linear)]
+            decoder = stack(
+                widths, between, lambda n_in, n_out: Transposed(others.pop(), n_in)
+            )
+            decoder = nn.Sequential(*decoder, Rescaling(shape.n_features))
+        else:
+            decoder = stack(widths, between)
+        return encoder, decoder, max(*widths, shape.n_outputs)
+
+    def _between(self, activation, width):
+        if self.layer_norm:
+            yield nn.LayerNorm(width)
+        yield activation()
+        if self.dropout:
+            yield Dropout(self.dropout)
+
+
+class Conv(BaseEstimator):
+    """Convolutions before the dense layers, and their mirror image behind [1]_.
+
+    Rows stay flat: each is a picture or a signal, pixel after pixel. Each convolution
+    halves height and width, rounded up, and each transposed one of the decoder doubles
+    them to what they were. ``hidden_layer_sizes="auto"`` is one layer.
+
+    Parameters
+    ----------
+    image_shape : tuple of int or None, default=None
+        (height, width), (height, width, channels) or, of signals, (length,), as numpy
+        flattens it. None: rows are signals.
+    channels : tuple of int, default=(16, 32)
+        Of one convolution after another.
+    kernel_size : int, default=3
+        Odd.
+
+    References
+    ----------
+    .. [1] Masci, Meier, Ciresan, Schmidhuber (2011). Stacked convolutional
+       auto-encoders for hierarchical feature extraction. ICANN.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoderTransformer, Conv
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> ae = AutoEncoderTransformer(
+    ...     8, network=Conv(image_shape=(8, 8)), max_iter=3, random_state=0
+    ... )
+    >>> ae.fit_transform(X).shape
+    (1797, 8)
+    """
+
+    _parameter_constraints = {
+        "image_shape": ["array-like", None],
+        "channels": ["array-like"],
+        "kernel_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    starts_plain = False
+
+    def __init__(self, image_shape=None, channels=(16, 32), kernel_size=3):
+        self.image_shape = image_shape
+        self.channels = channels
+        self.kernel_size = kernel_size
+
+    def check(self, params, n_features):
+        """Refuse shapes that are none, or not that of the rows."""
+        shape = _sizes("image_shape of Conv", self._image_shape(n_features))
+        channels = _sizes("channels of Conv", self.channels)
+        if not 1 <= len(shape) <= 3 or not channels:
+            raise ValueError(
+                "Conv needs image_shape=(length,), (height, width) or (height, width, "
+                "channels), and the channels of one convolution at least, got "
+                f"image_shape={shape} and channels={channels}."
+            )
+        if self.kernel_size % 2 == 0:
+            raise ValueError(
+                f"kernel_size of Conv must be odd, got {self.kernel_size}: use "
+                f"{self.kernel_size + 1}."
+            )
+        if math.prod(shape) != n_features:
+            raise ValueError(
+                f"image_shape={shape} of Conv makes {math.prod(shape)} features, but X "
+                f"has {n_features}."
+            )
+
+    def hidden_layer_sizes(self, n_rows, n_features):
+        """One layer, as wide as the second one of dense networks."""
+        return Dense().hidden_layer_sizes(n_rows, n_features)[1:]
+
+    def build(self, shape, hidden, activation, seed):
+        """Return encoder, decoder and largest width; see `Dense.build`."""
+        *size, n_colours = image_shape = self._image_shape(shape.n_features)
+        if len(image_shape) < 3:
+            size, n_colours = image_shape, 1
+        sizes = [tuple(size)]
+        for _ in self.channels:
+            sizes.append(tuple(-(-n // 2) for n in sizes[-1]))
+        channels = [n_colours, *self.channels]
+        k, activation = self.kernel_size, ACTIVATIONS[activation]
+        encoder, decoder = [], []
+        for i, (n_in, n_out) in enumerate(pairwise(channels)):
+            encoder += [convolution(n_in, n_out, k, sizes[i]), activation()]
+            back = convolution(n_out, n_in, k, sizes[i], transposed=True)
+            decoder = [activation(), back, *decoder]
+        n_flat = channels[-1] * math.prod(sizes[-1])
+        encoder = nn.Sequential(
+            ToImages(sizes[0], n_colours),
+            *encoder,
+            nn.Flatten(),
+            *stack([n_flat, *hidden, shape.n_outputs], lambda _: [activation()]),
+        )
+        decoder = nn.Sequential(
+            *stack(
+                [shape.n_components, *hidden[::-1], n_flat], lambda _: [activation()]
+            ),
+            nn.Unflatten(1, (channels[-1], *sizes[-1])),
+            *decoder,
+            FromImages(),
+            Rescaling(shape.n_features),
+        )
+        widths = [c * math.prod(s) for c, s in zip(channels, sizes, strict=True)]
+        return encoder, decoder, max(*widths, *hidden, shape.n_outputs)
+
+    def _image_shape(self, n_features):
+        return (n_features,) if self.image_shape is None else self.image_shape
+
+
+class Modules(BaseEstimator):
+    """Encoder and decoder of one's own.
+
+    Each is given as a factory, not as a module: a module has weights, which `clone`
+    would copy from one fold of a cross-validation into the next. The output should be
+    linear, and so should the codes. Two small linear layers stand between the modules
+    and the codes, so that these can be turned to their principal axes.
+
+    Factories start their weights as torch does, from a seed of ``random_state``.
+    `torch.nn.Dropout` is replaced by one that draws from the fit's own generator.
+
+    Parameters
+    ----------
+    encoder, decoder : callable
+        ``f(n_in, n_out)`` that returns a `torch.nn.Module`, from (batch, n_in) to
+        (batch, n_out). A class, or a function with a name so that it can be pickled.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoderTransformer, Modules
+    >>> from torch import nn
+    >>> def mlp(n_in, n_out):
+    ...     return nn.Sequential(nn.Linear(n_in, 64), nn.SELU(), nn.Linear(64, n_out))
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> ae = AutoEncoderTransformer(8, network=Modules(mlp, mlp), random_state=0)
+    >>> ae.fit_transform(X).shape
+    (1797, 8)
+    """
+
+    _parameter_constraints = {"encoder": [callable], "decoder": [callable]}
+
+    starts_plain = False
+
+    def __init__(self, encoder, decoder):
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def check(self, params, n_features):
+        """Refuse modules, and parameters that would have no effect."""
+        for name in ("encoder", "decoder"):
+            if isinstance(getattr(self, name), nn.Module):
+                raise TypeError(
+                    f"{name} of Modules must be a factory f(n_in, n_out) that makes a "
+                    "module, not a module: its weights would go from fold to fold. "
+                    "Pass the class, or a function that calls it."
+                )
+        for name in ("hidden_layer_sizes", "activation"):
+            if not isinstance(params[name], str) or params[name] != "auto":
+                raise ValueError(
+                    f"{name} has no effect on network=Modules(...), whose modules have "
+                    f"their own: leave {name}='auto'."
+                )
+
+    def hidden_layer_sizes(self, n_rows, n_features):
+        """Nobody asks for them."""
+        return ()
+
+    def build(self, shape, hidden, activation, seed):
+        """Return encoder, decoder and largest width known; see `Dense.build`."""
+        n_features, k, n_outputs = shape
+        # The weights of modules start from torch's global generator.
+        with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            encoder = _make("encoder", self.encoder, n_features, n_outputs)
+            decoder = _make("decoder", self.decoder, k, n_features)
+        encoder = nn.Sequential(encoder, turn(n_outputs))
+        decoder = nn.Sequential(turn(k), decoder, Rescaling(n_features))
+        return encoder, decoder, max(shape)
+
+
+_ONE_AT_A_TIME = threading.Lock()
 
 
 @torch.no_grad()
-def initialise(network, output_start, rng):
-    """Fill the weights: Glorot's uniform draw, no biases, the output at its start.
-
-    Parameters
-    ----------
-    network : AutoEncoder
-    output_start : ndarray of shape (n_features,)
-        Bias of the last layer, so that training begins near the mean of the data
-        whatever the link.
-    rng : numpy.random.Generator
-        numpy's rather than torch's: the draw is the same for every device.
-    """
-    for layer in network.modules():
-        if isinstance(layer, nn.Linear):
-            bound = (6 / (layer.in_features + layer.out_features)) ** 0.5
-            draw = rng.random(layer.weight.shape, dtype=np.float32)
-            layer.weight.copy_(torch.from_numpy(bound * (2 * draw - 1)))
-            layer.bias.zero_()
-    for part in (network.encoder, network.decoder):
-        if network.anchored:
-            part.correction[-1].weight.zero_()
-    last = network.decoder.correction[-1] if network.anchored else network.decoder[-1]
-    last.bias.copy_(torch.from_numpy(output_start))
+def _make(name, factory, n_in, n_out):
+    """Return a factory's module, once it is seen to be of use."""
+    module = factory(n_in, n_out)
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"{name} of Modules must return a torch.nn.Module, got "
+            f"{type(module).__name__}."
+        )
+    shape = tuple(module.eval()(torch.zeros(2, n_in)).shape)
+    if shape != (2, n_out):
+        raise ValueError(
+            f"{name} of Modules must turn rows of {n_in} numbers into rows of {n_out}, "
+            f"but its output for two rows is of shape {shape}."
+        )
+    for parent in module.modules():
+        for child_name, child in parent.named_children():
+            if type(child) is nn.Dropout:  # it draws from torch's global generator
+                setattr(parent, child_name, Dropout(child.p))
+    return module
 
 
-@torch.no_grad()
-def anchor(network, start):
-    """Give an anchored network the linear maps and radii of a `LinearStart`."""
-    encoder, decoder = network.encoder, network.decoder
-    encoder.linear.copy_(torch.from_numpy(start.encoder))
-    decoder.linear.copy_(torch.from_numpy(start.decoder))
-    encoder.radius.fill_(start.row_radius)
-    decoder.radius.fill_(start.code_radius)
+#: name -> network.
+NETWORKS = {"Dense": Dense, "Conv": Conv, "Modules": Modules}
+
+
+def check_network(network, params, n_features):
+    """Resolve None to the dense network, and see that the parameters are valid."""
+    network = Dense() if network is None else check_part("network", network, {})
+    network.check(params, n_features)
+    return network
+
+
+def describe_network(network):
+    """Return the name and the parameters of a part, plain values that compare."""
+    options = network.get_params(deep=False)
+    for name in ("image_shape", "channels"):
+        if options.get(name) is not None:
+            options[name] = tuple(int(n) for n in options[name])
+    return type(network).__name__, options
+
+
+def _sizes(name, sizes):
+    """Return a tuple of int."""
+    array = np.asarray(sizes)
+    integers = array.size == 0 or np.issubdtype(array.dtype, np.integer)
+    if array.ndim != 1 or not integers or (array < 1).any():
+        raise ValueError(f"{name} must be integers of at least 1, got {sizes!r}.")
+    return tuple(int(n) for n in array)
+
+
+# Pickles name the public place, so that they survive a move of this file.
+for _part in NETWORKS.values():
+    _part.__module__ = "skae"

@@ -5,8 +5,11 @@ from numbers import Integral, Real
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 
 from ._corruptions import CORRUPTIONS
+from ._latents import LATENTS
+from ._layers import ACTIVATIONS
 from ._losses import LINKS, LOSSES
-from ._networks import ACTIVATIONS
+from ._networks import NETWORKS
+from ._penalties import PENALTIES
 from ._solvers import SCHEDULES, SOLVERS
 from ._targets import TARGET_TYPES
 
@@ -19,12 +22,15 @@ CONSTRAINTS = {
     "n_components": [_COUNT, Interval(RealNotInt, 0, 1, closed="neither"), None],
     "hidden_layer_sizes": [_AUTO, "array-like"],
     "activation": [StrOptions({"auto", *ACTIVATIONS})],
-    "loss": [StrOptions({*LOSSES})],
+    "loss": [StrOptions({*LOSSES}), callable],
     "output_activation": [StrOptions({"auto", *LINKS})],
     "init": [StrOptions({"auto", "pca", "random"})],
     "linearity": [_AUTO, Interval(Real, 0, None, closed="left")],
     "ordered": ["boolean"],
+    "network": [*NETWORKS.values(), None],
     "corruption": [StrOptions({*CORRUPTIONS}), HasMethods("corrupt"), None],
+    "latent": [StrOptions({*LATENTS}), *LATENTS.values(), None],
+    "penalty": [StrOptions({*PENALTIES}), HasMethods("penalize"), None],
     "supervision": [Interval(Real, 0, None, closed="left")],
     "target_type": [StrOptions({"auto", *TARGET_TYPES})],
     "standardize": ["boolean"],

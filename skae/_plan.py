@@ -6,10 +6,11 @@ measured is in benchmarks/.
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
+from ._networks import describe_network
+from ._penalties import keeps_axes
 from ._solvers import SOLVERS
 
 __all__ = ["Plan"]
@@ -32,6 +33,8 @@ class Plan:
 
     n_features: int
     n_components: int
+    n_outputs: int
+    network: tuple
     init: str
     hidden_layer_sizes: tuple
     activation: str
@@ -48,7 +51,7 @@ class Plan:
 
     @classmethod
     def of(cls, params, n_rows, n_features, link, previous):
-        """Resolve ``params`` for ``n_rows`` training rows.
+        """Resolve ``params``, with parts for their slots, for ``n_rows`` training rows.
 
         What "auto" stood for in the network of the ``previous`` fit, it stands for
         again.
@@ -63,15 +66,24 @@ class Plan:
 
         solver = resolve("solver", "adamw")
         batch_size = min(n_rows, resolve("batch_size", _batch_size(n_rows)))
+        network, latent, penalty = (
+            params[slot] for slot in ("network", "latent", "penalty")
+        )
+        linear = link == "identity" and not latent.has_cost
+        plain = link not in _ANCHORED_LINKS or network.starts_plain
         passes = math.ceil(_STEPS / math.ceil(n_rows / batch_size))
         max_iter = resolve("max_iter", max(_LEAST_PASSES, passes))
         return cls(
             n_features=n_features,
             n_components=params["n_components"],
+            n_outputs=latent.n_outputs(params["n_components"]),
+            network=describe_network(network),
             # Through other links a linear start measured no better than none.
-            init=resolve("init", "pca" if link in _ANCHORED_LINKS else "random"),
+            init=resolve("init", "random" if plain or keeps_axes(penalty) else "pca"),
             hidden_layer_sizes=check_widths(
-                resolve("hidden_layer_sizes", _widths(n_rows, n_features))
+                resolve(
+                    "hidden_layer_sizes", network.hidden_layer_sizes(n_rows, n_features)
+                )
             ),
             activation=resolve("activation", "gelu"),
             solver=solver,
@@ -80,7 +92,7 @@ class Plan:
             batch_size=batch_size,
             max_iter=max_iter,
             n_iter_no_change=resolve("n_iter_no_change", max(10, max_iter // 5)),
-            linearity=resolve("linearity", 0.2 if link == "identity" else 0.0),
+            linearity=resolve("linearity", 0.2 if linear else 0.0),
             supervision=float(params["supervision"]),
             alpha=params["alpha"],
             tol=params["tol"],
@@ -92,32 +104,17 @@ class Plan:
         return {
             "n_features": self.n_features,
             "n_components": self.n_components,
+            "n_outputs": self.n_outputs,
+            "network": self.network,
             "hidden_layer_sizes": self.hidden_layer_sizes,
             "activation": self.activation,
             "init": self.init,
         }
 
-    @property
-    def step_flops(self):
-        """Floating point operations of the matrix products of one step."""
-        widths = [self.n_features, *self.hidden_layer_sizes, self.n_components]
-        n_weights = 2 * sum(n_in * n_out for n_in, n_out in pairwise(widths))
-        return 6 * n_weights * self.batch_size
-
 
 def _batch_size(n_rows):
     """128 rows, and 256 where that still leaves a hundred steps a pass."""
     return 256 if n_rows >= 25_600 else 128
-
-
-def _widths(n_rows, n_features):
-    """Two layers, the first some twice as wide as the data, between 128 and 512.
-
-    Short data get no more units than a quarter of their rows: they could not fill them.
-    """
-    wish = min(2 * n_features, n_rows // 4)
-    width = 2 ** math.ceil(math.log2(min(max(wish, 128), 512)))
-    return (width, width // 2)
 
 
 def check_widths(sizes):

@@ -1,16 +1,16 @@
 """Preparing: from parameters and rows to a network at its start, ready to train."""
 
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Integral
 
 import numpy as np
 import torch
 
-from ._corruptions import check_corruption
 from ._covariates import linear_head, principal_covariates
 from ._data import Batches
 from ._device import check_device
 from ._inference import from_numpy, to_numpy
+from ._layers import Dropout
 from ._linear import (
     code_variance,
     components_for,
@@ -19,12 +19,13 @@ from ._linear import (
     sample,
 )
 from ._losses import LINKS
-from ._networks import AutoEncoder, anchor, initialise
+from ._model import AutoEncoder, anchor, initialise, step_flops
+from ._objective import Objective
 from ._plan import Plan
 from ._scaling import Scaling
 from ._solvers import Solver
 from ._supervision import Head
-from ._training import Objective, epochs
+from ._training import epochs
 
 __all__ = ["Training", "count_components"]
 
@@ -35,7 +36,7 @@ class Training:
     Parameters
     ----------
     params : dict
-        Parameters of `AutoEncoderTransformer`.
+        Parameters of `AutoEncoderTransformer`, with parts for their slots.
     table : Table
     rows : ndarray of int
         Its rows to learn from.
@@ -62,27 +63,36 @@ class Training:
         self.link = link
         self.rows = rows
         self.rng = np.random.default_rng(seed)
-        self.device = check_device(params["device"], plan.step_flops)
+        self.latent = params["latent"]
+        if previous:
+            self.network = _previous_network(previous, plan, link)
+        else:
+            self.network = AutoEncoder(**plan.architecture, seed=seed)
+        for layer in self.network.modules():
+            if isinstance(layer, Dropout):
+                layer.rng = self.rng
+        flops = partial(step_flops, self.network, plan.batch_size)
+        self.device = check_device(params["device"], flops)
         if previous:
             self.scaling = Scaling(**previous["_scaling"])
         else:
             self.scaling = Scaling.fit(table.X, rows, params["standardize"])
         self.batches = self.batches_of(table, rows)
         x, t = self._sample = sample(self.batches, seed)
-        if previous:
-            self.network = _previous_network(previous, plan, link)
-        else:
-            self.network = self._new_network(x, t)
+        if not previous:
+            self._start(x, t)
         self.starts_anchored = self.network.anchored and previous is None
         # Through another link, the anchor is only near PCA.
         self.starts_linear = self.starts_anchored and link == "identity"
-        guidance = {"ordered": params["ordered"]}
-        guidance["corruption"] = check_corruption(params["corruption"])
+        slots = ("ordered", "corruption", "latent", "penalty")
+        guidance = {slot: params[slot] for slot in slots}
         if self.network.anchored:
             encoder = self.network.encoder
             guidance["linearity"] = plan.linearity
-            guidance["code_variance"] = code_variance(x, encoder.linear.numpy())
-            if link == "identity":  # other links end where data do
+            linear = encoder.linear[: plan.n_components].numpy()
+            guidance["code_variance"] = code_variance(x, linear)
+            # Other links end where data do, and other latents where their prior does.
+            if link == "identity" and not self.latent.has_cost:
                 guidance["reach"] = encoder.radius.item()
         if target is not None:
             guidance["head"] = self._head(x, t).to(self.device)
@@ -112,6 +122,7 @@ class Training:
         return {
             "rng": self.rng.bit_generator.state,
             "solver": self.solver.memory(),
+            "n_steps_made": self.solver.n_steps_made,
             "head": None if self.head is None else to_numpy(self.head),
         }
 
@@ -120,6 +131,7 @@ class Training:
         if not memory:
             return
         self.rng.bit_generator.state = memory["rng"]
+        self.solver.n_steps_made = memory["n_steps_made"]
         if (memory["head"] is None) != (self.head is None):
             return
         if self.head is not None:
@@ -129,17 +141,23 @@ class Training:
             self.head.weights.copy_(weights)
         self.solver.resume(memory["solver"])
 
-    def _new_network(self, x, t):
-        network = AutoEncoder(**self.plan.architecture)
+    def _start(self, x, t):
+        network = self.network
         link = LINKS[self.link]
         initialise(network, link.start(self.scaling.mean), self.rng)
         if network.anchored:
             slope = np.ones(x.shape[1])
             if self.link != "identity":
                 slope = link.slope(self.scaling.mean) / self.scaling.scale
-            maps, n_components = self._linear_maps(x, t), self.plan.n_components
-            anchor(network, linear_start(maps, x, n_components, slope, self.rng))
-        return network
+            start = linear_start(
+                self._linear_maps(x, t),
+                x,
+                self.plan.n_components,
+                slope,
+                self.latent,
+                self.rng,
+            )
+            anchor(network, start)
 
     def _linear_maps(self, x, t):
         if self.target is None:
@@ -156,7 +174,7 @@ class Training:
         weights = self.target.weights(self.batches.targets.cpu().numpy())
         weights *= self.plan.supervision
         head = Head(self.plan.n_components, kind, sizes, weights)
-        codes = self.network.eval().encoder(torch.from_numpy(x)).numpy()
+        codes = self.network.eval().encode(torch.from_numpy(x)).numpy()
         head.start(*linear_head(codes.astype(np.float64), t, kind, sizes))
         return head
 

@@ -1,8 +1,10 @@
 """Reconstruction: rows from codes, and how well they come back."""
 
 import numpy as np
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
+
+from ._latents import draw_codes
 
 __all__ = ["FLOATS", "ReconstructionMixin"]
 
@@ -61,6 +63,33 @@ class ReconstructionMixin:
         check_is_fitted(self)
         X = self._validate(X)
         return self._codec(X).squared_errors(X, per_feature)
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """Draw codes from the prior and decode them: rows like the training rows.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            float64.
+
+        Raises
+        ------
+        ValueError
+            If the codes are points without a density.
+        """
+        check_is_fitted(self)
+        if self._prior is None:
+            raise ValueError(
+                "sample needs codes with a density: fit with latent='gaussian', or "
+                "with latent='mixture', which changes neither codes nor reconstruction."
+            )
+        rng = check_random_state(random_state)
+        return self.inverse_transform(draw_codes(self._prior, n_samples, rng))
 
     def score_samples(self, X):
         """Minus the reconstruction error of each row: low for unusual rows.

@@ -133,6 +133,11 @@ class Solver:
         self.n_steps = n_steps
         self.n_steps_made = 0
 
+    @property
+    def progress(self):
+        """Part of the steps that is made; more are possible, and as if all were."""
+        return min(1.0, self.n_steps_made / self.n_steps)
+
     def memory(self):
         """Return what the solver remembers of the steps so far, by name, as arrays."""
         return {

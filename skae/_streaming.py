@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from sklearn.utils import check_consistent_length, check_random_state
 
-from ._learnt import describe
-from ._linear import pca_errors
+from ._learnt import baseline_score, describe
 from ._losses import check_loss
 from ._plan import Plan
 from ._preparing import Training, count_components
+from ._slots import check_slots
 from ._tables import Table
 from ._targets import Target, no_values
 
@@ -47,6 +47,7 @@ def continue_autoencoder(params, X, y, classes, previous):
     learnt : dict
         The estimator's attributes by name.
     """
+    params = check_slots(params, X.shape[1])
     loss, link = check_loss(params["loss"], params["output_activation"])
     loss.check_data(X)
     if previous and params["output_activation"] == "auto":
@@ -71,8 +72,7 @@ def continue_autoencoder(params, X, y, classes, previous):
     training.resume(memory)
     baseline = before.get("baseline_score_")
     if baseline is None:
-        error = pca_errors(training.pca, training.batches).mean()
-        baseline = float(1 - error / (training.scaling.variance or 1.0))
+        baseline = baseline_score(training.pca, training.batches)
     curve = [*before.get("loss_curve_", []), next(training.passes())]
     if not math.isfinite(curve[-1]):
         raise ValueError(

@@ -32,10 +32,12 @@ class AutoEncoderTransformer(
     Trains an encoder and a decoder to minimise ::
 
         loss(decode(z), x) + linearity * bend(z, x) + supervision * error(head(z), y)
+                           + cost(z) + penalty(z, x)
 
-    with z = encode(corrupt(x)), where x is a row of ``X``, centred and divided by one
-    scale for all features, z its code of ``n_components`` numbers [1]_, the bend their
-    distance from PCA's, and the head a linear model of ``y``, if it is to guide them.
+    with z = latent(encode(corrupt(x))), where x is a row of ``X``, centred and divided
+    by one scale for all features, z its code of ``n_components`` numbers [1]_, the bend
+    their distance from PCA's, and the head a linear model of ``y``, if it is to guide
+    them. The other nouns are parameters, each a slot for a part; by default empty.
     Training starts as PCA and keeps only what improves on it on rows held out; if
     nothing does, the result is PCA. The codes follow structure that is not linear, and
     read like PCA's: on the training rows they are centred, uncorrelated, the largest
@@ -54,10 +56,12 @@ class AutoEncoderTransformer(
     activation : str, default="auto"
         Of the hidden layers: "identity", "relu", "leaky_relu", "elu", "selu", "gelu",
         "silu", "softplus", "tanh" or "logistic". "auto" is "gelu".
-    loss : str, default="squared_error"
+    loss : str or callable, default="squared_error"
         "squared_error", "absolute_error", "huber" (quadratic up to one unit of scaled
         data), "log_loss" for values in [0, 1], "kl_divergence" for rows that are
-        distributions, or "poisson" for counts (half the Poisson deviance).
+        distributions, or "poisson" for counts (half the Poisson deviance). Or a
+        function of (output, target), tensors (batch, n_features) of scaled data, that
+        returns the loss of each row, (batch,).
     output_activation : str, default="auto"
         "auto" is what belongs to the loss: "identity", but "logistic" for "log_loss"
         and for pictures (see ``init``), "softmax" for "kl_divergence", "exp" for
@@ -81,12 +85,21 @@ class AutoEncoderTransformer(
         Whether to train the first codes to do without the later ones, by nested
         dropout [4]_. `inverse_transform` then takes any number of the first codes, and
         the loss is that of one code, two, and so on in turn. Such codes are neither
-        centred nor turned.
+        centred nor turned, nor are those of `Gaussian` and `Sparsity`.
+    network : Dense, Conv, Modules or None, default=None
+        Encoder and decoder. None is `Dense()`.
     corruption : str, object or None, default=None
         What is done to rows while training, to be undone by the decoder: "masking",
         "gaussian_noise", "swap_noise", or `Masking`, `GaussianNoise`, `SwapNoise` with
         their own parameters, or any object with a method ``corrupt(x, rng)``. Rows that
         are validated on are corrupted too, always alike.
+    latent : str, Gaussian, Mixture or None, default=None
+        What a code is: a point; a normal distribution ("gaussian", the variational
+        autoencoder), or a point with a density ("mixture"). Both can `sample`.
+    penalty : str, object or None, default=None
+        What codes cost: "sparsity", "contraction", `Sparsity`, `Contraction` with
+        their own parameters, a sum of them, or any object with a method
+        ``penalize(z, x, encode, rng)``.
     supervision : float, default=0.0
         Weight of the error of telling ``y`` from the codes, 1 for the best constant
         answer, against that of the reconstruction; 3 is a good first value. 0 ignores
@@ -212,7 +225,10 @@ class AutoEncoderTransformer(
         init="auto",
         linearity="auto",
         ordered=False,
+        network=None,
         corruption=None,
+        latent=None,
+        penalty=None,
         supervision=0.0,
         target_type="auto",
         standardize=False,
@@ -239,7 +255,10 @@ class AutoEncoderTransformer(
         self.init = init
         self.linearity = linearity
         self.ordered = ordered
+        self.network = network
         self.corruption = corruption
+        self.latent = latent
+        self.penalty = penalty
         self.supervision = supervision
         self.target_type = target_type
         self.standardize = standardize
@@ -368,7 +387,7 @@ class AutoEncoderTransformer(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        loss = LOSSES.get(self.loss)
+        loss = LOSSES.get(self.loss) if isinstance(self.loss, str) else None
         tags.input_tags.positive_only = loss is not None and loss.non_negative
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

@@ -32,11 +32,11 @@ def no_cuda(monkeypatch):
 
 class TestChoice:
     def test_auto_takes_a_gpu_for_large_steps_only(self, cuda):
-        assert check_device("auto", 1e12) == torch.device("cuda:0")
-        assert check_device("auto", 1e5) == torch.device("cpu")
+        assert check_device("auto", lambda: 1e12) == torch.device("cuda:0")
+        assert check_device("auto", lambda: 1e5) == torch.device("cpu")
 
     def test_auto_without_a_gpu(self, no_cuda):
-        assert check_device("auto", 1e12) == torch.device("cpu")
+        assert check_device("auto", lambda: 1e12) == torch.device("cpu")
 
     @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
     def test_first_gpu(self, name, cuda):

@@ -1,114 +1,316 @@
-"""Networks: their shapes, their start, and every activation trained."""
+"""Networks: shapes, ties, modules of one's own, and what is refused."""
+
+import math
+import pickle
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
-from sklearn.decomposition import PCA
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
 from torch import nn
 
-from skae import AutoEncoderTransformer
-from skae._networks import ACTIVATIONS, Anchored, AutoEncoder, initialise
+from skae import AutoEncoderTransformer, Conv, Dense, Gaussian, Modules
+from skae._layers import Dropout
+from skae._model import AutoEncoder, initialise
+
+SHAPES = [
+    *[(n,) for n in (1, 2, 3, 5, 8, 13, 64)],
+    *[(h, w) for h, w in [(1, 1), (1, 7), (2, 2), (3, 5), (5, 3), (7, 7), (8, 8)]],
+    *[(28, 28), (9, 16), (16, 9), (31, 2), (1, 64), (64, 1), (17, 23), (6, 10)],
+    *[(1, 1, 3), (2, 3, 3), (5, 5, 2), (8, 8, 3), (7, 4, 1), (3, 11, 5), (12, 12, 4)],
+    *[(10, 1, 2), (1, 10, 2)],
+]
 
 
-def shapes(module):
-    return [tuple(m.weight.shape) for m in module if isinstance(m, nn.Linear)]
+def build(network, shape=(5, 2, 2), hidden=(4,), activation="tanh", init="random"):
+    name, options = type(network).__name__, network.get_params(deep=False)
+    made = AutoEncoder(*shape, hidden, activation, init, (name, options))
+    initialise(made, np.zeros(shape[0]), np.random.default_rng(0))
+    return made
 
 
-def test_decoder_mirrors_the_encoder():
-    network = AutoEncoder(10, 2, (7, 5), "relu", "random")
-    assert shapes(network.encoder) == [(7, 10), (5, 7), (2, 5)]
-    assert shapes(network.decoder) == [(5, 2), (7, 5), (10, 7)]
+class TestConv:
+    @pytest.mark.parametrize("kernel_size", [1, 3, 5])
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_any_size_comes_back(self, shape, kernel_size):
+        n_features = math.prod(shape)
+        network = build(Conv(shape, (2, 3), kernel_size), (n_features, 2, 2), (4,))
+        x = torch.randn(3, n_features, generator=torch.Generator().manual_seed(0))
+        assert network.encode(x).shape == (3, 2)
+        assert network(x).shape == (3, n_features)
 
+    def test_there_are_thirty_sizes(self):
+        assert len(SHAPES) >= 30
 
-def test_code_and_output_are_linear():
-    network = AutoEncoder(10, 2, (7,), "tanh", "random")
-    assert [type(m) for m in network.encoder] == [nn.Linear, nn.Tanh, nn.Linear]
-    assert [type(m) for m in network.decoder] == [nn.Linear, nn.Tanh, nn.Linear]
+    def test_decoder_mirrors_the_encoder(self):
+        encoder, decoder = build(Conv((7, 8), (2, 3)), (56, 2, 2), (9,)).layers
+        kinds = [type(layer).__name__ for layer in encoder]
+        assert kinds == (
+            ["ToImages", "Conv2d", "Tanh", "Conv2d", "Tanh", "Flatten"]
+            + ["Linear", "Tanh", "Linear"]
+        )
+        assert [type(layer).__name__ for layer in decoder] == (
+            ["Linear", "Tanh", "Linear", "Unflatten"]
+            + ["Tanh", "ConvTranspose2d", "Tanh", "ConvTranspose2d"]
+            + ["FromImages", "Rescaling"]
+        )
 
+    def test_colours_come_last_as_in_numpy(self):
+        """Pixels that differ in colour only are convolved at one place."""
+        network = build(Conv((4, 6, 3), (2,), kernel_size=1), (72, 1, 1))
+        images = network.layers[0][0](torch.arange(144.0).view(2, 72))
+        expected = np.arange(144.0).reshape(2, 4, 6, 3)
+        assert_array_equal(images.numpy(), np.moveaxis(expected, 3, 1))
+        assert_array_equal(network.layers[1][-2](images), expected.reshape(2, 72))
 
-def test_start_is_glorots_and_the_output_bias_what_was_asked():
-    network = AutoEncoder(300, 100, (200,), "relu", "random")
-    start = np.arange(300.0)
-    initialise(network, start, np.random.default_rng(0))
-    weight = network.encoder[0].weight.detach().numpy()
-    assert weight.std() == pytest.approx((2 / 500) ** 0.5, rel=0.01)
-    assert abs(weight).max() <= (6 / 500) ** 0.5
-    assert_allclose(network.decoder[-1].bias.detach(), start)
-    assert not network.encoder[0].bias.detach().any()
+    def test_neighbours_share_weights(self):
+        """A picture moved by a step of the stride has its features moved by one."""
+        network = build(Conv((16, 16), (3,), 3), (256, 2, 2))
+        convolve = network.layers[0][:2]
+        picture = torch.zeros(1, 16, 16)
+        picture[0, 5, 5] = 1.0
+        moved = picture.roll((2, 4), dims=(1, 2))
+        first, second = (convolve(p.reshape(1, -1)) for p in (picture, moved))
+        torch.testing.assert_close(first.roll((1, 2), dims=(2, 3)), second)
 
+    def test_starts_as_pca(self, digits):
+        model = AutoEncoderTransformer(
+            5, network=Conv((8, 8)), init="pca", output_activation="identity"
+        )
+        model.set_params(learning_rate_init=1e-12, max_iter=1, random_state=0)
+        model.fit(digits[0])
+        assert model.stop_reason_ == "pca"
+        assert model.score(digits[0]) == pytest.approx(model.baseline_score_, abs=1e-4)
 
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_every_activation_trains(activation, X):
-    model = AutoEncoderTransformer(
-        4,
-        activation=activation,
-        hidden_layer_sizes=(32,),
-        init="random",
-        random_state=0,
-    ).fit(X)
-    assert model._architecture["activation"] == activation
-    assert model.score(X) > 0.5
+    def test_learns_signals_better_than_pca(self):
+        rng = np.random.default_rng(0)
+        place = rng.uniform(5, 35, size=(800, 1))
+        X = np.exp(-((np.arange(40) - place) ** 2) / 8)
+        model = AutoEncoderTransformer(2, network=Conv(channels=(8,)), random_state=0)
+        model.fit(X[:600])
+        assert model.score(X[600:]) > 0.9 > model.baseline_score_
 
-
-@pytest.mark.parametrize("n_components", [1, 3])
-def test_linear_autoencoder_reaches_the_error_of_pca(n_components):
-    """Baldi, Hornik (1989): no other minimum than the principal subspace."""
-    rng = np.random.RandomState(0)
-    X = rng.normal(size=(200, 8)) @ rng.normal(size=(8, 8)) + 10
-    model = AutoEncoderTransformer(
-        n_components,
-        hidden_layer_sizes=(),
-        init="random",
-        early_stopping=False,
-        alpha=0,
-        n_iter_no_change=1000,
-        random_state=0,
-    ).fit(X)
-    pca = PCA(n_components).fit(X)
-    error = ((X - pca.inverse_transform(pca.transform(X))) ** 2).mean()
-    assert model.reconstruction_error(X).mean() == pytest.approx(error, rel=1e-3)
-
-
-def test_construction_draws_nothing_from_torchs_generator():
-    before = torch.get_rng_state()
-    initialise(
-        AutoEncoder(5, 2, (4,), "relu", "random"), np.zeros(5), np.random.default_rng(0)
+    @pytest.mark.parametrize(
+        ("network", "message"),
+        [
+            (Conv((7, 9)), r"\(7, 9\) of Conv makes 63 features, but X has 64"),
+            (Conv((8, 8), ()), r"channels=\(\)"),
+            (Conv((2, 2, 4, 4)), r"image_shape=\(2, 2, 4, 4\)"),
+            (Conv((8.0, 8.0)), "image_shape of Conv must be integers"),
+            (Conv((8, -8)), "image_shape of Conv must be integers"),
+            (Conv((8, 8), (0,)), "channels of Conv must be integers"),
+            (Conv((8, 8), kernel_size=4), "must be odd, got 4: use 5"),
+            (Conv((8, 8), kernel_size=0), "'kernel_size' parameter of Conv"),
+            (Conv("ab"), "'image_shape' parameter of Conv"),
+        ],
     )
-    assert torch.equal(torch.get_rng_state(), before)
+    def test_what_is_no_shape_is_refused(self, network, message, digits):
+        with pytest.raises(ValueError, match=message):
+            AutoEncoderTransformer(network=network).fit(digits[0])
 
 
-class TestAnchored:
-    @pytest.fixture
-    def part(self):
-        part = Anchored(nn.Sequential(nn.Linear(3, 2)), 3, 2)
-        with torch.no_grad():
-            part.correction[0].weight.copy_(torch.arange(6.0).view(2, 3))
-            part.correction[0].bias.fill_(1.0)
-            part.linear.fill_(0.5)
-            part.radius.fill_(2.0)
-        return part
+class TestDense:
+    @pytest.mark.parametrize("latent", [None, "gaussian"])
+    def test_tied_weights_are_transposed_exactly(self, latent, digits):
+        X = digits[0]
+        model = AutoEncoderTransformer(
+            3,
+            network=Dense(tied=True),
+            latent=latent,
+            hidden_layer_sizes=(20, 10),
+            random_state=0,
+            max_iter=40,
+        ).fit(X)
+        weights = {n: w for n, w in model._weights.items() if n.endswith("weight")}
+        matrices = [n for n, w in weights.items() if w.ndim == 2]
+        assert [n.startswith("encoder") for n in matrices] == [True] * 3
+        network = build_fitted(model)
+        encoder = [m.weight for m in network.layers[0] if isinstance(m, nn.Linear)]
+        decoder = [m.weight for m in network.layers[1] if hasattr(m, "weight")][:-1]
+        for forth, back in zip(encoder, decoder[::-1], strict=True):
+            assert torch.equal(forth[: back.shape[1]].t(), back)
+        assert model.score(X) > 0.2
 
-    def test_inside_the_radius_both_parts_add_up(self, part):
-        x = torch.tensor([[1.0, -1.0, 0.5], [0.0, 0.0, 0.0]])
-        expected = x @ part.linear.t() + part.correction(x)
-        torch.testing.assert_close(part.eval()(x), expected)
-        torch.testing.assert_close(part.train()(x), expected)
+    def test_tied_network_reconstructs_what_its_loss_says(self, digits):
+        """The codes are turned, which must not undo a tie."""
+        X = digits[0]
+        model = AutoEncoderTransformer(
+            3, network=Dense(tied=True), output_activation="identity", random_state=0
+        ).fit(X[:1400], X_val=X[1400:])
+        error = model.reconstruction_error(X[1400:]).mean() / model.scale_[0] ** 2
+        assert error == pytest.approx(model.best_loss_, rel=1e-4)
 
-    @pytest.mark.parametrize("factor", [1.0, 3.0, 1e3, 1e20])
-    def test_outside_the_correction_fades(self, part, factor):
-        x = torch.tensor([[0.0, 2.0, 0.0]])
-        correction = part.eval()(factor * x) - factor * x @ part.linear.t()
-        expected = part.correction(x) / factor
-        torch.testing.assert_close(correction, expected, atol=1e-6 * factor, rtol=1e-4)
+    def test_tied_weights_have_no_start_as_pca(self, X):
+        model = AutoEncoderTransformer(network=Dense(tied=True), init="pca")
+        with pytest.raises(ValueError, match="tied=True.* with init='pca'"):
+            model.fit(X)
 
-    def test_while_training_it_does_not(self, part):
-        x = torch.tensor([[0.0, 200.0, 0.0]])
-        expected = x @ part.linear.t() + part.correction(x)
-        torch.testing.assert_close(part.train()(x), expected)
+    def test_layer_norm_is_before_the_activation(self):
+        encoder, decoder = build(Dense(layer_norm=True, dropout=0.5)).layers
+        kinds = ["Linear", "LayerNorm", "Tanh", "Dropout", "Linear"]
+        assert [type(layer).__name__ for layer in encoder] == kinds
+        assert [type(layer).__name__ for layer in decoder] == kinds
 
-    def test_linear_map_is_not_trained(self, part):
-        assert {name for name, _ in part.named_parameters()} == {
-            "correction.0.weight",
-            "correction.0.bias",
-        }
+    def test_dropout_zeroes_its_share_and_keeps_the_mean(self):
+        layer = Dropout(0.3)
+        layer.rng = np.random.default_rng(0)
+        x = torch.ones(100, 500)
+        y = layer(x)
+        assert (y == 0).double().mean().item() == pytest.approx(0.3, abs=0.01)
+        assert y.mean().item() == pytest.approx(1, abs=0.01)
+        assert torch.equal(layer.eval()(x), x)
+
+    def test_dropout_closes_the_gap_between_training_and_test(self, digits):
+        X = digits[0]
+        gaps = []
+        for dropout in (0.0, 0.3):
+            model = AutoEncoderTransformer(
+                16,
+                network=Dense(dropout=dropout),
+                init="random",
+                early_stopping=False,
+                random_state=0,
+                max_iter=150,
+                n_iter_no_change=150,
+            ).fit(X[:300])
+            gaps.append(model.score(X[:300]) - model.score(X[300:]))
+        assert gaps[1] < gaps[0]
+
+    @pytest.mark.parametrize(
+        ("network", "message"),
+        [
+            (Dense(tied=3), "'tied' parameter of Dense"),
+            (Dense(dropout=1.0), "'dropout' parameter of Dense"),
+            (Dense, "'network' parameter"),
+            ("conv", "'network' parameter"),
+        ],
+    )
+    def test_what_is_no_network_is_refused(self, network, message, X):
+        with pytest.raises(ValueError, match=message):
+            AutoEncoderTransformer(network=network).fit(X)
+
+
+def build_fitted(model):
+    network = AutoEncoder(**model._architecture)
+    network.load_state_dict({n: torch.tensor(w) for n, w in model._weights.items()})
+    return network
+
+
+class Residual(nn.Module):
+    """x + f(x), as in ResNet."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width)
+        self.f = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Dropout(0.1))
+
+    def forward(self, x):
+        return x + self.f(self.norm(x))
+
+
+def resnet(n_in, n_out, width=24):
+    return nn.Sequential(
+        nn.Linear(n_in, width),
+        Residual(width),
+        Residual(width),
+        nn.Linear(width, n_out),
+    )
+
+
+@pytest.mark.parametrize("init", ["random", "pca"])
+class TestModules:
+    def make(self, init, **params):
+        network = Modules(resnet, partial(resnet, width=16))
+        params = {"max_iter": 30, "random_state": 0, "init": init} | params
+        return AutoEncoderTransformer(4, network=network, **params)
+
+    def test_learns(self, init, digits):
+        X = digits[0]
+        model = self.make(init, output_activation="identity").fit(X[:1400])
+        assert model.score(X[1400:]) > model.baseline_score_
+
+    def test_state_round_trips(self, init, X):
+        model = self.make(init).fit(X)
+        again = pickle.loads(pickle.dumps(model))
+        assert_array_equal(again.transform(X), model.transform(X))
+        assert_array_equal(again.fit(X).transform(X), model.transform(X))
+
+    def test_clone_is_unfitted(self, init, X):
+        model = self.make(init).fit(X)
+        unfitted = clone(model)
+        assert not hasattr(unfitted, "_weights")
+        assert_array_equal(unfitted.fit(X).transform(X), model.transform(X))
+
+    def test_best_weights_come_back_with_the_means_of_batches(self, init, digits):
+        X = digits[0]
+        model = self.make(init, output_activation="identity")
+        model.fit(X[:1400], X_val=X[1400:])
+        error = model.reconstruction_error(X[1400:]).mean() / model.scale_[0] ** 2
+        assert model.best_iter_ > 0
+        assert error == pytest.approx(model.best_loss_, rel=1e-4)
+
+    def test_codes_are_canonical(self, init, digits):
+        Z = self.make(init, early_stopping=False).fit_transform(digits[0])
+        variance = Z.var(axis=0)
+        assert_allclose(np.cov(Z.T, ddof=0), np.diag(variance), atol=1e-3 * variance[0])
+
+    def test_folds_do_not_leak(self, init, digits):
+        model = self.make(init, max_iter=3)
+        first, second = (cross_val_score(model, digits[0], cv=3) for _ in range(2))
+        assert_array_equal(first, second)
+
+    def test_warm_start_goes_on(self, init, digits):
+        model = self.make(init, warm_start=True, max_iter=5, early_stopping=False)
+        model.set_params(learning_rate="constant", tol=0.5, n_iter_no_change=100)
+        first = model.fit(digits[0]).loss_curve_[-1]
+        assert model.fit(digits[0]).loss_curve_[-1] < first
+
+
+def test_factories_take_no_modules(X):
+    network = Modules(nn.Linear(12, 2), nn.Linear(2, 12))
+    with pytest.raises(TypeError, match="encoder of Modules must be a factory"):
+        AutoEncoderTransformer(network=network).fit(X)
+
+
+@pytest.mark.parametrize(
+    "params", [{"hidden_layer_sizes": (3,)}, {"activation": "relu"}]
+)
+def test_parameters_without_effect_on_modules_are_refused(params, X):
+    model = AutoEncoderTransformer(network=Modules(nn.Linear, nn.Linear), **params)
+    with pytest.raises(ValueError, match="has no effect on network=Modules"):
+        model.fit(X)
+
+
+def test_factories_return_modules(X):
+    network = Modules(lambda n_in, n_out: 3, nn.Linear)
+    with pytest.raises(TypeError, match=r"must return a torch.nn.Module, got int"):
+        AutoEncoderTransformer(network=network).fit(X)
+
+
+def wrong_width(n_in, n_out):
+    return nn.Linear(n_in, n_out + 1)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (Modules(wrong_width, nn.Linear), "encoder of Modules .* rows of 2, .* 3"),
+        (Modules(nn.Linear, wrong_width), "decoder of Modules .* rows of 12, .* 13"),
+    ],
+)
+def test_modules_of_the_wrong_width_are_named(network, message, X):
+    with pytest.raises(ValueError, match=message):
+        AutoEncoderTransformer(network=network).fit(X)
+
+
+def test_a_fit_outlives_changes_of_its_parts(X):
+    model = AutoEncoderTransformer(
+        network=Conv((3, 4)), latent=Gaussian(), max_iter=2, random_state=0
+    ).fit(X)
+    Z = model.transform(X)
+    model.set_params(network__channels=(5,), latent=None)
+    assert_array_equal(model.transform(X), Z)
+    assert model.sample(2).shape == (2, 12)

@@ -2,12 +2,13 @@
 
 import pytest
 
-from skae import AutoEncoderTransformer
+from skae import AutoEncoderTransformer, Conv, Dense, Gaussian, Mixture, Sparsity
 from skae._plan import Plan
+from skae._slots import check_slots
 
 
 def plan(n_rows, n_features, link="identity", **params):
-    params = AutoEncoderTransformer(**params).get_params()
+    params = check_slots(AutoEncoderTransformer(**params).get_params(deep=False), 64)
     return Plan.of(params, n_rows, n_features, link, previous=None)
 
 
@@ -59,16 +60,10 @@ def test_batches_are_no_larger_than_the_data():
 
 
 def test_previous_architecture_answers_for_auto():
-    params = AutoEncoderTransformer().get_params()
+    params = check_slots(AutoEncoderTransformer().get_params(), 5)
     before = {"hidden_layer_sizes": (9,), "activation": "elu", "init": "random"}
     made = Plan.of(params, 100, 5, "identity", {"_architecture": before})
     assert {name: getattr(made, name) for name in before} == before
-
-
-def test_flops_of_a_step_count_three_products_a_weight():
-    made = plan(1000, 10, n_components=3, hidden_layer_sizes=(5,), batch_size=100)
-    n_weights = 2 * (10 * 5 + 5 * 3)
-    assert made.step_flops == 6 * n_weights * 100
 
 
 def test_links_that_are_linear_near_the_mean_start_near_pca():
@@ -81,3 +76,28 @@ def test_codes_are_held_to_pcas_where_the_output_is_linear():
     assert plan(100, 5).linearity == 0.2
     assert plan(100, 5, link="logistic").linearity == 0
     assert plan(100, 5, link="logistic", linearity=3.0).linearity == 3
+
+
+@pytest.mark.parametrize(
+    "part", [{"penalty": "sparsity"}, {"network": Dense(tied=True)}]
+)
+def test_what_pcas_start_does_not_suit_starts_plain(part):
+    assert plan(100, 64, **part).init == "random"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"penalty": "contraction"}, {"latent": "gaussian"}, {"network": Conv((8, 8))}],
+)
+def test_what_it_suits_starts_as_pca(part):
+    assert plan(100, 64, **part).init == "pca"
+
+
+def test_distributions_are_not_held_to_pcas_points():
+    assert plan(100, 5, latent=Gaussian()).linearity == 0
+    assert plan(100, 5, latent=Mixture()).linearity == 0.2
+
+
+def test_encoders_of_distributions_give_a_mean_and_a_variance():
+    assert plan(100, 5, n_components=3, latent="gaussian").n_outputs == 6
+    assert plan(100, 5, n_components=3, penalty=Sparsity()).n_outputs == 3

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from skae import AutoEncoderTransformer
+from skae._flat import FlatParameters
 from skae._solvers import SCHEDULES, SOLVERS, Solver
-from skae._training import FlatParameters
 
 
 def make(name="adam", schedule="constant", rate=0.1, alpha=0.0, n_steps=10):

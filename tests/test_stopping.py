@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from skae._flat import FlatParameters
 from skae._stopping import Monitor
-from skae._training import FlatParameters
 
 
 def watch(losses, start=10.0, **plan):

@@ -13,8 +13,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_sp
 from sklearn.pipeline import make_pipeline
 
 from skae import AutoEncoderTransformer
+from skae._flat import FlatParameters
 from skae._supervision import Head
-from skae._training import FlatParameters
 
 TARGETS = {
     "continuous": (

@@ -5,23 +5,30 @@ import pytest
 import torch
 from torch import nn
 
-from skae import AutoEncoderTransformer
+from skae import AutoEncoderTransformer, Gaussian, Sparsity
 from skae._data import Batches
 from skae._dense import DenseGradient
+from skae._flat import FlatParameters
+from skae._layers import ACTIVATIONS
 from skae._losses import LINKS, LOSSES, check_loss
-from skae._networks import ACTIVATIONS, AutoEncoder, initialise
+from skae._model import AutoEncoder, initialise
+from skae._objective import Objective, Step
 from skae._scaling import Scaling
 from skae._tables import Table
 from skae._targets import no_values
-from skae._training import FlatParameters, Objective, epochs, evaluate, row_losses
+from skae._training import epochs, evaluate, row_losses
 
 CPU = torch.device("cpu")
+
+
+DENSE = ("Dense", {})
 
 
 class Still:
     """A solver that does not move."""
 
     steps = 0
+    progress = 1.0
 
     def step(self):
         self.steps += 1
@@ -32,15 +39,20 @@ def make(loss="squared_error", output_activation="auto", n_rows=23, network=None
     X = rng.dirichlet(np.ones(5), size=n_rows)
     scaling = Scaling.fit(X, np.arange(n_rows), standardize=False)
     loss, link = check_loss(loss, output_activation)
-    network = network or AutoEncoder(5, 2, (4,), "tanh", "random")
+    network = network or AutoEncoder(5, 2, 2, (4,), "tanh", "random", DENSE)
     initialise(network, LINKS[link].start(scaling.mean), rng)
     objective = Objective(network, loss, link, scaling, CPU)
     table = Table(X, no_values(n_rows))
     return X, scaling, objective, Batches(table, np.arange(n_rows), scaling, 4, CPU)
 
 
+def a_step(batches):
+    x, t = next(batches.in_order())
+    return Step(x, t, x, np.random.default_rng(0))
+
+
 def test_flat_parameters_are_the_networks_own():
-    network = AutoEncoder(5, 2, (4,), "relu", "random")
+    network = AutoEncoder(5, 2, 2, (4,), "relu", "random", DENSE)
     initialise(network, np.zeros(5), np.random.default_rng(0))
     flat = FlatParameters(network)
     n_weights = sum(p.numel() for p in network.parameters())
@@ -66,12 +78,13 @@ def test_flat_parameters_are_the_networks_own():
 )
 def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path):
     _, _, objective, batches = make(
-        loss, network=AutoEncoder(5, 2, hidden, activation, init)
+        loss, network=AutoEncoder(5, 2, 2, hidden, activation, init, DENSE)
     )
     assert objective.dense is not None
     if path == "autograd":
         objective.dense = None
-    x, t = next(batches.in_order())
+    step = a_step(batches)
+    x = step.x
     network, penalty = objective.network, 0.0
     if init == "pca":
         draw = np.random.default_rng(1).normal
@@ -82,10 +95,10 @@ def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path)
         bend = network.encoder.correction(x)
         penalty = 0.7 * (bend**2 / objective.code_variance).mean()
     parameters = list(network.parameters())
-    expected = torch.autograd.grad(objective(x, t, x).mean() + penalty, parameters)
+    expected = torch.autograd.grad(objective(step).mean() + penalty, parameters)
     for _ in range(2):  # a second call replaces the first one's gradient
-        value = objective.backward(x, t).item()
-    assert value == pytest.approx(objective(x, t, x).mean().item(), rel=1e-5)
+        value = objective.backward(step).item()
+    assert value == pytest.approx(objective(step).mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
 
@@ -95,7 +108,7 @@ def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path)
 @pytest.mark.parametrize("loss", ["squared_error", "huber"])
 def test_rows_moved_outward_count_in_proportion(loss, path, ordered):
     _, _, objective, batches = make(
-        loss, network=AutoEncoder(5, 2, (4,), "tanh", "pca")
+        loss, network=AutoEncoder(5, 2, 2, (4,), "tanh", "pca", DENSE)
     )
     network = objective.network
     for part in (network.encoder, network.decoder):
@@ -118,7 +131,8 @@ def test_rows_moved_outward_count_in_proportion(loss, path, ordered):
     total = losses.mean() + 0.7 * (bend**2 / objective.code_variance).mean()
     parameters = list(network.parameters())
     expected = torch.autograd.grad(total, parameters)
-    value = objective.backward(x, t, None, factors, kept if ordered else None).item()
+    step = Step(x, t, x, None, factors, kept if ordered else None)
+    value = objective.backward(step).item()
     assert value == pytest.approx(losses[2:].mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
@@ -136,7 +150,18 @@ def test_objective_compares_reconstruction_and_data(loss):
     )
 
 
-@pytest.mark.parametrize("params", [{}, {"init": "pca"}, {"ordered": True}])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"init": "pca"},
+        {"ordered": True},
+        {"penalty": Sparsity()},
+        {"latent": "gaussian"},
+        {"latent": Gaussian(0.1), "penalty": "sparsity", "ordered": True},
+        {"latent": Gaussian(0.1), "linearity": 0.3, "loss": "huber"},
+    ],
+)
 def test_both_paths_train_to_the_same_weights(params, monkeypatch, digits):
     """A hundred steps with and without autograd end at the same place."""
     model = AutoEncoderTransformer(
@@ -154,11 +179,11 @@ def test_an_unknown_layer_takes_the_path_of_autograd():
         def forward(self, x):
             return x**3
 
-    network = AutoEncoder(5, 2, (4,), "tanh", "random")
+    network = AutoEncoder(5, 2, 2, (4,), "tanh", "random", DENSE)
     network.encoder[1] = Cube()
     _, _, objective, batches = make(network=network)
     assert objective.dense is None
-    assert objective.backward(*next(batches.in_order())).isfinite()
+    assert objective.backward(a_step(batches)).isfinite()
 
 
 def test_linked_output_is_compared_in_scaled_units():

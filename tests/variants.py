@@ -2,8 +2,38 @@
 
 import numpy as np
 from scipy.special import expit, softmax
+from torch import nn
 
-from skae import AutoEncoderTransformer, GaussianNoise, SwapNoise
+from skae import (
+    AutoEncoderTransformer,
+    Contraction,
+    Conv,
+    Dense,
+    Gaussian,
+    GaussianNoise,
+    Mixture,
+    Modules,
+    Sparsity,
+    SwapNoise,
+)
+
+
+def two_layers(n_in, n_out):
+    """Return modules with all that may go wrong: noise, and the means of batches."""
+    return nn.Sequential(
+        nn.Linear(n_in, 16), nn.BatchNorm1d(16), nn.Dropout(0.1), nn.Linear(16, n_out)
+    )
+
+
+def one_layer(n_in, n_out):
+    """Return a module of which all is written."""
+    return nn.Linear(n_in, n_out)
+
+
+def huber(output, target):
+    """Return a loss of someone's own."""
+    return nn.functional.huber_loss(output, target, reduction="none").mean(dim=1)
+
 
 VARIANTS = {
     "default": {},
@@ -23,6 +53,33 @@ VARIANTS = {
     "masking": {"corruption": "masking"},
     "gaussian_noise": {"corruption": GaussianNoise(0.5), "loss": "huber"},
     "swap_noise": {"corruption": SwapNoise(0.2), "supervision": 1.0, "ordered": True},
+    "sparse": {"penalty": Sparsity(0.3)},
+    "sparse_to_a_target": {"penalty": Sparsity(0.1, target=0.1), "init": "pca"},
+    "contractive": {"penalty": "contraction", "activation": "tanh"},
+    "sparse_and_contractive": {
+        "penalty": Sparsity() + Contraction(0.5),
+        "corruption": "masking",
+    },
+    "variational": {"latent": "gaussian"},
+    "variational_plain": {
+        "latent": Gaussian(beta=0.1, warm_up=0.0),
+        "init": "random",
+        "loss": "log_loss",
+    },
+    "mixture": {"latent": Mixture(3)},
+    "tied": {"network": Dense(tied=True)},
+    "layer_norm_and_dropout": {"network": Dense(layer_norm=True, dropout=0.1)},
+    "conv": {"network": Conv(channels=(4, 8))},
+    "modules": {"network": Modules(two_layers, two_layers), "init": "random"},
+    "own_loss": {"loss": huber, "network": Modules(one_layer, two_layers)},
+    "everything": {
+        "network": Conv(channels=(3,)),
+        "corruption": SwapNoise(),
+        "latent": "gaussian",
+        "penalty": Sparsity(0.01) + Contraction(0.01),
+        "ordered": True,
+        "supervision": 1.0,
+    },
     "supervised": {"supervision": 1.0},
     "supervised_plain": {"supervision": 0.5, "init": "random", "ordered": True},
     "standardized": {"standardize": True},

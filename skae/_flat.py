@@ -1,0 +1,50 @@
+"""Flat: all parameters of a training in one buffer, and all their gradients."""
+
+import torch
+
+__all__ = ["FlatParameters"]
+
+
+class FlatParameters:
+    """All parameters of modules laid end to end, and so their gradients.
+
+    One buffer makes the solver's step, zeroing and copying one operation each, however
+    many layers there are. Matrices come first, since only they are decayed.
+
+    Parameters
+    ----------
+    *modules : nn.Module
+        Their parameters become views of ``values``, their gradients of ``gradients``.
+    buffers : iterable of Tensor
+        What is learnt outside of parameters, as the means of batches are.
+    """
+
+    def __init__(self, *modules, buffers=()):
+        parameters = [p for module in modules for p in module.parameters()]
+        self.buffers = list(buffers)
+        parameters.sort(key=lambda p: p.ndim < 2)
+        self.values = torch.cat([p.detach().reshape(-1) for p in parameters])
+        self.gradients = torch.zeros_like(self.values)
+        start = 0
+        for p in parameters:
+            part = slice(start, start + p.numel())
+            p.data = self.values[part].view_as(p)
+            p.grad = self.gradients[part].view_as(p)
+            start = part.stop
+        split = sum(p.numel() for p in parameters if p.ndim >= 2)
+        self.matrices = self.values[:split]
+        self.matrix_gradients = self.gradients[:split]
+
+    def copy(self):
+        """Return the values, and behind them those of the buffers, as they are now."""
+        if not self.buffers:
+            return self.values.clone()
+        return torch.cat([self.values, *(b.reshape(-1) for b in self.buffers)])
+
+    def restore(self, copy):
+        """Put values back that `copy` returned."""
+        sizes = [self.values.numel(), *(b.numel() for b in self.buffers)]
+        values, *buffers = copy.split(sizes)
+        self.values.copy_(values)
+        for buffer, value in zip(self.buffers, buffers, strict=True):
+            buffer.copy_(value.view_as(buffer))

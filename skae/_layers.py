@@ -1,0 +1,167 @@
+"""Layers: what networks are built of.
+
+None draws from torch's global generator, neither when made nor in training.
+"""
+
+from functools import partial
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import skip_init
+
+__all__ = [
+    "ACTIVATIONS",
+    "WEIGHTED",
+    "Dropout",
+    "FromImages",
+    "Layers",
+    "Rescaling",
+    "ToImages",
+    "Transposed",
+    "Turn",
+    "convolution",
+    "linear",
+    "stack",
+    "turn",
+]
+
+ACTIVATIONS = {
+    "identity": nn.Identity,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+    "logistic": nn.Sigmoid,
+}
+
+
+# Layers whose weights have to be drawn.
+WEIGHTED = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+)
+
+
+class Layers(nn.Sequential):
+    """Linear layers with an activation between them, and nothing else."""
+
+
+class Dropout(nn.Module):
+    """Zero values at random while training, and enlarge the others to make up for it.
+
+    Unlike torch's it draws from the generator ``rng`` of the fit, and not from a global
+    one.
+    """
+
+    def __init__(self, share):
+        super().__init__()
+        self.share = share
+        self.rng = None
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        kept = torch.from_numpy(self.rng.random(x.shape, dtype="float32") >= self.share)
+        return x * kept.to(x) / (1 - self.share)
+
+
+class Rescaling(nn.Module):
+    """A factor and a shift for each feature, behind layers that have none.
+
+    Parameters
+    ----------
+    n_features : int
+    """
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_features))
+        self.bias = nn.Parameter(torch.zeros(n_features))
+
+    def forward(self, x):
+        return torch.addcmul(self.bias, x, self.weight)
+
+
+class Turn(nn.Linear):
+    """A linear layer that starts as no change at all."""
+
+
+class Transposed(nn.Module):
+    """A linear layer with the weight of another, transposed, and a bias of its own.
+
+    It takes the first ``n_in`` of what the other one gives.
+    """
+
+    def __init__(self, tied_to, n_in):
+        super().__init__()
+        self._tied_to = [tied_to]  # in a list, so that it is not registered twice
+        self.n_in = n_in
+        self.bias = nn.Parameter(torch.zeros(tied_to.in_features))
+
+    @property
+    def weight(self):
+        return self._tied_to[0].weight[: self.n_in].t()
+
+    def forward(self, z):
+        return F.linear(z, self.weight, self.bias)
+
+
+class ToImages(nn.Module):
+    """Flat rows, channels last, to (batch, channels, ...)."""
+
+    def __init__(self, size, n_colours):
+        super().__init__()
+        self.shape = (*size, n_colours)
+
+    def forward(self, x):
+        return x.view(-1, *self.shape).movedim(-1, 1)
+
+
+class FromImages(nn.Module):
+    """Back to flat rows."""
+
+    def forward(self, x):
+        return x.movedim(1, -1).flatten(1)
+
+
+# skip_init: the layers' own start would draw from torch's global generator.
+linear = partial(skip_init, nn.Linear)
+
+
+def turn(width):
+    """Return a `Turn` of codes."""
+    return skip_init(Turn, width, width)
+
+
+def stack(widths, between, make=linear):
+    """Linear layers of the ``widths``, with what comes ``between`` them."""
+    layers = []
+    for n_in, n_out in pairwise(widths[:-1]):
+        layers += [make(n_in, n_out), *between(n_out)]
+    return Layers(*layers, make(*widths[-2:]))
+
+
+_CONVOLUTIONS = {
+    (1, False): nn.Conv1d,
+    (1, True): nn.ConvTranspose1d,
+    (2, False): nn.Conv2d,
+    (2, True): nn.ConvTranspose2d,
+}
+
+
+def convolution(n_in, n_out, kernel_size, size, transposed=False):
+    """Return what halves pictures of a ``size``, or what brings them back to it."""
+    options = {"stride": 2, "padding": kernel_size // 2}
+    if transposed:
+        options["output_padding"] = tuple(1 - n % 2 for n in size)
+    make = _CONVOLUTIONS[len(size), transposed]
+    return skip_init(make, n_in, n_out, kernel_size, **options)

@@ -1,0 +1,281 @@
+"""Objective: what training minimises, on a batch, and its gradient.
+
+Encoder and decoder of dense networks have their gradients written out; what is between
+them, where codes are drawn or cost something, is small enough for autograd.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ._corruptions import corrupt
+from ._dense import DenseGradient
+from ._flat import FlatParameters
+from ._latents import Point
+from ._losses import LINKS, autograd_gradient
+from ._nested import first_codes, in_turn
+from ._outskirts import stretch
+from ._penalties import needs_encoder, penalize
+
+__all__ = ["Objective", "Step"]
+
+_NONE_MOVED = torch.ones(0, 1)
+
+
+@dataclass
+class Step:
+    """A batch of rows with their targets, and how it is met this time.
+
+    Attributes
+    ----------
+    x, t : Tensor of shape (batch, n_features), (batch, width)
+    inputs : Tensor of shape (batch, n_features)
+        What is encoded instead of ``x``.
+    rng : numpy.random.Generator
+        For what has to be drawn on the way.
+    factors : Tensor of shape (n_moved, 1)
+        By which the first rows are moved outward. They have a part in the gradient,
+        and none in the loss that is returned, nor in the costs of codes.
+    kept : Tensor of shape (batch, n_components) or None
+        What codes are multiplied by.
+    progress : float
+        Part of the training that is over.
+    """
+
+    x: torch.Tensor
+    t: torch.Tensor
+    inputs: torch.Tensor
+    rng: np.random.Generator
+    factors: torch.Tensor = _NONE_MOVED
+    kept: torch.Tensor | None = None
+    progress: float = 1.0
+
+    def __post_init__(self):
+        self.n_moved = len(self.factors)
+        if self.n_moved:
+            self.inputs = self.inputs.clone()  # it may be ``x``, or share its memory
+            self.inputs[: self.n_moved] *= self.factors
+
+
+class Objective:
+    """loss(decode(z), x) + cost(h) + penalty(z, x) + head(z, t), a batch's mean.
+
+    With h = encode(corrupt(x)) and z = latent(h). A linearity adds the squared distance
+    of the codes from those of the anchor, the bend, each in units of its variance. It
+    steers the training, and is no part of the loss that is reported. Rows that were
+    moved outward by a factor c are compared where they came from: their outputs and
+    bends are divided by c. They have no target t.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+    loss : Loss
+    link : str
+        Key of ``LINKS``.
+    scaling : Scaling
+        To compare with ``X`` in its own units where the loss asks for them.
+    device : torch.device
+    linearity : float
+        Weight of the bend; 0 for networks without an anchor.
+    code_variance : ndarray of shape (n_components,) or None
+        Its units.
+    reach : float
+        How far from the mean rows are moved outward while training; 0 for not at all.
+    ordered : bool
+        Whether the later codes are left out at random while training.
+    head : Head or None
+        None where rows have no target.
+    corruption : object with a method corrupt(x, rng), or None
+        What is done to rows before they are encoded.
+    latent : Point, Gaussian or Mixture
+    penalty : object with a method penalize(z, x, encode, rng), or None
+    """
+
+    def __init__(
+        self,
+        network,
+        loss,
+        link,
+        scaling,
+        device,
+        linearity=0.0,
+        code_variance=None,
+        reach=0.0,
+        ordered=False,
+        head=None,
+        corruption=None,
+        latent=Point(),  # noqa: B008, it has no state
+        penalty=None,
+    ):
+        self.network = network
+        self.corruption = corruption
+        self.latent = latent
+        self.penalty = penalty
+        self.codes_cost = latent.has_cost or penalty is not None
+        self.head = head
+        self.parameters = FlatParameters(
+            *filter(None, [network, head]), buffers=network.own_buffers()
+        )
+        self.loss = loss
+        self.link = LINKS[link].function
+        self.scaled_output = link == "identity"
+        self.reach = reach
+        self.ordered = ordered
+        self.linearity = linearity
+        if linearity:
+            self.code_variance = torch.as_tensor(
+                code_variance, dtype=torch.float32, device=device
+            )
+        written = DenseGradient.handles(network) and not needs_encoder(penalty)
+        self.dense = DenseGradient(network) if written else None
+        self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
+        self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
+
+    def train_on(self, x, t, rng, progress):
+        """Draw how a batch is met while training."""
+        inputs = corrupt(self.corruption, x, rng)
+        factors = stretch(x, self.reach, rng) if self.reach else _NONE_MOVED
+        n_components = self.network.n_components
+        kept = first_codes(x, n_components, rng) if self.ordered else None
+        return Step(x, t, inputs, rng, factors, kept, progress)
+
+    def watch(self, x, t, rng):
+        """Draw how a batch is met where losses are compared.
+
+        Where the codes are ordered, rows keep one code, two, and so on in turn.
+        """
+        inputs = corrupt(self.corruption, x, rng)
+        kept = in_turn(x, self.network.n_components) if self.ordered else None
+        return Step(x, t, inputs, rng, kept=kept)
+
+    def __call__(self, step):
+        """Losses of the rows of a batch, (batch,), without the bend."""
+        h = self.network.encoder(step.inputs)
+        z = self.latent.draw(h, step.rng)
+        code = z if step.kept is None else z * step.kept
+        losses = self._compare(self.network.decoder(code), step.x)
+        if self.codes_cost:
+            of_latent, of_penalty = self._costs(h, z, step)
+            losses = losses + of_latent + of_penalty
+        return losses if self.head is None else losses + self.head(code, step.t)
+
+    def reconstruction(self, step):
+        """Return the part of the losses that is the reconstruction's."""
+        return self._compare(self.network.decoder(self._code(step)), step.x)
+
+    def of_target(self, step):
+        """Return the part of the losses that is the target's."""
+        if self.head is None:
+            return step.x.new_zeros(len(step.x))
+        return self.head(self._code(step), step.t)
+
+    def _code(self, step):
+        z = self.latent.draw(self.network.encoder(step.inputs), step.rng)
+        return z if step.kept is None else z * step.kept
+
+    def _costs(self, h, z, step):
+        """Costs of the rows that stayed: of the latent, and of the penalty."""
+        h, z, x = h[step.n_moved :], z[step.n_moved :], step.inputs[step.n_moved :]
+        of_latent = of_penalty = z.new_zeros(len(z))
+        if self.latent.has_cost:
+            of_latent = self.latent.cost(h, x.shape[1])
+        if self.penalty is not None:
+            of_penalty = penalize(self.penalty, z, x, self.network.encode, step.rng)
+        return of_latent, of_penalty
+
+    def _mean_costs(self, h, z, step):
+        """Return the mean cost, and what of it the gradient is to be taken of."""
+        of_latent, of_penalty = (costs.mean() for costs in self._costs(h, z, step))
+        warmth = self.latent.warmth(step.progress) if self.latent.has_cost else 1.0
+        return of_latent + of_penalty, warmth * of_latent + of_penalty
+
+    def _compare(self, output, x):
+        if not self.loss.canonical and not self.scaled_output:
+            output = (self.link(output) - self.mean) / self.scale
+        return self.loss.function(output, self._target(x))
+
+    def _target(self, x):
+        if not self.loss.canonical:
+            return x
+        # Rounding may leave a hair under zero, where logarithms end.
+        return torch.addcmul(self.mean, x, self.scale).clamp_(min=0.0)
+
+    def backward(self, step):
+        """Return the mean loss of a batch, with its gradient in ``parameters``."""
+        if self.dense is None:
+            return self._autograd_backward(step)
+        factors, stayed = step.factors, slice(step.n_moved, None)
+        z = h = self.dense.encode(step.inputs)
+        bend = self._bend_gradient(h, factors) if self.linearity else None
+        if self.codes_cost:
+            h = h.detach().requires_grad_()
+            with torch.enable_grad():
+                drawn = self.latent.draw(h, step.rng)
+                cost, cost_now = self._mean_costs(h, drawn, step)
+            z = drawn.detach().clone()
+        if step.kept is not None:
+            z.mul_(step.kept)
+        output = self.dense.decode(z)
+        loss, gradient = self._differentiate(output, step.x, factors)
+        gradient = self.dense.decoder.backward(gradient)
+        if self.head is not None:
+            head_loss, head_gradient = self.head.backward(z[stayed], step.t[stayed])
+            gradient[stayed] += head_gradient
+            loss = loss + head_loss
+        if step.kept is not None:
+            gradient.mul_(step.kept)
+        if self.codes_cost:
+            ((drawn * gradient).sum() + cost_now).backward()
+            loss, gradient = loss + cost.detach(), h.grad
+        if bend is not None:
+            gradient[:, : bend.shape[1]].add_(bend)
+        self.dense.encoder.backward(gradient, to_input=False)
+        return loss
+
+    def _bend_gradient(self, h, factors):
+        codes = slice(len(self.code_variance))
+        bend = h[:, codes] - self.dense.encoder.linear_part[:, codes]
+        gradient = bend.div_(self.code_variance)
+        gradient.mul_(2 * self.linearity / bend.numel())
+        gradient[: len(factors)] /= factors**2
+        return gradient
+
+    def _differentiate(self, output, x, factors):
+        """Mean loss of the rows that stayed, and its gradient with the moved ones'."""
+        n_moved = factors.shape[0]
+        if n_moved:
+            output[:n_moved] /= factors
+            loss_of_moved = self._compare(output[:n_moved], x[:n_moved]).sum()
+        if self.loss.canonical or self.scaled_output:
+            loss, gradient = self.loss.gradient(output, self._target(x))
+        else:
+            loss, gradient = autograd_gradient(self._compare)(output, x)
+        if n_moved:
+            gradient[:n_moved] /= factors
+            loss = (len(x) * loss - loss_of_moved) / (len(x) - n_moved)
+        return loss, gradient
+
+    def _autograd_backward(self, step):
+        """Do the same for networks of any layers, and penalties of any kind."""
+        self.parameters.gradients.zero_()
+        x, stayed = step.x, slice(step.n_moved, None)
+        everyone = x.new_ones(len(x), 1)
+        everyone[: step.n_moved] = step.factors
+        h = self.network.encoder(step.inputs)
+        z = self.latent.draw(h, step.rng)
+        code = z if step.kept is None else z * step.kept
+        losses = self._compare(self.network.decoder(code) / everyone, x)
+        total, loss = losses.mean(), losses[stayed].mean()
+        if self.linearity:
+            bend = (h - self.network.encoder.anchor(step.inputs)) / everyone
+            bend = bend[:, : len(self.code_variance)]
+            total += self.linearity * (bend.square() / self.code_variance).mean()
+        if self.codes_cost:
+            cost, cost_now = self._mean_costs(h, z, step)
+            total, loss = total + cost_now, loss + cost
+        if self.head is not None:
+            head_loss = self.head(code[stayed], step.t[stayed]).mean()
+            total, loss = total + head_loss, loss + head_loss
+        total.backward()
+        return loss.detach()
