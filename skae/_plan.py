@@ -70,7 +70,7 @@ class Plan:
             params[slot] for slot in ("network", "latent", "penalty")
         )
         linear = link == "identity" and not latent.has_cost
-        plain = link not in _ANCHORED_LINKS or network.starts_plain
+        plain = link not in _ANCHORED_LINKS or network.starts_plain(link)
         passes = math.ceil(_STEPS / math.ceil(n_rows / batch_size))
         max_iter = resolve("max_iter", max(_LEAST_PASSES, passes))
         return cls(
