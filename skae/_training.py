@@ -18,7 +18,7 @@ def epochs(objective, batches, solver, rng):
         the weights are not finite.
     """
     while True:
-        objective.network.train()
+        objective.train(True)
         total, n_rows = torch.zeros((), device=batches.device), 0
         for x, t in batches.shuffled(rng):
             step = objective.train_on(x, t, rng, solver.progress)
@@ -42,7 +42,8 @@ def watched_steps(objective, batches):
     Rows are corrupted as in training, and codes drawn.
     """
     for number, (x, t) in enumerate(batches.in_order()):
-        yield objective.watch(x, t, np.random.default_rng(number))
+        rng = np.random.default_rng(number) if objective.is_random else None
+        yield objective.watch(x, t, rng)
 
 
 @torch.no_grad()
@@ -52,7 +53,7 @@ def row_losses(objective, batches, function=None):
     ``function`` of a step, if not the whole objective.
     """
     function = function or objective
-    objective.network.eval()
+    objective.train(False)
     # Made first: small tensors kept between large ones would scatter the memory.
     losses = torch.empty(batches.n_rows, dtype=torch.float64, device=batches.device)
     start = 0
