@@ -90,7 +90,7 @@ class GaussianNoise(BaseEstimator):
     AutoEncoderTransformer(corruption=GaussianNoise(scale=0.5))
     """
 
-    _parameter_constraints = {"scale": [Interval(Real, 0, None, closed="left")]}
+    _parameter_constraints = {"scale": [Interval(Real, 0, 1e15, closed="both")]}
 
     def __init__(self, scale=0.1):
         self.scale = scale

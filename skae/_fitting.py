@@ -20,7 +20,7 @@ from ._linear import pca_errors
 from ._losses import check_loss, looks_like_pictures
 from ._penalties import keeps_axes
 from ._preparing import Training, count_components
-from ._slots import check_slots
+from ._slots import check_slots, own_parts
 from ._stopping import Monitor
 from ._tables import check_tables, split
 from ._training import evaluate, row_losses, watched_steps
@@ -148,6 +148,11 @@ def _train(training, validation, some, params):
     watched = validation if params["early_stopping"] else None
     checked = watched or some
     monitor = Monitor(objective.parameters, plan, evaluate(objective, checked))
+    if not np.isfinite(monitor.start_loss) and own_parts(params):
+        raise ValueError(
+            f"The loss is {monitor.start_loss:g} before the first step: see whether "
+            f"{own_parts(params)} returns numbers that are finite and not too large."
+        )
     loss_curve, validation_curve = [], []
     passes = training.passes()
     if params["early_stopping"] and watched is None and training.starts_linear:
@@ -165,7 +170,7 @@ def _train(training, validation, some, params):
         monitor.back_to_start()
     monitor.settle()
     final_loss = evaluate(objective, checked)
-    _judge(monitor, plan, final_loss, training.starts_linear)
+    _judge(monitor, plan, final_loss, training.starts_linear, own_parts(params))
     if training.starts_linear and monitor.best_iter == 0:
         monitor.reason = _LINEAR[training.target is not None]
     return monitor, loss_curve, validation_curve
@@ -230,26 +235,30 @@ def _report(max_iter, loss_curve, validation_curve):
     sys.stdout.write(f"[AutoEncoderTransformer] {line}\n")
 
 
-def _judge(monitor, plan, final_loss, starts_linear):
+def _judge(monitor, plan, final_loss, starts_linear, suspects):
     """Tell the user of a training that did not end as it should.
 
     ``final_loss`` is that of the weights which are kept. The losses met along the way
-    cannot tell that the very last step broke them.
+    cannot tell that the very last step broke them. ``suspects`` names what else may
+    have broken the loss.
     """
+    suspects = suspects and f", or see what {suspects} returns"
     step = f"learning_rate_init={plan.learning_rate_init:g}"
     diverged = monitor.reason == "diverged"
     at_once = monitor.best_iter == 0 and (monitor.n_iter == 1 or not starts_linear)
     if not np.isfinite(final_loss) or (diverged and at_once):
         raise ValueError(
             f"Training diverged at once with {step}, solver={plan.solver!r} and "
-            f"alpha={plan.alpha:g}. Use a smaller learning_rate_init or alpha."
+            f"alpha={plan.alpha:g}. Use a smaller learning_rate_init or alpha"
+            f"{suspects}."
         )
     if final_loss > monitor.start_loss:
         monitor.back_to_start()
     if diverged:
         _warn(
             f"Training diverged in pass {monitor.n_iter} with {step}; the weights of "
-            f"pass {monitor.best_iter} are kept. Use a smaller learning_rate_init."
+            f"pass {monitor.best_iter} are kept. Use a smaller learning_rate_init"
+            f"{suspects}."
         )
     elif monitor.reason == "converged" and monitor.best_iter == 0 < monitor.start_loss:
         if not starts_linear:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ._parts import check_row_values
 from ._scaling import row_slices
 
 __all__ = [
@@ -100,7 +101,8 @@ def autograd_gradient(function):
         output = output.detach().requires_grad_()
         with torch.enable_grad():
             value = function(output, target).mean()
-        return value.detach(), *torch.autograd.grad(value, output)
+        (slope,) = torch.autograd.grad(value, output)
+        return value.detach(), slope.contiguous()  # of a sum, it is one number
 
     return gradient
 
@@ -258,15 +260,15 @@ def _own_loss(function):
     """Return a `Loss` of someone's own function of (output, target)."""
 
     def loss(output, target):
-        losses = function(output, target)
-        if isinstance(losses, torch.Tensor) and losses.shape == target.shape[:1]:
-            return losses
-        found = getattr(losses, "shape", None)
-        found = type(losses).__name__ if found is None else f"shape {tuple(found)}"
-        raise TypeError(
-            f"loss={function!r} must return a tensor with a number for each row, of "
-            f"shape ({len(target)},), got {found}."
-        )
+        # A copy: what a function does to its arguments should not be seen.
+        losses = function(output, target.clone())
+        losses = check_row_values(f"loss={function!r}", losses, len(target))
+        if output.requires_grad and not losses.requires_grad:
+            raise TypeError(
+                f"loss={function!r} must depend on its first argument, the output, by "
+                "operations of torch."
+            )
+        return losses
 
     return Loss(loss)
 

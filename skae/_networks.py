@@ -1,4 +1,4 @@
-"""Networks: encoder and decoder as stacks of layers, dense, convolutional or one's own.
+"""Networks: encoder and decoder as stacks of layers, dense or convolutional.
 
 A network part builds both from the shapes of rows and codes. The encoder ends in a
 linear layer and the decoder begins with one, so that codes may take any value and can
@@ -6,14 +6,12 @@ be turned; the output is linear too, since the link belongs to the loss.
 """
 
 import math
-import threading
 from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 from torch import nn
@@ -27,8 +25,8 @@ from ._layers import (
     Transposed,
     convolution,
     stack,
-    turn,
 )
+from ._modules import Modules
 from ._parts import check_part
 
 __all__ = [
@@ -92,7 +90,14 @@ class Dense(BaseEstimator):
         self.dropout = dropout
 
     def check(self, params, n_features):
-        """Refuse a start that tied weights would not leave."""
+        """Refuse a start that tied weights would not leave, and what has no effect."""
+        hidden = params["hidden_layer_sizes"]
+        if (self.layer_norm or self.dropout) and not isinstance(hidden, str):
+            if not len(hidden):
+                raise ValueError(
+                    "layer_norm and dropout of Dense have no effect without hidden "
+                    f"layers, got hidden_layer_sizes={hidden!r}."
+                )
         if self.tied and params["init"] == "pca":
             raise ValueError(
                 "Dense(tied=True) cannot start with init='pca': corrections that begin "
@@ -212,7 +217,13 @@ class Conv(BaseEstimator):
         if math.prod(shape) != n_features:
             raise ValueError(
                 f"image_shape={shape} of Conv makes {math.prod(shape)} features, but X "
-                f"has {n_features}."
+                f"has {n_features}: give the shape that its rows were flattened from."
+            )
+        farthest = 2 * max(shape) - 1
+        if self.kernel_size > farthest:
+            raise ValueError(
+                f"kernel_size of Conv reaches beyond pictures of {shape}, got "
+                f"{self.kernel_size}: use at most {farthest}."
             )
 
     def hidden_layer_sizes(self, n_rows, n_features):
@@ -259,104 +270,6 @@ class Conv(BaseEstimator):
 
     def _image_shape(self, n_features):
         return (n_features,) if self.image_shape is None else self.image_shape
-
-
-class Modules(BaseEstimator):
-    """Encoder and decoder of one's own.
-
-    Each is given as a factory, not as a module: a module has weights, which `clone`
-    would copy from one fold of a cross-validation into the next. The output should be
-    linear, and so should the codes. Two small linear layers stand between the modules
-    and the codes, so that these can be turned to their principal axes.
-
-    Factories start their weights as torch does, from a seed of ``random_state``.
-    `torch.nn.Dropout` is replaced by one that draws from the fit's own generator.
-
-    Parameters
-    ----------
-    encoder, decoder : callable
-        ``f(n_in, n_out)`` that returns a `torch.nn.Module`, from (batch, n_in) to
-        (batch, n_out). A class, or a function with a name so that it can be pickled.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from skae import AutoEncoderTransformer, Modules
-    >>> from torch import nn
-    >>> def mlp(n_in, n_out):
-    ...     return nn.Sequential(nn.Linear(n_in, 64), nn.SELU(), nn.Linear(64, n_out))
-    >>> X, _ = load_digits(return_X_y=True)
-    >>> ae = AutoEncoderTransformer(8, network=Modules(mlp, mlp), random_state=0)
-    >>> ae.fit_transform(X).shape
-    (1797, 8)
-    """
-
-    _parameter_constraints = {"encoder": [callable], "decoder": [callable]}
-
-    def __init__(self, encoder, decoder):
-        self.encoder = encoder
-        self.decoder = decoder
-
-    def check(self, params, n_features):
-        """Refuse modules, and parameters that would have no effect."""
-        for name in ("encoder", "decoder"):
-            if isinstance(getattr(self, name), nn.Module):
-                raise TypeError(
-                    f"{name} of Modules must be a factory f(n_in, n_out) that makes a "
-                    "module, not a module: its weights would go from fold to fold. "
-                    "Pass the class, or a function that calls it."
-                )
-        for name in ("hidden_layer_sizes", "activation"):
-            if not isinstance(params[name], str) or params[name] != "auto":
-                raise ValueError(
-                    f"{name} has no effect on network=Modules(...), whose modules have "
-                    f"their own: leave {name}='auto'."
-                )
-
-    def hidden_layer_sizes(self, n_rows, n_features):
-        """Nobody asks for them."""
-        return ()
-
-    def starts_plain(self, link):
-        """No module does."""
-        return False
-
-    def build(self, shape, hidden, activation, seed):
-        """Return encoder, decoder and largest width known; see `Dense.build`."""
-        n_features, k, n_outputs = shape
-        # The weights of modules start from torch's global generator.
-        with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            encoder = _make("encoder", self.encoder, n_features, n_outputs)
-            decoder = _make("decoder", self.decoder, k, n_features)
-        encoder = nn.Sequential(encoder, turn(n_outputs))
-        decoder = nn.Sequential(turn(k), decoder, Rescaling(n_features))
-        return encoder, decoder, max(shape)
-
-
-_ONE_AT_A_TIME = threading.Lock()
-
-
-@torch.no_grad()
-def _make(name, factory, n_in, n_out):
-    """Return a factory's module, once it is seen to be of use."""
-    module = factory(n_in, n_out)
-    if not isinstance(module, nn.Module):
-        raise TypeError(
-            f"{name} of Modules must return a torch.nn.Module, got "
-            f"{type(module).__name__}."
-        )
-    shape = tuple(module.eval()(torch.zeros(2, n_in)).shape)
-    if shape != (2, n_out):
-        raise ValueError(
-            f"{name} of Modules must turn rows of {n_in} numbers into rows of {n_out}, "
-            f"but its output for two rows is of shape {shape}."
-        )
-    for parent in module.modules():
-        for child_name, child in parent.named_children():
-            if type(child) is nn.Dropout:  # it draws from torch's global generator
-                setattr(parent, child_name, Dropout(child.p))
-    return module
 
 
 #: name -> network.

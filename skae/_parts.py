@@ -1,6 +1,8 @@
-"""Parts: what may stand in a slot of the estimator, an object or its name."""
+"""Parts: what may stand in a slot of the estimator, and what it may return."""
 
-__all__ = ["check_part"]
+import torch
+
+__all__ = ["check_part", "check_row_values"]
 
 
 def check_part(slot, part, named):
@@ -23,3 +25,25 @@ def check_part(slot, part, named):
     if hasattr(part, "_parameter_constraints"):
         part._validate_params()
     return part
+
+
+def check_row_values(part, values, n_rows):
+    """Return what a part of someone's own has returned, if it is a number for each row.
+
+    Parameters
+    ----------
+    part : str
+        For messages.
+    values : object
+    n_rows : int
+    """
+    if not isinstance(values, torch.Tensor):
+        found = f"{type(values).__module__}.{type(values).__name__}"
+    elif values.shape != (n_rows,) or not values.is_floating_point():
+        found = f"{values.dtype} of shape {tuple(values.shape)}"
+    else:
+        return values
+    raise TypeError(
+        f"{part} must return a float tensor with a number for each row, of shape "
+        f"({n_rows},), got {found}."
+    )

@@ -11,6 +11,7 @@ of a batch; penalties add up. It says about itself:
 Where it does not say so, both are taken for true, which is always right.
 """
 
+import threading
 import warnings
 from functools import cache
 from numbers import Real
@@ -20,7 +21,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval
 from torch.autograd import forward_ad
 
-from ._parts import check_part
+from ._parts import check_part, check_row_values
 
 __all__ = [
     "PENALTIES",
@@ -43,7 +44,8 @@ class _Addable:
         return PenaltySum(self, other)
 
     def __radd__(self, other):
-        return PenaltySum(other, self)
+        # Zero is where sum() begins.
+        return self if other == 0 else PenaltySum(other, self)
 
 
 class Sparsity(_Addable, BaseEstimator):
@@ -68,7 +70,8 @@ class Sparsity(_Addable, BaseEstimator):
     weight : float, default=0.1
         Of the penalty, against the loss.
     target : float in (0, 1) or None, default=None
-        Mean activation, about the share of rows that a code is far from zero in.
+        Mean activation, about the share of rows that a code is far from zero in. It is
+        weighed against the loss too, and reached with a ``weight`` of about 10.
 
     References
     ----------
@@ -176,16 +179,20 @@ class Contraction(_Addable, BaseEstimator):
         """Return the cost of rows; see `Sparsity.penalize`."""
         _load_forward_derivatives()
         signs = torch.from_numpy(rng.integers(0, 2, size=x.shape)).to(x).mul_(2).sub_(1)
-        with forward_ad.dual_level():
+        with _ONE_AT_A_TIME, forward_ad.dual_level():
             codes = encode(forward_ad.make_dual(x, signs))
             change = forward_ad.unpack_dual(codes).tangent
         return self.weight * change.square().sum(dim=1) / x.shape[1]
 
 
+# Forward derivatives are one to a process, whatever the thread.
+_ONE_AT_A_TIME = threading.Lock()
+
+
 @cache
 def _load_forward_derivatives():
     """Let torch import them without its warning of a deprecation of its own."""
-    with warnings.catch_warnings(), forward_ad.dual_level():
+    with warnings.catch_warnings(), _ONE_AT_A_TIME, forward_ad.dual_level():
         warnings.simplefilter("ignore", DeprecationWarning)
         forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
 
@@ -255,13 +262,8 @@ def keeps_axes(penalty):
 
 def penalize(penalty, z, x, encode, rng):
     """Return the cost of rows, and make sure that it is one number for each."""
-    cost = penalty.penalize(z, x, encode, rng)
-    if isinstance(cost, torch.Tensor) and cost.shape == z.shape[:1]:
-        return cost
-    found = f"shape {tuple(cost.shape)}" if hasattr(cost, "shape") else type(cost)
-    raise TypeError(
-        f"penalty={penalty!r} must return a tensor with a number for each row, of "
-        f"shape ({len(z)},), got {found}."
+    return check_row_values(
+        f"penalty={penalty!r}", penalty.penalize(z, x, encode, rng), len(z)
     )
 
 

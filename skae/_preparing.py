@@ -20,6 +20,7 @@ from ._linear import (
 )
 from ._losses import LINKS
 from ._model import AutoEncoder, anchor, initialise, step_flops
+from ._modules import Own
 from ._objective import Objective
 from ._plan import Plan
 from ._scaling import Scaling
@@ -69,7 +70,7 @@ class Training:
         else:
             self.network = AutoEncoder(**plan.architecture, seed=seed)
         for layer in self.network.modules():
-            if isinstance(layer, Dropout):
+            if isinstance(layer, Dropout | Own):
                 layer.rng = self.rng
         flops = partial(step_flops, self.network, plan.batch_size)
         self.device = check_device(params["device"], flops)

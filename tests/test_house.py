@@ -49,10 +49,11 @@ MAY_IMPORT = {
     "_layers": set(),
     "_learnt": {"_inference", "_linear"},
     "_linear": set(),
-    "_losses": {"_scaling"},
+    "_losses": {"_parts", "_scaling"},
     "_model": {"_layers", "_networks"},
+    "_modules": {"_layers"},
     "_nested": set(),
-    "_networks": {"_layers", "_parts"},
+    "_networks": {"_layers", "_modules", "_parts"},
     "_objective": {
         "_corruptions",
         "_dense",

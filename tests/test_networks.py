@@ -103,6 +103,7 @@ class TestConv:
             (Conv((8, -8)), "image_shape of Conv must be integers"),
             (Conv((8, 8), (0,)), "channels of Conv must be integers"),
             (Conv((8, 8), kernel_size=4), "must be odd, got 4: use 5"),
+            (Conv((8, 8), kernel_size=17), "beyond .* got 17: use at most 15"),
             (Conv((8, 8), kernel_size=0), "'kernel_size' parameter of Conv"),
             (Conv("ab"), "'image_shape' parameter of Conv"),
         ],
@@ -284,26 +285,115 @@ def test_parameters_without_effect_on_modules_are_refused(params, X):
         model.fit(X)
 
 
-def test_factories_return_modules(X):
-    network = Modules(lambda n_in, n_out: 3, nn.Linear)
-    with pytest.raises(TypeError, match=r"must return a torch.nn.Module, got int"):
-        AutoEncoderTransformer(network=network).fit(X)
+def shared(n_in, n_out, module=nn.Linear(8, 8)):  # noqa: B008
+    return module
 
 
-def wrong_width(n_in, n_out):
-    return nn.Linear(n_in, n_out + 1)
+def tuple_out(n_in, n_out):
+    class Two(nn.Linear):
+        def forward(self, x):
+            return super().forward(x), x
+
+    return Two(n_in, n_out)
 
 
 @pytest.mark.parametrize(
-    ("network", "message"),
+    ("factory", "message"),
     [
-        (Modules(wrong_width, nn.Linear), "encoder of Modules .* rows of 2, .* 3"),
-        (Modules(nn.Linear, wrong_width), "decoder of Modules .* rows of 12, .* 13"),
+        (lambda n_in, n_out: 3, "encoder of Modules .* it failed: 'int'"),
+        (
+            lambda n_in, n_out: nn.Linear(n_in + 1, n_out),
+            r"\(12, 2\).* it failed: mat1",
+        ),
+        (lambda: nn.Linear(12, 2), "it failed: .*takes 0 positional"),
+        (lambda n_in, n_out: nn.Linear(n_in, n_out).double(), "it failed: mat1"),
+        (tuple_out, "it failed: 'tuple'"),
+        (lambda n_in, n_out: nn.Linear(n_in, n_out + 1), "12 .* rows of 2, .* 3"),
     ],
 )
-def test_modules_of_the_wrong_width_are_named(network, message, X):
+def test_factories_of_no_use_are_named(factory, message, X):
     with pytest.raises(ValueError, match=message):
-        AutoEncoderTransformer(network=network).fit(X)
+        AutoEncoderTransformer(network=Modules(factory, nn.Linear)).fit(X)
+
+
+def test_decoders_of_no_use_are_named(X):
+    factory = partial(nn.Linear, bias=False, dtype=torch.float64)
+    with pytest.raises(ValueError, match="decoder of Modules"):
+        AutoEncoderTransformer(network=Modules(nn.Linear, factory)).fit(X)
+
+
+def test_one_module_for_all_fits_does_not_leak(X):
+    X = X[:, :8]
+    model = AutoEncoderTransformer(8, network=Modules(shared, shared), max_iter=3)
+    model.set_params(random_state=0, init="random")
+    first = model.fit_transform(X)
+    assert_array_equal(model.fit_transform(X), first)
+
+
+def constant(n_in, n_out):
+    layer = nn.Linear(n_in, n_out, bias=False)
+    nn.init.constant_(layer.weight, 0.01)
+    return layer
+
+
+def test_modules_keep_the_start_that_they_were_given():
+    network = build(Modules(constant, constant))
+    for part in network.layers:
+        (own,) = [layer for layer in part if hasattr(layer, "module")]
+        assert (own.module.weight == 0.01).all()
+
+
+def functional_dropout(n_in, n_out):
+    class Dropped(nn.Linear):
+        def forward(self, x):
+            return super().forward(nn.functional.dropout(x, 0.3, self.training))
+
+    return Dropped(n_in, n_out)
+
+
+def feature_dropout(n_in, n_out):
+    return nn.Sequential(nn.Linear(n_in, n_out), nn.AlphaDropout(0.2), nn.RReLU())
+
+
+def attention(n_in, n_out):
+    layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+    return nn.Sequential(
+        nn.Linear(n_in, 8),
+        nn.Unflatten(1, (2, 4)),
+        layer,
+        nn.Flatten(),
+        nn.Linear(8, n_out),
+    )
+
+
+@pytest.mark.parametrize("factory", [functional_dropout, feature_dropout, attention])
+def test_random_modules_repeat_and_leave_torchs_generator_alone(factory, X):
+    model = AutoEncoderTransformer(
+        3, network=Modules(factory, nn.Linear), init="random", early_stopping=False
+    ).set_params(random_state=0, max_iter=3)
+    before = torch.get_rng_state()
+    first = model.fit_transform(X)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    assert_array_equal(model.fit_transform(X), first)
+    other = model.set_params(random_state=1).fit_transform(X)
+    assert np.abs(other - first).max() > 0
+
+
+@pytest.mark.parametrize("rows", [20, 3])
+def test_batches_of_one_row(rows, X):
+    network = Modules(resnet, resnet)
+    model = AutoEncoderTransformer(2, network=network, batch_size=1, random_state=0)
+    model.set_params(max_iter=2, early_stopping=False, init="random")
+    assert np.isfinite(model.fit_transform(X[:rows])).all()
+    assert np.isfinite(model.partial_fit(X[:1]).transform(X)).all()
+
+
+@pytest.mark.parametrize("network", [Dense(layer_norm=True), Dense(dropout=0.1)])
+def test_options_without_effect_are_refused(network, X):
+    model = AutoEncoderTransformer(network=network, hidden_layer_sizes=())
+    with pytest.raises(ValueError, match=r"no effect without hidden .*=\(\)"):
+        model.fit(X)
 
 
 def test_a_fit_outlives_changes_of_its_parts(X):

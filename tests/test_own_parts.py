@@ -108,6 +108,8 @@ def test_a_loss_may_be_a_formula_without_a_name(X):
     ("function", "found"),
     [
         (lambda z: z.sum(), r"shape \(\)"),
+        (lambda z: z[:, 0].detach().numpy(), "numpy.ndarray"),
+        (lambda z: (z[:, 0] > 0).long(), "torch.int64"),
         (lambda z: z, r"shape \(\d+, 2\)"),
         (lambda z: 3.0, "float"),
         (lambda z: None, "NoneType"),
@@ -125,3 +127,60 @@ def test_what_does_not_return_a_number_for_each_row_is_named(slot, function, fou
     model = make(**{slot: Broken() if slot == "penalty" else broken})
     with pytest.raises(TypeError, match=f"{slot}=.*a number for each row.*{found}"):
         model.fit(X)
+
+
+def test_a_loss_without_a_slope_is_named(X):
+    model = make(loss=lambda output, target: torch.zeros(len(output)))
+    with pytest.raises(TypeError, match="must depend on its first argument"):
+        model.fit(X)
+
+
+def spoiling(output, target):
+    losses = (output - target).square().mean(dim=1)
+    target.zero_()
+    return losses
+
+
+def summed(output, target):
+    return (output - target).sum(dim=1).square()
+
+
+def test_a_loss_may_spoil_its_target(X):
+    spoilt = make(loss=spoiling, penalty=None, corruption=None).fit(X)
+    clean = make(loss="squared_error", penalty=None, corruption=None).fit(X)
+    np.testing.assert_allclose(spoilt.transform(X), clean.transform(X), atol=1e-3)
+
+
+def test_a_loss_whose_slope_is_one_number_for_all_features(X):
+    assert np.isfinite(make(loss=summed).fit(X).transform(X)).all()
+
+
+class Nan(Near, SaltAndPepper):
+    """Fine for some calls, then not a number."""
+
+    def __init__(self, calls=0):
+        self.calls = calls
+
+    def penalize(self, z, x, encode, rng):
+        self.calls -= 1
+        return z.square().sum(dim=1) * (1.0 if self.calls > 0 else np.nan)
+
+    def corrupt(self, x, rng):
+        self.calls -= 1
+        return x * (1.0 if self.calls > 0 else np.nan)
+
+
+@pytest.mark.parametrize("slot", ["penalty", "corruption"])
+@pytest.mark.parametrize(
+    ("calls", "message"),
+    [(0, "The loss is nan before the first step"), (3, "diverged at once")],
+)
+def test_numbers_that_are_none_are_not_blamed_on_the_step_alone(
+    slot, calls, message, X
+):
+    before = make().fit(X)
+    Z = before.transform(X)
+    before.set_params(**{slot: Nan(calls)}, init="random")
+    with pytest.raises(ValueError, match=rf"{message}.*{slot}=Nan\(.* returns"):
+        before.fit(X)
+    assert_array_equal(before.transform(X), Z)

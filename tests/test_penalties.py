@@ -1,5 +1,7 @@
 """Penalties: against their formulas and the exact Jacobian, and what they do."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -76,6 +78,17 @@ class TestContraction:
         for mode in (anchored.train(), anchored.eval()):
             assert cost(Contraction(), mode, torch.zeros(2, 5)).isfinite().all()
 
+    def test_in_threads(self, X):
+        model = AutoEncoderTransformer(
+            penalty="contraction", random_state=0, max_iter=20
+        )
+        expected = model.fit_transform(X)
+        with ThreadPoolExecutor(3) as threads:
+            fits = threads.map(lambda _: clone(model).fit_transform(X), range(6))
+        for Z in fits:
+            # Another thread may compute with another number of cores: other last bits.
+            np.testing.assert_allclose(Z, expected, rtol=1e-3, atol=1e-3)
+
     def test_makes_the_encoder_flatter(self, digits):
         norms = []
         for weight in (0.0, 1.0):
@@ -134,6 +147,14 @@ class TestSparsity:
             shares.append(np.mean(np.abs(Z) > 0.3 * np.sqrt((Z**2).mean(axis=0))))
         assert shares[1] < 0.6 * shares[0]
 
+    def test_mean_activation_is_its_target(self, digits):
+        model = AutoEncoderTransformer(
+            8, penalty=Sparsity(10.0, target=0.05), random_state=0
+        )
+        square = model.fit_transform(digits[0]) ** 2
+        activation = (square / (square + square.mean(axis=0))).mean(axis=0)
+        np.testing.assert_allclose(activation, 0.05, atol=0.02)
+
     def test_codes_are_not_turned(self, digits):
         """Principal axes of sparse codes would not be sparse."""
         model = AutoEncoderTransformer(
@@ -153,6 +174,12 @@ class TestSum:
         torch.testing.assert_close(cost(both, network, x), parts)
         torch.testing.assert_close(cost(both + Sparsity(0.3), network, x).sum(),
             (parts + cost(Sparsity(0.3), network, x)).sum())  # fmt: skip
+
+    def test_sums_begin_at_zero(self):
+        terms = [Sparsity(0.3), Contraction(), Sparsity(0.1)]
+        total = sum(terms)
+        assert total.first.first is terms[0]
+        assert total.second is terms[2]
 
     def test_says_what_its_terms_say(self):
         sparse, smooth = Sparsity(), Contraction()
