@@ -219,7 +219,7 @@ class Conv(BaseEstimator):
                 f"image_shape={shape} of Conv makes {math.prod(shape)} features, but X "
                 f"has {n_features}: give the shape that its rows were flattened from."
             )
-        farthest = 2 * max(shape) - 1
+        farthest = max(3, 2 * max(shape) - 1)
         if self.kernel_size > farthest:
             raise ValueError(
                 f"kernel_size of Conv reaches beyond pictures of {shape}, got "

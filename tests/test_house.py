@@ -87,6 +87,7 @@ MAY_IMPORT = {
         "_linear",
         "_losses",
         "_model",
+        "_modules",
         "_objective",
         "_plan",
         "_scaling",
