@@ -87,7 +87,11 @@ class Plan:
             ),
             activation=resolve("activation", "gelu"),
             solver=solver,
-            learning_rate_init=resolve("learning_rate_init", SOLVERS[solver].rate),
+            learning_rate_init=resolve(
+                # Codes that are drawn make gradients noisy.
+                "learning_rate_init",
+                SOLVERS[solver].rate * (0.5 if latent.has_cost else 1.0),
+            ),
             learning_rate=resolve("learning_rate", "one_cycle"),
             batch_size=batch_size,
             max_iter=max_iter,

@@ -118,7 +118,7 @@ class AutoEncoderTransformer(
         "adam" [2]_, "adamw", "rmsprop" or "sgd" (Nesterov momentum 0.9, gradients no
         longer than 1). "auto" is "adamw".
     learning_rate_init : "auto" or float, default="auto"
-        Largest step size. "auto" depends on the solver.
+        Largest step size. "auto" depends on the solver, half for `Gaussian` codes.
     learning_rate : str, default="auto"
         Schedule: "constant", or "one_cycle" [3]_, which rises for a fifth of the
         passes and falls to zero. "auto" is "one_cycle".

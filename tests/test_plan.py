@@ -98,6 +98,13 @@ def test_distributions_are_not_held_to_pcas_points():
     assert plan(100, 5, latent=Mixture()).linearity == 0.2
 
 
+def test_steps_of_drawn_codes_are_half_as_large():
+    rates = [
+        plan(100, 5, latent=latent).learning_rate_init for latent in (None, Gaussian())
+    ]
+    assert rates[1] == rates[0] / 2
+
+
 def test_encoders_of_distributions_give_a_mean_and_a_variance():
     assert plan(100, 5, n_components=3, latent="gaussian").n_outputs == 6
     assert plan(100, 5, n_components=3, penalty=Sparsity()).n_outputs == 3
