@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ._device import free_memory
-from ._scaling import row_slices
+from ._scaling import dense_rows, row_slices
 
 __all__ = ["Batches"]
 
@@ -54,7 +54,7 @@ class Batches:
     def _read(self, rows):
         # Centred and scaled in float64, before float32 could lose small differences
         # of large values.
-        x = self.scaling.apply(self.X[rows]).astype(np.float32)
+        x = self.scaling.apply(dense_rows(self.X, rows)).astype(np.float32)
         return torch.from_numpy(x).to(self.device)
 
     def shuffled(self, rng):

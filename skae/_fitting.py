@@ -87,14 +87,14 @@ def fit_autoencoder(params, data, validation_data, previous):
         params = {**params, "output_activation": "identity", "random_state": seed}
         return fit_autoencoder(params, data, validation_data, None)
     measured = training.pca, validation or some
-    if len(rows) < len(table.X) and previous is None:
-        training = _on_all_rows(prepare, training, monitor, len(table.X))
+    if len(rows) < table.n_rows and previous is None:
+        training = _on_all_rows(prepare, training, monitor, table.n_rows)
         if monitor.reason in _LINEAR:
             measured = training.pca, _some(training, table, seed)
     if not (params["latent"].keeps_axes or keeps_axes(params["penalty"])):
         canonicalise(training.network.eval(), training.batches, params["ordered"])
     return {
-        "n_samples_": len(table.X),
+        "n_samples_": table.n_rows,
         "loss_curve_": loss_curve,
         "validation_loss_curve_": None if validation is None else validation_curve,
         "best_loss_": monitor.best_loss,

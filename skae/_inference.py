@@ -12,7 +12,7 @@ import torch
 
 from ._losses import LINKS
 from ._model import AutoEncoder
-from ._scaling import FARTHEST, row_slices
+from ._scaling import FARTHEST, dense_rows, row_slices
 
 __all__ = ["Codec", "cached_network", "from_numpy", "to_numpy"]
 
@@ -85,13 +85,13 @@ class Codec:
 
     def encode(self, X):
         """Codes (n_rows, n_components) of rows (n_rows, n_features)."""
-        Z = np.empty((len(X), self.n_components), self.dtype)
+        Z = np.empty((X.shape[0], self.n_components), self.dtype)
         room = None
-        for rows in self.chunks(len(X)):
+        for rows in self.chunks(X.shape[0]):
             # Fresh memory for each chunk would cost more than the products.
             if room is None:
                 room = torch.from_numpy(np.empty(X[rows].shape, np.float32))
-            x = self._scaled(X[rows], room[: rows.stop - rows.start])
+            x = self._scaled(dense_rows(X, rows), room[: rows.stop - rows.start])
             Z[rows] = self._run(self.network.encode, x)
         return Z
 
@@ -111,10 +111,11 @@ class Codec:
 
     def squared_errors(self, X, per_feature):
         """Squared errors in units of the scaling, of rows' features or their means."""
-        errors = np.empty(X.shape if per_feature else len(X))
-        for rows in self.chunks(len(X)):
-            x = self.decode(self.encode(X[rows]))
-            squared = np.square(np.subtract(X[rows], x, dtype=np.float64))
+        errors = np.empty(X.shape if per_feature else X.shape[0])
+        for rows in self.chunks(X.shape[0]):
+            original = dense_rows(X, rows)
+            x = self.decode(self.encode(original))
+            squared = np.square(np.subtract(original, x, dtype=np.float64))
             squared /= self.scaling.unit**2
             errors[rows] = squared if per_feature else squared.mean(axis=1)
         return errors

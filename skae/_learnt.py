@@ -5,12 +5,14 @@ import torch
 
 from ._inference import Codec, from_numpy, to_numpy
 from ._linear import pca_errors
+from ._scaling import dense_rows
 
 __all__ = ["baseline_score", "describe"]
 
-# Training rows that explained_variance_ratio_ is measured on, at most, and how many
-# rows may be decoded for it: once all for each code.
+# Training rows that explained_variance_ratio_ is measured on, at most, how many values
+# they may have, and how many rows may be decoded for it: once all for each code.
 _EXPLAINED_ROWS = 1_000
+_EXPLAINED_VALUES = 4_000_000
 _DECODED_ROWS = 20_000
 # Rows whose codes the prior is of, at most.
 _PRIOR_ROWS = 10_000
@@ -29,7 +31,11 @@ def describe(training, X, seed):
     weights = to_numpy(training.network)
     exact = from_numpy(architecture, weights, torch.float64).eval()
     codec = Codec(exact, scaling, training.link, torch.device("cpu"))
-    n_explained = min(_EXPLAINED_ROWS, _DECODED_ROWS // n_components + 1)
+    n_explained = min(
+        _EXPLAINED_ROWS,
+        _EXPLAINED_VALUES // X.shape[1] + 1,
+        _DECODED_ROWS // n_components + 1,
+    )
     rows = np.random.default_rng(seed).permutation(training.rows)
     prior_rows = np.sort(rows[:_PRIOR_ROWS])
     explained_rows = rows[:n_explained]
@@ -37,7 +43,9 @@ def describe(training, X, seed):
         "n_components_": n_components,
         "mean_": scaling.mean,
         "scale_": scaling.scale,
-        "explained_variance_ratio_": codec.explained_variance_ratio(X[explained_rows]),
+        "explained_variance_ratio_": codec.explained_variance_ratio(
+            dense_rows(X, explained_rows)
+        ),
         "device_": str(training.device),
         "_architecture": architecture,
         "_weights": weights,

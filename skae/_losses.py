@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from ._parts import check_row_values
-from ._scaling import row_slices
+from ._scaling import dense_rows, row_slices
 
 __all__ = [
     "LINKS",
@@ -184,7 +184,7 @@ def _unit_interval(X):
 
 def _distributions(X):
     _non_negative(X)
-    sums = X.sum(axis=1, dtype=np.float64)
+    sums = np.ravel(X.sum(axis=1, dtype=np.float64))  # a column, of a sparse matrix
     worst = np.abs(sums - 1).argmax()
     if abs(sums[worst] - 1) > 1e-3:
         raise ValueError(
@@ -285,8 +285,10 @@ def looks_like_pictures(X):
     """
     n_zeros = n_ones = 0
     for rows in row_slices(*X.shape):
-        if X[rows].min() < 0 or X[rows].max() > 1:
+        values = dense_rows(X, rows)
+        if values.min() < 0 or values.max() > 1:
             return False
-        n_zeros += np.count_nonzero(X[rows] == 0)
-        n_ones += np.count_nonzero(X[rows] == 1)
-    return min(n_zeros, n_ones) > 0 and n_zeros + n_ones >= _AT_THE_ENDS * X.size
+        n_zeros += np.count_nonzero(values == 0)
+        n_ones += np.count_nonzero(values == 1)
+    n_values = X.shape[0] * X.shape[1]
+    return min(n_zeros, n_ones) > 0 and n_zeros + n_ones >= _AT_THE_ENDS * n_values

@@ -189,7 +189,7 @@ def count_components(params, table, seed, previous):
         return previous["n_components_"]
     if n_components is None:
         return min(table.X.shape)
-    rows = np.arange(len(table.X))
+    rows = np.arange(table.n_rows)
     scaling = Scaling.fit(table.X, rows, params["standardize"])
     batches = Batches(table, rows, scaling, len(rows), torch.device("cpu"))
     return components_for(n_components, batches, seed)

@@ -49,7 +49,7 @@ class ReconstructionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
         per_feature : bool, default=False
             Whether to return the errors of the features rather than their mean.
 
@@ -96,7 +96,7 @@ class ReconstructionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
         Returns
         -------
@@ -113,7 +113,7 @@ class ReconstructionMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
         y : Ignored
             Not used, present for API consistency.
 

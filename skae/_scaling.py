@@ -8,9 +8,10 @@ the features as PCA does.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.preprocessing import StandardScaler
 
-__all__ = ["FARTHEST", "Scaling", "row_slices"]
+__all__ = ["FARTHEST", "Scaling", "dense_rows", "row_slices"]
 
 _CHUNK_BYTES = 2**22
 # Farther rows are taken for as far: float32 can still square and add such values.
@@ -21,6 +22,12 @@ def row_slices(n_rows, n_features, chunk_bytes=_CHUNK_BYTES):
     """Slices of rows that hold about ``chunk_bytes`` of float64 each."""
     step = max(1, chunk_bytes // (8 * n_features))
     return [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
+
+
+def dense_rows(X, rows):
+    """Rows of an array or of a sparse matrix, as an array."""
+    chosen = X[rows]
+    return chosen.toarray() if issparse(chosen) else chosen
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Scaling:
         low = np.full(X.shape[1], np.inf)
         high = -low
         for chunk in row_slices(len(rows), X.shape[1]):
-            values = X[rows[chunk]]
+            values = dense_rows(X, rows[chunk])
             with np.errstate(over="ignore", invalid="ignore"):  # checked below
                 scaler.partial_fit(values)
             low = np.minimum(low, values.min(axis=0))

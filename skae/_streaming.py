@@ -61,7 +61,7 @@ def continue_autoencoder(params, X, y, classes, previous):
     training = Training(
         params,
         table,
-        rows=np.arange(len(X)),
+        rows=np.arange(X.shape[0]),
         target=target,
         loss=loss,
         link=link,
@@ -81,7 +81,7 @@ def continue_autoencoder(params, X, y, classes, previous):
             "before is kept."
         )
     return {
-        "n_samples_": before.get("n_samples_", 0) + len(X),
+        "n_samples_": before.get("n_samples_", 0) + X.shape[0],
         "loss_curve_": curve,
         "validation_loss_curve_": None,
         "best_loss_": curve[-1],
@@ -98,7 +98,7 @@ def continue_autoencoder(params, X, y, classes, previous):
 
 def _plan(params, X, link, previous):
     """Return the plan of one pass, as if of many."""
-    plan = Plan.of(params, max(len(X), _MANY_ROWS), X.shape[1], link, previous)
+    plan = Plan.of(params, max(X.shape[0], _MANY_ROWS), X.shape[1], link, previous)
     rate = plan.learning_rate_init
     if params["learning_rate_init"] == "auto":
         rate *= _PART_OF_RATE
@@ -109,13 +109,13 @@ def _check_table(params, X, y, classes, known_target):
     """Return the target, that of the first rows with one, and a table."""
     target = Target(**known_target) if known_target else None
     if not params["supervision"]:
-        return None, Table(X, no_values(len(X)))
+        return None, Table(X, no_values(X.shape[0]))
     if y is not None:
         check_consistent_length(X, y)
         if target and classes is not None:
             target.check_classes(classes)
         target = target or Target.fit(y, params["target_type"], classes)
     if target is None:
-        return None, Table(X, no_values(len(X)))
-    targets = target.unknown(len(X)) if y is None else target.encode(y)
+        return None, Table(X, no_values(X.shape[0]))
+    targets = target.unknown(X.shape[0]) if y is None else target.encode(y)
     return target, Table(X, targets)

@@ -24,13 +24,18 @@ class Table:
 
     Attributes
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
     targets : ndarray of shape (n_samples, width)
         Values of a `Target`, float32, of no width if there is none.
     """
 
     X: np.ndarray
     targets: np.ndarray
+
+    @property
+    def n_rows(self):
+        """How many there are."""
+        return self.X.shape[0]
 
 
 def check_tables(params, data, validation_data):
@@ -43,8 +48,8 @@ def check_tables(params, data, validation_data):
         check_consistent_length(X, y)
         target = Target.fit(y, params["target_type"])
     if target is None:
-        table_val = None if X_val is None else Table(X_val, no_values(len(X_val)))
-        return None, Table(X, no_values(len(X))), table_val
+        table_val = None if X_val is None else Table(X_val, no_values(X_val.shape[0]))
+        return None, Table(X, no_values(X.shape[0])), table_val
     table = Table(X, target.encode(y))
     if X_val is None:
         return target, table, None
@@ -59,10 +64,10 @@ def check_tables(params, data, validation_data):
 
 def split(params, table, table_val, target, seed):
     """Rows to train on, and the table and its rows to validate on, or None."""
-    n_rows = len(table.X)
+    n_rows = table.n_rows
     rows = np.arange(n_rows)
     if table_val is not None:
-        return rows, (table_val, np.arange(len(table_val.X)))
+        return rows, (table_val, np.arange(table_val.n_rows))
     if not params["early_stopping"] or n_rows < _TOO_FEW_ROWS:
         return rows, None
     enough = min(_ENOUGH_VALIDATION_ROWS, int(_MOST_HELD_OUT * n_rows))

@@ -283,11 +283,11 @@ class AutoEncoderTransformer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data, at least two rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             What guides the codes with ``supervision`` above 0; ignored with 0.
-        X_val : array-like of shape (n_validation_samples, n_features), default=None
+        X_val : {array-like, sparse matrix}, same features as ``X``, default=None
             Rows to validate on, instead of a part of ``X`` held out. A Pipeline scales
             them like ``X`` if made with ``transform_input=["X_val"]`` and routing is
             on. Cross-validation slices an ``X_val`` with as many rows as ``X``.
@@ -334,7 +334,7 @@ class AutoEncoderTransformer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             At least two rows the first time.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             As in `fit`.
@@ -360,7 +360,7 @@ class AutoEncoderTransformer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
         Returns
         -------
@@ -373,7 +373,8 @@ class AutoEncoderTransformer(
 
     def _validate(self, X, *, reset=False, **checks):
         """Return ``X`` as an array of floats; refuse what was not seen in `fit`."""
-        return validate_data(self, X, reset=reset, dtype=FLOATS, **checks)
+        checks |= {"accept_sparse": "csr", "dtype": FLOATS}
+        return validate_data(self, X, reset=reset, **checks)
 
     def _codec(self, values):
         """Return what encodes and decodes in the precision of ``values``."""
@@ -389,6 +390,7 @@ class AutoEncoderTransformer(
         tags = super().__sklearn_tags__()
         loss = LOSSES.get(self.loss) if isinstance(self.loss, str) else None
         tags.input_tags.positive_only = loss is not None and loss.non_negative
+        tags.input_tags.sparse = True
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

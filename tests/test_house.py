@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "_inference": {"_losses", "_model", "_scaling"},
     "_latents": {"_parts"},
     "_layers": set(),
-    "_learnt": {"_inference", "_linear"},
+    "_learnt": {"_inference", "_linear", "_scaling"},
     "_linear": set(),
     "_losses": {"_parts", "_scaling"},
     "_model": {"_layers", "_networks"},

@@ -1,6 +1,7 @@
 """Every variant of the estimator, once: what must hold for all is tested over these."""
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import expit, softmax
 from torch import nn
 
@@ -104,7 +105,8 @@ class InDomain(AutoEncoderTransformer):
     """
 
     def _validate(self, X, **checks):
-        return _INTO_DOMAIN[self.loss](super()._validate(X, **checks))
+        X = super()._validate(X, **checks)
+        return _INTO_DOMAIN[self.loss](X.toarray() if issparse(X) else X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
