@@ -63,10 +63,10 @@ def main():
     tfidf = TfidfVectorizer(max_features=1_000, sublinear_tf=True, stop_words="english")
     X, X_new = tfidf.fit_transform(texts), tfidf.transform(texts_new)
     full = precision(X, X_new, modules, modules_new)
-    X, X_new = X.toarray(), X_new.toarray()
-    variance = np.mean((X_new - X.mean(axis=0)) ** 2)
+    dense = X_new.toarray()
+    variance = np.mean((dense - X.toarray().mean(axis=0)) ** 2)
     print(
-        f"{len(X)} texts and {len(X_new)} new ones; precision of all words {full:.3f}"
+        f"{X.shape[0]} texts, {len(dense)} new ones; precision of all words {full:.3f}"
     )
     print("\n| k | SVD | autoencoder | SVD, precision | autoencoder, precision |")
     print("|---|---|---|---|---|")
@@ -78,7 +78,7 @@ def main():
             AutoEncoderTransformer(k, random_state=0),
         ):
             Z, Z_new = model.fit_transform(X), model.transform(X_new)
-            error = np.mean((model.inverse_transform(Z_new) - X_new) ** 2)
+            error = np.mean((model.inverse_transform(Z_new) - dense) ** 2)
             shares.append(1 - error / variance)
             precisions.append(precision(Z, Z_new, modules, modules_new))
         table.append(shares + precisions)
