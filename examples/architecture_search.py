@@ -54,7 +54,7 @@ def main():
     X, X_new, y, y_new = train_test_split(X / 16, y, test_size=500, random_state=0)
     pipeline = make(AutoEncoderTransformer(8, random_state=0))
     search = HalvingGridSearchCV(
-        pipeline, GRID, factor=3, cv=2, n_jobs=2, random_state=0, min_resources=140
+        pipeline, GRID, factor=3, cv=2, n_jobs=2, random_state=0, min_resources=400
     )
     start = time.perf_counter()
     with warnings.catch_warnings():
