@@ -95,7 +95,7 @@ def test_what_is_not_finite_is_refused(value, X):
 
 def test_memory_is_that_of_batches():
     """3,000 x 30,000 numbers would take 720 MB, or 360 MB as float32."""
-    X = sp.random_array((3_000, 30_000), density=1e-3, rng=0, format="csr")
+    X = sp.random(3_000, 30_000, density=1e-3, random_state=0, format="csr")
     model = AutoEncoderTransformer(
         2, hidden_layer_sizes=(8,), max_iter=1, random_state=0, init="random"
     )
