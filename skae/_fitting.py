@@ -47,7 +47,7 @@ def fit_autoencoder(params, data, validation_data, previous):
     params : dict
         Valid parameters of `AutoEncoderTransformer`.
     data, validation_data : pair
-        ``X``, an ndarray of shape (n_samples, n_features), and its ``y`` or None.
+        ``X``, an ndarray or CSR matrix (n_samples, n_features), and its ``y`` or None.
         None for both where rows of ``X`` are to be held out for validation.
     previous : dict or None
         The attributes of the fit to go on from.

@@ -22,7 +22,6 @@ __all__ = [
     "Transposed",
     "Turn",
     "convolution",
-    "linear",
     "stack",
     "turn",
 ]
@@ -41,18 +40,19 @@ ACTIVATIONS = {
 }
 
 
+# (number of axes, whether transposed) -> layer.
+_CONVOLUTIONS = {
+    (1, False): nn.Conv1d,
+    (1, True): nn.ConvTranspose1d,
+    (2, False): nn.Conv2d,
+    (2, True): nn.ConvTranspose2d,
+}
 # Layers whose weights have to be drawn.
-WEIGHTED = (
-    nn.Linear,
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-)
+WEIGHTED = (nn.Linear, *_CONVOLUTIONS.values())
 
 
 class Layers(nn.Sequential):
-    """Linear layers with an activation between them, and nothing else."""
+    """Linear layers and what is between them, one behind the other."""
 
 
 class Dropout(nn.Module):
@@ -134,7 +134,7 @@ class FromImages(nn.Module):
 
 
 # skip_init: the layers' own start would draw from torch's global generator.
-linear = partial(skip_init, nn.Linear)
+_linear = partial(skip_init, nn.Linear)
 
 
 def turn(width):
@@ -142,20 +142,12 @@ def turn(width):
     return skip_init(Turn, width, width)
 
 
-def stack(widths, between, make=linear):
+def stack(widths, between, make=_linear):
     """Linear layers of the ``widths``, with what comes ``between`` them."""
     layers = []
     for n_in, n_out in pairwise(widths[:-1]):
         layers += [make(n_in, n_out), *between(n_out)]
     return Layers(*layers, make(*widths[-2:]))
-
-
-_CONVOLUTIONS = {
-    (1, False): nn.Conv1d,
-    (1, True): nn.ConvTranspose1d,
-    (2, False): nn.Conv2d,
-    (2, True): nn.ConvTranspose2d,
-}
 
 
 def convolution(n_in, n_out, kernel_size, size, transposed=False):

@@ -161,9 +161,7 @@ class Objective:
 
     def __call__(self, step):
         """Losses of the rows of a batch, (batch,), without the bend."""
-        h = self.network.encoder(step.inputs)
-        z = self.latent.draw(h, step.rng)
-        code = z if step.kept is None else z * step.kept
+        h, z, code = self._encode(step)
         losses = self._compare(self.network.decoder(code), step.x)
         if self.codes_cost:
             of_latent, of_penalty = self._costs(h, z, step)
@@ -172,17 +170,19 @@ class Objective:
 
     def reconstruction(self, step):
         """Return the part of the losses that is the reconstruction's."""
-        return self._compare(self.network.decoder(self._code(step)), step.x)
+        _, _, code = self._encode(step)
+        return self._compare(self.network.decoder(code), step.x)
 
     def of_target(self, step):
-        """Return the part of the losses that is the target's."""
-        if self.head is None:
-            return step.x.new_zeros(len(step.x))
-        return self.head(self._code(step), step.t)
+        """Return the part of the losses that is the target's, if there is a head."""
+        _, _, code = self._encode(step)
+        return self.head(code, step.t)
 
-    def _code(self, step):
-        z = self.latent.draw(self.network.encoder(step.inputs), step.rng)
-        return z if step.kept is None else z * step.kept
+    def _encode(self, step):
+        """Return what the encoder gives, the codes, and what is kept of them."""
+        h = self.network.encoder(step.inputs)
+        z = self.latent.draw(h, step.rng)
+        return h, z, z if step.kept is None else z * step.kept
 
     def _costs(self, h, z, step):
         """Costs of the rows that stayed: of the latent, and of the penalty."""
@@ -272,9 +272,7 @@ class Objective:
         x, stayed = step.x, slice(step.n_moved, None)
         everyone = x.new_ones(len(x), 1)
         everyone[: step.n_moved] = step.factors
-        h = self.network.encoder(step.inputs)
-        z = self.latent.draw(h, step.rng)
-        code = z if step.kept is None else z * step.kept
+        h, z, code = self._encode(step)
         losses = self._compare(self.network.decoder(code) / everyone, x)
         total, loss = losses.mean(), losses[stayed].mean()
         if self.linearity:

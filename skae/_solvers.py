@@ -155,8 +155,7 @@ class Solver:
 
     def step(self):
         """Move the parameters once along the negative gradient."""
-        progress = self.n_steps_made / self.n_steps
-        rate = self.learning_rate * self.schedule(progress)
+        rate = self.learning_rate * self.schedule(self.progress)
         if self.alpha and self.solver.decoupled:
             self.parameters.matrices.mul_(1 - rate * self.alpha)
         elif self.alpha:
