@@ -1,7 +1,7 @@
 """Speed: training and encoding against the bare matrix products and against peers.
 
     python benchmarks/speed.py                              # what is installed
-    python benchmarks/speed.py --peers keras,skorch --quick
+    python benchmarks/speed.py --peers keras,skorch,pyod,mlp --quick
     python benchmarks/speed.py --only growth                # one part
 
 Each row interleaves its contestants, repeats, and gives medians and their ratio to
@@ -140,6 +140,22 @@ def skorch(X, widths, batch_size, max_iter=1):
         train_split=None,
         verbose=0,
     ).fit(X, X)
+
+
+def pyod(X, widths, batch_size, max_iter=1):
+    """Train PyOD's autoencoder, with batch norm and dropout as it has them.
+
+    Its fit ends with the scores of all rows.
+    """
+    from pyod.models.auto_encoder import AutoEncoder
+
+    AutoEncoder(
+        hidden_neuron_list=list(widths[1:]),
+        batch_size=batch_size,
+        epoch_num=max_iter,
+        preprocessing=False,
+        verbose=0,
+    ).fit(X)
 
 
 def seconds(function):
@@ -340,7 +356,7 @@ PARTS = {
     "growth": growth,
     "grid": grid,
 }
-PEERS = {"mlp": mlp, "keras": keras, "skorch": skorch}
+PEERS = {"mlp": mlp, "keras": keras, "skorch": skorch, "pyod": pyod}
 
 
 def draw(results, path):

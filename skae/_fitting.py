@@ -157,14 +157,15 @@ def _train(training, validation, some, params):
     passes = training.passes()
     if params["early_stopping"] and watched is None and training.starts_linear:
         passes = ()  # too few rows to tell whether the start was improved on
-    for loss in passes:
-        loss_curve.append(loss)
-        if validation is not None:
-            validation_curve.append(evaluate(objective, validation))
-        if params["verbose"]:
-            _report(plan.max_iter, loss_curve, validation_curve)
-        if monitor.should_stop(loss if watched is None else validation_curve[-1]):
-            break
+    with training.threads():
+        for loss in passes:
+            loss_curve.append(loss)
+            if validation is not None:
+                validation_curve.append(evaluate(objective, validation))
+            if params["verbose"]:
+                _report(plan.max_iter, loss_curve, validation_curve)
+            if monitor.should_stop(loss if watched is None else validation_curve[-1]):
+                break
     guarded = watched is not None and training.starts_linear
     if guarded and not _convinced(training, watched, monitor):
         monitor.back_to_start()
@@ -221,8 +222,9 @@ def _on_all_rows(prepare, training, monitor, n_rows):
         return training
     again = prepare(rows=np.arange(n_rows), plan=training.plan)
     start_loss = evaluate(again.objective, again.batches)
-    for _ in zip(range(monitor.best_iter), again.passes(), strict=False):
-        pass
+    with again.threads():
+        for _ in zip(range(monitor.best_iter), again.passes(), strict=False):
+            pass
     improved = evaluate(again.objective, again.batches) <= start_loss
     return again if improved else training
 

@@ -1,6 +1,6 @@
 """Inference: a fitted network's numpy weights to codes and reconstructions, in chunks.
 
-Modules are rebuilt from the weights when they are first needed, and cached beside the
+Codecs are built from the weights when they are first needed, and cached beside the
 estimator rather than on it: what is fitted stays plain numpy.
 """
 
@@ -10,16 +10,17 @@ import weakref
 import numpy as np
 import torch
 
+from ._device import inference_device
 from ._losses import LINKS
 from ._model import AutoEncoder
-from ._scaling import FARTHEST, dense_rows, row_slices
+from ._scaling import FARTHEST, Scaling, dense_rows, row_slices
 
-__all__ = ["Codec", "cached_network", "from_numpy", "to_numpy"]
+__all__ = ["Codec", "cached_codec", "from_numpy", "to_numpy"]
 
 _LARGEST = torch.finfo(torch.float32).max
 _SMALLEST = 1 / _LARGEST
-# estimator -> (the weights the modules were built from, {dtype: module})
-_MODULES = weakref.WeakKeyDictionary()
+# estimator -> (the weights the codecs were built from, {dtype: codec on the CPU})
+_CODECS = weakref.WeakKeyDictionary()
 
 
 def to_numpy(network):
@@ -37,19 +38,25 @@ def from_numpy(architecture, weights, dtype):
     return network.to(dtype)
 
 
-def cached_network(owner, architecture, weights, dtype):
-    """Return the network in a numpy ``dtype``, built once for each fit of ``owner``.
+def cached_codec(estimator, dtype):
+    """Return the codec of a fitted estimator in a numpy dtype, built once a fit.
 
-    ``owner``, the estimator, is the key of the cache and no more.
+    On a GPU nothing stays: what is cached is on the CPU.
     """
-    dtype = getattr(torch, np.dtype(dtype).name)
-    built_from, modules = _MODULES.get(owner, (None, None))
+    learnt = vars(estimator)
+    weights, device = learnt["_weights"], inference_device(learnt["device_"])
+    built_from, codecs = _CODECS.get(estimator, (None, None))
     if built_from is not weights:
-        modules = {}
-        _MODULES[owner] = weights, modules
-    if dtype not in modules:
-        modules[dtype] = from_numpy(architecture, weights, dtype).eval()
-    return modules[dtype]
+        codecs = {}
+        _CODECS[estimator] = weights, codecs
+    if dtype not in codecs:
+        network = from_numpy(
+            learnt["_architecture"], weights, getattr(torch, dtype.name)
+        )
+        scaling = Scaling(**learnt["_scaling"])
+        codecs[dtype] = Codec(network.eval(), scaling, learnt["_link"])
+    codec = codecs[dtype]
+    return codec if device == codec.device else codec.on(device)
 
 
 class Codec:
@@ -62,22 +69,23 @@ class Codec:
     scaling : Scaling
     link : str
         Key of ``LINKS``.
-    device : torch.device
-        Where to compute.
     """
 
-    def __init__(self, network, scaling, link, device):
-        parameter = next(network.parameters())
-        if parameter.device != device:
-            # A copy that goes with this object, so that nothing stays on the device.
-            network = copy.deepcopy(network).to(device)
+    def __init__(self, network, scaling, link):
         self.network = network
         self.scaling = scaling
         self.link = link
-        self.device = device
+        parameter = next(network.parameters())
+        self.device = parameter.device
         self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
         self.n_features, self.n_components = network.n_features, network.n_components
         self.width = network.width
+        exact = self.dtype == np.float64 or scaling.scale.min() < _SMALLEST
+        self._float32_scaling = None if exact else _float32_scaling(scaling)
+
+    def on(self, device):
+        """Return the same with a copy of the network on a device."""
+        return Codec(copy.deepcopy(self.network).to(device), self.scaling, self.link)
 
     def chunks(self, n_rows):
         """Slices of rows that take a few megabytes on their way through."""
@@ -142,22 +150,29 @@ class Codec:
 
         Into ``room``, of float32, if that is the dtype.
         """
-        smallest = self.scaling.scale.min()
-        if self.dtype == np.float64 or smallest < _SMALLEST:
+        if self._float32_scaling is None:
             return _tensor(self.scaling.apply(X).astype(self.dtype, copy=False))
-        # In float32 a mean is rounded first, so that a row near it is subtracted
-        # exactly, and what the rounding has changed is added at the end.
-        mean = self.scaling.mean.astype(np.float32)
-        factor = np.where(self.scaling.constant, 0.0, 1 / self.scaling.scale)
-        rounded = torch.from_numpy(factor * (mean - self.scaling.mean)).float()
-        x = torch.sub(_tensor(X), torch.from_numpy(mean), out=room)
+        mean, factor, rest = self._float32_scaling
+        x = torch.sub(_tensor(X), mean, out=room)
         x.clamp_(-_LARGEST, _LARGEST)  # no infinity, that zero times it be zero
-        torch.addcmul(rounded, x, torch.from_numpy(factor).float(), out=x)
+        torch.addcmul(rest, x, factor, out=x)
         return x.clamp_(-FARTHEST, FARTHEST)
 
     @torch.inference_mode()
     def _run(self, function, values):
         return function(values.to(self.device)).cpu().numpy()
+
+
+def _float32_scaling(scaling):
+    """Tensors mean, factor and rest: x is scaled as ``(x - mean) * factor + rest``.
+
+    The mean is rounded first, so that a row near it is subtracted exactly, and what
+    the rounding has changed is added at the end.
+    """
+    mean = scaling.mean.astype(np.float32)
+    factor = np.where(scaling.constant, 0.0, 1 / scaling.scale)
+    rest = factor * (mean - scaling.mean)
+    return tuple(torch.from_numpy(v.astype(np.float32)) for v in (mean, factor, rest))
 
 
 def _tensor(values):

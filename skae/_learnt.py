@@ -30,7 +30,7 @@ def describe(training, X, seed):
     n_components = training.plan.n_components
     weights = to_numpy(training.network)
     exact = from_numpy(architecture, weights, torch.float64).eval()
-    codec = Codec(exact, scaling, training.link, torch.device("cpu"))
+    codec = Codec(exact, scaling, training.link)
     n_explained = min(
         _EXPLAINED_ROWS,
         _EXPLAINED_VALUES // X.shape[1] + 1,

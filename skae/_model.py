@@ -40,16 +40,19 @@ class Anchored(nn.Module):
 
     def anchor(self, x):
         """Return the linear part."""
-        return torch.addmm(self.offset, x - self.centre, self.linear.t())
+        return self._anchor(x - self.centre)
+
+    def _anchor(self, u):
+        return torch.addmm(self.offset, u, self.linear.t())
 
     def forward(self, x):
         u = x - self.centre
-        if self.training:
-            return self.anchor(x) + self.correction(u)
-        norm = torch.linalg.vector_norm(u, dim=1, keepdim=True)
+        norm = None if self.training else torch.linalg.vector_norm(u, dim=1)
+        if norm is None or not (norm > self.radius).any():
+            return self._anchor(u).add_(self.correction(u))
         # Rows of zeros have no direction to shrink along, so any small number will do.
-        fade = (self.radius / norm.clamp(min=1e-30)).clamp(max=1.0)
-        return self.anchor(x) + fade * self.correction(fade * u)
+        fade = (self.radius / norm[:, None].clamp(min=1e-30)).clamp(max=1.0)
+        return self._anchor(u) + fade * self.correction(fade * u)
 
 
 class AutoEncoder(nn.Module):

@@ -1,5 +1,6 @@
 """Preparing: from parameters and rows to a network at its start, ready to train."""
 
+from contextlib import nullcontext
 from functools import cached_property, partial
 from numbers import Integral
 
@@ -8,7 +9,7 @@ import torch
 
 from ._covariates import linear_head, principal_covariates
 from ._data import Batches
-from ._device import check_device
+from ._device import check_device, threads_for
 from ._inference import from_numpy, to_numpy
 from ._layers import Dropout
 from ._linear import (
@@ -72,8 +73,8 @@ class Training:
         for layer in self.network.modules():
             if isinstance(layer, Dropout | Own):
                 layer.rng = self.rng
-        flops = partial(step_flops, self.network, plan.batch_size)
-        self.device = check_device(params["device"], flops)
+        self._step_flops = partial(step_flops, self.network, plan.batch_size)
+        self.device = check_device(params["device"], self._step_flops)
         if previous:
             self.scaling = Scaling(**previous["_scaling"])
         else:
@@ -113,6 +114,12 @@ class Training:
     def batches_of(self, table, rows):
         """Return rows of any table, scaled like those that are learnt from."""
         return Batches(table, rows, self.scaling, self.plan.batch_size, self.device)
+
+    def threads(self):
+        """Return a context with as many threads as a step is worth."""
+        # Layers that are not written out may do more than their weights tell.
+        written = self.device.type == "cpu" and self.objective.dense is not None
+        return threads_for(self._step_flops()) if written else nullcontext()
 
     def passes(self):
         """Train, yielding the loss of one pass after another."""

@@ -73,7 +73,8 @@ def continue_autoencoder(params, X, y, classes, previous):
     baseline = before.get("baseline_score_")
     if baseline is None:
         baseline = baseline_score(training.pca, training.batches)
-    curve = [*before.get("loss_curve_", []), next(training.passes())]
+    with training.threads():
+        curve = [*before.get("loss_curve_", []), next(training.passes())]
     if not math.isfinite(curve[-1]):
         raise ValueError(
             "Training diverged on these rows with learning_rate_init="

@@ -9,13 +9,11 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._atomic import all_or_nothing
-from ._device import inference_device
 from ._fitting import fit_autoencoder
-from ._inference import Codec, cached_network
+from ._inference import cached_codec
 from ._losses import LOSSES
 from ._parameters import CONSTRAINTS
 from ._reconstruction import FLOATS, ReconstructionMixin
-from ._scaling import Scaling
 from ._streaming import continue_autoencoder
 
 __all__ = ["AutoEncoderTransformer"]
@@ -378,9 +376,7 @@ class AutoEncoderTransformer(
 
     def _codec(self, values):
         """Return what encodes and decodes in the precision of ``values``."""
-        network = cached_network(self, self._architecture, self._weights, values.dtype)
-        scaling = Scaling(**self._scaling)
-        return Codec(network, scaling, self._link, inference_device(self.device_))
+        return cached_codec(self, values.dtype)
 
     @property
     def _n_features_out(self):

@@ -72,7 +72,7 @@ def test_module_is_built_once_a_fit(model, X, monkeypatch):
 def test_module_goes_with_the_estimator(X):
     model = AutoEncoderTransformer(max_iter=1).fit(X)
     model.transform(X)
-    module = weakref.ref(_inference._MODULES[model][1][_inference.torch.float64])
+    module = weakref.ref(_inference._CODECS[model][1][np.dtype(float)].network)
     assert module() is not None
     del model
     gc.collect()
