@@ -254,7 +254,7 @@ def to_quality(peers, repeats):
 
     results = {}
     for init in ("auto", "random"):
-        for max_iter in (2, 3, 4, 5, 6, 7, 8, 10):
+        for max_iter in (1, 2, 3, 4, 5, 6, 7, 8, 10):
             runs = [run(max_iter, init=init) for _ in range(min(repeats, 3))]
             taken, entropy = median(r[0] for r in runs), runs[0][1]
             name = f"test cross-entropy, init={init!r}, {max_iter} passes"

@@ -6,6 +6,7 @@ estimator's attributes in one step.
 
 import sys
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -31,6 +32,8 @@ __all__ = ["fit_autoencoder"]
 _BY_CHANCE = 0.01
 # Up to so many rows, what validation found good is trained once more on all of them.
 _REFIT_ROWS = 2_000
+# Which may take longer than before, when there were less: a part of the time for it.
+_TIME_BEFORE_REFIT = 0.45
 # Training rows that stand for all of them where nothing is held out, at most.
 _WATCHED_ROWS = 10_000
 # Why a training ended that had found nothing better than its linear start: PCA, or
@@ -57,16 +60,15 @@ def fit_autoencoder(params, data, validation_data, previous):
     learnt : dict
         The estimator's attributes by name.
     """
-    params = check_slots(params, data[0].shape[1])
-    loss, link = check_loss(params["loss"], params["output_activation"])
-    for X in (data[0], validation_data[0]):
-        if X is not None:
-            loss.check_data(X)
+    asked = params = check_slots(params, data[0].shape[1])
+    loss, link = _check_loss(params, data[0], validation_data[0])
     target, table, table_val = check_tables(params, data, validation_data)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
     n_components = count_components(params, table, seed, previous)
     params = {**params, "n_components": n_components}
     rows, held_out = split(params, table, table_val, target, seed)
+    if params["max_time"] and len(rows) < table.n_rows <= _REFIT_ROWS:
+        params["max_time"] *= _TIME_BEFORE_REFIT
     if pictures := _are_pictures(params, table.X, held_out, previous):
         link = "logistic"
     prepare = partial(
@@ -84,8 +86,8 @@ def fit_autoencoder(params, data, validation_data, previous):
     some = _some(training, table, seed)
     monitor, loss_curve, validation_curve = _train(training, validation, some, params)
     if pictures and not previous and not _beats_pca(training, validation, some, params):
-        params = {**params, "output_activation": "identity", "random_state": seed}
-        return fit_autoencoder(params, data, validation_data, None)
+        again = {**asked, "output_activation": "identity", "random_state": seed}
+        return fit_autoencoder(again, data, validation_data, None)
     measured = training.pca, validation or some
     if len(rows) < table.n_rows and previous is None:
         training = _on_all_rows(prepare, training, monitor, table.n_rows)
@@ -106,6 +108,15 @@ def fit_autoencoder(params, data, validation_data, previous):
         "_ordered": params["ordered"],
         "_target": None if target is None else vars(target),
     }
+
+
+def _check_loss(params, *tables):
+    """Return the loss and the name of its link, if it is made for such data."""
+    loss, link = check_loss(params["loss"], params["output_activation"])
+    for X in tables:
+        if X is not None:
+            loss.check_data(X)
+    return loss, link
 
 
 def _are_pictures(params, X, held_out, previous):
@@ -164,7 +175,8 @@ def _train(training, validation, some, params):
                 validation_curve.append(evaluate(objective, validation))
             if params["verbose"]:
                 _report(plan.max_iter, loss_curve, validation_curve)
-            if monitor.should_stop(loss if watched is None else validation_curve[-1]):
+            watched_loss = loss if watched is None else validation_curve[-1]
+            if monitor.should_stop(watched_loss, training.solver.out_of_time):
                 break
     guarded = watched is not None and training.starts_linear
     if guarded and not _convinced(training, watched, monitor):
@@ -220,7 +232,11 @@ def _on_all_rows(prepare, training, monitor, n_rows):
     """
     if monitor.best_iter > 0 and n_rows > _REFIT_ROWS or not training.starts_anchored:
         return training
-    again = prepare(rows=np.arange(n_rows), plan=training.plan)
+    # What was made in some time is made again in as many passes.
+    plan = training.plan
+    if plan.max_time < np.inf:
+        plan = replace(plan, max_iter=monitor.n_iter, max_time=np.inf)
+    again = prepare(rows=np.arange(n_rows), plan=plan)
     start_loss = evaluate(again.objective, again.batches)
     with again.threads():
         for _ in zip(range(monitor.best_iter), again.passes(), strict=False):

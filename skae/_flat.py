@@ -9,7 +9,8 @@ class FlatParameters:
     """All parameters of modules laid end to end, and so their gradients.
 
     One buffer makes the solver's step, zeroing and copying one operation each, however
-    many layers there are. Matrices come first, since only they are decayed.
+    many layers there are. Matrices come first, since only they are decayed, kernels of
+    convolutions among them, behind the others.
 
     Parameters
     ----------
@@ -22,7 +23,7 @@ class FlatParameters:
     def __init__(self, *modules, buffers=()):
         parameters = [p for module in modules for p in module.parameters()]
         self.buffers = list(buffers)
-        parameters.sort(key=lambda p: p.ndim < 2)
+        parameters.sort(key=lambda p: (p.ndim < 2, p.ndim))
         self.values = torch.cat([p.detach().reshape(-1) for p in parameters])
         self.gradients = torch.zeros_like(self.values)
         start = 0
@@ -34,6 +35,8 @@ class FlatParameters:
         split = sum(p.numel() for p in parameters if p.ndim >= 2)
         self.matrices = self.values[:split]
         self.matrix_gradients = self.gradients[:split]
+        #: The weights of linear layers, each with its gradient.
+        self.linear = [(p.detach(), p.grad) for p in parameters if p.ndim == 2]
 
     def copy(self):
         """Return the values, and behind them those of the buffers, as they are now."""

@@ -13,7 +13,7 @@ __all__ = ["baseline_score", "describe"]
 # they may have, and how many rows may be decoded for it: once all for each code.
 _EXPLAINED_ROWS = 1_000
 _EXPLAINED_VALUES = 4_000_000
-_DECODED_ROWS = 20_000
+_DECODED_ROWS = 10_000
 # Rows whose codes the prior is of, at most.
 _PRIOR_ROWS = 10_000
 

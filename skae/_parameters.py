@@ -40,6 +40,7 @@ CONSTRAINTS = {
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [_AUTO, _COUNT],
     "max_iter": [_AUTO, _COUNT],
+    "max_time": [Interval(Real, 0, None, closed="neither"), None],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [_AUTO, _COUNT],

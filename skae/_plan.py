@@ -42,7 +42,8 @@ class Plan:
     learning_rate_init: float
     learning_rate: str
     batch_size: int
-    max_iter: int
+    max_iter: int | float
+    max_time: float
     n_iter_no_change: int
     linearity: float
     supervision: float
@@ -65,14 +66,20 @@ class Plan:
             return value
 
         solver = resolve("solver", "adamw")
-        batch_size = min(n_rows, resolve("batch_size", _batch_size(n_rows)))
+        batch_size = _batch_size(n_rows, params["max_iter"])
+        batch_size = min(n_rows, resolve("batch_size", batch_size))
         network, latent, penalty = (
             params[slot] for slot in ("network", "latent", "penalty")
         )
         linear = link == "identity" and not latent.has_cost
         plain = link not in _ANCHORED_LINKS or network.starts_plain(link)
         passes = math.ceil(_STEPS / math.ceil(n_rows / batch_size))
-        max_iter = resolve("max_iter", max(_LEAST_PASSES, passes))
+        max_iter = max(_LEAST_PASSES, passes)
+        patience = max(10, resolve("max_iter", max_iter) // 5)
+        max_time = params["max_time"] or math.inf
+        if max_time < math.inf:  # there is no end but that of the time
+            max_iter = patience = math.inf
+        max_iter = resolve("max_iter", max_iter)
         return cls(
             n_features=n_features,
             n_components=params["n_components"],
@@ -95,7 +102,8 @@ class Plan:
             learning_rate=resolve("learning_rate", "one_cycle"),
             batch_size=batch_size,
             max_iter=max_iter,
-            n_iter_no_change=resolve("n_iter_no_change", max(10, max_iter // 5)),
+            max_time=max_time,
+            n_iter_no_change=resolve("n_iter_no_change", patience),
             linearity=resolve("linearity", 0.2 if linear else 0.0),
             supervision=float(params["supervision"]),
             alpha=params["alpha"],
@@ -116,9 +124,11 @@ class Plan:
         }
 
 
-def _batch_size(n_rows):
-    """128 rows, and 256 where that still leaves a hundred steps a pass."""
-    return 256 if n_rows >= 25_600 else 128
+def _batch_size(n_rows, max_iter):
+    """128 rows, or 256 where that leaves a hundred steps a pass, and enough in all."""
+    n_steps = n_rows // 256
+    few = max_iter != "auto" and max_iter * n_steps < _STEPS
+    return 256 if n_steps >= 100 and not few else 128
 
 
 def check_widths(sizes):

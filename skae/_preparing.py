@@ -90,9 +90,10 @@ class Training:
         guidance = {slot: params[slot] for slot in slots}
         if self.network.anchored:
             encoder = self.network.encoder
-            guidance["linearity"] = plan.linearity
-            linear = encoder.linear[: plan.n_components].numpy()
-            guidance["code_variance"] = code_variance(x, linear)
+            if plan.linearity:
+                linear = encoder.linear[: plan.n_components].numpy()
+                guidance["linearity"] = plan.linearity
+                guidance["code_variance"] = code_variance(x, linear)
             # Other links end where data do, and other latents where their prior does.
             if link == "identity" and not self.latent.has_cost:
                 guidance["reach"] = encoder.radius.item()

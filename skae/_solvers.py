@@ -5,6 +5,7 @@ handful of operations however many layers there are.
 """
 
 import math
+import time
 
 import numpy as np
 import torch
@@ -18,9 +19,13 @@ class _Adam:
     rate = 1e-3
     decoupled = False
     beta2 = 0.999
+    memory = ("mean", "square", "count")
 
     def __init__(self, parameters):
         self.values, self.gradients = parameters.values, parameters.gradients
+        self._begin()
+
+    def _begin(self):
         self.mean = torch.zeros_like(self.values)
         self.square = torch.zeros_like(self.values)
         self.count = torch.zeros((), device=self.values.device)
@@ -55,11 +60,56 @@ class _AdamW(_Adam):
     beta2 = 0.99
 
 
+class _Muon(_AdamW):
+    """Muon (Jordan et al. 2024): the momentum of each matrix, made orthogonal.
+
+    All directions of a matrix move alike, also those that gradients hardly show. Steps
+    are as large as those of Adam (Liu et al. 2025), which moves all that is no matrix.
+    To make a matrix orthogonal costs as much as some hundred rows, whatever the batch.
+    """
+
+    rate = 1e-2
+    memory = (*_AdamW.memory, "momentum")
+
+    def __init__(self, parameters):
+        n_linear = sum(weight.numel() for weight, _ in parameters.linear)
+        self.values = parameters.values[n_linear:]
+        self.gradients = parameters.gradients[n_linear:]
+        self._begin()
+        self.linear = parameters.linear
+        self.linear_gradients = parameters.gradients[:n_linear]
+        self.momentum = torch.zeros_like(self.linear_gradients)
+
+    def move(self, rate):
+        super().move(rate)
+        self.momentum.mul_(0.95).add_(self.linear_gradients)
+        # Nesterov's: where the momentum will be.
+        self.linear_gradients.add_(self.momentum, alpha=0.95)
+        for weight, direction in self.linear:
+            step = rate * 0.2 * max(weight.shape) ** 0.5
+            weight.add_(_orthogonal(direction), alpha=-step)
+
+
+def _orthogonal(matrix):
+    """Return a matrix with the same singular vectors, and values between .7 and 1.2.
+
+    By five steps of Newton and Schulz, with coefficients for a fast start.
+    """
+    x = matrix if len(matrix) <= matrix.shape[1] else matrix.t()
+    x = x / torch.linalg.vector_norm(x).clamp(min=1e-30)
+    for _ in range(5):
+        gram = x @ x.t()
+        gram = torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
+        x = torch.addmm(x, gram, x, beta=3.4445)
+    return x if len(matrix) <= matrix.shape[1] else x.t()
+
+
 class _RMSProp:
     """RMSProp (Tieleman, Hinton 2012), with the decay that Keras has."""
 
     rate = 1e-3
     decoupled = False
+    memory = ("square",)
 
     def __init__(self, parameters):
         self.values, self.gradients = parameters.values, parameters.gradients
@@ -79,6 +129,7 @@ class _SGD:
 
     rate = 0.05
     decoupled = False
+    memory = ("velocity",)
 
     def __init__(self, parameters):
         self.values, self.gradients = parameters.values, parameters.gradients
@@ -93,7 +144,13 @@ class _SGD:
 
 
 #: name -> solver; its ``rate`` is the step size that "auto" stands for.
-SOLVERS = {"adam": _Adam, "adamw": _AdamW, "rmsprop": _RMSProp, "sgd": _SGD}
+SOLVERS = {
+    "adam": _Adam,
+    "adamw": _AdamW,
+    "muon": _Muon,
+    "rmsprop": _RMSProp,
+    "sgd": _SGD,
+}
 
 
 def _constant(progress):
@@ -119,9 +176,10 @@ class Solver:
     parameters : FlatParameters
         What is trained; only its matrices are decayed.
     plan : Plan
-        Names the solver and the schedule; holds the step size and the weight decay.
-    n_steps : int
-        Steps after which the schedule ends.
+        Names the solver and the schedule; holds the step size, the weight decay, and
+        the seconds after which the schedule ends.
+    n_steps : int or float
+        Steps after which it ends, if they are made before.
     """
 
     def __init__(self, parameters, plan, n_steps):
@@ -132,18 +190,30 @@ class Solver:
         self.alpha = plan.alpha
         self.n_steps = n_steps
         self.n_steps_made = 0
+        self.max_time = plan.max_time
+        self.begin = time.monotonic()
 
     @property
     def progress(self):
-        """Part of the steps that is made; more are possible, and as if all were."""
-        return min(1.0, self.n_steps_made / self.n_steps)
+        """Part of the training that is over; more steps are as if all of it were."""
+        progress = self.n_steps_made / self.n_steps
+        if self.max_time < math.inf:
+            progress = max(progress, self._time_spent())
+        return min(1.0, progress)
+
+    @property
+    def out_of_time(self):
+        """Whether there is no time for another step."""
+        return self.max_time < math.inf and self._time_spent() >= 1
+
+    def _time_spent(self):
+        return (time.monotonic() - self.begin) / self.max_time
 
     def memory(self):
         """Return what the solver remembers of the steps so far, by name, as arrays."""
         return {
-            name: value.cpu().numpy().copy()
-            for name, value in vars(self.solver).items()
-            if name not in ("values", "gradients")
+            name: getattr(self.solver, name).cpu().numpy().copy()
+            for name in self.solver.memory
         }
 
     def resume(self, memory):

@@ -35,7 +35,7 @@ class Monitor:
         """Whether the last pass lowered the loss by more than the tolerance."""
         return self._last_improvement == self.n_iter
 
-    def should_stop(self, loss):
+    def should_stop(self, loss, out_of_time=False):
         """Take the loss of another pass; set ``reason`` and say if it was the last."""
         self.n_iter += 1
         if loss < self.best_loss:
@@ -50,6 +50,8 @@ class Monitor:
             self.reason = "converged"
         elif self.n_iter >= self.plan.max_iter:
             self.reason = "max_iter"
+        elif out_of_time:
+            self.reason = "max_time"
         return self.reason is not None
 
     def settle(self):

@@ -103,7 +103,8 @@ def _plan(params, X, link, previous):
     rate = plan.learning_rate_init
     if params["learning_rate_init"] == "auto":
         rate *= _PART_OF_RATE
-    return replace(plan, max_iter=1, learning_rate="constant", learning_rate_init=rate)
+    one_pass = {"max_iter": 1, "max_time": math.inf, "learning_rate": "constant"}
+    return replace(plan, learning_rate_init=rate, **one_pass)
 
 
 def _check_table(params, X, y, classes, known_target):

@@ -15,7 +15,7 @@ def epochs(objective, batches, solver, rng):
     ------
     loss : float
         The losses of the pass's batches as they were met, averaged over rows; NaN once
-        the weights are not finite.
+        the weights are not finite. A pass ends where the time does.
     """
     while True:
         objective.train(True)
@@ -26,6 +26,8 @@ def epochs(objective, batches, solver, rng):
             total += objective.backward(step) * n_stayed
             n_rows += n_stayed
             solver.step()
+            if solver.out_of_time:
+                break
         # Asked once a pass: a step that broke the weights shows in the loss only later.
         broken = not objective.parameters.values.isfinite().all()
         yield math.nan if broken else total.item() / n_rows

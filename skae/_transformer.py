@@ -49,8 +49,7 @@ class AutoEncoderTransformer(
     hidden_layer_sizes : "auto" or array-like of int, default="auto"
         Widths of the layers from the input to the code, mirrored in the decoder.
         ``()`` makes a linear autoencoder. "auto" is two layers, the first about twice
-        as wide as the data but, for few rows, about a quarter of them, 128 to 512,
-        the second half of it.
+        as wide as the data, or a quarter of few rows, 128 to 512, the second half.
     activation : str, default="auto"
         Of the hidden layers: "identity", "relu", "leaky_relu", "elu", "selu", "gelu",
         "silu", "softplus", "tanh" or "logistic". "auto" is "gelu".
@@ -113,8 +112,8 @@ class AutoEncoderTransformer(
         Whether to weight features equally, as if a `StandardScaler` stood before, and
         not by their variance as PCA does. Undone by `inverse_transform`.
     solver : str, default="auto"
-        "adam" [2]_, "adamw", "rmsprop" or "sgd" (Nesterov momentum 0.9, gradients no
-        longer than 1). "auto" is "adamw".
+        "adam" [2]_, "adamw", "muon" [7]_, "rmsprop" or "sgd" (Nesterov momentum 0.9,
+        gradients no longer than 1). "auto" is "adamw".
     learning_rate_init : "auto" or float, default="auto"
         Largest step size. "auto" depends on the solver, half for `Gaussian` codes.
     learning_rate : str, default="auto"
@@ -123,10 +122,13 @@ class AutoEncoderTransformer(
     alpha : float, default=0.0
         Weight decay, decoupled from the gradient with "adamw"; biases are left alone.
     batch_size : "auto" or int, default="auto"
-        Rows of a step, at most. "auto" is 128, or 256 for 25,600 rows and more.
+        Rows of a step. "auto" is 256 if that makes 2,000 steps, 100 a pass; else 128.
     max_iter : "auto" or int, default="auto"
         Passes over the training rows, at most. "auto" makes 2,000 steps, but at least
         5 passes. A one-cycle schedule ends with them, and gives no warning then.
+    max_time : float, default=None
+        Seconds of training, about: with ``max_iter="auto"`` it goes on so long. A
+        one-cycle schedule ends with them. Such fits do not repeat bit for bit.
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, and keep the weights that
         were best there. A network that starts as PCA has to beat it there beyond doubt,
@@ -168,8 +170,8 @@ class AutoEncoderTransformer(
     best_loss_, best_iter_ : float, int
         The lowest loss watched, and its pass, whose weights are kept; 0 is the start.
     n_iter_, stop_reason_ : int, str
-        Passes that were made, and why no more: "converged", "max_iter", "diverged", or
-        "pca" where nothing better was found ("linear" with a target); "partial_fit".
+        Passes that were made, and why no more: "converged", "max_iter", "max_time",
+        "diverged"; "pca", or "linear" with a target, if none was better; "partial_fit".
     baseline_score_ : float
         What `score` would give PCA with as many components, on the validation rows
         if there are some, else, or if the result is PCA, on the training rows.
@@ -193,8 +195,8 @@ class AutoEncoderTransformer(
     .. [4] Rippel, Gelbart, Adams (2014). Learning ordered representations with nested
        dropout. ICML.
     .. [5] Wilcoxon (1945). Individual comparisons by ranking methods.
-    .. [6] de Jong, Kiers (1992). Principal covariates regression. Chemometrics and
-       Intelligent Laboratory Systems 14.
+    .. [6] de Jong, Kiers (1992). Principal covariates regression. Chemometrics 14.
+    .. [7] Jordan et al. (2024). Muon: an optimizer for hidden layers. Blog post.
 
     Examples
     --------
@@ -236,6 +238,7 @@ class AutoEncoderTransformer(
         alpha=0.0,
         batch_size="auto",
         max_iter="auto",
+        max_time=None,
         early_stopping=True,
         validation_fraction=0.1,
         n_iter_no_change="auto",
@@ -266,6 +269,7 @@ class AutoEncoderTransformer(
         self.alpha = alpha
         self.batch_size = batch_size
         self.max_iter = max_iter
+        self.max_time = max_time
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change

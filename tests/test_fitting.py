@@ -1,5 +1,6 @@
 """Fitting: stopping, validation rows, warnings, warm starts, and failures."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.preprocessing import scale
 
-from skae import AutoEncoderTransformer, _fitting, _preparing
+from skae import AutoEncoderTransformer, _fitting, _preparing, _solvers
 from skae._data import Batches
 from skae._solvers import Solver
 
@@ -302,6 +303,68 @@ class TestStopping:
         assert small.n_iter_ >= 100
         large = make(max_iter="auto").fit(rng.normal(size=(60_000, 3)))
         assert 5 <= large.n_iter_ <= 15
+
+
+class TestMaxTime:
+    @pytest.fixture(autouse=True)
+    def clock(self, monkeypatch):
+        """Let the clock move on by a millisecond each time it is read."""
+        ticks = itertools.count()
+        monkeypatch.setattr(_solvers.time, "monotonic", lambda: next(ticks) / 1000)
+
+    @pytest.fixture
+    def progress(self, monkeypatch):
+        """Return how far the training was at each step."""
+        seen, step = [], Solver.step
+
+        def watched_step(self):
+            seen.append(self.progress)
+            step(self)
+
+        monkeypatch.setattr(Solver, "step", watched_step)
+        return seen
+
+    def test_it_ends_the_training_with_its_schedule(self, X, progress):
+        model = make(early_stopping=False, max_time=2.0).fit(X)
+        assert model.stop_reason_ == "max_time"
+        assert model.loss_curve_[-1] < model.loss_curve_[0]
+        assert np.diff(progress).min() > 0
+        assert 0.99 < progress[-1] <= 1
+        assert len(model.loss_curve_) == model.n_iter_ > 1
+
+    def test_twice_the_time_is_twice_the_steps(self, X, progress):
+        make(early_stopping=False, max_time=1.0).fit(X)
+        n_steps = len(progress)
+        make(early_stopping=False, max_time=2.0).fit(X)
+        assert len(progress) - n_steps == pytest.approx(2 * n_steps, rel=0.1)
+
+    def test_a_pass_ends_with_it(self, X, progress):
+        model = make(early_stopping=False, batch_size=1, max_time=0.05).fit(X)
+        assert (model.n_iter_, model.stop_reason_) == (1, "max_time")
+        assert 0 < len(progress) < len(X)
+        assert np.isfinite(model.loss_curve_).all()
+
+    def test_passes_may_end_before(self, X):
+        model = make(early_stopping=False, max_iter=2, max_time=100.0).fit(X)
+        assert (model.n_iter_, model.stop_reason_) == (2, "max_iter")
+
+    def test_patience_may_end_it_before(self, X):
+        model = make(max_time=100.0, n_iter_no_change=1, tol=0.5).fit(X)
+        assert (model.n_iter_, model.stop_reason_) == (1, "converged")
+
+    def test_what_is_trained_again_takes_as_many_passes(self, digits, progress):
+        X = digits[0][:300]
+        model = make(init="pca", max_time=2.0).fit(X)
+        assert 0 < model.best_iter_ <= model.n_iter_
+        # There and again: never farther than the schedule, and never more steps.
+        (again,) = np.flatnonzero(np.diff(progress) < 0) + 1
+        assert len(progress) - again <= again * 300 / 240 + 2
+        assert max(progress) <= 1
+
+    @pytest.mark.parametrize("value", [0, -1.0, "long"])
+    def test_no_time_is_an_error(self, value, X):
+        with pytest.raises(ValueError, match="'max_time' parameter"):
+            make(max_time=value).fit(X)
 
 
 class TestWarnings:

@@ -59,6 +59,14 @@ def test_batches_are_no_larger_than_the_data():
     assert plan(10, 3, batch_size=100).batch_size == 10
 
 
+@pytest.mark.parametrize(
+    ("n_rows", "max_iter", "batch_size"),
+    [(25_599, "auto", 128), (25_600, "auto", 256), (60_000, 9, 256), (60_000, 8, 128)],
+)
+def test_large_batches_need_many_rows_and_passes(n_rows, max_iter, batch_size):
+    assert plan(n_rows, 3, max_iter=max_iter).batch_size == batch_size
+
+
 def test_previous_architecture_answers_for_auto():
     params = check_slots(AutoEncoderTransformer().get_params(), 5)
     before = {"hidden_layer_sizes": (9,), "activation": "elu", "init": "random"}

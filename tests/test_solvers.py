@@ -9,14 +9,18 @@ from torch import nn
 
 from skae import AutoEncoderTransformer
 from skae._flat import FlatParameters
-from skae._solvers import SCHEDULES, SOLVERS, Solver
+from skae._solvers import SCHEDULES, SOLVERS, Solver, _orthogonal
 
 
 def make(name="adam", schedule="constant", rate=0.1, alpha=0.0, n_steps=10):
     layer = nn.Linear(3, 2)
     parameters = FlatParameters(layer)
     plan = SimpleNamespace(
-        solver=name, learning_rate=schedule, learning_rate_init=rate, alpha=alpha
+        solver=name,
+        learning_rate=schedule,
+        learning_rate_init=rate,
+        alpha=alpha,
+        max_time=np.inf,
     )
     return layer, parameters, Solver(parameters, plan, n_steps)
 
@@ -38,6 +42,50 @@ def test_adam_moves_by_the_step_size_first():
     parameters.gradients.fill_(-3.0)
     solver.step()
     torch.testing.assert_close(parameters.values, before + 0.25)
+
+
+@pytest.mark.parametrize("shape", [(3, 50), (50, 3), (20, 20), (1, 5)])
+def test_orthogonal_keeps_the_singular_vectors(shape):
+    matrix = np.random.RandomState(0).normal(size=shape).astype(np.float32)
+    u, _, v = np.linalg.svd(matrix, full_matrices=False)
+    for scale in (1.0, 1e-12, 1e12):
+        made = _orthogonal(torch.from_numpy(scale * matrix)).numpy()
+        values = u.T @ made @ v.T
+        assert np.abs(values - np.diag(np.diag(values))).max() < 1e-4
+        assert (np.diag(values) > 0.5).all()
+        assert (np.diag(values) < 1.3).all()
+
+
+def test_muon_moves_all_directions_of_a_matrix_alike():
+    layer, parameters, solver = make("muon", rate=0.1)
+    before = layer.weight.detach().clone()
+    # A gradient that hardly shows its second direction.
+    layer.weight.grad.copy_(torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.05, 0.0]]))
+    solver.step()
+    moved = (before - layer.weight.detach()).numpy()
+    ratio = moved[1, 1] / moved[0, 0]
+    assert 0.5 < ratio < 2
+    assert np.linalg.norm(moved) == pytest.approx(0.1 * 0.2 * 6**0.5, rel=0.3)
+
+
+def test_muon_moves_kernels_and_biases_as_adamw_does():
+    kernels = []
+    for name in ("adamw", "muon"):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Linear(4, 5))
+        plan = SimpleNamespace(
+            solver=name,
+            learning_rate="constant",
+            learning_rate_init=0.1,
+            alpha=0.0,
+            max_time=np.inf,
+        )
+        parameters = FlatParameters(network)
+        parameters.gradients.copy_(torch.linspace(-1, 1, len(parameters.gradients)))
+        Solver(parameters, plan, 10).step()
+        kernels.append([network[0].weight, network[0].bias, network[1].bias])
+    for of_adam, of_muon in zip(*kernels, strict=True):
+        torch.testing.assert_close(of_adam, of_muon)
 
 
 @pytest.mark.parametrize("name", SOLVERS)

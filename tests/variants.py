@@ -44,6 +44,7 @@ VARIANTS = {
     "free": {"linearity": 0.0},
     "nearly_linear": {"linearity": 10.0},
     "absolute_error": {"loss": "absolute_error"},
+    "muon": {"solver": "muon"},
     "huber": {"loss": "huber", "activation": "gelu"},
     "log_loss": {"loss": "log_loss", "activation": "relu"},
     "kl_divergence": {"loss": "kl_divergence", "activation": "elu"},
