@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import diags_array, issparse
 from sklearn.decomposition import PCA
 from sklearn.utils.extmath import row_norms
 
@@ -16,7 +17,7 @@ __all__ = [
     "sample",
 ]
 
-# Of data that are streamed PCA sees a random sample of this size.
+# Of arrays that are streamed PCA sees a random sample of this size.
 _SAMPLE_BYTES = 2**25
 # So many times farther than the outermost row corrections are learnt, and then fade.
 _REACH = 10.0
@@ -64,23 +65,39 @@ def sample(batches, seed):
     return batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
 
 
-def principal_components(x, n_components, seed):
+def principal_components(batches, x, n_components, seed):
     """Fit PCA to scaled rows, with as many components as they allow.
 
     Parameters
     ----------
+    batches : Batches
     x : ndarray of shape (n_rows, n_features)
+        What `sample` made of them.
     n_components : int
     seed : int
-        For PCA's randomized solver.
+        For PCA's solvers.
 
     Returns
     -------
     pca : PCA
     """
+    if len(x) < batches.n_rows and issparse(batches.X):
+        return _sparse_components(batches, n_components, seed)
     pca = PCA(min(n_components, *x.shape), random_state=seed)
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
         return pca.fit(x)
+
+
+def _sparse_components(batches, n_components, seed):
+    """Fit PCA to all rows of a sparse matrix, which is never made dense."""
+    scaling = batches.scaling
+    x = (batches.X[batches.rows] @ diags_array(1 / scaling.scale)).astype(np.float32)
+    n_components = min(n_components, *x.shape)
+    solver = "arpack" if n_components < min(x.shape) else "covariance_eigh"
+    pca = PCA(n_components, svd_solver=solver, random_state=seed).fit(x)
+    # It is asked about rows that are centred already.
+    pca.mean_ = pca.mean_ - scaling.mean / scaling.scale
+    return pca
 
 
 def pca_errors(pca, pairs):

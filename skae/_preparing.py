@@ -110,7 +110,8 @@ class Training:
     @cached_property
     def pca(self):
         """PCA of the rows that are learnt from."""
-        return principal_components(self._sample[0], self.plan.n_components, self.seed)
+        x, _ = self._sample
+        return principal_components(self.batches, x, self.plan.n_components, self.seed)
 
     def batches_of(self, table, rows):
         """Return rows of any table, scaled like those that are learnt from."""

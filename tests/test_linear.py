@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
 from sklearn.decomposition import PCA
 
 from skae import _linear
@@ -24,7 +25,9 @@ from skae._targets import no_values
 
 def make(X, rows, scaling=None):
     scaling = scaling or Scaling.fit(X, rows, False)
-    return Batches(Table(X, no_values(len(X))), rows, scaling, 16, torch.device("cpu"))
+    return Batches(
+        Table(X, no_values(X.shape[0])), rows, scaling, 16, torch.device("cpu")
+    )
 
 
 def errors(pca, batches):
@@ -38,7 +41,7 @@ def test_error_is_that_of_pca(n_components, X):
     x = scaling.apply(X)
     expected = PCA(min(n_components, 12)).fit(x[:70])
     residual = x[70:] - expected.inverse_transform(expected.transform(x[70:]))
-    pca = principal_components(sample(train, 0)[0], n_components, seed=0)
+    pca = principal_components(train, sample(train, 0)[0], n_components, seed=0)
     assert errors(pca, check).mean() == pytest.approx((residual**2).mean(), abs=1e-6)
 
 
@@ -51,21 +54,39 @@ def test_share_of_variance_takes_as_many_components_as_pca(share, X):
 def test_large_data_are_sampled(X, monkeypatch):
     batches = make(np.repeat(X, 20, axis=0), np.arange(2000))
     x, _ = sample(batches, 0)
-    pca = principal_components(x, 2, seed=0)
+    pca = principal_components(batches, x, 2, seed=0)
     assert x.shape == (2000, 12)
     monkeypatch.setattr(_linear, "_SAMPLE_BYTES", 4 * 12 * 500)
     batches.resident = None  # they would be streamed
     x, _ = sample(batches, 0)
-    sampled = principal_components(x, 2, seed=0)
+    sampled = principal_components(batches, x, 2, seed=0)
     assert x.shape == (500, 12)
     whole = errors(pca, batches).mean()
     assert errors(sampled, batches).mean() == pytest.approx(whole, rel=0.05)
 
 
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("n_components", [3, 12])
+def test_all_rows_of_a_sparse_matrix_are_seen(standardize, n_components, monkeypatch):
+    X = np.random.RandomState(0).poisson(np.linspace(0.1, 2, 12), size=(200, 12))
+    X = 1e3 * X.astype(float)
+    rows = np.arange(0, 200, 2)
+    scaling = Scaling.fit(X, rows, standardize)
+    dense, sparse = make(X, rows, scaling), make(csr_array(X), rows, scaling)
+    x, _ = sample(dense, 0)
+    expected = principal_components(dense, x, n_components, 0)
+    sparse.resident = None  # they would be streamed
+    monkeypatch.setattr(_linear, "_SAMPLE_BYTES", 4 * 12 * 30)
+    x, _ = sample(sparse, 0)
+    assert len(x) == 30
+    pca = principal_components(sparse, x, n_components, 0)
+    assert_allclose(errors(pca, dense), errors(expected, dense), rtol=1e-3, atol=1e-6)
+
+
 def test_data_without_variance(recwarn):
     batches = make(np.ones((20, 3)), np.arange(20))
     x, _ = sample(batches, 0)
-    pca = principal_components(x, 2, seed=0)
+    pca = principal_components(batches, x, 2, seed=0)
     assert (errors(pca, batches) == 0).all()
     assert (code_variance(x, pca.components_) == 1).all()
     assert not recwarn.list
@@ -73,8 +94,9 @@ def test_data_without_variance(recwarn):
 
 @pytest.mark.parametrize("n_components", [3, 20])
 def test_start_reconstructs_as_pca(n_components, X):
-    x, _ = sample(make(X, np.arange(100)), 0)
-    pca = principal_components(x, n_components, seed=0)
+    batches = make(X, np.arange(100))
+    x, _ = sample(batches, 0)
+    pca = principal_components(batches, x, n_components, seed=0)
     rng = np.random.default_rng(0)
     start = linear_start(
         (pca.components_, pca.components_.T), x, n_components, np.ones(12), Point(), rng
@@ -85,8 +107,9 @@ def test_start_reconstructs_as_pca(n_components, X):
 
 
 def test_radii_reach_beyond_all_rows_and_codes(X):
-    x, _ = sample(make(X, np.arange(100)), 0)
-    pca = principal_components(x, 3, seed=0)
+    batches = make(X, np.arange(100))
+    x, _ = sample(batches, 0)
+    pca = principal_components(batches, x, 3, seed=0)
     start = linear_start(
         (pca.components_, pca.components_.T),
         x,
