@@ -68,7 +68,7 @@ class Modules(BaseEstimator):
                     f"their own: leave {name}='auto'."
                 )
 
-    def hidden_layer_sizes(self, n_rows, n_features):
+    def hidden_layer_sizes(self, n_rows, n_features, n_components):
         """Nobody asks for them."""
         return ()
 

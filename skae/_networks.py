@@ -40,6 +40,10 @@ __all__ = [
 ]
 
 
+# Rows that can fill a third layer.
+_MANY_ROWS = 25_600
+
+
 class Shape(NamedTuple):
     """Widths of a row, of a code, and of what the encoder gives for the code."""
 
@@ -105,15 +109,18 @@ class Dense(BaseEstimator):
                 "'random'."
             )
 
-    def hidden_layer_sizes(self, n_rows, n_features):
+    def hidden_layer_sizes(self, n_rows, n_features, n_components):
         """Two layers, the first some twice as wide as the data, between 128 and 512.
 
         Short data get no more units than a quarter of their rows: they could not fill
-        them.
+        them. Long data get a third layer, unless it would narrow down to the codes
+        too early.
         """
         wish = min(2 * n_features, n_rows // 4)
         width = 2 ** math.ceil(math.log2(min(max(wish, 128), 512)))
-        return (width, width // 2)
+        widths = (width, width // 2, width // 4)
+        deep = n_rows >= _MANY_ROWS and n_components <= width // 16
+        return widths if deep else widths[:2]
 
     def starts_plain(self, link):
         """Whether a linear start is not for this network."""
@@ -226,7 +233,7 @@ class Conv(BaseEstimator):
                 f"{self.kernel_size}: use at most {farthest}."
             )
 
-    def hidden_layer_sizes(self, n_rows, n_features):
+    def hidden_layer_sizes(self, n_rows, n_features, n_components):
         """None: on MNIST, dense layers cost more time than they were worth."""
         return ()
 

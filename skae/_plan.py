@@ -71,6 +71,8 @@ class Plan:
         network, latent, penalty = (
             params[slot] for slot in ("network", "latent", "penalty")
         )
+        n_components = params["n_components"]
+        sizes = network.hidden_layer_sizes(n_rows, n_features, n_components)
         linear = link == "identity" and not latent.has_cost
         plain = link not in _ANCHORED_LINKS or network.starts_plain(link)
         passes = math.ceil(_STEPS / math.ceil(n_rows / batch_size))
@@ -82,16 +84,12 @@ class Plan:
         max_iter = resolve("max_iter", max_iter)
         return cls(
             n_features=n_features,
-            n_components=params["n_components"],
-            n_outputs=latent.n_outputs(params["n_components"]),
+            n_components=n_components,
+            n_outputs=latent.n_outputs(n_components),
             network=describe_network(network),
             # Through other links a linear start measured no better than none.
             init=resolve("init", "random" if plain or keeps_axes(penalty) else "pca"),
-            hidden_layer_sizes=check_widths(
-                resolve(
-                    "hidden_layer_sizes", network.hidden_layer_sizes(n_rows, n_features)
-                )
-            ),
+            hidden_layer_sizes=check_widths(resolve("hidden_layer_sizes", sizes)),
             activation=resolve("activation", "gelu"),
             solver=solver,
             learning_rate_init=resolve(

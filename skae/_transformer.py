@@ -49,7 +49,8 @@ class AutoEncoderTransformer(
     hidden_layer_sizes : "auto" or array-like of int, default="auto"
         Widths of the layers from the input to the code, mirrored in the decoder.
         ``()`` makes a linear autoencoder. "auto" is two layers, the first about twice
-        as wide as the data, or a quarter of few rows, 128 to 512, the second half.
+        as wide as the data, or a quarter of few rows, 128 to 512, the second half. For
+        25,600 rows and more, and few codes, there is a third, half again.
     activation : str, default="auto"
         Of the hidden layers: "identity", "relu", "leaky_relu", "elu", "selu", "gelu",
         "silu", "softplus", "tanh" or "logistic". "auto" is "gelu".
@@ -192,8 +193,7 @@ class AutoEncoderTransformer(
     .. [2] Kingma, Ba (2015). Adam: a method for stochastic optimization. ICLR.
     .. [3] Smith, Topin (2018). Super-convergence: very fast training of neural
        networks using large learning rates. arXiv:1708.07120.
-    .. [4] Rippel, Gelbart, Adams (2014). Learning ordered representations with nested
-       dropout. ICML.
+    .. [4] Rippel et al. (2014). Learning ordered representations with nested dropout.
     .. [5] Wilcoxon (1945). Individual comparisons by ranking methods.
     .. [6] de Jong, Kiers (1992). Principal covariates regression. Chemometrics 14.
     .. [7] Jordan et al. (2024). Muon: an optimizer for hidden layers. Blog post.

@@ -18,13 +18,20 @@ def plan(n_rows, n_features, link="identity", **params):
         (2, 1, (128, 64)),
         (1_000, 20, (128, 64)),
         (10_000, 60, (128, 64)),
-        (60_000, 784, (512, 256)),
+        (60_000, 784, (512, 256, 128)),
+        (25_599, 784, (512, 256)),
         (200, 20_000, (128, 64)),
         (1_000, 20_000, (256, 128)),
     ],
 )
 def test_sizes_follow_width_and_length(n_rows, n_features, sizes):
     assert plan(n_rows, n_features).hidden_layer_sizes == sizes
+
+
+@pytest.mark.parametrize(("n_components", "n_layers"), [(32, 3), (33, 2)])
+def test_many_codes_get_two_layers(n_components, n_layers):
+    sizes = plan(60_000, 784, n_components=n_components).hidden_layer_sizes
+    assert len(sizes) == n_layers
 
 
 @pytest.mark.parametrize("n_rows", [2, 30, 129, 5_000, 60_000, 3_000_000])
