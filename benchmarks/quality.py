@@ -90,7 +90,7 @@ METHODS = {
 }
 FRONTIER = {
     f"linearity={linearity:g}": ours(linearity=linearity)
-    for linearity in (0.0, 0.05, 0.5, 2.0, 10.0)
+    for linearity in (0.0, 0.5, 1.0, 3.0)
 }
 
 

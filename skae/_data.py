@@ -71,13 +71,19 @@ class Batches:
                 # One buffer for all batches: each is used up before the next comes.
                 out = batch[: len(part)]
                 x = torch.index_select(self.resident, 0, part, out=out)
-                yield x, self.targets[part]
+                yield x, self._targets_of(part)
         else:
             for part in order.tensor_split(self.n_batches):
                 # Read in the order of the file, for memory-mapped X.
                 in_file, order_of = part.sort()
                 x = self._read(self.rows[in_file.numpy()])[order_of.argsort()]
                 yield x, self.targets[part.to(self.device)]
+
+    def _targets_of(self, part):
+        # Mostly there are none: nothing, which any rows of it are.
+        if not self.targets.shape[1]:
+            return self.targets[: len(part)]
+        return self.targets[part]
 
     def in_order(self):
         """Every row once, in order, in large batches for evaluation."""

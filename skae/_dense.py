@@ -131,18 +131,20 @@ class _Chain:
     def _buffers_for(self, x):
         """Buffers of a batch: before and after each activation, and gradients.
 
-        Batches have two sizes at most, which differ by one row.
+        Transposed gradients are views of them. Batches have two sizes at most, which
+        differ by one row.
         """
         n_rows = x.shape[0]
         if n_rows not in self._buffers:
             values = [layer.buffers(n_rows) for layer in self.layers]
             inputs = [x, *(after for _, after in values[:-1])]
             gradients = [torch.empty_like(v) for v in inputs]
-            self._buffers[n_rows] = values, gradients
+            transposed = [gradient.t() for gradient in gradients]
+            self._buffers[n_rows] = values, gradients, transposed
         return self._buffers[n_rows]
 
     def forward(self, x):
-        buffers, _ = self._buffers_for(x)
+        buffers, _, _ = self._buffers_for(x)
         if self.anchored and self.shift is not None:
             x = x - self.shift
         self.input = values = x
@@ -161,17 +163,18 @@ class _Chain:
 
         The gradient of the output is left as it is.
         """
-        buffers, gradients = self._buffers_for(output_gradient)
-        gradient = output_gradient
+        buffers, gradients, transposed = self._buffers_for(output_gradient)
+        gradient, gradient_t = output_gradient, output_gradient.t()
         for i in reversed(range(len(self.layers))):
             layer, (before, after) = self.layers[i], buffers[i]
             if layer.elementwise is not None:
                 layer.elementwise.backward(gradient, before, after)
             below = buffers[i - 1][1] if i else self.input
-            torch.mm(gradient.t(), below, out=layer.weight_gradient)
+            torch.mm(gradient_t, below, out=layer.weight_gradient)
             torch.sum(gradient, 0, out=layer.bias_gradient)
             if i or to_input:
                 gradient = torch.mm(gradient, layer.weight, out=gradients[i])
+                gradient_t = transposed[i]
         if to_input and self.anchored:
             gradient.addmm_(output_gradient, self.anchor)
         return gradient

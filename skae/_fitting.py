@@ -67,7 +67,7 @@ def fit_autoencoder(params, data, validation_data, previous):
     n_components = count_components(params, table, seed, previous)
     params = {**params, "n_components": n_components}
     rows, held_out = split(params, table, table_val, target, seed)
-    if params["max_time"] and len(rows) < table.n_rows <= _REFIT_ROWS:
+    if params["max_time"] and len(rows) < table.n_rows <= _REFIT_ROWS and not previous:
         params["max_time"] *= _TIME_BEFORE_REFIT
     if pictures := _are_pictures(params, table.X, held_out, previous):
         link = "logistic"
@@ -247,7 +247,8 @@ def _on_all_rows(prepare, training, monitor, n_rows):
 
 def _report(max_iter, loss_curve, validation_curve):
     """Write one line on the pass that has ended."""
-    line = f"pass {len(loss_curve)}/{max_iter}: loss {loss_curve[-1]:.6g}"
+    of_all = f"/{max_iter}" if max_iter < np.inf else ""
+    line = f"pass {len(loss_curve)}{of_all}: loss {loss_curve[-1]:.6g}"
     if validation_curve:
         line += f", validation loss {validation_curve[-1]:.6g}"
     sys.stdout.write(f"[AutoEncoderTransformer] {line}\n")

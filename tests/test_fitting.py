@@ -361,6 +361,10 @@ class TestMaxTime:
         assert len(progress) - again <= again * 300 / 240 + 2
         assert max(progress) <= 1
 
+    def test_passes_are_not_counted_down(self, X, capsys):
+        make(early_stopping=False, max_time=1.0, verbose=True).fit(X)
+        assert "] pass 1: loss" in capsys.readouterr().out
+
     @pytest.mark.parametrize("value", [0, -1.0, "long"])
     def test_no_time_is_an_error(self, value, X):
         with pytest.raises(ValueError, match="'max_time' parameter"):
