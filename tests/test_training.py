@@ -29,6 +29,7 @@ class Still:
 
     steps = 0
     progress = 1.0
+    out_of_time = False
 
     def step(self):
         self.steps += 1
