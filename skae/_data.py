@@ -67,23 +67,22 @@ class Batches:
         if self.resident is not None:
             order = order.to(self.device)
             batch = self.resident.new_empty(self.batch_size, self.n_features)
-            for part in order.tensor_split(self.n_batches):
-                # One buffer for all batches: each is used up before the next comes.
-                out = batch[: len(part)]
+            parts = order.tensor_split(self.n_batches)
+            # One buffer for all batches, of two sizes at most: each is used up before
+            # the next comes. Where there are no targets, any rows of them will do.
+            sizes = {parts[0].shape[0], parts[-1].shape[0]}
+            rooms = {n: (batch[:n], self.targets[:n]) for n in sizes}
+            has_targets = self.targets.shape[1] > 0
+            for part in parts:
+                out, t = rooms[part.shape[0]]
                 x = torch.index_select(self.resident, 0, part, out=out)
-                yield x, self._targets_of(part)
+                yield x, self.targets[part] if has_targets else t
         else:
             for part in order.tensor_split(self.n_batches):
                 # Read in the order of the file, for memory-mapped X.
                 in_file, order_of = part.sort()
                 x = self._read(self.rows[in_file.numpy()])[order_of.argsort()]
                 yield x, self.targets[part.to(self.device)]
-
-    def _targets_of(self, part):
-        # Mostly there are none: nothing, which any rows of it are.
-        if not self.targets.shape[1]:
-            return self.targets[: len(part)]
-        return self.targets[part]
 
     def in_order(self):
         """Every row once, in order, in large batches for evaluation."""

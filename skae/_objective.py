@@ -52,7 +52,7 @@ class Step:
     progress: float = 1.0
 
     def __post_init__(self):
-        self.n_moved = len(self.factors)
+        self.n_moved = self.factors.shape[0]
         if self.n_moved:
             self.inputs = self.inputs.clone()  # it may be ``x``, or share its memory
             self.inputs[: self.n_moved] *= self.factors
@@ -236,7 +236,8 @@ class Objective:
         if step.kept is not None:
             gradient.mul_(step.kept)
         if self.codes_cost:
-            ((drawn * gradient).sum() + cost_now).backward()
+            with torch.enable_grad():
+                ((drawn * gradient).sum() + cost_now).backward()
             loss, gradient = loss + cost.detach(), h.grad
         if bend is not None:
             gradient[:, : bend.shape[1]].add_(bend)
@@ -266,6 +267,7 @@ class Objective:
             loss = (len(x) * loss - loss_of_moved) / (len(x) - n_moved)
         return loss, gradient
 
+    @torch.enable_grad()
     def _autograd_backward(self, step):
         """Do the same for networks of any layers, and penalties of any kind."""
         self.parameters.gradients.zero_()

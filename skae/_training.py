@@ -8,6 +8,7 @@ import torch
 __all__ = ["epochs", "evaluate", "row_losses", "watched_steps"]
 
 
+@torch.no_grad()  # whatever needs autograd asks for it
 def epochs(objective, batches, solver, rng):
     """Train, one pass a turn, for as long as the caller asks for another.
 
@@ -22,8 +23,8 @@ def epochs(objective, batches, solver, rng):
         total, n_rows = torch.zeros((), device=batches.device), 0
         for x, t in batches.shuffled(rng):
             step = objective.train_on(x, t, rng, solver.progress)
-            n_stayed = len(x) - step.n_moved
-            total += objective.backward(step) * n_stayed
+            n_stayed = x.shape[0] - step.n_moved
+            total.add_(objective.backward(step), alpha=n_stayed)
             n_rows += n_stayed
             solver.step()
             if solver.out_of_time:
