@@ -44,12 +44,13 @@ def principal_covariates(x, values, sizes, n_components, weight, seed):
     n_features = x.shape[1]
     coefficients = _regression(x, values, sizes)  # (n_features, width)
     coefficients *= np.sqrt(weight * n_features / len(sizes))
-    # Features and predictions side by side are linear in x: x @ both.
-    both = np.hstack([np.eye(n_features), coefficients]).astype(x.dtype)
+    coefficients = coefficients.astype(x.dtype)
     pca = PCA(min(n_components, *x.shape), random_state=seed)
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
-        components = pca.fit(x @ both).components_
-    return components @ both.T, components[:, :n_features].T
+        components = pca.fit(np.hstack([x, x @ coefficients])).components_
+    # Of features and of predictions, which are linear in the features.
+    of_x, of_y = np.hsplit(components, [n_features])
+    return of_x + of_y @ coefficients.T, of_x.T
 
 
 def _regression(x, values, sizes):

@@ -67,8 +67,6 @@ def fit_autoencoder(params, data, validation_data, previous):
     n_components = count_components(params, table, seed, previous)
     params = {**params, "n_components": n_components}
     rows, held_out = split(params, table, table_val, target, seed)
-    if params["max_time"] and len(rows) < table.n_rows <= _REFIT_ROWS and not previous:
-        params["max_time"] *= _TIME_BEFORE_REFIT
     if pictures := _are_pictures(params, table.X, held_out, previous):
         link = "logistic"
     prepare = partial(
@@ -82,6 +80,8 @@ def fit_autoencoder(params, data, validation_data, previous):
         previous=previous,
     )
     training = prepare(rows=rows)
+    if training.starts_anchored and len(rows) < table.n_rows <= _REFIT_ROWS:
+        training.solver.max_time *= _TIME_BEFORE_REFIT
     validation = held_out and training.batches_of(*held_out)
     some = _some(training, table, seed)
     monitor, loss_curve, validation_curve = _train(training, validation, some, params)
@@ -232,10 +232,11 @@ def _on_all_rows(prepare, training, monitor, n_rows):
     """
     if monitor.best_iter > 0 and n_rows > _REFIT_ROWS or not training.starts_anchored:
         return training
-    # What was made in some time is made again in as many passes.
+    # What followed the clock is made again with as many steps.
     plan = training.plan
     if plan.max_time < np.inf:
-        plan = replace(plan, max_iter=monitor.n_iter, max_time=np.inf)
+        passes = training.solver.steps_of_schedule / training.batches.n_batches
+        plan = replace(plan, max_iter=passes, max_time=np.inf)
     again = prepare(rows=np.arange(n_rows), plan=plan)
     start_loss = evaluate(again.objective, again.batches)
     with again.threads():
@@ -279,7 +280,10 @@ def _judge(monitor, plan, final_loss, starts_linear, suspects):
             f"pass {monitor.best_iter} are kept. Use a smaller learning_rate_init"
             f"{suspects}."
         )
-    elif monitor.reason == "converged" and monitor.best_iter == 0 < monitor.start_loss:
+    elif (
+        monitor.reason in ("converged", "max_time")
+        and monitor.best_iter == 0 < monitor.start_loss
+    ):
         if not starts_linear:
             _warn(
                 f"No pass lowered the loss with {step}; the network is untrained. Use "

@@ -76,12 +76,12 @@ class Plan:
         linear = link == "identity" and not latent.has_cost
         plain = link not in _ANCHORED_LINKS or network.starts_plain(link)
         passes = math.ceil(_STEPS / math.ceil(n_rows / batch_size))
-        max_iter = max(_LEAST_PASSES, passes)
-        patience = max(10, resolve("max_iter", max_iter) // 5)
         max_time = params["max_time"] or math.inf
-        if max_time < math.inf:  # there is no end but that of the time
-            max_iter = patience = math.inf
-        max_iter = resolve("max_iter", max_iter)
+        timed = max_time < math.inf
+        max_iter = resolve(
+            "max_iter", math.inf if timed else max(_LEAST_PASSES, passes)
+        )
+        patience = max(10, max_iter // 5) if max_iter < math.inf else math.inf
         return cls(
             n_features=n_features,
             n_components=n_components,

@@ -192,6 +192,7 @@ class Solver:
         self.n_steps_made = 0
         self.max_time = plan.max_time
         self.begin = time.monotonic()
+        self.progress_made = 0.0
 
     @property
     def progress(self):
@@ -200,6 +201,11 @@ class Solver:
         if self.max_time < math.inf:
             progress = max(progress, self._time_spent())
         return min(1.0, progress)
+
+    @property
+    def steps_of_schedule(self):
+        """With how many steps the schedule ends, at the pace so far."""
+        return self.n_steps_made / self.progress_made
 
     @property
     def out_of_time(self):
@@ -233,3 +239,4 @@ class Solver:
             self.parameters.matrix_gradients.add_(matrices, alpha=self.alpha)
         self.solver.move(rate)
         self.n_steps_made += 1
+        self.progress_made = self.progress

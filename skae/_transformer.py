@@ -121,15 +121,15 @@ class AutoEncoderTransformer(
         Schedule: "constant", or "one_cycle" [3]_, which rises for a fifth of the
         passes and falls to zero. "auto" is "one_cycle".
     alpha : float, default=0.0
-        Weight decay, decoupled from the gradient with "adamw"; biases are left alone.
+        Weight decay, not of biases; with "adamw" and "muon" apart from the gradient.
     batch_size : "auto" or int, default="auto"
         Rows of a step. "auto" is 256 if that makes 2,000 steps, 100 a pass; else 128.
     max_iter : "auto" or int, default="auto"
         Passes over the training rows, at most. "auto" makes 2,000 steps, but at least
         5 passes. A one-cycle schedule ends with them, and gives no warning then.
     max_time : float, default=None
-        Seconds of training, about: with ``max_iter="auto"`` it goes on so long. A
-        one-cycle schedule ends with them. Such fits do not repeat bit for bit.
+        Seconds of training, about, with which a one-cycle schedule ends; `fit` goes on
+        so long with ``max_iter="auto"``. Such fits do not repeat bit for bit.
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, and keep the weights that
         were best there. A network that starts as PCA has to beat it there beyond doubt,
@@ -142,7 +142,7 @@ class AutoEncoderTransformer(
         100 rows, and 7 at least. Not used when `fit` gets ``X_val``.
     n_iter_no_change : "auto" or int, default="auto"
         Passes in a row without improvement that end the training. "auto" is a fifth
-        of ``max_iter``, but at least 10.
+        of ``max_iter``, but at least 10; none do where only ``max_time`` ends it.
     tol : float, default=1e-4
         Part of the loss by which it must fall to count as improvement.
     warm_start : bool, default=False

@@ -1,5 +1,7 @@
 """Principal covariates: known answers of the supervised linear start."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -53,6 +55,16 @@ def test_no_other_linear_codes_have_less_of_both_errors(data, weight):
     # The decoder is the regression of the rows on their codes.
     expected = LinearRegression().fit(x @ encoder.T, x).coef_
     assert_allclose(decoder, expected, atol=1e-4)
+
+
+def test_wide_rows_make_no_matrix_of_their_width():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3000)).astype(np.float32)
+    tracemalloc.start()
+    principal_covariates(x, rng.normal(size=(60, 1)), [1], 2, 1.0, seed=0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3000**2  # bytes
 
 
 def test_what_is_unknown_is_left_out(data):

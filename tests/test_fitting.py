@@ -352,6 +352,29 @@ class TestMaxTime:
         model = make(max_time=100.0, n_iter_no_change=1, tol=0.5).fit(X)
         assert (model.n_iter_, model.stop_reason_) == (1, "converged")
 
+    def test_what_is_not_trained_again_takes_all_of_it(self, X):
+        def passes(**params):
+            return make(max_time=2.0, n_components=2, **params).fit(X).n_iter_
+
+        # Of nothing that is anchored the rows held out are left out.
+        assert passes() > 1.5 * passes(init="pca")
+
+    def test_time_that_is_not_needed_changes_nothing(self, digits):
+        X = digits[0][:300]
+        params = {"init": "pca", "max_iter": 20, "n_iter_no_change": 2, "tol": 0.02}
+        model = make(**params).fit(X)
+        assert model.n_iter_ < 20
+        timed = make(max_time=1e9, **params).fit(X)
+        assert_array_equal(timed.transform(X), model.transform(X))
+
+    def test_patience_is_that_of_the_passes(self, X):
+        model = make(max_time=1e9, max_iter=60, tol=1.0).fit(X)
+        assert (model.n_iter_, model.stop_reason_) == (12, "converged")
+
+    def test_a_network_that_learnt_nothing_warns(self, X):
+        with pytest.warns(ConvergenceWarning, match="the network is untrained"):
+            make(max_time=1e-9).fit(X)
+
     def test_what_is_trained_again_takes_as_many_passes(self, digits, progress):
         X = digits[0][:300]
         model = make(init="pca", max_time=2.0).fit(X)
