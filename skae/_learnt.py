@@ -5,7 +5,7 @@ import torch
 
 from ._inference import Codec, from_numpy, to_numpy
 from ._linear import pca_errors
-from ._scaling import dense_rows
+from ._scaling import dense_rows, row_slices
 
 __all__ = ["baseline_score", "describe"]
 
@@ -21,7 +21,20 @@ _PRIOR_ROWS = 10_000
 def baseline_score(pca, batches):
     """Return what the estimator's `score` of these rows would be if it were PCA."""
     errors = pca_errors(pca, ((x, x) for x, _ in batches.in_order()))
-    return float(1 - errors.mean() / (batches.scaling.variance or 1.0))
+    error = errors.mean() + _constant_error(batches)
+    return float(1 - error / (batches.scaling.variance or 1.0))
+
+
+def _constant_error(batches):
+    """Error of features that never moved in training, which networks do not see."""
+    scaling, n_features = batches.scaling, batches.n_features
+    constant = np.flatnonzero(scaling.constant)
+    mean, scale = scaling.mean[constant], scaling.scale[constant]
+    total = 0.0
+    for part in row_slices(batches.n_rows, n_features) if len(constant) else ():
+        X = dense_rows(batches.X, batches.rows[part])[:, constant]
+        total += np.square((X - mean) / scale).sum()
+    return total / (batches.n_rows * n_features)
 
 
 def describe(training, X, seed):

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn import datasets
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -303,6 +304,24 @@ class TestStopping:
         assert small.n_iter_ >= 100
         large = make(max_iter="auto").fit(rng.normal(size=(60_000, 3)))
         assert 5 <= large.n_iter_ <= 15
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("matrix", [np.asarray, csr_array])
+def test_baseline_is_the_score_of_pca_also_where_a_feature_was_constant(
+    matrix, standardize
+):
+    rng = np.random.RandomState(0)
+    X = np.column_stack([rng.normal(size=(200, 3)), np.full(200, 4.0)])
+    X[150:, 3] += rng.normal(size=50)  # in training it never moves
+    params = {"n_components": 2, "max_iter": 2, "standardize": standardize}
+    model = make(init="random", **params).fit(matrix(X[:150]), X_val=matrix(X[150:]))
+    scale = model.scale_ if standardize else 1.0
+    pca = PCA(2).fit(X[:150] / scale)
+    check = X[150:] / scale
+    error = np.mean((check - pca.inverse_transform(pca.transform(check))) ** 2)
+    expected = 1 - error / np.var(X[:150] / scale, axis=0).mean()
+    assert model.baseline_score_ == pytest.approx(expected, abs=1e-5)
 
 
 class TestMaxTime:
