@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import diags_array, issparse
+from scipy.sparse import issparse
 from sklearn.decomposition import PCA
 from sklearn.utils.extmath import row_norms
+from sklearn.utils.sparsefuncs import inplace_column_scale
 
 __all__ = [
     "LinearStart",
@@ -91,7 +92,9 @@ def principal_components(batches, x, n_components, seed):
 def _sparse_components(batches, n_components, seed):
     """Fit PCA to all rows of a sparse matrix, which is never made dense."""
     scaling = batches.scaling
-    x = (batches.X[batches.rows] @ diags_array(1 / scaling.scale)).astype(np.float32)
+    x = batches.X[batches.rows]
+    inplace_column_scale(x, 1 / scaling.scale)
+    x = x.astype(np.float32)
     n_components = min(n_components, *x.shape)
     solver = "arpack" if n_components < min(x.shape) else "covariance_eigh"
     pca = PCA(n_components, svd_solver=solver, random_state=seed).fit(x)
