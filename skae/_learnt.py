@@ -29,9 +29,11 @@ def _constant_error(batches):
     """Error of features that never moved in training, which networks do not see."""
     scaling, n_features = batches.scaling, batches.n_features
     constant = np.flatnonzero(scaling.constant)
+    if not len(constant):
+        return 0.0
     mean, scale = scaling.mean[constant], scaling.scale[constant]
     total = 0.0
-    for part in row_slices(batches.n_rows, n_features) if len(constant) else ():
+    for part in row_slices(batches.n_rows, n_features):
         X = dense_rows(batches.X, batches.rows[part])[:, constant]
         total += np.square((X - mean) / scale).sum()
     return total / (batches.n_rows * n_features)

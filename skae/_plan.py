@@ -75,13 +75,8 @@ class Plan:
         sizes = network.hidden_layer_sizes(n_rows, n_features, n_components)
         linear = link == "identity" and not latent.has_cost
         plain = link not in _ANCHORED_LINKS or network.starts_plain(link)
-        passes = math.ceil(_STEPS / math.ceil(n_rows / batch_size))
         max_time = params["max_time"] or math.inf
-        timed = max_time < math.inf
-        max_iter = resolve(
-            "max_iter", math.inf if timed else max(_LEAST_PASSES, passes)
-        )
-        patience = max(10, max_iter // 5) if max_iter < math.inf else math.inf
+        max_iter = resolve("max_iter", _passes(n_rows, batch_size, max_time))
         return cls(
             n_features=n_features,
             n_components=n_components,
@@ -101,7 +96,7 @@ class Plan:
             batch_size=batch_size,
             max_iter=max_iter,
             max_time=max_time,
-            n_iter_no_change=resolve("n_iter_no_change", patience),
+            n_iter_no_change=resolve("n_iter_no_change", _patience(max_iter)),
             linearity=resolve("linearity", 0.2 if linear else 0.0),
             supervision=float(params["supervision"]),
             alpha=params["alpha"],
@@ -120,6 +115,17 @@ class Plan:
             "activation": self.activation,
             "init": self.init,
         }
+
+
+def _passes(n_rows, batch_size, max_time):
+    """As many as make enough steps, or as there is time for."""
+    if max_time < math.inf:
+        return math.inf
+    return max(_LEAST_PASSES, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
+
+
+def _patience(max_iter):
+    return max(10, max_iter // 5) if max_iter < math.inf else math.inf
 
 
 def _batch_size(n_rows, max_iter):
