@@ -11,6 +11,8 @@ __all__ = ["Batches"]
 # Rows are kept as one tensor up to this size, or up to half of a GPU's free memory;
 # beyond it each batch is read from X as it comes.
 _RESIDENT_BYTES = 2**28
+# Of them, so many are gathered at once: several batches of a small network.
+_GATHERED_BYTES = 2**20
 
 
 class Batches:
@@ -64,25 +66,28 @@ class Batches:
         much as a full one.
         """
         order = torch.from_numpy(rng.permutation(self.n_rows))
+        sizes = [len(part) for part in order.tensor_split(self.n_batches)]
         if self.resident is not None:
-            order = order.to(self.device)
-            batch = self.resident.new_empty(self.batch_size, self.n_features)
-            parts = order.tensor_split(self.n_batches)
-            # One buffer for all batches, of two sizes at most: each is used up before
-            # the next comes. Where there are no targets, any rows of them will do.
-            sizes = {parts[0].shape[0], parts[-1].shape[0]}
-            rooms = {n: (batch[:n], self.targets[:n]) for n in sizes}
-            has_targets = self.targets.shape[1] > 0
-            for part in parts:
-                out, t = rooms[part.shape[0]]
-                x = torch.index_select(self.resident, 0, part, out=out)
-                yield x, self.targets[part] if has_targets else t
-        else:
-            for part in order.tensor_split(self.n_batches):
-                # Read in the order of the file, for memory-mapped X.
-                in_file, order_of = part.sort()
-                x = self._read(self.rows[in_file.numpy()])[order_of.argsort()]
-                yield x, self.targets[part.to(self.device)]
+            yield from self._gathered(order.to(self.device), sizes)
+            return
+        for part in order.split(sizes):
+            # Read in the order of the file, for memory-mapped X.
+            in_file, order_of = part.sort()
+            x = self._read(self.rows[in_file.numpy()])[order_of.argsort()]
+            yield x, self.targets[part.to(self.device)]
+
+    def _gathered(self, order, sizes):
+        """Batches of some sizes of resident rows in some order, many gathered at once.
+
+        Their memory is used again when the next ones are gathered.
+        """
+        n_batches = max(1, _GATHERED_BYTES // (4 * self.n_features * sizes[0]))
+        room = self.resident.new_empty(n_batches * sizes[0], self.n_features)
+        for first in range(0, len(sizes), n_batches):
+            some = sizes[first : first + n_batches]
+            rows, order = order.split([sum(some), len(order) - sum(some)])
+            x = torch.index_select(self.resident, 0, rows, out=room[: len(rows)])
+            yield from zip(x.split(some), self.targets[rows].split(some), strict=True)
 
     def in_order(self):
         """Every row once, in order, in large batches for evaluation."""

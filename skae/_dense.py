@@ -16,7 +16,18 @@ from ._model import Anchored
 
 __all__ = ["DenseGradient"]
 
+# Values from which oneDNN's GELU is worth the time that it takes to set up.
+_SMALL = 2**14
+# Kernels, looked up once: a step of a small network has time for little else.
 _aten = torch.ops.aten
+_threshold_grad = _aten.threshold_backward.grad_input
+_leaky_relu_grad = _aten.leaky_relu_backward.grad_input
+_gelu_grad = _aten.gelu_backward.grad_input
+_silu_grad = _aten.silu_backward.grad_input
+_softplus_grad = _aten.softplus_backward.grad_input
+_tanh_grad = _aten.tanh_backward.grad_input
+_sigmoid_grad = _aten.sigmoid_backward.grad_input
+_elu_grad = _aten.elu_backward.grad_input
 
 
 @dataclass(frozen=True)
@@ -38,40 +49,36 @@ def _relu(before, out):
 
 
 def _relu_backward(gradient, before, after):
-    _aten.threshold_backward.grad_input(gradient, after, 0, grad_input=gradient)
+    _threshold_grad(gradient, after, 0, grad_input=gradient)
 
 
 def _leaky_relu_backward(gradient, before, after):
-    _aten.leaky_relu_backward.grad_input(
-        gradient, before, 0.01, False, grad_input=gradient
-    )
+    _leaky_relu_grad(gradient, before, 0.01, False, grad_input=gradient)
 
 
 def _gelu_backward(gradient, before, after):
-    _aten.gelu_backward.grad_input(gradient, before, grad_input=gradient)
+    _gelu_grad(gradient, before, grad_input=gradient)
 
 
 def _silu_backward(gradient, before, after):
-    _aten.silu_backward.grad_input(gradient, before, grad_input=gradient)
+    _silu_grad(gradient, before, grad_input=gradient)
 
 
 def _softplus_backward(gradient, before, after):
-    _aten.softplus_backward.grad_input(gradient, before, 1, 20, grad_input=gradient)
+    _softplus_grad(gradient, before, 1, 20, grad_input=gradient)
 
 
 def _tanh_backward(gradient, before, after):
-    _aten.tanh_backward.grad_input(gradient, after, grad_input=gradient)
+    _tanh_grad(gradient, after, grad_input=gradient)
 
 
 def _logistic_backward(gradient, before, after):
-    _aten.sigmoid_backward.grad_input(gradient, after, grad_input=gradient)
+    _sigmoid_grad(gradient, after, grad_input=gradient)
 
 
 def _elu_backward(alpha, scale):
     def backward(gradient, before, after):
-        _aten.elu_backward.grad_input(
-            gradient, alpha, scale, 1, False, before, grad_input=gradient
-        )
+        _elu_grad(gradient, alpha, scale, 1, False, before, grad_input=gradient)
 
     return backward
 
@@ -99,15 +106,35 @@ class _Layer:
         self.weight, self.bias = linear.weight.detach(), linear.bias.detach()
         self.weight_t = self.weight.t()
         self.weight_gradient, self.bias_gradient = linear.weight.grad, linear.bias.grad
-        self.n_out = linear.out_features
+        self.n_in, self.n_out = linear.in_features, linear.out_features
         self.elementwise = None
 
-    def buffers(self, n_rows):
-        """Room for what comes before and after the activation."""
-        before = self.weight.new_empty(n_rows, self.n_out)
-        if self.elementwise is None or self.elementwise.in_place:
-            return before, before
-        return before, torch.empty_like(before)
+
+class _Room:
+    """Where a layer works on a batch of some size: its buffers, and views of them.
+
+    Attributes
+    ----------
+    before, after : Tensor of shape (n_rows, n_out)
+        What comes before and after the activation, one buffer if that will do.
+    gradient, gradient_t : Tensor of shape (n_rows, n_in), and its transpose
+        Of what the layer is given.
+    turn : bool
+        Whether the activation sees transposes, which oneDNN leaves to torch.
+    seen : pair of Tensor
+        What it sees of ``before`` and ``after``.
+    """
+
+    def __init__(self, layer, n_rows):
+        self.before = self.after = layer.weight.new_empty(n_rows, layer.n_out)
+        if layer.elementwise is not None and not layer.elementwise.in_place:
+            self.after = torch.empty_like(self.before)
+        self.gradient = layer.weight.new_empty(n_rows, layer.n_in)
+        self.gradient_t = self.gradient.t()
+        self.turn = self.before.numel() < _SMALL
+        self.seen = self.before, self.after
+        if self.turn:
+            self.seen = self.before.t(), self.after.t()
 
 
 class _Chain:
@@ -126,33 +153,33 @@ class _Chain:
                 self.layers.append(_Layer(module))
             elif not isinstance(module, nn.Identity):
                 self.layers[-1].elementwise = _ELEMENTWISE[type(module)]
-        self._buffers = {}
+        self._rooms = {}
+        self._transposed = None, None
 
-    def _buffers_for(self, x):
-        """Buffers of a batch: before and after each activation, and gradients.
+    def _rooms_for(self, n_rows):
+        """Layers with their rooms; batches have two sizes at most, a row apart."""
+        if n_rows not in self._rooms:
+            rooms = [(layer, _Room(layer, n_rows)) for layer in self.layers]
+            self._rooms[n_rows] = rooms, rooms[::-1]
+        return self._rooms[n_rows]
 
-        Transposed gradients are views of them. Batches have two sizes at most, which
-        differ by one row.
-        """
-        n_rows = x.shape[0]
-        if n_rows not in self._buffers:
-            values = [layer.buffers(n_rows) for layer in self.layers]
-            inputs = [x, *(after for _, after in values[:-1])]
-            gradients = [torch.empty_like(v) for v in inputs]
-            transposed = [gradient.t() for gradient in gradients]
-            self._buffers[n_rows] = values, gradients, transposed
-        return self._buffers[n_rows]
+    def _transpose(self, gradient):
+        """Return its transpose; it is mostly the same buffer as a step ago."""
+        if gradient is not self._transposed[0]:
+            self._transposed = gradient, gradient.t()
+        return self._transposed[1]
 
     def forward(self, x):
-        buffers, _, _ = self._buffers_for(x)
+        rooms, _ = self._rooms_for(x.shape[0])
         if self.anchored and self.shift is not None:
             x = x - self.shift
         self.input = values = x
-        for layer, (before, after) in zip(self.layers, buffers, strict=True):
-            torch.addmm(layer.bias, values, layer.weight_t, out=before)
+        for layer, room in rooms:
+            torch.addmm(layer.bias, values, layer.weight_t, out=room.before)
             if layer.elementwise is not None:
+                before, after = room.seen
                 layer.elementwise.forward(before, out=after)
-            values = after
+            values = room.after
         if self.anchored:
             self.linear_part = torch.addmm(self.offset, x, self.anchor_t)
             values.add_(self.linear_part)
@@ -163,18 +190,19 @@ class _Chain:
 
         The gradient of the output is left as it is.
         """
-        buffers, gradients, transposed = self._buffers_for(output_gradient)
-        gradient, gradient_t = output_gradient, output_gradient.t()
-        for i in reversed(range(len(self.layers))):
-            layer, (before, after) = self.layers[i], buffers[i]
+        _, rooms = self._rooms_for(output_gradient.shape[0])
+        gradient, gradient_t = output_gradient, self._transpose(output_gradient)
+        for i, (layer, room) in enumerate(rooms, 1):
             if layer.elementwise is not None:
-                layer.elementwise.backward(gradient, before, after)
-            below = buffers[i - 1][1] if i else self.input
+                seen = gradient_t if room.turn else gradient
+                layer.elementwise.backward(seen, *room.seen)
+            is_first = i == len(rooms)
+            below = self.input if is_first else rooms[i][1].after
             torch.mm(gradient_t, below, out=layer.weight_gradient)
             torch.sum(gradient, 0, out=layer.bias_gradient)
-            if i or to_input:
-                gradient = torch.mm(gradient, layer.weight, out=gradients[i])
-                gradient_t = transposed[i]
+            if to_input or not is_first:
+                torch.mm(gradient, layer.weight, out=room.gradient)
+                gradient, gradient_t = room.gradient, room.gradient_t
         if to_input and self.anchored:
             gradient.addmm_(output_gradient, self.anchor)
         return gradient

@@ -141,7 +141,7 @@ class Training:
         if not memory:
             return
         self.rng.bit_generator.state = memory["rng"]
-        self.solver.n_steps_made = memory["n_steps_made"]
+        self.solver.skip_to(memory["n_steps_made"])
         if (memory["head"] is None) != (self.head is None):
             return
         if self.head is not None:

@@ -180,6 +180,12 @@ class Solver:
         the seconds after which the schedule ends.
     n_steps : int or float
         Steps after which it ends, if they are made before.
+
+    Attributes
+    ----------
+    n_steps_made : int
+    progress : float
+        Part of the training that is over; more steps are as if all of it were.
     """
 
     def __init__(self, parameters, plan, n_steps):
@@ -189,23 +195,22 @@ class Solver:
         self.learning_rate = plan.learning_rate_init
         self.alpha = plan.alpha
         self.n_steps = n_steps
-        self.n_steps_made = 0
         self.max_time = plan.max_time
         self.begin = time.monotonic()
-        self.progress_made = 0.0
+        self.skip_to(0)
 
-    @property
-    def progress(self):
-        """Part of the training that is over; more steps are as if all of it were."""
-        progress = self.n_steps_made / self.n_steps
+    def skip_to(self, n_steps_made):
+        """Be where the schedule is after so many steps."""
+        self.n_steps_made = n_steps_made
+        progress = n_steps_made / self.n_steps
         if self.max_time < math.inf:
             progress = max(progress, self._time_spent())
-        return min(1.0, progress)
+        self.progress = min(1.0, progress)
 
     @property
     def steps_of_schedule(self):
         """With how many steps the schedule ends, at the pace so far."""
-        return self.n_steps_made / self.progress_made
+        return self.n_steps_made / self.progress
 
     @property
     def out_of_time(self):
@@ -238,5 +243,4 @@ class Solver:
             matrices = self.parameters.matrices
             self.parameters.matrix_gradients.add_(matrices, alpha=self.alpha)
         self.solver.move(rate)
-        self.n_steps_made += 1
-        self.progress_made = self.progress
+        self.skip_to(self.n_steps_made + 1)
