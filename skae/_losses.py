@@ -7,6 +7,7 @@ into values of ``X``.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -95,14 +96,16 @@ LINKS = {
 
 
 def autograd_gradient(function):
-    """Return what gives the mean of a loss and its gradient, by autograd."""
+    """Return the `Loss.gradient` of a loss of rows, by autograd."""
 
-    def gradient(output, target):
+    def gradient(output, target, n_moved=0):
         output = output.detach().requires_grad_()
         with torch.enable_grad():
-            value = function(output, target).mean()
-        (slope,) = torch.autograd.grad(value, output)
-        return value.detach(), slope.contiguous()  # of a sum, it is one number
+            losses = function(output, target)
+            mean = losses.mean()
+        (slope,) = torch.autograd.grad(mean, output)
+        value = losses.detach()[n_moved:].mean() if n_moved else mean.detach()
+        return value, slope.contiguous()  # of a sum, it is one number
 
     return gradient
 
@@ -116,20 +119,32 @@ def _mean_over_features(compare):
     return loss
 
 
-def _squared_error_gradient(output, target):
+def _squared_error_gradient(output, target, n_moved=0):
     difference = output.sub_(target)
-    flat = difference.view(-1)
-    n = flat.shape[0]
-    return torch.dot(flat, flat) / n, difference.mul_(2 / n)
+    stayed = difference[n_moved:] if n_moved else difference
+    flat = stayed.view(-1)
+    value = _number(torch.dot(flat, flat)) / flat.shape[0]
+    return value, difference.mul_(_factor(2 / difference.numel()))
 
 
-def _log_loss_gradient(output, target):
-    n = output.numel()
-    flat = output.view(-1)
+@lru_cache(64)
+def _factor(value):
+    """Return a number as a tensor, by which to multiply takes half the time."""
+    return torch.tensor(value)
+
+
+def _log_loss_gradient(output, target, n_moved=0):
+    flat = output[n_moved:].view(-1)
     # log(1 + exp(y)) - y t, the first part as max(y, 0) - log(sigmoid(|y|)).
-    value = flat.clamp(min=0).sum() - torch.dot(flat, target.reshape(-1))
+    value = flat.clamp(min=0).sum() - torch.dot(flat, target[n_moved:].reshape(-1))
     value -= _sum_of_logs(flat.abs().sigmoid_())
-    return value / n, output.sigmoid_().sub_(target).div_(n)
+    gradient = output.sigmoid_().sub_(target).mul_(_factor(1 / output.numel()))
+    return _number(value) / flat.shape[0], gradient
+
+
+def _number(value):
+    """Return a number, which is quick to work with, but where to ask for it waits."""
+    return value.item() if value.is_cpu else value
 
 
 def _sum_of_logs(values):
@@ -203,8 +218,9 @@ class Loss:
     with ``X``, both in units of the scaled data.
 
     ``function`` of (output, target) gives the loss of each row, (batch,).
-    ``gradient`` gives their mean and its gradient to the output, which it may
-    overwrite; where it is not written out, autograd finds it.
+    ``gradient`` gives their mean, without the first ``n_moved`` rows, and the gradient
+    of the mean of all rows to the output, which it may overwrite; where it is not
+    written out, autograd finds it.
     """
 
     function: Callable
@@ -215,7 +231,7 @@ class Loss:
 
     @property
     def gradient(self):
-        """The function of (output, target) that gives the mean and its gradient."""
+        """The function of (output, target, n_moved=0) that gives both."""
         return self.written_gradient or autograd_gradient(self.function)
 
     @property

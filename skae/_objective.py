@@ -124,11 +124,10 @@ class Objective:
         self.scaled_output = link == "identity"
         self.reach = reach
         self.ordered = ordered
-        self.linearity = linearity
+        self.bend_weight = None
         if linearity:
-            self.code_variance = torch.as_tensor(
-                code_variance, dtype=torch.float32, device=device
-            )
+            weight = torch.as_tensor(linearity / code_variance, dtype=torch.float32)
+            self.bend_weight = weight.to(device)
         written = DenseGradient.handles(network) and not needs_encoder(penalty)
         self.dense = DenseGradient(network) if written else None
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
@@ -212,12 +211,15 @@ class Objective:
         return torch.addcmul(self.mean, x, self.scale).clamp_(min=0.0)
 
     def backward(self, step):
-        """Return the mean loss of a batch, with its gradient in ``parameters``."""
+        """Return the mean loss of a batch, with its gradient in ``parameters``.
+
+        A number, or a tensor where that has to be waited for.
+        """
         if self.dense is None:
             return self._autograd_backward(step)
         factors, stayed = step.factors, slice(step.n_moved, None)
         z = h = self.dense.encode(step.inputs)
-        bend = self._bend_gradient(h, factors) if self.linearity else None
+        bend = None if self.bend_weight is None else self._bend(h, factors)
         if self.codes_cost:
             h = h.detach().requires_grad_()
             with torch.enable_grad():
@@ -240,31 +242,30 @@ class Objective:
                 ((drawn * gradient).sum() + cost_now).backward()
             loss, gradient = loss + cost.detach(), h.grad
         if bend is not None:
-            gradient[:, : bend.shape[1]].add_(bend)
+            codes = gradient[:, : bend.shape[1]]
+            codes.addcmul_(bend, self.bend_weight, value=2 / bend.numel())
         self.dense.encoder.backward(gradient, to_input=False)
         return loss
 
-    def _bend_gradient(self, h, factors):
-        codes = slice(len(self.code_variance))
+    def _bend(self, h, factors):
+        codes = slice(len(self.bend_weight))
         bend = h[:, codes] - self.dense.encoder.linear_part[:, codes]
-        gradient = bend.div_(self.code_variance)
-        gradient.mul_(2 * self.linearity / bend.numel())
-        gradient[: len(factors)] /= factors**2
-        return gradient
+        if len(factors):
+            bend[: len(factors)].div_(factors.square())
+        return bend
 
     def _differentiate(self, output, x, factors):
         """Mean loss of the rows that stayed, and its gradient with the moved ones'."""
         n_moved = factors.shape[0]
         if n_moved:
-            output[:n_moved] /= factors
-            loss_of_moved = self._compare(output[:n_moved], x[:n_moved]).sum()
+            output[:n_moved].div_(factors)
         if self.loss.canonical or self.scaled_output:
-            loss, gradient = self.loss.gradient(output, self._target(x))
+            gradient_of, target = self.loss.gradient, self._target(x)
         else:
-            loss, gradient = autograd_gradient(self._compare)(output, x)
+            gradient_of, target = autograd_gradient(self._compare), x
+        loss, gradient = gradient_of(output, target, n_moved)
         if n_moved:
-            gradient[:n_moved] /= factors
-            loss = (len(x) * loss - loss_of_moved) / (len(x) - n_moved)
+            gradient[:n_moved].div_(factors)
         return loss, gradient
 
     @torch.enable_grad()
@@ -277,10 +278,10 @@ class Objective:
         h, z, code = self._encode(step)
         losses = self._compare(self.network.decoder(code) / everyone, x)
         total, loss = losses.mean(), losses[stayed].mean()
-        if self.linearity:
+        if self.bend_weight is not None:
             bend = (h - self.network.encoder.anchor(step.inputs)) / everyone
-            bend = bend[:, : len(self.code_variance)]
-            total += self.linearity * (bend.square() / self.code_variance).mean()
+            bend = bend[:, : len(self.bend_weight)]
+            total += (bend.square() * self.bend_weight).mean()
         if self.codes_cost:
             cost, cost_now = self._mean_costs(h, z, step)
             total, loss = total + cost_now, loss + cost

@@ -26,7 +26,8 @@ def stretch(x, radius, rng):
     radius : float
     rng : numpy.random.Generator
     """
-    n_moved = min(int(_PART * len(x) + rng.random()), len(x) - 1)
+    n_rows = x.shape[0]
+    n_moved = min(int(_PART * n_rows + rng.random()), n_rows - 1)
     distance = torch.linalg.vector_norm(x[:n_moved], dim=1, keepdim=True)
     exponent = torch.from_numpy(rng.random((n_moved, 1), dtype="float32"))
     farthest = (radius / distance.clamp(min=1e-6)).clamp(min=1.0)

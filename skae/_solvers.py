@@ -29,16 +29,14 @@ class _Adam:
         self.mean = torch.zeros_like(self.values)
         self.square = torch.zeros_like(self.values)
         self.count = torch.zeros((), device=self.values.device)
+        self._one = torch.ones_like(self.count)
+        state = self.values, self.gradients, self.mean, self.square
+        self._lists = *([tensor] for tensor in state), [], [self.count]
 
     def move(self, rate):
-        self.count += 1
+        self.count.add_(self._one)
         torch._fused_adam_(
-            [self.values],
-            [self.gradients],
-            [self.mean],
-            [self.square],
-            [],
-            [self.count],
+            *self._lists,
             lr=rate,
             beta1=0.9,
             beta2=self.beta2,

@@ -20,18 +20,19 @@ def epochs(objective, batches, solver, rng):
     """
     while True:
         objective.train(True)
-        total, n_rows = torch.zeros((), device=batches.device), 0
+        total = n_rows = 0
         for x, t in batches.shuffled(rng):
             step = objective.train_on(x, t, rng, solver.progress)
             n_stayed = x.shape[0] - step.n_moved
-            total.add_(objective.backward(step), alpha=n_stayed)
+            total += n_stayed * objective.backward(step)
             n_rows += n_stayed
             solver.step()
             if solver.out_of_time:
                 break
         # Asked once a pass: a step that broke the weights shows in the loss only later.
-        broken = not objective.parameters.values.isfinite().all()
-        yield math.nan if broken else total.item() / n_rows
+        # Of numbers that are not finite, the sum is not either.
+        sound = math.isfinite(objective.parameters.values.sum())
+        yield float(total) / n_rows if sound else math.nan
 
 
 def evaluate(objective, batches):

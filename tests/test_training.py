@@ -92,13 +92,13 @@ def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path)
         for part in (network.encoder, network.decoder):
             part.linear.copy_(torch.from_numpy(draw(size=part.linear.shape)))
             part.correction[-1].weight.data.fill_(0.1)  # it would start at zero
-        objective.linearity, objective.code_variance = 0.7, torch.tensor([2.0, 3.0])
+        objective.bend_weight = 0.7 / torch.tensor([2.0, 3.0])
         bend = network.encoder.correction(x)
-        penalty = 0.7 * (bend**2 / objective.code_variance).mean()
+        penalty = (bend**2 * objective.bend_weight).mean()
     parameters = list(network.parameters())
     expected = torch.autograd.grad(objective(step).mean() + penalty, parameters)
     for _ in range(2):  # a second call replaces the first one's gradient
-        value = objective.backward(step).item()
+        value = float(objective.backward(step))
     assert value == pytest.approx(objective(step).mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
@@ -115,7 +115,7 @@ def test_rows_moved_outward_count_in_proportion(loss, path, ordered):
     for part in (network.encoder, network.decoder):
         part.linear.fill_(0.3)
         part.correction[-1].weight.data.fill_(0.1)  # it would start at zero
-    objective.linearity, objective.code_variance = 0.7, torch.tensor([2.0, 3.0])
+    objective.bend_weight = 0.7 / torch.tensor([2.0, 3.0])
     if path == "autograd":
         objective.dense = None
     x, t = next(batches.in_order())
@@ -129,11 +129,11 @@ def test_rows_moved_outward_count_in_proportion(loss, path, ordered):
     output = network.decoder(kept * network.encoder(everyone * x)) / everyone
     bend = network.encoder.correction(everyone * x) / everyone
     losses = objective.loss.function(output, x)
-    total = losses.mean() + 0.7 * (bend**2 / objective.code_variance).mean()
+    total = losses.mean() + (bend**2 * objective.bend_weight).mean()
     parameters = list(network.parameters())
     expected = torch.autograd.grad(total, parameters)
     step = Step(x, t, x, None, factors, kept if ordered else None)
-    value = objective.backward(step).item()
+    value = float(objective.backward(step))
     assert value == pytest.approx(losses[2:].mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
