@@ -12,7 +12,7 @@ __all__ = ["Batches"]
 # beyond it each batch is read from X as it comes.
 _RESIDENT_BYTES = 2**28
 # Of them, so many are gathered at once: several batches of a small network.
-_GATHERED_BYTES = 2**20
+_GATHERED_BYTES = 2**22
 
 
 class Batches:
@@ -82,12 +82,12 @@ class Batches:
         Their memory is used again when the next ones are gathered.
         """
         n_batches = max(1, _GATHERED_BYTES // (4 * self.n_features * sizes[0]))
-        room = self.resident.new_empty(n_batches * sizes[0], self.n_features)
-        for first in range(0, len(sizes), n_batches):
-            some = sizes[first : first + n_batches]
-            rows, order = order.split([sum(some), len(order) - sum(some)])
-            x = torch.index_select(self.resident, 0, rows, out=room[: len(rows)])
-            yield from zip(x.split(some), self.targets[rows].split(some), strict=True)
+        groups = [sizes[i : i + n_batches] for i in range(0, len(sizes), n_batches)]
+        room = self.resident.new_empty(sum(groups[0]), self.n_features)
+        parts = order.split([sum(group) for group in groups])
+        for rows, group in zip(parts, groups, strict=True):
+            x = torch.index_select(self.resident, 0, rows, out=room[: sum(group)])
+            yield from zip(x.split(group), self.targets[rows].split(group), strict=True)
 
     def in_order(self):
         """Every row once, in order, in large batches for evaluation."""

@@ -135,10 +135,12 @@ def _factor(value):
 
 def _log_loss_gradient(output, target, n_moved=0):
     flat = output[n_moved:].view(-1)
-    # log(1 + exp(y)) - y t, the first part as max(y, 0) - log(sigmoid(|y|)).
+    # log(1 + exp(y)) - y t, the first part as max(y, 0) - log(sigmoid(|y|)), which is
+    # the larger one of sigmoid(y) and sigmoid(-y).
     value = flat.clamp(min=0).sum() - torch.dot(flat, target[n_moved:].reshape(-1))
-    value -= _sum_of_logs(flat.abs().sigmoid_())
-    gradient = output.sigmoid_().sub_(target).mul_(_factor(1 / output.numel()))
+    gradient = output.sigmoid_()
+    value -= _sum_of_logs(torch.maximum(flat, 1 - flat))
+    gradient.sub_(target).mul_(_factor(1 / output.numel()))
     return _number(value) / flat.shape[0], gradient
 
 
