@@ -21,7 +21,7 @@ __all__ = [
 # Of arrays that are streamed PCA sees a random sample of this size.
 _SAMPLE_BYTES = 2**25
 # So many times farther than the outermost row corrections are learnt, and then fade.
-_REACH = 10.0
+_REACH = 100.0
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ._flat import FlatParameters
 from ._latents import Point
 from ._losses import LINKS, autograd_gradient
 from ._nested import first_codes, in_turn
-from ._outskirts import stretch
+from ._outskirts import spike, stretch
 from ._penalties import needs_encoder, penalize
 
 __all__ = ["Objective", "Step"]
@@ -30,6 +30,7 @@ class Step:
     Attributes
     ----------
     x, t : Tensor of shape (batch, n_features), (batch, width)
+        Rows, the room of which may be written on, and their targets.
     inputs : Tensor of shape (batch, n_features)
         What is encoded instead of ``x``.
     rng : numpy.random.Generator
@@ -37,6 +38,8 @@ class Step:
     factors : Tensor of shape (n_moved, 1)
         By which the first rows are moved outward. They have a part in the gradient,
         and none in the loss that is returned, nor in the costs of codes.
+    spikes : Tensor of shape (n_spiked, n_features) or None
+        How the first of these are moved, instead of along their rays.
     kept : Tensor of shape (batch, n_components) or None
         What codes are multiplied by.
     progress : float
@@ -48,14 +51,21 @@ class Step:
     inputs: torch.Tensor
     rng: np.random.Generator
     factors: torch.Tensor = _NONE_MOVED
+    spikes: torch.Tensor | None = None
     kept: torch.Tensor | None = None
     progress: float = 1.0
 
     def __post_init__(self):
         self.n_moved = self.factors.shape[0]
-        if self.n_moved:
-            self.inputs = self.inputs.clone()  # it may be ``x``, or share its memory
-            self.inputs[: self.n_moved] *= self.factors
+        if not self.n_moved:
+            return
+        self.inputs = self.inputs.clone()  # it may be ``x``, or share its memory
+        n_spiked = 0 if self.spikes is None else self.spikes.shape[0]
+        if n_spiked:
+            self.inputs[:n_spiked].add_(self.spikes)
+            # What they are compared with does not lie on their way from the mean.
+            self.x[:n_spiked].add_(self.spikes).div_(self.factors[:n_spiked])
+        self.inputs[n_spiked : self.n_moved].mul_(self.factors[n_spiked:])
 
 
 class Objective:
@@ -64,8 +74,8 @@ class Objective:
     With h = encode(corrupt(x)) and z = latent(h). A linearity adds the squared distance
     of the codes from those of the anchor, the bend, each in units of its variance. It
     steers the training, and is no part of the loss that is reported. Rows that were
-    moved outward by a factor c are compared where they came from: their outputs and
-    bends are divided by c. They have no target t.
+    moved outward by a factor c are compared in proportion, those on their rays where
+    they came from: outputs and bends are divided by c. They have no target t.
 
     Parameters
     ----------
@@ -123,6 +133,7 @@ class Objective:
         self.link = LINKS[link].function
         self.scaled_output = link == "identity"
         self.reach = reach
+        self.features = np.flatnonzero(~scaling.constant)  # that may break out
         self.ordered = ordered
         self.bend_weight = None
         if linearity:
@@ -144,10 +155,13 @@ class Objective:
     def train_on(self, x, t, rng, progress):
         """Draw how a batch is met while training."""
         inputs = corrupt(self.corruption, x, rng)
-        factors = stretch(x, self.reach, rng) if self.reach else _NONE_MOVED
+        factors, spikes = _NONE_MOVED, None
+        if self.reach:
+            factors = stretch(x, self.reach, rng)
+            spikes = spike(x, factors, self.features, rng)
         n_components = self.network.n_components
         kept = first_codes(x, n_components, rng) if self.ordered else None
-        return Step(x, t, inputs, rng, factors, kept, progress)
+        return Step(x, t, inputs, rng, factors, spikes, kept, progress)
 
     def watch(self, x, t, rng):
         """Draw how a batch is met where losses are compared.

@@ -121,18 +121,23 @@ def test_rows_moved_outward_count_in_proportion(loss, path, ordered):
     x, t = next(batches.in_order())
     x = x.clone()
     factors = torch.tensor([[3.0], [100.0]])
+    spikes = torch.zeros(1, 5)
+    spikes[0, 2] = 7.0
     everyone = torch.ones(len(x), 1)
     everyone[:2] = factors
+    moved = everyone * x
+    moved[0] = x[0] + spikes[0]
+    wanted = moved / everyone
     network.train()
     kept = torch.ones(len(x), 2)
     kept[::2, 1] = 0.0 if ordered else 1.0
-    output = network.decoder(kept * network.encoder(everyone * x)) / everyone
-    bend = network.encoder.correction(everyone * x) / everyone
-    losses = objective.loss.function(output, x)
+    output = network.decoder(kept * network.encoder(moved)) / everyone
+    bend = network.encoder.correction(moved) / everyone
+    losses = objective.loss.function(output, wanted)
     total = losses.mean() + (bend**2 * objective.bend_weight).mean()
     parameters = list(network.parameters())
     expected = torch.autograd.grad(total, parameters)
-    step = Step(x, t, x, None, factors, kept if ordered else None)
+    step = Step(x, t, x, None, factors, spikes, kept if ordered else None)
     value = float(objective.backward(step))
     assert value == pytest.approx(losses[2:].mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
