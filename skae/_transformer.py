@@ -68,8 +68,8 @@ class AutoEncoderTransformer(
     init : str, default="auto"
         "pca" anchors encoder and decoder to PCA's linear maps: training starts with
         PCA's reconstruction and learns corrections to it, also for rows moved outward
-        up to 100 times the farthest one, beyond which corrections fade. Where the
-        output activation is not "identity" it starts near PCA only. "random" is the
+        or broken in a feature, up to 100 times the farthest one, where they fade. If
+        the output activation is not "identity" it starts near PCA only. "random" is the
         plain network. "auto" is "pca" for "identity" and "logistic", else "random". It
         also takes data for pictures whose values fill [0, 1], a tenth of them at the
         ends, and gives the squared error's output the same range by "logistic", unless
