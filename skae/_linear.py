@@ -20,8 +20,6 @@ __all__ = [
 
 # Of arrays that are streamed PCA sees a random sample of this size.
 _SAMPLE_BYTES = 2**25
-# So many times farther than the outermost row corrections are learnt, and then fade.
-_REACH = 100.0
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def pca_errors(pca, pairs):
     return np.concatenate(errors)
 
 
-def linear_start(maps, x, n_components, output_slope, latent, rng):
+def linear_start(maps, x, n_components, output_slope, latent, reach, rng):
     """Return the start that reconstructs as PCA does, or as other linear maps do.
 
     Codes beyond the components that were found are random directions, which the
@@ -133,6 +131,8 @@ def linear_start(maps, x, n_components, output_slope, latent, rng):
         What the link makes of a small step of the output, in units of the scaled data.
     latent : Point, Gaussian or Mixture
         Says what linear maps are best for it.
+    reach : float
+        So many times farther than the outermost row corrections fade.
     rng : numpy.random.Generator
     """
     n_found, n_features = maps[0].shape
@@ -148,8 +148,8 @@ def linear_start(maps, x, n_components, output_slope, latent, rng):
         encoder,
         offset,
         decoder,
-        row_radius=_REACH * float(row_norms(x).max()),
-        code_radius=_REACH * float(row_norms(codes).max()),
+        row_radius=reach * float(row_norms(x).max()),
+        code_radius=reach * float(row_norms(codes).max()),
     )
 
 

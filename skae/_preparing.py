@@ -31,6 +31,12 @@ from ._training import epochs
 
 __all__ = ["Training", "count_components"]
 
+# So many times farther than the outermost row corrections are learnt, and then fade.
+_REACH = 100.0
+# And where they are not learnt there, or where statistics of batches would take rows
+# that are moved so far for data.
+_SHORT_REACH = 10.0
+
 
 class Training:
     """A network, the rows it learns from, and what moves it.
@@ -94,8 +100,7 @@ class Training:
                 linear = encoder.linear[: plan.n_components].numpy()
                 guidance["linearity"] = plan.linearity
                 guidance["code_variance"] = code_variance(x, linear)
-            # Other links end where data do, and other latents where their prior does.
-            if link == "identity" and not self.latent.has_cost:
+            if self._learns_outskirts:
                 guidance["reach"] = encoder.radius.item()
         if target is not None:
             guidance["head"] = self._head(x, t).to(self.device)
@@ -151,11 +156,18 @@ class Training:
             self.head.weights.copy_(weights)
         self.solver.resume(memory["solver"])
 
+    @property
+    def _learns_outskirts(self):
+        # Other links end where data do, and other latents where their prior does.
+        return self.link == "identity" and not self.latent.has_cost
+
     def _start(self, x, t):
         network = self.network
         link = LINKS[self.link]
         initialise(network, link.start(self.scaling.mean), self.rng)
         if network.anchored:
+            has_statistics = any(True for _ in network.own_buffers())
+            far = self._learns_outskirts and not has_statistics
             slope = np.ones(x.shape[1])
             if self.link != "identity":
                 slope = link.slope(self.scaling.mean) / self.scaling.scale
@@ -165,6 +177,7 @@ class Training:
                 self.plan.n_components,
                 slope,
                 self.latent,
+                _REACH if far else _SHORT_REACH,
                 self.rng,
             )
             anchor(network, start)

@@ -99,7 +99,13 @@ def test_start_reconstructs_as_pca(n_components, X):
     pca = principal_components(batches, x, n_components, seed=0)
     rng = np.random.default_rng(0)
     start = linear_start(
-        (pca.components_, pca.components_.T), x, n_components, np.ones(12), Point(), rng
+        (pca.components_, pca.components_.T),
+        x,
+        n_components,
+        np.ones(12),
+        Point(),
+        10.0,
+        rng,
     )
     assert start.encoder.shape == (n_components, 12)
     expected = pca.inverse_transform(pca.transform(x))
@@ -116,12 +122,13 @@ def test_radii_reach_beyond_all_rows_and_codes(X):
         3,
         np.ones(12),
         Point(),
+        7.0,
         np.random.default_rng(0),
     )
     rows = np.linalg.norm(x, axis=1)
-    assert start.row_radius == pytest.approx(_linear._REACH * rows.max())
+    assert start.row_radius == pytest.approx(7 * rows.max())
     codes = np.linalg.norm(x @ start.encoder.T, axis=1)
-    assert start.code_radius == pytest.approx(_linear._REACH * codes.max())
+    assert start.code_radius == pytest.approx(7 * codes.max())
 
 
 def test_variance_of_the_codes_is_never_far_below_the_largest(X):

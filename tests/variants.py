@@ -73,7 +73,11 @@ VARIANTS = {
     "layer_norm_and_dropout": {"network": Dense(layer_norm=True, dropout=0.1)},
     "conv": {"network": Conv(channels=(4, 8))},
     "modules": {"network": Modules(two_layers, two_layers), "init": "random"},
-    "own_loss": {"loss": huber, "network": Modules(one_layer, two_layers)},
+    "own_loss": {
+        "loss": huber,
+        "network": Modules(one_layer, two_layers),
+        "max_iter": 60,
+    },
     "everything": {
         "network": Conv(channels=(3,)),
         "corruption": SwapNoise(),
