@@ -19,6 +19,7 @@ from ._canonical import canonicalise
 from ._learnt import baseline_score, describe
 from ._linear import pca_errors
 from ._losses import check_loss, looks_like_pictures
+from ._outskirts import fade_where_astray
 from ._penalties import keeps_axes
 from ._preparing import Training, count_components
 from ._slots import check_slots, own_parts
@@ -93,6 +94,8 @@ def fit_autoencoder(params, data, validation_data, previous):
         training = _on_all_rows(prepare, training, monitor, table.n_rows)
         if monitor.reason in _LINEAR:
             measured = training.pca, _some(training, table, seed)
+    if training.starts_linear and monitor.best_iter > 0:
+        _look_after_far_rows(training, *measured)
     if not (params["latent"].keeps_axes or keeps_axes(params["penalty"])):
         canonicalise(training.network.eval(), training.batches, params["ordered"])
     return {
@@ -244,6 +247,13 @@ def _on_all_rows(prepare, training, monitor, n_rows):
             pass
     improved = evaluate(again.objective, again.batches) <= start_loss
     return again if improved else training
+
+
+def _look_after_far_rows(training, pca, batches):
+    """Let corrections fade earlier, if they are no good far from these rows."""
+    errors = pca_errors(pca, ((x, x) for x, _ in batches.in_order()))
+    network = training.network.eval()
+    fade_where_astray(network, batches, errors.mean(), training.reach)
 
 
 def _report(max_iter, loss_curve, validation_curve):

@@ -92,6 +92,8 @@ class Objective:
         Its units.
     reach : float
         How far from the mean rows are moved outward while training; 0 for not at all.
+    breaks : ndarray of shape (2 * n_features,) or None
+        What breaks out of them, from `likely_breaks`.
     ordered : bool
         Whether the later codes are left out at random while training.
     head : Head or None
@@ -112,6 +114,7 @@ class Objective:
         linearity=0.0,
         code_variance=None,
         reach=0.0,
+        breaks=None,
         ordered=False,
         head=None,
         corruption=None,
@@ -133,7 +136,7 @@ class Objective:
         self.link = LINKS[link].function
         self.scaled_output = link == "identity"
         self.reach = reach
-        self.features = np.flatnonzero(~scaling.constant)  # that may break out
+        self.breaks = breaks
         self.ordered = ordered
         self.bend_weight = None
         if linearity:
@@ -158,7 +161,7 @@ class Objective:
         factors, spikes = _NONE_MOVED, None
         if self.reach:
             factors = stretch(x, self.reach, rng)
-            spikes = spike(x, factors, self.features, rng)
+            spikes = spike(x, factors, self.breaks, rng)
         n_components = self.network.n_components
         kept = first_codes(x, n_components, rng) if self.ordered else None
         return Step(x, t, inputs, rng, factors, spikes, kept, progress)

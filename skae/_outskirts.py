@@ -4,17 +4,21 @@ A network that has only seen rows like the training rows may answer anything for
 the bend of the codes and the decoder's correction, which cancel inside, go separate
 ways. So a part of each batch is moved along its rays from the mean, or has a feature
 that breaks out, as a sentinel or a wrong unit does in real tables, and has to be
-reconstructed as well as where it came from, in proportion.
+reconstructed as well as where it came from, in proportion. Where that was not learnt,
+corrections fade from the outermost row on.
 """
 
 import numpy as np
 import torch
 
-__all__ = ["spike", "stretch"]
+__all__ = ["fade_where_astray", "likely_breaks", "spike", "stretch"]
 
 # Part of the rows that are moved, and of these the part that breaks out in a feature.
 _PART = 1 / 16
 _SPIKED = 1 / 4
+# Factors at which rows are tried, and the error there, over PCA's, that is too much.
+_TRIED = (3.0, 10.0, 100.0)
+_ASTRAY = 1.2
 
 
 def stretch(x, radius, rng):
@@ -37,8 +41,39 @@ def stretch(x, radius, rng):
     return farthest ** exponent.to(x.device)
 
 
-def spike(x, factors, features, rng):
+def likely_breaks(x):
+    """How probable each feature is to break out, to either side.
+
+    Half evenly over all that vary, half in proportion to the square of the farthest
+    value: what has broken out once is likely to do so again.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_rows, n_features)
+        Scaled rows, not all of them zero.
+
+    Returns
+    -------
+    breaks : ndarray of shape (2 * n_features,)
+        The probabilities' running sum, up and down for each feature in turn.
+    """
+    farthest = np.stack([x.max(axis=0), -x.min(axis=0)], axis=1).ravel()
+    varies = farthest > 0
+    square = np.where(varies, farthest, 0.0) ** 2
+    breaks = np.cumsum(varies / varies.sum() + square / square.sum())
+    return breaks / breaks[-1]
+
+
+def spike(x, factors, breaks, rng):
     """Draw what breaks out of the first of the rows that `stretch` drew factors for.
+
+    Parameters
+    ----------
+    x : Tensor of shape (batch, n_features)
+    factors : Tensor of shape (n_moved, 1)
+    breaks : ndarray of shape (2 * n_features,)
+        From `likely_breaks`.
+    rng : numpy.random.Generator
 
     Returns
     -------
@@ -50,7 +85,45 @@ def spike(x, factors, features, rng):
     factors, x = factors[:n_spiked], x[:n_spiked]
     length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
     height = length * (factors.square() - 1).clamp_(min=0).sqrt_()
-    sign = torch.from_numpy(2 * rng.integers(2, size=(n_spiked, 1), dtype=np.int8) - 1)
-    feature = torch.from_numpy(rng.choice(features, (n_spiked, 1)))
-    height *= sign.to(x.device)
-    return torch.zeros_like(x).scatter_(1, feature.to(x.device), height)
+    drawn = np.searchsorted(breaks, rng.random((n_spiked, 1)), side="right")
+    feature, is_down = np.divmod(drawn, 2)
+    height *= torch.from_numpy((1 - 2 * is_down).astype(np.int8)).to(x.device)
+    feature = torch.from_numpy(feature).to(x.device)
+    return torch.zeros_like(x).scatter_(1, feature, height)
+
+
+@torch.no_grad()
+def fade_where_astray(network, batches, pca_error, reach):
+    """Let corrections fade from the outermost row on, if that is better far from it.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+        Anchored, and in evaluation mode; its radii are ``reach`` times the outermost.
+    batches : Batches
+        Rows that were not learnt from, to be moved outward.
+    pca_error : float
+        PCA's mean squared error on these rows, where they are.
+    reach : float
+    """
+    error = _far_error(network, batches)
+    if error <= _ASTRAY * pca_error:
+        return
+    radii = network.encoder.radius, network.decoder.radius
+    far_away = [radius.clone() for radius in radii]
+    for radius in radii:
+        radius /= reach
+    if _far_error(network, batches) > error:
+        for radius, before in zip(radii, far_away, strict=True):
+            radius.copy_(before)
+
+
+def _far_error(network, batches):
+    """Mean squared error of rows moved outward, in proportion, where it is worst."""
+    totals = [0.0] * len(_TRIED)
+    for x, _ in batches.in_order():
+        for i, factor in enumerate(_TRIED):
+            moved = factor * x
+            residual = (network(moved) - moved).div_(factor)
+            totals[i] += residual.square().sum().item()
+    return max(totals) / (batches.n_rows * batches.n_features)

@@ -23,6 +23,7 @@ from ._losses import LINKS
 from ._model import AutoEncoder, anchor, initialise, step_flops
 from ._modules import Own
 from ._objective import Objective
+from ._outskirts import likely_breaks
 from ._plan import Plan
 from ._scaling import Scaling
 from ._solvers import Solver
@@ -100,8 +101,8 @@ class Training:
                 linear = encoder.linear[: plan.n_components].numpy()
                 guidance["linearity"] = plan.linearity
                 guidance["code_variance"] = code_variance(x, linear)
-            if self._learns_outskirts:
-                guidance["reach"] = encoder.radius.item()
+            if self._learns_outskirts and (radius := encoder.radius.item()):
+                guidance |= {"reach": radius, "breaks": likely_breaks(x)}
         if target is not None:
             guidance["head"] = self._head(x, t).to(self.device)
         self.head = guidance.get("head")
@@ -168,6 +169,7 @@ class Training:
         if network.anchored:
             has_statistics = any(True for _ in network.own_buffers())
             far = self._learns_outskirts and not has_statistics
+            self.reach = _REACH if far else _SHORT_REACH
             slope = np.ones(x.shape[1])
             if self.link != "identity":
                 slope = link.slope(self.scaling.mean) / self.scaling.scale
@@ -177,7 +179,7 @@ class Training:
                 self.plan.n_components,
                 slope,
                 self.latent,
-                _REACH if far else _SHORT_REACH,
+                self.reach,
                 self.rng,
             )
             anchor(network, start)

@@ -1,12 +1,19 @@
 """Outskirts: which rows are moved, how far and which way, and that they teach."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
 
 from skae import AutoEncoderTransformer
-from skae._outskirts import spike, stretch
+from skae._outskirts import (
+    fade_where_astray,
+    likely_breaks,
+    spike,
+    stretch,
+)
 
 
 def test_a_sixteenth_of_the_rows_is_moved_on_average():
@@ -39,29 +46,45 @@ def test_some_row_stays():
     assert {len(stretch(torch.ones(2, 2), 9.0, rng)) for _ in range(99)} == {0, 1}
 
 
+def test_features_break_out_where_they_did_before_and_everywhere_else():
+    x = np.zeros((50, 4))
+    x[:, 0] = np.linspace(-1, 1, 50)
+    x[:, 1] = np.linspace(-1, 1, 50)
+    x[7, 1] = 10.0
+    x[:, 3] = np.linspace(-1, 2, 50)
+    odds = np.diff(likely_breaks(x), prepend=0.0).reshape(4, 2)
+    square = np.array([[1, 1], [100, 1], [0, 0], [4, 1]])
+    varies = square > 0
+    assert odds == pytest.approx((varies / 6 + square / 108) / 2)
+
+
 def test_a_spike_takes_a_row_as_far_as_its_factor_in_one_feature():
     rng = np.random.default_rng(0)
     x = torch.from_numpy(rng.normal(size=(400, 6)).astype(np.float32))
     factors = torch.from_numpy(rng.uniform(1, 1000, (400, 1)).astype(np.float32))
-    spikes = spike(x, factors, np.array([1, 4]), rng)
+    odds = np.zeros((6, 2))
+    odds[1], odds[4] = (0.2, 0.2), (0.6, 0.0)
+    spikes = spike(x, factors, np.cumsum(odds), rng)
     assert len(spikes) == 100
     feature = spikes.abs().argmax(dim=1)
     assert (spikes.count_nonzero(dim=1) == 1).all()
-    assert set(feature.tolist()) == {1, 4}
     high = spikes[torch.arange(100), feature]
-    assert 0.3 < (high > 0).float().mean() < 0.7
+    assert set(feature.tolist()) == {1, 4}
+    assert 45 < (feature == 4).sum() < 75
+    assert (high[feature == 4] > 0).all()
+    assert 0.25 < (high[feature == 1] > 0).float().mean() < 0.75
     others = torch.hypot(high, x[:100].norm(dim=1))
     torch.testing.assert_close(others, (factors * x.norm(dim=1, keepdim=True))[:100, 0])
 
 
 def test_a_quarter_of_the_moved_rows_breaks_out_on_average():
     x, rng = torch.ones(2, 3), np.random.default_rng(0)
-    factors, features = torch.full((2, 1), 3.0), np.arange(3)
-    lengths = [len(spike(x, factors, features, rng)) for _ in range(400)]
+    factors, breaks = torch.full((2, 1), 3.0), np.linspace(0, 1, 7)[1:]
+    lengths = [len(spike(x, factors, breaks, rng)) for _ in range(400)]
     assert set(lengths) == {0, 1}
     assert np.mean(lengths) == pytest.approx(0.5, abs=0.1)
-    assert len(spike(x, factors[:0], features, rng)) == 0
-    assert (spike(x, torch.ones(2, 1), features, rng) == 0).all()
+    assert len(spike(x, factors[:0], breaks, rng)) == 0
+    assert (spike(x, torch.ones(2, 1), breaks, rng) == 0).all()
 
 
 def test_without_them_far_rows_are_reconstructed_worse(monkeypatch, digits):
@@ -93,3 +116,57 @@ def test_without_spikes_broken_features_are_reconstructed_worse(monkeypatch, dig
     with_them = error()
     monkeypatch.setattr("skae._objective.spike", lambda x, *_: x[:0])
     assert with_them < min(1.2 * bound, error())
+
+
+class Stray:
+    """Stands for a network: an error within the radii, another one beyond them."""
+
+    def __init__(self, within, beyond):
+        self.encoder = SimpleNamespace(radius=torch.tensor(1000.0))
+        self.decoder = SimpleNamespace(radius=torch.tensor(500.0))
+        self.errors = within, beyond
+
+    def __call__(self, x):
+        distance = x.norm(dim=1, keepdim=True)
+        within, beyond = self.errors
+        return x * (1 + torch.where(distance < self.encoder.radius, within, beyond))
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond", "radii"),
+    [
+        (0.2, 0.1, (10.0, 5.0)),
+        (0.1, 0.01, (1000.0, 500.0)),  # as good as PCA far away
+        (0.2, 0.3, (1000.0, 500.0)),  # better than nothing
+        (float("nan"), 0.1, (10.0, 5.0)),
+    ],
+)
+def test_corrections_fade_from_the_outermost_row_on_where_they_are_no_good(
+    within, beyond, radii
+):
+    x = 9 * torch.nn.functional.normalize(torch.randn(40, 3))
+    halves = [(x[:20], None), (x[20:], None)]
+    batches = SimpleNamespace(in_order=lambda: halves, n_rows=40, n_features=3)
+    network = Stray(within, beyond)
+    pca_error = 0.1**2 * 27  # of rows of length 9 in three features
+    fade_where_astray(network, batches, pca_error, reach=100.0)
+    assert network.encoder.radius.item() == pytest.approx(radii[0])
+    assert network.decoder.radius.item() == pytest.approx(radii[1])
+
+
+def test_far_rows_come_back_as_pcas_where_it_was_not_learnt(monkeypatch):
+    t = np.random.default_rng(0).uniform(-1, 1, 1200)
+    X = np.stack([t, 0.1 * np.sin(6 * t)], axis=1)  # nearly a line
+    far = 10 * X[1000:]
+    pca = PCA(1).fit(X[:1000])
+    bound = ((far - pca.inverse_transform(pca.transform(far))) ** 2).mean()
+    monkeypatch.setattr("skae._objective.stretch", lambda x, *_: torch.ones(0, 1))
+
+    def error():
+        model = AutoEncoderTransformer(1, random_state=0).fit(X[:1000])
+        assert model.score(X[1000:]) > model.baseline_score_
+        return model.reconstruction_error(far).mean()
+
+    assert error() < 1.1 * bound
+    monkeypatch.setattr("skae._fitting.fade_where_astray", lambda *_: None)
+    assert error() > 2 * bound
