@@ -31,6 +31,8 @@ __all__ = ["fit_autoencoder"]
 
 # How probable a gain on them may be if there is none.
 _BY_CHANCE = 0.01
+# The same where only some of the rows, with a target, can tell.
+_BY_CHANCE_OF_SOME = 0.1
 # Up to so many rows, what validation found good is trained once more on all of them.
 _REFIT_ROWS = 2_000
 # Which may take longer than before, when there were less: a part of the time for it.
@@ -196,8 +198,14 @@ def _convinced(training, validation, monitor):
     """Whether the best weights beat the first ones by more than noise."""
     best, best_of_target = _losses_of(training, validation, monitor.best_values)
     start, start_of_target = _losses_of(training, validation, monitor.start_values)
-    # Not, where few rows have a target, by the reconstruction of the others alone.
-    return _is_lower(best, start) and best_of_target <= start_of_target
+    asked, by_chance = slice(None), _BY_CHANCE
+    if training.target is not None:
+        known = ~validation.targets.isnan().all(dim=1).cpu().numpy()
+        if known.any() and not known.all():
+            # The others tell of the reconstruction alone, and would outvote them.
+            asked, by_chance = known, _BY_CHANCE_OF_SOME
+    is_lower = _is_lower(best[asked], start[asked], by_chance)
+    return is_lower and best_of_target <= start_of_target
 
 
 def _losses_of(training, batches, values):
@@ -210,7 +218,7 @@ def _losses_of(training, batches, values):
     return row_losses(objective, batches).cpu().numpy(), of_target
 
 
-def _is_lower(losses, others):
+def _is_lower(losses, others, by_chance=_BY_CHANCE):
     """Whether the losses of rows are lower than others, the same rows', beyond doubt.
 
     Their mean must be, by more than the noise of so few rows, and so must most of them,
@@ -220,7 +228,7 @@ def _is_lower(losses, others):
     if not losses.mean() < others.mean() * (1 - n_rows**-0.5):
         return False
     # Of fewer than seven rows all have to be lower: they cannot say more.
-    by_chance = max(_BY_CHANCE, 0.5**n_rows)
+    by_chance = max(by_chance, 0.5**n_rows)
     # Rows without a difference count half for either side.
     test = wilcoxon(gain, zero_method="zsplit", alternative="greater")
     return bool(test.pvalue <= by_chance)

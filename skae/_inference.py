@@ -10,6 +10,7 @@ import weakref
 import numpy as np
 import torch
 
+from ._bare import bare
 from ._device import inference_device
 from ._losses import LINKS
 from ._model import AutoEncoder
@@ -19,6 +20,8 @@ __all__ = ["Codec", "cached_codec", "from_numpy", "to_numpy"]
 
 _LARGEST = torch.finfo(torch.float32).max
 _SMALLEST = 1 / _LARGEST
+# Means up to so many scales may be subtracted in float32 after scaling.
+_SMALL_MEAN = 8.0
 # estimator -> (the weights the codecs were built from, {dtype: codec on the CPU})
 _CODECS = weakref.WeakKeyDictionary()
 
@@ -75,6 +78,7 @@ class Codec:
         self.network = network
         self.scaling = scaling
         self.link = link
+        self._encoder, self._decoder = bare(network.encoder), bare(network.decoder)
         parameter = next(network.parameters())
         self.device = parameter.device
         self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
@@ -91,26 +95,31 @@ class Codec:
         """Slices of rows that take a few megabytes on their way through."""
         return row_slices(n_rows, self.width)
 
+    @torch.inference_mode()
     def encode(self, X):
         """Codes (n_rows, n_components) of rows (n_rows, n_features)."""
+        chunks = self.chunks(X.shape[0])
+        if len(chunks) == 1:
+            x = self._scaled(dense_rows(X, chunks[0]))
+            return np.ascontiguousarray(self._run(self._codes, x))
         Z = np.empty((X.shape[0], self.n_components), self.dtype)
         room = None
-        for rows in self.chunks(X.shape[0]):
+        for rows in chunks:
             # Fresh memory for each chunk would cost more than the products.
             if room is None:
                 room = torch.from_numpy(np.empty(X[rows].shape, np.float32))
             x = self._scaled(dense_rows(X, rows), room[: rows.stop - rows.start])
-            Z[rows] = self._run(self.network.encode, x)
+            Z[rows] = self._run(self._codes, x)
         return Z
 
+    @torch.inference_mode()
     def decode(self, Z):
         """Rows (n_rows, n_features) in the units of ``X`` from codes."""
         X = np.empty((len(Z), self.n_features), self.dtype)
         constant, mean = self.scaling.constant, self.scaling.mean
         for rows in self.chunks(len(Z)):
-            output = self._run(
-                self._decoder, _tensor(Z[rows].astype(self.dtype, copy=False))
-            )
+            z = _tensor(Z[rows].astype(self.dtype, copy=False))
+            output = self._run(self._rows, z)
             X[rows] = self.scaling.undo(output) if self.link == "identity" else output
             # A softmax shares out the whole, so no feature can be set alone.
             if self.link != "softmax":
@@ -142,23 +151,26 @@ class Codec:
             left.append(np.mean(np.square(error / self.scaling.scale)))
         return -np.diff(left) / (self.scaling.variance or 1.0)
 
-    def _decoder(self, z):
-        return LINKS[self.link].function(self.network.decoder(z))
+    def _codes(self, x):
+        return self._encoder(x)[:, : self.n_components]
 
-    def _scaled(self, X, room):
+    def _rows(self, z):
+        return LINKS[self.link].function(self._decoder(z))
+
+    def _scaled(self, X, room=None):
         """Scaled rows as a tensor, what `Scaling.apply` makes in float64.
 
-        Into ``room``, of float32, if that is the dtype.
+        Into ``room``, of float32, if that is the dtype and there is one.
         """
         if self._float32_scaling is None:
             return _tensor(self.scaling.apply(X).astype(self.dtype, copy=False))
         mean, factor, rest = self._float32_scaling
-        x = torch.sub(_tensor(X), mean, out=room)
-        x.clamp_(-_LARGEST, _LARGEST)  # no infinity, that zero times it be zero
-        torch.addcmul(rest, x, factor, out=x)
-        return x.clamp_(-FARTHEST, FARTHEST)
+        x = _tensor(X)
+        if mean is not None:
+            x = room = torch.sub(x, mean, out=room)
+            x.clamp_(-_LARGEST, _LARGEST)  # no infinity, that zero times it be zero
+        return torch.addcmul(rest, x, factor, out=room).clamp_(-FARTHEST, FARTHEST)
 
-    @torch.inference_mode()
     def _run(self, function, values):
         return function(values.to(self.device)).cpu().numpy()
 
@@ -167,12 +179,18 @@ def _float32_scaling(scaling):
     """Tensors mean, factor and rest: x is scaled as ``(x - mean) * factor + rest``.
 
     The mean is rounded first, so that a row near it is subtracted exactly, and what
-    the rounding has changed is added at the end.
+    the rounding has changed is added at the end. It is None, all of it in the rest,
+    where it is so small against the scale that float32 loses nothing.
     """
     mean = scaling.mean.astype(np.float32)
     factor = np.where(scaling.constant, 0.0, 1 / scaling.scale)
+    if np.abs(factor * scaling.mean).max() <= _SMALL_MEAN:
+        mean = np.zeros_like(mean)
     rest = factor * (mean - scaling.mean)
-    return tuple(torch.from_numpy(v.astype(np.float32)) for v in (mean, factor, rest))
+    mean, factor, rest = (
+        torch.from_numpy(v.astype(np.float32)) for v in (mean, factor, rest)
+    )
+    return mean if mean.any() else None, factor, rest
 
 
 def _tensor(values):

@@ -4,11 +4,11 @@ import numpy as np
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ._checking import FLOATS
+from ._inference import cached_codec
 from ._latents import draw_codes
 
-__all__ = ["FLOATS", "ReconstructionMixin"]
-
-FLOATS = [np.float64, np.float32]
+__all__ = ["ReconstructionMixin"]
 
 
 class ReconstructionMixin:
@@ -42,7 +42,7 @@ class ReconstructionMixin:
                 f"Z has {Z.shape[1]} columns, but {type(self).__name__} has "
                 f"n_components={self.n_components_}."
             )
-        return self._codec(Z).decode(Z)
+        return cached_codec(self, Z.dtype).decode(Z)
 
     def reconstruction_error(self, X, *, per_feature=False):
         """Squared error of each row after encoding and decoding.
@@ -62,7 +62,7 @@ class ReconstructionMixin:
         """
         check_is_fitted(self)
         X = self._validate(X)
-        return self._codec(X).squared_errors(X, per_feature)
+        return cached_codec(self, X.dtype).squared_errors(X, per_feature)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw codes from the prior and decode them: rows like the training rows.

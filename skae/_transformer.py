@@ -6,14 +6,15 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._atomic import all_or_nothing
+from ._checking import check_rows
 from ._fitting import fit_autoencoder
 from ._inference import cached_codec
 from ._losses import LOSSES
 from ._parameters import CONSTRAINTS
-from ._reconstruction import FLOATS, ReconstructionMixin
+from ._reconstruction import ReconstructionMixin
 from ._streaming import continue_autoencoder
 
 __all__ = ["AutoEncoderTransformer"]
@@ -371,20 +372,17 @@ class AutoEncoderTransformer(
         """
         check_is_fitted(self)
         X = self._validate(X)
-        return self._codec(X).encode(X)
+        return cached_codec(self, X.dtype).encode(X)
 
-    def _validate(self, X, *, reset=False, **checks):
-        """Return ``X`` as an array of floats; refuse what was not seen in `fit`."""
-        checks |= {"accept_sparse": "csr", "dtype": FLOATS}
-        return validate_data(self, X, reset=reset, **checks)
-
-    def _codec(self, values):
-        """Return what encodes and decodes in the precision of ``values``."""
-        return cached_codec(self, values.dtype)
+    def _validate(self, X, **checks):
+        return check_rows(self, X, **checks)
 
     @property
     def _n_features_out(self):
         return self.n_components_
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_weights")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

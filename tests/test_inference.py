@@ -10,6 +10,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skae import AutoEncoderTransformer, _inference, _scaling
+from skae._inference import cached_codec
 from skae._scaling import Scaling
 
 
@@ -115,12 +116,12 @@ def test_float32_rows_of_a_tiny_scale_have_codes():
     assert np.isfinite(model.transform(np.zeros((3, 4), np.float32))).all()
 
 
-@pytest.mark.parametrize("mean", [0.0, 1e6, -1e30])
+@pytest.mark.parametrize("mean", [0.0, 5.0, 100.0, 1e6, -1e30])
 def test_float32_rows_are_scaled_as_in_float64(mean):
     X = (mean + np.random.RandomState(0).normal(size=(50, 4))).astype(np.float32)
     X[:, 1] = 3.0
     model = AutoEncoderTransformer(1, max_iter=1, random_state=0).fit(X)
-    scaled = model._codec(X)._scaled(X, torch.empty(50, 4))
+    scaled = cached_codec(model, X.dtype)._scaled(X, torch.empty(50, 4))
     expected = Scaling(**model._scaling).apply(X)
     np.testing.assert_allclose(scaled, expected, atol=1e-6, rtol=1e-6)
     X.flags.writeable = False

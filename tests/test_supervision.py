@@ -1,5 +1,7 @@
 """Supervision: the head's gradient, and codes that know what comes after them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 
-from skae import AutoEncoderTransformer
+from skae import AutoEncoderTransformer, _fitting
 from skae._flat import FlatParameters
 from skae._supervision import Head
 
@@ -158,6 +160,32 @@ def test_where_nothing_is_better_the_codes_are_linear():
     assert model.stop_reason_ == "linear"
     z = model.transform(X)
     assert LinearRegression().fit(X, z).score(X, z) == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("gain_of_known", "gain_of_others", "better"),
+    [
+        (0.5, -0.01, True),  # many would lose a little, and cannot tell of the target
+        (0.0, 0.5, False),  # the target gains nothing
+        (0.5, 0.5, True),
+    ],
+)
+def test_rows_with_a_target_say_whether_codes_are_better(
+    monkeypatch, gain_of_known, gain_of_others, better
+):
+    targets = torch.full((100, 2), torch.nan)
+    targets[::10, 0] = 1.0
+    known = np.arange(100) % 10 == 0
+    start = np.where(known, 3.0, 1.0)
+    best = start - np.where(known, gain_of_known * 3, gain_of_others)
+    losses = {"best": (best, 0.1), "start": (start, 0.2)}
+    monkeypatch.setattr(_fitting, "_losses_of", lambda *args: losses[args[2]])
+    training = SimpleNamespace(target="some")
+    monitor = SimpleNamespace(best_values="best", start_values="start")
+    validation = SimpleNamespace(targets=targets)
+    assert _fitting._convinced(training, validation, monitor) == better
+    losses["best"] = best, 0.3  # the target loses
+    assert not _fitting._convinced(training, validation, monitor)
 
 
 def test_rare_classes_and_single_rows_are_split():
