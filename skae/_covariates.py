@@ -71,7 +71,7 @@ def _regression(x, values, sizes):
         ridge = RidgeCV(_ALPHAS, alpha_per_target=len(columns) > 1)
         ridge.fit(x[rows].astype(np.float64), target)
         coefficients[:, columns] = ridge.coef_.reshape(len(columns), -1).T
-    spread = np.nan_to_num(np.nanvar(values, axis=0, dtype=np.float64))
+    spread = np.ma.masked_invalid(values).var(axis=0, dtype=np.float64).filled(0.0)
     outputs = np.split(spread, np.cumsum(sizes)[:-1])
     unit = np.sqrt([output.sum() or 1.0 for output in outputs])
     return coefficients / np.repeat(unit, sizes)

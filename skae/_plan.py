@@ -96,7 +96,9 @@ class Plan:
             batch_size=batch_size,
             max_iter=max_iter,
             max_time=max_time,
-            n_iter_no_change=resolve("n_iter_no_change", _patience(max_iter)),
+            n_iter_no_change=resolve(
+                "n_iter_no_change", _patience(max_iter, params["supervision"] > 0)
+            ),
             linearity=resolve("linearity", 0.2 if linear else 0.0),
             supervision=float(params["supervision"]),
             alpha=params["alpha"],
@@ -124,8 +126,11 @@ def _passes(n_rows, batch_size, max_time):
     return max(_LEAST_PASSES, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
 
 
-def _patience(max_iter):
-    return max(10, max_iter // 5) if max_iter < math.inf else math.inf
+def _patience(max_iter, supervised):
+    """Return how many passes may bring nothing: fewer where a target is overfitted."""
+    if max_iter == math.inf:
+        return math.inf
+    return max(10, max_iter // (15 if supervised else 5))
 
 
 def _batch_size(n_rows, max_iter):

@@ -123,3 +123,12 @@ def test_steps_of_drawn_codes_are_half_as_large():
 def test_encoders_of_distributions_give_a_mean_and_a_variance():
     assert plan(100, 5, n_components=3, latent="gaussian").n_outputs == 6
     assert plan(100, 5, n_components=3, penalty=Sparsity()).n_outputs == 3
+
+
+@pytest.mark.parametrize(
+    ("max_iter", "supervision", "patience"),
+    [(300, 0.0, 60), (300, 3.0, 20), (40, 0.0, 10), (40, 3.0, 10)],
+)
+def test_codes_with_a_target_are_given_up_earlier(max_iter, supervision, patience):
+    made = plan(500, 3, max_iter=max_iter, supervision=supervision)
+    assert made.n_iter_no_change == patience

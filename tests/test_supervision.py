@@ -143,6 +143,13 @@ def test_all_labels_unknown_is_no_target(X):
         assert_array_equal(supervised.fit_transform(X, y), expected)
 
 
+def test_two_labels_may_all_be_held_out(digits):
+    X, y = digits[0][:300], np.full(300, -1)
+    y[:2] = digits[1][:2]
+    model = AutoEncoderTransformer(4, supervision=3.0, max_iter=5, random_state=0)
+    assert np.isfinite(model.fit(X, y).transform(X)).all()
+
+
 def test_no_leak_on_random_labels():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 20)), rng.integers(0, 2, 300)
