@@ -180,7 +180,7 @@ def _float32_scaling(scaling):
 
     The mean is rounded first, so that a row near it is subtracted exactly, and what
     the rounding has changed is added at the end. It is None, all of it in the rest,
-    where it is so small against the scale that float32 loses nothing.
+    where it is so small against the scale that float32 loses next to nothing.
     """
     mean = scaling.mean.astype(np.float32)
     factor = np.where(scaling.constant, 0.0, 1 / scaling.scale)
