@@ -72,16 +72,8 @@ def fit_autoencoder(params, data, validation_data, previous):
     rows, held_out = split(params, table, table_val, target, seed)
     if pictures := _are_pictures(params, table.X, held_out, previous):
         link = "logistic"
-    prepare = partial(
-        Training,
-        params,
-        table,
-        target=target,
-        loss=loss,
-        link=link,
-        seed=seed,
-        previous=previous,
-    )
+    what = {"target": target, "loss": loss, "link": link}
+    prepare = partial(Training, params, table, seed=seed, previous=previous, **what)
     training = prepare(rows=rows)
     if training.starts_anchored and len(rows) < table.n_rows <= _REFIT_ROWS:
         training.solver.max_time *= _TIME_BEFORE_REFIT
