@@ -51,11 +51,11 @@ class Plan:
     tol: float
 
     @classmethod
-    def of(cls, params, n_rows, n_features, link, previous):
+    def of(cls, params, n_rows, n_features, link, previous, has_targets=False):
         """Resolve ``params``, with parts for their slots, for ``n_rows`` training rows.
 
         What "auto" stood for in the network of the ``previous`` fit, it stands for
-        again.
+        again. ``has_targets`` says whether all of these rows have one.
         """
         previous = previous["_architecture"] if previous else {}
 
@@ -97,7 +97,7 @@ class Plan:
             max_iter=max_iter,
             max_time=max_time,
             n_iter_no_change=resolve(
-                "n_iter_no_change", _patience(max_iter, params["supervision"] > 0)
+                "n_iter_no_change", _patience(max_iter, has_targets)
             ),
             linearity=resolve("linearity", 0.2 if linear else 0.0),
             supervision=float(params["supervision"]),
@@ -126,11 +126,14 @@ def _passes(n_rows, batch_size, max_time):
     return max(_LEAST_PASSES, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
 
 
-def _patience(max_iter, supervised):
-    """Return how many passes may bring nothing: fewer where a target is overfitted."""
+def _patience(max_iter, has_targets):
+    """Return how many passes may bring nothing: fewer where a target is overfitted.
+
+    Where few rows have one, what it brings is too noisy for that.
+    """
     if max_iter == math.inf:
         return math.inf
-    return max(10, max_iter // (15 if supervised else 5))
+    return max(10, max_iter // (15 if has_targets else 5))
 
 
 def _batch_size(n_rows, max_iter):

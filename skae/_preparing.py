@@ -65,8 +65,10 @@ class Training:
     def __init__(
         self, params, table, rows, target, loss, link, seed, previous, plan=None
     ):
-        plan = plan or Plan.of(params, len(rows), table.X.shape[1], link, previous)
-        self.plan = plan
+        has_targets = target is not None and not np.isnan(table.targets[rows]).any()
+        self.plan = plan = plan or Plan.of(
+            params, len(rows), table.X.shape[1], link, previous, has_targets
+        )
         self.target = target
         self.seed = seed
         self.link = link

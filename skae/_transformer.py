@@ -143,8 +143,8 @@ class AutoEncoderTransformer(
         100 rows, and 7 at least. Not used when `fit` gets ``X_val``.
     n_iter_no_change : "auto" or int, default="auto"
         Passes in a row without improvement that end the training. "auto" is a fifth
-        of ``max_iter``, a fifteenth with ``supervision``, but at least 10; none do
-        where only ``max_time`` ends it.
+        of ``max_iter``, or a fifteenth if all rows have a target that guides them, but
+        at least 10; none do where only ``max_time`` ends it.
     tol : float, default=1e-4
         Part of the loss by which it must fall to count as improvement.
     warm_start : bool, default=False

@@ -126,9 +126,11 @@ def test_encoders_of_distributions_give_a_mean_and_a_variance():
 
 
 @pytest.mark.parametrize(
-    ("max_iter", "supervision", "patience"),
-    [(300, 0.0, 60), (300, 3.0, 20), (40, 0.0, 10), (40, 3.0, 10)],
+    ("max_iter", "has_targets", "patience"),
+    [(300, False, 60), (300, True, 20), (40, False, 10), (40, True, 10)],
 )
-def test_codes_with_a_target_are_given_up_earlier(max_iter, supervision, patience):
-    made = plan(500, 3, max_iter=max_iter, supervision=supervision)
+def test_codes_with_a_target_are_given_up_earlier(max_iter, has_targets, patience):
+    params = AutoEncoderTransformer(max_iter=max_iter, supervision=3.0)
+    params = check_slots(params.get_params(deep=False), 64)
+    made = Plan.of(params, 500, 3, "identity", None, has_targets)
     assert made.n_iter_no_change == patience
