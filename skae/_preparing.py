@@ -95,18 +95,7 @@ class Training:
         self.starts_anchored = self.network.anchored and previous is None
         # Through another link, the anchor is only near PCA.
         self.starts_linear = self.starts_anchored and link == "identity"
-        slots = ("ordered", "corruption", "latent", "penalty")
-        guidance = {slot: params[slot] for slot in slots}
-        if self.network.anchored:
-            encoder = self.network.encoder
-            if plan.linearity:
-                linear = encoder.linear[: plan.n_components].numpy()
-                guidance["linearity"] = plan.linearity
-                guidance["code_variance"] = code_variance(x, linear)
-            if self._learns_outskirts and (radius := encoder.radius.item()):
-                guidance |= {"reach": radius, "breaks": likely_breaks(x)}
-        if target is not None:
-            guidance["head"] = self._head(x, t).to(self.device)
+        guidance = self._guidance(params, x, t)
         self.head = guidance.get("head")
         self.network.to(self.device)
         self.objective = Objective(
@@ -163,6 +152,22 @@ class Training:
     def _learns_outskirts(self):
         # Other links end where data do, and other latents where their prior does.
         return self.link == "identity" and not self.latent.has_cost
+
+    def _guidance(self, params, x, t):
+        """Return what steers the training, as arguments of `Objective`."""
+        slots = ("ordered", "corruption", "latent", "penalty")
+        guidance = {slot: params[slot] for slot in slots}
+        if self.network.anchored:
+            encoder = self.network.encoder
+            if linearity := self.plan.linearity:
+                linear = encoder.linear[: self.plan.n_components].numpy()
+                guidance["linearity"] = linearity
+                guidance["code_variance"] = code_variance(x, linear)
+            if self._learns_outskirts and (radius := encoder.radius.item()):
+                guidance |= {"reach": radius, "breaks": likely_breaks(x)}
+        if self.target is not None:
+            guidance["head"] = self._head(x, t).to(self.device)
+        return guidance
 
     def _start(self, x, t):
         network = self.network
