@@ -134,13 +134,14 @@ def _factor(value):
 
 
 def _log_loss_gradient(output, target, n_moved=0):
-    flat = output[n_moved:].view(-1)
-    # log(1 + exp(y)) - y t, the first part as max(y, 0) - log(sigmoid(|y|)), which is
-    # the larger one of sigmoid(y) and sigmoid(-y).
-    value = flat.clamp(min=0).sum() - torch.dot(flat, target[n_moved:].reshape(-1))
-    gradient = output.sigmoid_()
-    value -= _sum_of_logs(torch.maximum(flat, 1 - flat))
-    gradient.sub_(target).mul_(_factor(1 / output.numel()))
+    probability = output.sigmoid()
+    flat, t = output[n_moved:].view(-1), target[n_moved:].reshape(-1)
+    # log(1 + exp(y)) - y t, the first part as max(y, 0) - log(max(p, 1 - p)).
+    side = torch.ge(flat, _factor(0.0), out=torch.empty_like(flat))
+    value = torch.dot(flat, side - t)
+    larger = side.sub_(1).add_(probability[n_moved:].view(-1))  # p, or p - 1
+    value -= _sum_of_logs(larger)
+    gradient = probability.sub_(target).mul_(_factor(1 / output.numel()))
     return _number(value) / flat.shape[0], gradient
 
 
@@ -150,27 +151,34 @@ def _number(value):
 
 
 def _sum_of_logs(values):
-    """Sum of the logarithms of values in [0.5, 1], of which it takes few.
+    """Sum of the logarithms of the sizes of values, which are between 0.5 and 1.
 
     Logarithms are slow, so products of 64 values, which stay above 2**-64, are taken
     first.
     """
     n_grouped = len(values) // 64 * 64
-    products = values[:n_grouped].view(-1, 64).prod(dim=1)
-    return products.log().sum() + values[n_grouped:].log().sum()
+    products = values[:n_grouped].view(64, -1).prod(dim=0)
+    return products.abs().log().sum() + values[n_grouped:].abs().log().sum()
 
 
 def _kl_divergence(output, target):
+    target = _without_rounding(target)
     log_q = torch.log_softmax(output, dim=-1)
     return (torch.xlogy(target, target) - target * log_q).sum(dim=1)
 
 
 def _poisson(output, target):
+    target = _without_rounding(target)
     # Half the Poisson deviance: zero for a perfect reconstruction, never negative.
     rate = _exp(output)
     log_rate = output.clamp(max=50.0)
     deviance = rate - target - target * log_rate + torch.xlogy(target, target)
     return deviance.mean(dim=1)
+
+
+def _without_rounding(target):
+    """Return counts or shares without the hair under zero that scaling may leave."""
+    return target.clamp(min=0.0)  # where logarithms end
 
 
 def _anything(X):

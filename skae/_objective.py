@@ -224,8 +224,7 @@ class Objective:
     def _target(self, x):
         if not self.loss.canonical:
             return x
-        # Rounding may leave a hair under zero, where logarithms end.
-        return torch.addcmul(self.mean, x, self.scale).clamp_(min=0.0)
+        return torch.addcmul(self.mean, x, self.scale)
 
     def backward(self, step):
         """Return the mean loss of a batch, with its gradient in ``parameters``.

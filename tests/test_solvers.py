@@ -32,8 +32,20 @@ def test_first_step_goes_down_the_gradient(name):
     parameters.gradients.fill_(2.0)
     solver.step()
     assert (parameters.values < before).all()
-    # The layer's own parameters are views of the same numbers.
-    assert torch.equal(layer.weight.reshape(-1), parameters.values[:6])
+    # The layer's own parameters are views of the same numbers; wide ones lie transposed.
+    assert torch.equal(layer.weight.t().reshape(-1), parameters.values[:6])
+
+
+def test_laid_end_to_end_weights_are_what_they_were():
+    layers = nn.Linear(5, 2), nn.Linear(2, 5), nn.Linear(3, 3)
+    before = [p.detach().clone() for layer in layers for p in layer.parameters()]
+    parameters = FlatParameters(*layers)
+    after = [p for layer in layers for p in layer.parameters()]
+    for p, q in zip(before, after, strict=True):
+        assert torch.equal(p, q)
+        assert q.grad.stride() == q.stride()
+    parameters.values.zero_()
+    assert not any(p.any() for p in after)
 
 
 def test_adam_moves_by_the_step_size_first():
