@@ -7,9 +7,9 @@
 tables  each table, standardized and split 70/30, k = 2, a quarter and half of its
         features: the score of a linear model and of nearest neighbours on the codes
         minus that on PCA's (accuracy, or R2 floored at -1), and seconds of the fit
-partly  the same with a tenth of the training rows labelled: codes of all rows against
-        those of the same network on the labelled rows alone, and PCA of all rows; the
-        models behind see the labelled rows
+partly  the same with a tenth of the training rows labelled: codes of all rows, with a
+        teacher and without, against those of the same network on the labelled rows
+        alone, and PCA of all rows; the models behind see the labelled rows
 mnist   60,000 pictures, k = 10, logistic regression on the codes
 leak    cross-validated accuracy on random labels, where chance is a half
 
@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 from cases import cases, usefulness
 from datasets import labelled_mnist
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
@@ -37,11 +38,14 @@ from sklearn.pipeline import make_pipeline
 from skae import AutoEncoderTransformer
 
 
-def ours(k, seed, classify, supervision=0.0):
+def ours(k, seed, classify, supervision=0.0, teacher=None):
     """Return our autoencoder."""
-    kind = "multiclass" if classify else "continuous"
     return AutoEncoderTransformer(
-        k, supervision=supervision, target_type=kind, random_state=seed
+        k,
+        supervision=supervision,
+        teacher=teacher,
+        target_type="multiclass" if classify else "continuous",
+        random_state=seed,
     )
 
 
@@ -102,14 +106,15 @@ def partly_labelled(args):
         partly[known] = (
             np.unique(y, return_inverse=True)[1][known] if classify else y[known]
         )
+        plain, taught = (
+            ours(k, seed, classify, args.supervision, teacher)
+            for teacher in (None, "auto")
+        )
         fits = {
             "PCA": (PCA(k, random_state=seed), X, None),
-            "supervised": (ours(k, seed, classify, args.supervision), X, partly),
-            "labelled rows alone": (
-                ours(k, seed, classify, args.supervision),
-                X[known],
-                partly[known],
-            ),
+            "supervised": (plain, X, partly),
+            "with a teacher": (taught, X, partly),
+            "labelled rows alone": (clone(plain), X[known], partly[known]),
         }
         row = {"table": name, "seed": seed, "k": k}
         for method, (model, rows_seen, targets) in fits.items():

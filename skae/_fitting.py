@@ -65,8 +65,8 @@ def fit_autoencoder(params, data, validation_data, previous):
     """
     asked = params = check_slots(params, data[0].shape[1])
     loss, link = _check_loss(params, data[0], validation_data[0])
-    target, table, table_val = check_tables(params, data, validation_data)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    target, table, table_val = check_tables(params, data, validation_data, seed)
     n_components = count_components(params, table, seed, previous)
     params = {**params, "n_components": n_components}
     rows, held_out = split(params, table, table_val, target, seed)

@@ -32,6 +32,7 @@ CONSTRAINTS = {
     "latent": [StrOptions({*LATENTS}), *LATENTS.values(), None],
     "penalty": [StrOptions({*PENALTIES}), HasMethods("penalize"), None],
     "supervision": [Interval(Real, 0, None, closed="left")],
+    "teacher": [_AUTO, HasMethods(["fit", "predict"]), None],
     "target_type": [StrOptions({"auto", *TARGET_TYPES})],
     "standardize": ["boolean"],
     "solver": [StrOptions({"auto", *SOLVERS})],

@@ -1,6 +1,7 @@
 """Reconstruction: rows from codes, and how well they come back."""
 
 import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -8,11 +9,15 @@ from ._checking import FLOATS
 from ._inference import cached_codec
 from ._latents import draw_codes
 
-__all__ = ["ReconstructionMixin"]
+__all__ = ["ReconstructingTransformer"]
 
 
-class ReconstructionMixin:
+class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """The methods of an autoencoder that decode, and that judge what comes back."""
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
 
     def inverse_transform(self, Z):
         """Decode codes.

@@ -18,6 +18,7 @@ from ._preparing import Training, count_components
 from ._slots import check_slots
 from ._tables import Table
 from ._targets import Target, no_values
+from ._teacher import teach
 
 __all__ = ["continue_autoencoder"]
 
@@ -54,8 +55,8 @@ def continue_autoencoder(params, X, y, classes, previous):
         link = previous["_link"]
     before = previous or {}
     memory = before.get("_memory", {})
-    target, table = _check_table(params, X, y, classes, before.get("_target"))
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    target, table = _check_table(params, X, y, classes, before.get("_target"), seed)
     n_components = count_components(params, table, seed, previous)
     params = {**params, "n_components": n_components}
     training = Training(
@@ -107,7 +108,7 @@ def _plan(params, X, link, previous):
     return replace(plan, learning_rate_init=rate, **one_pass)
 
 
-def _check_table(params, X, y, classes, known_target):
+def _check_table(params, X, y, classes, known_target, seed):
     """Return the target, that of the first rows with one, and a table."""
     target = Target(**known_target) if known_target else None
     if not params["supervision"]:
@@ -120,4 +121,4 @@ def _check_table(params, X, y, classes, known_target):
     if target is None:
         return None, Table(X, no_values(X.shape[0]))
     targets = target.unknown(X.shape[0]) if y is None else target.encode(y)
-    return target, Table(X, targets)
+    return target, Table(X, teach(params["teacher"], X, target, targets, seed))

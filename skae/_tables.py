@@ -7,6 +7,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_consistent_length
 
 from ._targets import Target, no_values
+from ._teacher import teach
 
 __all__ = ["Table", "check_tables", "split"]
 
@@ -38,8 +39,11 @@ class Table:
         return self.X.shape[0]
 
 
-def check_tables(params, data, validation_data):
-    """Return the target or None, and tables of the data and of those to validate on."""
+def check_tables(params, data, validation_data, seed):
+    """Return the target or None, and tables of the data and of those to validate on.
+
+    What a teacher tells of rows without a target has a part in training only.
+    """
     (X, y), (X_val, y_val) = data, validation_data
     target = None
     if y_val is not None and X_val is None:
@@ -50,7 +54,8 @@ def check_tables(params, data, validation_data):
     if target is None:
         table_val = None if X_val is None else Table(X_val, no_values(X_val.shape[0]))
         return None, Table(X, no_values(X.shape[0])), table_val
-    table = Table(X, target.encode(y))
+    values = teach(params["teacher"], X, target, target.encode(y), seed)
+    table = Table(X, values)
     if X_val is None:
         return target, table, None
     if y_val is None:

@@ -1,11 +1,6 @@
 """AutoEncoderTransformer: the border between scikit-learn and torch."""
 
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-)
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils.validation import check_is_fitted
 
 from ._atomic import all_or_nothing
@@ -14,18 +9,13 @@ from ._fitting import fit_autoencoder
 from ._inference import cached_codec
 from ._losses import LOSSES
 from ._parameters import CONSTRAINTS
-from ._reconstruction import ReconstructionMixin
+from ._reconstruction import ReconstructingTransformer
 from ._streaming import continue_autoencoder
 
 __all__ = ["AutoEncoderTransformer"]
 
 
-class AutoEncoderTransformer(
-    ReconstructionMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
     """Reduce features with an autoencoder, where PCA would stand.
 
     Trains an encoder and a decoder to minimise ::
@@ -104,8 +94,12 @@ class AutoEncoderTransformer(
         answer, against that of the reconstruction; 3 is a good first value. 0 ignores
         ``y``. Else codes start as those of principal covariates regression [6]_, PCA's
         with an eye on ``y``, and a linear head on them is trained along, to be thrown
-        away. Rows without a target train the reconstruction alone: -1 (classes), NaN
-        or None.
+        away. Rows without a target, -1 (classes), NaN or None, train the reconstruction
+        alone.
+    teacher : estimator, "auto" or None, default=None
+        A classifier or regressor that learns from the rows with a target what those
+        without are likely to have, which then guides them too [8]_. "auto" takes trees
+        and a linear model, what of them tells most of rows held out, if anything does.
     target_type : str, default="auto"
         What ``y`` is: "continuous", "multiclass" or "multilabel", each for one or
         several outputs. "auto" asks `sklearn.utils.multiclass.type_of_target`, which
@@ -199,6 +193,8 @@ class AutoEncoderTransformer(
     .. [5] Wilcoxon (1945). Individual comparisons by ranking methods.
     .. [6] de Jong, Kiers (1992). Principal covariates regression. Chemometrics 14.
     .. [7] Jordan et al. (2024). Muon: an optimizer for hidden layers. Blog post.
+    .. [8] Lee (2013). Pseudo-label: the simple and efficient semi-supervised learning
+       method for deep neural networks. ICML workshop.
 
     Examples
     --------
@@ -232,6 +228,7 @@ class AutoEncoderTransformer(
         latent=None,
         penalty=None,
         supervision=0.0,
+        teacher=None,
         target_type="auto",
         standardize=False,
         solver="auto",
@@ -263,6 +260,7 @@ class AutoEncoderTransformer(
         self.latent = latent
         self.penalty = penalty
         self.supervision = supervision
+        self.teacher = teacher
         self.target_type = target_type
         self.standardize = standardize
         self.solver = solver
@@ -377,10 +375,6 @@ class AutoEncoderTransformer(
 
     def _validate(self, X, **checks):
         return check_rows(self, X, **checks)
-
-    @property
-    def _n_features_out(self):
-        return self.n_components_
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_weights")

@@ -113,10 +113,12 @@ MAY_IMPORT = {
         "_slots",
         "_tables",
         "_targets",
+        "_teacher",
     },
     "_supervision": set(),
-    "_tables": {"_targets"},
+    "_tables": {"_targets", "_teacher"},
     "_targets": set(),
+    "_teacher": {"_scaling"},
     "_training": set(),
 }
 

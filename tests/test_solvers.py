@@ -32,7 +32,7 @@ def test_first_step_goes_down_the_gradient(name):
     parameters.gradients.fill_(2.0)
     solver.step()
     assert (parameters.values < before).all()
-    # The layer's own parameters are views of the same numbers; wide ones lie transposed.
+    # The layer's own parameters are views of the same numbers, transposed if wide.
     assert torch.equal(layer.weight.t().reshape(-1), parameters.values[:6])
 
 

@@ -22,7 +22,9 @@ def test_short_data_hold_out_a_larger_part(n_rows, held_out):
 
 def held_out_of(y):
     y = np.array(y)
-    target, table, _ = check_tables(PARAMS, (np.ones((len(y), 2)), y), (None, None))
+    target, table, _ = check_tables(
+        PARAMS, (np.ones((len(y), 2)), y), (None, None), seed=0
+    )
     rows, (_, others) = split(PARAMS, table, None, target, 0)
     assert sorted([*rows, *others]) == list(range(len(y)))
     return y[others]
