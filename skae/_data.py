@@ -63,7 +63,8 @@ class Batches:
         """Every row once, in random order, in batches of nearly equal size.
 
         Equal sizes rather than a small rest, whose noisy gradient would count as
-        much as a full one.
+        much as a full one. Several batches come at once, one after another, with
+        their targets and the list of their sizes; they may be written on.
         """
         order = torch.from_numpy(rng.permutation(self.n_rows))
         sizes = [len(part) for part in order.tensor_split(self.n_batches)]
@@ -74,7 +75,7 @@ class Batches:
             # Read in the order of the file, for memory-mapped X.
             in_file, order_of = part.sort()
             x = self._read(self.rows[in_file.numpy()])[order_of.argsort()]
-            yield x, self.targets[part.to(self.device)]
+            yield x, self.targets[part.to(self.device)], [len(part)]
 
     def _gathered(self, order, sizes):
         """Batches of some sizes of resident rows in some order, many gathered at once.
@@ -87,7 +88,7 @@ class Batches:
         parts = order.split([sum(group) for group in groups])
         for rows, group in zip(parts, groups, strict=True):
             x = torch.index_select(self.resident, 0, rows, out=room[: sum(group)])
-            yield from zip(x.split(group), self.targets[rows].split(group), strict=True)
+            yield x, self.targets[rows], group
 
     def in_order(self):
         """Every row once, in order, in large batches for evaluation."""

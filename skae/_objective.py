@@ -15,7 +15,7 @@ from ._flat import FlatParameters
 from ._latents import Point
 from ._losses import LINKS, autograd_gradient
 from ._nested import first_codes, in_turn
-from ._outskirts import spike, stretch
+from ._outskirts import move
 from ._penalties import needs_encoder, penalize
 
 __all__ = ["Objective", "Step"]
@@ -30,20 +30,16 @@ class Step:
     Attributes
     ----------
     x, t : Tensor of shape (batch, n_features), (batch, width)
-        Rows, the room of which may be written on, and their targets.
+        Rows, and their targets.
     inputs : Tensor of shape (batch, n_features)
         What is encoded instead of ``x``.
     rng : numpy.random.Generator
         For what has to be drawn on the way.
     factors : Tensor of shape (n_moved, 1)
-        By which the first rows are moved outward. They have a part in the gradient,
+        By which the first rows were moved outward. They have a part in the gradient,
         and none in the loss that is returned, nor in the costs of codes.
-    spikes : Tensor of shape (n_spiked, n_features) or None
-        How the first of these are moved, instead of along their rays.
     kept : Tensor of shape (batch, n_components) or None
         What codes are multiplied by.
-    progress : float
-        Part of the training that is over.
     """
 
     x: torch.Tensor
@@ -51,21 +47,10 @@ class Step:
     inputs: torch.Tensor
     rng: np.random.Generator
     factors: torch.Tensor = _NONE_MOVED
-    spikes: torch.Tensor | None = None
     kept: torch.Tensor | None = None
-    progress: float = 1.0
 
     def __post_init__(self):
         self.n_moved = self.factors.shape[0]
-        if not self.n_moved:
-            return
-        self.inputs = self.inputs.clone()  # it may be ``x``, or share its memory
-        n_spiked = 0 if self.spikes is None else self.spikes.shape[0]
-        if n_spiked:
-            self.inputs[:n_spiked].add_(self.spikes)
-            # What they are compared with does not lie on their way from the mean.
-            self.x[:n_spiked].add_(self.spikes).div_(self.factors[:n_spiked])
-        self.inputs[n_spiked : self.n_moved].mul_(self.factors[n_spiked:])
 
 
 class Objective:
@@ -155,16 +140,21 @@ class Objective:
         for module in self._modules:
             vars(module)["training"] = mode
 
-    def train_on(self, x, t, rng, progress):
-        """Draw how a batch is met while training."""
+    def train_on(self, x, t, sizes, rng):
+        """Yield steps on batches of some sizes, which lie one after another.
+
+        How they are met is drawn for all of them at once, and ``x`` written on.
+        """
         inputs = corrupt(self.corruption, x, rng)
-        factors, spikes = _NONE_MOVED, None
+        factors, kept = [_NONE_MOVED] * len(sizes), [None] * len(sizes)
         if self.reach:
-            factors = stretch(x, self.reach, rng)
-            spikes = spike(x, factors, self.breaks, rng)
-        n_components = self.network.n_components
-        kept = first_codes(x, n_components, rng) if self.ordered else None
-        return Step(x, t, inputs, rng, factors, spikes, kept, progress)
+            inputs = inputs.clone()  # it may be ``x``, or share its memory
+            factors = move(x, inputs, sizes, self.reach, self.breaks, rng)
+        if self.ordered:
+            kept = first_codes(x, self.network.n_components, rng).split(sizes)
+        parts = (rows.split(sizes) for rows in (x, t, inputs))
+        for *rows, moved_by, kept_codes in zip(*parts, factors, kept, strict=True):
+            yield Step(*rows, rng, moved_by, kept_codes)
 
     def watch(self, x, t, rng):
         """Draw how a batch is met where losses are compared.
@@ -210,10 +200,10 @@ class Objective:
             of_penalty = penalize(self.penalty, z, x, self.network.encode, step.rng)
         return of_latent, of_penalty
 
-    def _mean_costs(self, h, z, step):
+    def _mean_costs(self, h, z, step, progress):
         """Return the mean cost, and what of it the gradient is to be taken of."""
         of_latent, of_penalty = (costs.mean() for costs in self._costs(h, z, step))
-        warmth = self.latent.warmth(step.progress) if self.latent.has_cost else 1.0
+        warmth = self.latent.warmth(progress) if self.latent.has_cost else 1.0
         return of_latent + of_penalty, warmth * of_latent + of_penalty
 
     def _compare(self, output, x):
@@ -226,13 +216,14 @@ class Objective:
             return x
         return torch.addcmul(self.mean, x, self.scale)
 
-    def backward(self, step):
+    def backward(self, step, progress=1.0):
         """Return the mean loss of a batch, with its gradient in ``parameters``.
 
-        A number, or a tensor where that has to be waited for.
+        A number, or a tensor where that has to be waited for. ``progress`` is the part
+        of the training that is over.
         """
         if self.dense is None:
-            return self._autograd_backward(step)
+            return self._autograd_backward(step, progress)
         factors, stayed = step.factors, slice(step.n_moved, None)
         z = h = self.dense.encode(step.inputs)
         bend = None if self.bend_weight is None else self._bend(h, factors)
@@ -240,7 +231,7 @@ class Objective:
             h = h.detach().requires_grad_()
             with torch.enable_grad():
                 drawn = self.latent.draw(h, step.rng)
-                cost, cost_now = self._mean_costs(h, drawn, step)
+                cost, cost_now = self._mean_costs(h, drawn, step, progress)
             z = drawn.detach().clone()
         if step.kept is not None:
             z.mul_(step.kept)
@@ -285,7 +276,7 @@ class Objective:
         return loss, gradient
 
     @torch.enable_grad()
-    def _autograd_backward(self, step):
+    def _autograd_backward(self, step, progress):
         """Do the same for networks of any layers, and penalties of any kind."""
         self.parameters.gradients.zero_()
         x, stayed = step.x, slice(step.n_moved, None)
@@ -299,7 +290,7 @@ class Objective:
             bend = bend[:, : len(self.bend_weight)]
             total += (bend.square() * self.bend_weight).mean()
         if self.codes_cost:
-            cost, cost_now = self._mean_costs(h, z, step)
+            cost, cost_now = self._mean_costs(h, z, step, progress)
             total, loss = total + cost_now, loss + cost
         if self.head is not None:
             head_loss = self.head(code[stayed], step.t[stayed]).mean()

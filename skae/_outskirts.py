@@ -11,32 +11,74 @@ corrections fade from the outermost row on.
 import numpy as np
 import torch
 
-__all__ = ["fade_where_astray", "likely_breaks", "spike", "stretch"]
+__all__ = ["fade_where_astray", "likely_breaks", "move", "spike", "stretch"]
 
 # Part of the rows that are moved, and of these the part that breaks out in a feature.
 _PART = 1 / 16
-_SPIKED = 1 / 4
+_BROKEN = 1 / 4
 # Factors at which rows are tried, and the error there, over PCA's, that is too much.
 _TRIED = (3.0, 10.0, 100.0)
 _ASTRAY = 1.2
 
 
-def stretch(x, radius, rng):
-    """Draw factors, (n_moved, 1), of which the largest bring rows to the ``radius``.
+def move(x, inputs, sizes, radius, breaks, rng):
+    """Move some rows of each of several batches outward, in place.
 
-    Their logarithms are uniform: each distance on the way counts alike.
+    Those are its first rows, which come in random order; and of them the first break
+    out, while the others are stretched.
 
     Parameters
     ----------
-    x : Tensor of shape (batch, n_features)
-        Its first rows are meant, a sixteenth of them on average and never all.
+    x : Tensor of shape (n_rows, n_features)
+        Rows of the batches, which lie one after another. Broken ones become what their
+        reconstruction, divided by their factor, is to be compared with.
+    inputs : Tensor of shape (n_rows, n_features)
+        What is encoded.
+    sizes : list of int
+        Rows of each batch.
     radius : float
+    breaks : ndarray of shape (2 * n_features,)
+        From `likely_breaks`.
     rng : numpy.random.Generator
+
+    Returns
+    -------
+    factors : list of Tensor of shape (n_moved, 1)
+        For each batch, by which its rows were moved.
     """
-    n_rows = x.shape[0]
-    n_moved = min(int(_PART * n_rows + rng.random()), n_rows - 1)
-    distance = torch.linalg.vector_norm(x[:n_moved], dim=1, keepdim=True)
-    exponent = torch.from_numpy(rng.random((n_moved, 1), dtype="float32"))
+    rows, is_broken, n_moved = _draw(np.array(sizes), rng)
+    rows, is_broken = (torch.from_numpy(v).to(x.device) for v in (rows, is_broken))
+    before = x[rows]
+    factors = stretch(before, radius, rng)
+    spikes = spike(before[is_broken], factors[is_broken], breaks, rng)
+    stretched, broken = rows[~is_broken], rows[is_broken]
+    inputs[stretched] = inputs[stretched] * factors[~is_broken]
+    inputs[broken] = inputs[broken] + spikes
+    # What they are compared with does not lie on their way from the mean.
+    x[broken] = (before[is_broken] + spikes) / factors[is_broken]
+    return factors.split(n_moved.tolist())
+
+
+def _draw(sizes, rng):
+    """Draw which rows are moved, whether they break out, and how many of each batch.
+
+    A sixteenth of its rows on average, and never all; a quarter of these.
+    """
+    n_moved = (_PART * sizes + rng.random(len(sizes))).astype(int)
+    n_moved = np.minimum(n_moved, sizes - 1)
+    n_broken = (_BROKEN * n_moved + rng.random(len(sizes))).astype(int)
+    place = np.concatenate([np.arange(n) for n in n_moved])  # in its batch
+    rows = np.repeat(np.cumsum(sizes) - sizes, n_moved) + place
+    return rows, place < np.repeat(n_broken, n_moved), n_moved
+
+
+def stretch(x, radius, rng):
+    """Draw a factor for each row, (n_rows, 1), the largest brings it to the ``radius``.
+
+    Their logarithms are uniform: each distance on the way counts alike.
+    """
+    distance = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    exponent = torch.from_numpy(rng.random((x.shape[0], 1), dtype="float32"))
     farthest = (radius / distance.clamp(min=1e-6)).clamp(min=1.0)
     return farthest ** exponent.to(x.device)
 
@@ -65,27 +107,25 @@ def likely_breaks(x):
 
 
 def spike(x, factors, breaks, rng):
-    """Draw what breaks out of the first of the rows that `stretch` drew factors for.
+    """Draw what breaks out of each row: a value of one feature, to be added to it.
+
+    With it the row is as far from the mean as its factor says.
 
     Parameters
     ----------
-    x : Tensor of shape (batch, n_features)
-    factors : Tensor of shape (n_moved, 1)
+    x : Tensor of shape (n_rows, n_features)
+    factors : Tensor of shape (n_rows, 1)
     breaks : ndarray of shape (2 * n_features,)
         From `likely_breaks`.
     rng : numpy.random.Generator
 
     Returns
     -------
-    spikes : Tensor of shape (n_spiked, n_features)
-        To be added to the rows, in one feature each, that they be as far from the mean
-        as their factors say. A quarter of the moved rows, on average.
+    spikes : Tensor of shape (n_rows, n_features)
     """
-    n_spiked = int(_SPIKED * len(factors) + rng.random())
-    factors, x = factors[:n_spiked], x[:n_spiked]
     length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
     height = length * (factors.square() - 1).clamp_(min=0).sqrt_()
-    drawn = np.searchsorted(breaks, rng.random((n_spiked, 1)), side="right")
+    drawn = np.searchsorted(breaks, rng.random((x.shape[0], 1)), side="right")
     feature, is_down = np.divmod(drawn, 2)
     height *= torch.from_numpy((1 - 2 * is_down).astype(np.int8)).to(x.device)
     feature = torch.from_numpy(feature).to(x.device)

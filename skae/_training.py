@@ -21,10 +21,9 @@ def epochs(objective, batches, solver, rng):
     while True:
         objective.train(True)
         total = n_rows = 0
-        for x, t in batches.shuffled(rng):
-            step = objective.train_on(x, t, rng, solver.progress)
-            n_stayed = x.shape[0] - step.n_moved
-            total += n_stayed * objective.backward(step)
+        for step in _steps(objective, batches, rng):
+            n_stayed = step.x.shape[0] - step.n_moved
+            total += n_stayed * objective.backward(step, solver.progress)
             n_rows += n_stayed
             solver.step()
             if solver.out_of_time:
@@ -33,6 +32,11 @@ def epochs(objective, batches, solver, rng):
         # Of numbers that are not finite, the sum is not either.
         sound = math.isfinite(objective.parameters.values.sum())
         yield float(total) / n_rows if sound else math.nan
+
+
+def _steps(objective, batches, rng):
+    for x, t, sizes in batches.shuffled(rng):
+        yield from objective.train_on(x, t, sizes, rng)
 
 
 def evaluate(objective, batches):

@@ -11,21 +11,46 @@ from skae import AutoEncoderTransformer
 from skae._outskirts import (
     fade_where_astray,
     likely_breaks,
+    move,
     spike,
     stretch,
 )
 
 
-def test_a_sixteenth_of_the_rows_is_moved_on_average():
-    x, rng = torch.ones(24, 3), np.random.default_rng(0)
-    lengths = [len(stretch(x, 9.0, rng)) for _ in range(400)]
+def moved(sizes, rng, n_features=3):
+    """Return rows of ones, moved, and the factors of each batch."""
+    x = torch.ones(sum(sizes), n_features)
+    inputs = x.clone()
+    breaks = np.linspace(0, 1, 2 * n_features + 1)[1:]
+    factors = move(x, inputs, sizes, 900.0, breaks, rng)
+    return x.split(sizes), inputs.split(sizes), factors
+
+
+def test_a_sixteenth_of_the_rows_is_moved_on_average_and_a_quarter_of_them_breaks():
+    x, inputs, factors = moved([24] * 400 + [25] * 400, np.random.default_rng(0))
+    lengths = [len(f) for f in factors]
     assert set(lengths) == {1, 2}
-    assert np.mean(lengths) == pytest.approx(1.5, abs=0.1)
+    assert np.mean(lengths) == pytest.approx(24.5 / 16, abs=0.05)
+    n_broken = [int((rows != 1).any(dim=1).sum()) for rows in x]
+    assert set(n_broken) == {0, 1}
+    assert np.mean(n_broken) == pytest.approx(24.5 / 64, abs=0.05)
+
+
+def test_the_first_rows_are_moved_by_their_factors_the_broken_ones_before_the_others():
+    x, inputs, factors = moved([200, 150, 201], np.random.default_rng(0))
+    for rows, met, c in zip(x, inputs, factors, strict=True):
+        n_moved = len(c)
+        torch.testing.assert_close(met[:n_moved] / c, rows[:n_moved])
+        assert (met[n_moved:] == 1).all()
+        assert (rows[n_moved:] == 1).all()
+        is_broken = (rows != 1).any(dim=1)
+        assert 0 < is_broken.sum() == is_broken[: is_broken.sum()].sum() < n_moved
+        assert (((met != 1).sum(dim=1) == 1) == is_broken).all()
 
 
 def test_factors_are_uniform_in_their_logarithm_up_to_the_radius():
     rng = np.random.default_rng(0)
-    x = torch.tensor([[3.0, 4.0]]).repeat(16 * 2000, 1)
+    x = torch.tensor([[3.0, 4.0]]).repeat(2000, 1)
     logs = stretch(x, 500.0, rng).log().numpy()
     assert logs.min() >= 0
     assert logs.max() <= np.log(100) + 1e-5
@@ -42,8 +67,8 @@ def test_rows_outside_the_radius_and_the_mean_itself_are_no_trouble():
 
 def test_some_row_stays():
     rng = np.random.default_rng(0)
-    assert {len(stretch(torch.ones(1, 2), 9.0, rng)) for _ in range(99)} == {0}
-    assert {len(stretch(torch.ones(2, 2), 9.0, rng)) for _ in range(99)} == {0, 1}
+    assert {len(f) for f in moved([1] * 99, rng)[2]} == {0}
+    assert {len(f) for f in moved([2] * 99, rng)[2]} == {0, 1}
 
 
 def test_features_break_out_where_they_did_before_and_everywhere_else():
@@ -60,12 +85,11 @@ def test_features_break_out_where_they_did_before_and_everywhere_else():
 
 def test_a_spike_takes_a_row_as_far_as_its_factor_in_one_feature():
     rng = np.random.default_rng(0)
-    x = torch.from_numpy(rng.normal(size=(400, 6)).astype(np.float32))
-    factors = torch.from_numpy(rng.uniform(1, 1000, (400, 1)).astype(np.float32))
+    x = torch.from_numpy(rng.normal(size=(100, 6)).astype(np.float32))
+    factors = torch.from_numpy(rng.uniform(1, 1000, (100, 1)).astype(np.float32))
     odds = np.zeros((6, 2))
     odds[1], odds[4] = (0.2, 0.2), (0.6, 0.0)
     spikes = spike(x, factors, np.cumsum(odds), rng)
-    assert len(spikes) == 100
     feature = spikes.abs().argmax(dim=1)
     assert (spikes.count_nonzero(dim=1) == 1).all()
     high = spikes[torch.arange(100), feature]
@@ -73,18 +97,9 @@ def test_a_spike_takes_a_row_as_far_as_its_factor_in_one_feature():
     assert 45 < (feature == 4).sum() < 75
     assert (high[feature == 4] > 0).all()
     assert 0.25 < (high[feature == 1] > 0).float().mean() < 0.75
-    others = torch.hypot(high, x[:100].norm(dim=1))
-    torch.testing.assert_close(others, (factors * x.norm(dim=1, keepdim=True))[:100, 0])
-
-
-def test_a_quarter_of_the_moved_rows_breaks_out_on_average():
-    x, rng = torch.ones(2, 3), np.random.default_rng(0)
-    factors, breaks = torch.full((2, 1), 3.0), np.linspace(0, 1, 7)[1:]
-    lengths = [len(spike(x, factors, breaks, rng)) for _ in range(400)]
-    assert set(lengths) == {0, 1}
-    assert np.mean(lengths) == pytest.approx(0.5, abs=0.1)
-    assert len(spike(x, factors[:0], breaks, rng)) == 0
-    assert (spike(x, torch.ones(2, 1), breaks, rng) == 0).all()
+    length = torch.hypot(high, x.norm(dim=1))
+    torch.testing.assert_close(length, factors[:, 0] * x.norm(dim=1))
+    assert (spike(x, torch.ones(100, 1), np.cumsum(odds), rng) == 0).all()
 
 
 def test_without_them_far_rows_are_reconstructed_worse(monkeypatch, digits):
@@ -97,7 +112,7 @@ def test_without_them_far_rows_are_reconstructed_worse(monkeypatch, digits):
         return model.reconstruction_error(far).mean()
 
     with_them = error()
-    monkeypatch.setattr("skae._objective.stretch", lambda x, *_: torch.ones(0, 1))
+    monkeypatch.setattr("skae._outskirts._PART", 0.0)
     assert with_them < min(1.1 * bound, error())
 
 
@@ -114,7 +129,7 @@ def test_without_spikes_broken_features_are_reconstructed_worse(monkeypatch, dig
         return model.reconstruction_error(broken).mean()
 
     with_them = error()
-    monkeypatch.setattr("skae._objective.spike", lambda x, *_: x[:0])
+    monkeypatch.setattr("skae._outskirts._BROKEN", 0.0)
     assert with_them < min(1.2 * bound, error())
 
 
@@ -160,7 +175,7 @@ def test_far_rows_come_back_as_pcas_where_it_was_not_learnt(monkeypatch):
     far = 10 * X[1000:]
     pca = PCA(1).fit(X[:1000])
     bound = ((far - pca.inverse_transform(pca.transform(far))) ** 2).mean()
-    monkeypatch.setattr("skae._objective.stretch", lambda x, *_: torch.ones(0, 1))
+    monkeypatch.setattr("skae._outskirts._PART", 0.0)
 
     def error():
         model = AutoEncoderTransformer(1, random_state=0).fit(X[:1000])
