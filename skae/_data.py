@@ -59,15 +59,17 @@ class Batches:
         x = self.scaling.apply(dense_rows(self.X, rows)).astype(np.float32)
         return torch.from_numpy(x).to(self.device)
 
-    def shuffled(self, rng):
-        """Every row once, in random order, in batches of nearly equal size.
+    def shuffled(self, rng, n_passes=1):
+        """Every row once a pass, in random order, in batches of nearly equal size.
 
         Equal sizes rather than a small rest, whose noisy gradient would count as
         much as a full one. Several batches come at once, one after another, with
         their targets and the list of their sizes; they may be written on.
         """
-        order = torch.from_numpy(rng.permutation(self.n_rows))
-        sizes = [len(part) for part in order.tensor_split(self.n_batches)]
+        orders = [rng.permutation(self.n_rows) for _ in range(n_passes)]
+        sizes = [len(part) for part in np.array_split(orders[0], self.n_batches)]
+        sizes *= n_passes
+        order = torch.from_numpy(np.concatenate(orders))
         if self.resident is not None:
             yield from self._gathered(order.to(self.device), sizes)
             return

@@ -1,11 +1,16 @@
 """Training: one pass after another, and the losses of rows in between."""
 
 import math
+from itertools import islice
 
 import numpy as np
 import torch
 
 __all__ = ["epochs", "evaluate", "row_losses", "watched_steps"]
+
+# Steps that are drawn at once, where a pass has less and more of them are to come: one
+# by one it would take as long as the steps of a small network.
+_DRAWN_AHEAD = 16
 
 
 @torch.no_grad()  # whatever needs autograd asks for it
@@ -18,10 +23,13 @@ def epochs(objective, batches, solver, rng):
         The losses of the pass's batches as they were met, averaged over rows; NaN once
         the weights are not finite. A pass ends where the time does.
     """
+    n_ahead = int(min(_DRAWN_AHEAD, solver.n_steps - solver.n_steps_made))
+    n_passes = max(1, n_ahead // batches.n_batches)
+    steps = _steps(objective, batches, rng, n_passes)
     while True:
         objective.train(True)
         total = n_rows = 0
-        for step in _steps(objective, batches, rng):
+        for step in islice(steps, batches.n_batches):
             n_stayed = step.x.shape[0] - step.n_moved
             total += n_stayed * objective.backward(step, solver.progress)
             n_rows += n_stayed
@@ -34,9 +42,11 @@ def epochs(objective, batches, solver, rng):
         yield float(total) / n_rows if sound else math.nan
 
 
-def _steps(objective, batches, rng):
-    for x, t, sizes in batches.shuffled(rng):
-        yield from objective.train_on(x, t, sizes, rng)
+def _steps(objective, batches, rng, n_passes):
+    """Yield the steps of one pass after another, without end."""
+    while True:
+        for x, t, sizes in batches.shuffled(rng, n_passes):
+            yield from objective.train_on(x, t, sizes, rng)
 
 
 def evaluate(objective, batches):

@@ -47,6 +47,20 @@ def test_a_pass_meets_every_row_once(n_rows, resident, monkeypatch):
     assert whole.dtype == torch.float32
 
 
+@pytest.mark.parametrize("resident", [True, False])
+def test_passes_that_are_drawn_together_are_passes(resident, monkeypatch):
+    if not resident:
+        monkeypatch.setattr(_data, "_RESIDENT_BYTES", 0)
+    batches = make(10)
+    parts = list(batches.shuffled(np.random.default_rng(0), n_passes=3))
+    assert [n for *_, sizes in parts for n in sizes] == 3 * [4, 3, 3]
+    assert len(parts) == (1 if resident else 9)
+    passes = torch.cat([x for x, _, _ in parts])[:, 0].view(3, 10)
+    every_row, _ = next(batches.in_order())
+    assert torch.equal(passes.sort().values, every_row[:, 0].sort().values.repeat(3, 1))
+    assert not torch.equal(passes[0], passes[1])
+
+
 def test_passes_differ_and_seeds_repeat():
     batches, rng = make(50), np.random.default_rng(0)
 

@@ -504,8 +504,9 @@ class TestAtomicity:
         codes = model.transform(X)
         original = Batches.shuffled
 
-        def fail_in_the_second_batch(self, rng):
-            yield next(original(self, rng))
+        def fail_in_the_second_batch(self, *args):
+            x, t, sizes = next(original(self, *args))
+            yield x[: sizes[0]], t[: sizes[0]], sizes[:1]
             raise error
 
         monkeypatch.setattr(Batches, "shuffled", fail_in_the_second_batch)

@@ -27,7 +27,8 @@ DENSE = ("Dense", {})
 class Still:
     """A solver that does not move."""
 
-    steps = 0
+    steps = n_steps_made = 0
+    n_steps = 100
     progress = 1.0
     out_of_time = False
 
