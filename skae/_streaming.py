@@ -120,5 +120,6 @@ def _check_table(params, X, y, classes, known_target, seed):
         target = target or Target.fit(y, params["target_type"], classes)
     if target is None:
         return None, Table(X, no_values(X.shape[0]))
-    targets = target.unknown(X.shape[0]) if y is None else target.encode(y)
-    return target, Table(X, teach(params["teacher"], X, target, targets, seed))
+    if y is None:
+        return target, Table(X, target.unknown(X.shape[0]))
+    return target, Table(X, teach(params["teacher"], X, y, target, seed))

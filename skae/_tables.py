@@ -42,10 +42,11 @@ class Table:
 def check_tables(params, data, validation_data, seed):
     """Return the target or None, and tables of the data and of those to validate on.
 
-    What a teacher tells of rows without a target has a part in training only.
+    Rows of the data of which a teacher tells the target are as good as others, also
+    where they are held out; those to validate on stay as they are.
     """
     (X, y), (X_val, y_val) = data, validation_data
-    target = None
+    target = table_val = None
     if y_val is not None and X_val is None:
         raise ValueError("y_val goes with X_val: pass X_val too, or leave out y_val.")
     if params["supervision"] and y is not None:
@@ -54,17 +55,15 @@ def check_tables(params, data, validation_data, seed):
     if target is None:
         table_val = None if X_val is None else Table(X_val, no_values(X_val.shape[0]))
         return None, Table(X, no_values(X.shape[0])), table_val
-    values = teach(params["teacher"], X, target, target.encode(y), seed)
-    table = Table(X, values)
-    if X_val is None:
-        return target, table, None
-    if y_val is None:
-        raise ValueError(
-            f"supervision={params['supervision']:g} watches the target on X_val: pass "
-            "its y_val too, or leave out X_val."
-        )
-    check_consistent_length(X_val, y_val)
-    return target, table, Table(X_val, target.encode(y_val))
+    if X_val is not None:
+        if y_val is None:
+            raise ValueError(
+                f"supervision={params['supervision']:g} watches the target on X_val: "
+                "pass its y_val too, or leave out X_val."
+            )
+        check_consistent_length(X_val, y_val)
+        table_val = Table(X_val, target.encode(y_val))
+    return target, Table(X, teach(params["teacher"], X, y, target, seed)), table_val
 
 
 def split(params, table, table_val, target, seed):

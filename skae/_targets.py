@@ -136,16 +136,26 @@ class Target:
             raise ValueError(
                 f"y has {len(columns)} outputs, but {len(self.mean)} were expected."
             )
-        return np.hstack([self._encode(i, c) for i, c in enumerate(columns)])
+        return np.hstack([self.encode_output(i, c) for i, c in enumerate(columns)])
+
+    def answers(self, y):
+        """Yield, for each output, which rows have a target, and these as in ``y``."""
+        for column in _columns(y):
+            known = self._known(column)
+            as_given = _as_numbers if self.kind == "continuous" else _as_classes
+            yield known, as_given(column[known])
 
     def unknown(self, n_rows):
         """Return the values of rows without any target."""
         return np.full((n_rows, sum(self.sizes)), np.nan, np.float32)
 
-    def _encode(self, output, column):
+    def _known(self, column):
         known = ~_missing(column)
-        if self.kind != "continuous":
-            known &= ~_unlabelled(column)
+        return known if self.kind == "continuous" else known & ~_unlabelled(column)
+
+    def encode_output(self, output, column):
+        """Return the values (n_samples, its size) of one output, by its number."""
+        known = self._known(column)
         values = np.full((len(column), self.sizes[output]), np.nan, np.float32)
         if self.kind == "continuous":
             numbers = _as_numbers(column[known]) - self.mean[output]

@@ -33,68 +33,81 @@ _ROWS = 5_000
 _MOST_TRIED = 32
 
 
-def teach(teacher, X, target, values, seed):
-    """Return the values of targets, those that are unknown as the teacher tells them.
+def teach(teacher, X, y, target, seed):
+    """Return the values of ``y``, those that are unknown as the teacher tells them.
 
     Parameters
     ----------
     teacher : estimator, "auto" or None
         Not changed: each output is told by a clone of it. None knows nothing.
     X : ndarray or CSR matrix of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     target : Target
-    values : ndarray of shape (n_samples, sum of ``target.sizes``)
-        NaN where unknown, and so are they left where there is nothing to learn from:
-        less than two rows, or one class.
+        How it is read.
     seed : int
-        For what is random in it, if it has no seed of its own.
+        For what is random in the teacher, if it has no seed of its own.
+
+    Returns
+    -------
+    values : ndarray of shape (n_samples, sum of ``target.sizes``)
+        NaN where there was nothing to learn from: fewer than two rows, or one class.
     """
-    if teacher is None or not np.isnan(values).any():
+    values = target.encode(y)
+    if teacher is None:
         return values
-    is_number = target.kind == "continuous"
     if not isinstance(teacher, str):
-        _check(teacher, is_number, target.kind)
-    outputs = np.split(values, np.cumsum(target.sizes)[:-1], axis=1)
-    return np.hstack([_told(teacher, X, v, is_number, seed) for v in outputs])
+        _check(teacher, target.kind)
+    ends = np.cumsum(target.sizes)
+    for i, (known, answers) in enumerate(target.answers(y)):
+        columns = slice(ends[i] - target.sizes[i], ends[i])
+        try:
+            told = _told(teacher, X, known, answers, target.kind == "continuous", seed)
+            if told is not None:
+                values[~known, columns] = target.encode_output(i, told)
+        except Exception as error:
+            error.add_note(f"So says teacher={teacher!r}, of the rows with a target.")
+            raise
+    return values
 
 
-def _check(teacher, is_number, kind):
-    wanted = "regressor" if is_number else "classifier"
-    if not (is_regressor if is_number else is_classifier)(teacher):
+def _check(teacher, kind):
+    if isinstance(teacher, type):
+        raise TypeError(
+            f"teacher must be an object, not the class: {teacher.__name__}(...)."
+        )
+    is_right, wanted = is_classifier, "classifier"
+    if kind == "continuous":
+        is_right, wanted = is_regressor, "regressor"
+    if not is_right(teacher):
         raise ValueError(
             f"teacher={teacher!r} must be a {wanted}, since y is taken for {kind!r}. "
             "Pass another one, or name the kind of y by target_type."
         )
 
 
-def _told(teacher, X, output, is_number, seed):
-    """Return the values of one output, told where they are unknown."""
-    known = ~np.isnan(output[:, 0])
+def _told(teacher, X, known, answers, is_number, seed):
+    """Return what the others have instead of the answers of some rows, or None."""
     rows, others = np.flatnonzero(known), np.flatnonzero(~known)
-    answers = output[rows, 0] if is_number else _classes(output[rows])
     n_answers = len(answers) if is_number else len(np.unique(answers))
     if not len(others) or n_answers < 2:
-        return output
+        return None
     if isinstance(teacher, str):
         model = _best_model(X, rows, answers, is_number, seed)
     else:
         model = _seeded(clone(teacher), seed).fit(X[rows], answers)
     if model is None:
-        return output
-    told = output.copy()
-    for part in row_slices(len(others), X.shape[1]):
-        told[others[part]] = _ask(model, X[others[part]], output.shape[1], is_number)
-    return told
-
-
-def _classes(output):
-    """Return the class of each row, or whether it has the label."""
-    return output[:, 0].astype(int) if output.shape[1] == 1 else output.argmax(axis=1)
+        return None
+    parts = row_slices(len(others), X.shape[1])
+    told = np.concatenate([np.ravel(model.predict(X[others[p]])) for p in parts])
+    # Beyond what was seen it would be a guess of a guess.
+    return np.clip(told, answers.min(), answers.max()) if is_number else told
 
 
 def _best_model(X, rows, answers, is_number, seed):
     """Return the model that tells most of rows held out, None if a constant does."""
-    some = slice(None, None, -(-len(rows) // _ROWS))
-    rows, answers = rows[some], answers[some]
+    if len(rows) > _ROWS:
+        chosen = np.random.default_rng(seed).choice(len(rows), _ROWS, replace=False)
+        rows, answers = rows[chosen], answers[chosen]
     models = _candidates(X, is_number, seed)
     search = GridSearchCV(
         Pipeline([("model", models[0])]),
@@ -136,10 +149,3 @@ def _seeded(model, seed):
         if name.split("__")[-1] == "random_state" and value is None:
             model.set_params(**{name: seed})
     return model
-
-
-def _ask(model, x, width, is_number):
-    """Return what a model tells of rows, (n_rows, width)."""
-    answers = np.reshape(model.predict(x), (-1, 1))
-    # A number; a label, which is there or not; or a column for each class.
-    return answers if is_number or width == 1 else answers == np.arange(width)

@@ -97,9 +97,12 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         away. Rows without a target, -1 (classes), NaN or None, train the reconstruction
         alone.
     teacher : estimator, "auto" or None, default=None
-        A classifier or regressor that learns from the rows with a target what those
-        without are likely to have, which then guides them too [8]_. "auto" takes trees
-        and a linear model, what of them tells most of rows held out, if anything does.
+        A classifier or regressor that learns from the rows with a target, one output at
+        a time, what those without are likely to have. They then count as if they had
+        it, also where they are held out [8]_. "auto" is trees and a linear model, of
+        classes, and for numbers what of them tells more of rows held out; of up to
+        5,000 rows, and none if neither tells more than a constant. All of it that is
+        random has a seed, but for splitters. None leaves such rows without.
     target_type : str, default="auto"
         What ``y`` is: "continuous", "multiclass" or "multilabel", each for one or
         several outputs. "auto" asks `sklearn.utils.multiclass.type_of_target`, which
@@ -331,8 +334,8 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         """Make one pass over more rows, with steps of a constant size.
 
         The first rows set the scale and the linear start; the others go on from there,
-        or from a `fit`. Codes are not turned to principal axes, and nothing is held
-        out.
+        or from a `fit`. Codes are not turned to principal axes, nothing is held out,
+        and a teacher learns from these rows alone.
 
         Parameters
         ----------

@@ -19,6 +19,7 @@ def test_python_runs_from_the_first_line_to_the_last(tmp_path, monkeypatch):
     assert names["Z"].shape == (450, 8)
     assert names["X_again"].shape == (450, 64)
     assert names["accuracy"] > 0.85
+    assert names["with_few_labels"] > 0.7
     assert names["share"] > names["ae"].baseline_score_
     assert names["model"].score(names["X_test"], names["y_test"]) == names["accuracy"]
 
