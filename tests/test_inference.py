@@ -66,7 +66,7 @@ def test_module_is_built_once_a_fit(model, X, monkeypatch):
         model.inverse_transform(model.transform(X))
     assert len(built) == 1
     first = model.transform(X)
-    model.set_params(random_state=1).fit(X)
+    model.set_params(init="random").fit(X)
     assert np.abs(model.transform(X) - first).max() > 0
 
 
