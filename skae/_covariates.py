@@ -11,9 +11,10 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 
-__all__ = ["linear_head", "principal_covariates"]
+__all__ = ["RIDGE_ALPHAS", "linear_head", "principal_covariates"]
 
-_ALPHAS = np.logspace(-3, 5, 17)
+#: Weights of the penalty of ridge regression to choose from.
+RIDGE_ALPHAS = np.logspace(-3, 5, 17)
 # Rows that a regression sees, at most.
 _ROWS = 10_000
 
@@ -68,7 +69,7 @@ def _regression(x, values, sizes):
         if len(rows) < 2:
             continue
         target = values[np.ix_(rows, columns)].astype(np.float64)
-        ridge = RidgeCV(_ALPHAS, alpha_per_target=len(columns) > 1)
+        ridge = RidgeCV(RIDGE_ALPHAS, alpha_per_target=len(columns) > 1)
         ridge.fit(x[rows].astype(np.float64), target)
         coefficients[:, columns] = ridge.coef_.reshape(len(columns), -1).T
     spread = np.ma.masked_invalid(values).var(axis=0, dtype=np.float64).filled(0.0)

@@ -21,11 +21,11 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ._covariates import RIDGE_ALPHAS
 from ._scaling import row_slices
 
 __all__ = ["teach"]
 
-_ALPHAS = np.logspace(-3, 5, 17)
 _N_FOLDS = 5
 # Labelled rows that "auto" learns from, and features a split of its trees looks at, at
 # most: beyond, it would take longer than the network.
@@ -127,7 +127,7 @@ def _candidates(X, is_number, seed):
     if is_number:
         n_tried = min(X.shape[1], _MOST_TRIED)
         trees = ExtraTreesRegressor(max_features=n_tried, random_state=seed)
-        return [DummyRegressor(), trees, make_pipeline(scaler, RidgeCV(_ALPHAS))]
+        return [DummyRegressor(), trees, make_pipeline(scaler, RidgeCV(RIDGE_ALPHAS))]
     trees = ExtraTreesClassifier(random_state=seed)
     linear = make_pipeline(scaler, LogisticRegression(max_iter=1_000))
     both = VotingClassifier([("trees", trees), ("linear", linear)], voting="soft")

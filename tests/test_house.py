@@ -118,7 +118,7 @@ MAY_IMPORT = {
     "_supervision": set(),
     "_tables": {"_targets", "_teacher"},
     "_targets": set(),
-    "_teacher": {"_scaling"},
+    "_teacher": {"_covariates", "_scaling"},
     "_training": set(),
 }
 
