@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ._layers import Layers
+from ._layers import Layers, QuickGELU
 from ._model import Anchored
 
 __all__ = ["DenseGradient"]
@@ -60,6 +60,11 @@ def _gelu_backward(gradient, before, after):
     _gelu_grad(gradient, before, grad_input=gradient)
 
 
+def _quick_gelu(before, out):
+    before.mul_(QuickGELU.slope)  # what the derivative is of, too
+    _aten.silu.out(before, out=out).mul_(1 / QuickGELU.slope)
+
+
 def _silu_backward(gradient, before, after):
     _silu_grad(gradient, before, grad_input=gradient)
 
@@ -87,6 +92,7 @@ _ELEMENTWISE = {
     nn.ReLU: _Elementwise(_relu, _relu_backward, in_place=True),
     nn.LeakyReLU: _Elementwise(_aten.leaky_relu.out, _leaky_relu_backward),
     nn.GELU: _Elementwise(_aten.gelu.out, _gelu_backward),
+    QuickGELU: _Elementwise(_quick_gelu, _silu_backward),
     nn.SiLU: _Elementwise(_aten.silu.out, _silu_backward),
     nn.Softplus: _Elementwise(_aten.softplus.out, _softplus_backward),
     nn.Tanh: _Elementwise(torch.tanh, _tanh_backward, in_place=True),

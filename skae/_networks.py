@@ -110,17 +110,18 @@ class Dense(BaseEstimator):
             )
 
     def hidden_layer_sizes(self, n_rows, n_features, n_components):
-        """Two layers, the first some twice as wide as the data, between 128 and 512.
+        """Two layers some as wide as the data, between 64 and 256.
 
-        Short data get no more units than a quarter of their rows: they could not fill
-        them. Long data get a third layer, unless it would narrow down to the codes
-        too early.
+        But no wider than an eighth of the rows, which could not fill them. The first of
+        long data is twice as wide, and they get a third, unless it would narrow down to
+        the codes too early.
         """
-        wish = min(2 * n_features, n_rows // 4)
-        width = 2 ** math.ceil(math.log2(min(max(wish, 128), 512)))
-        widths = (width, width // 2, width // 4)
-        deep = n_rows >= _MANY_ROWS and n_components <= width // 16
-        return widths if deep else widths[:2]
+        wish = min(max(n_features, 64), max(n_rows // 8, 64), 256)
+        width = 2 ** math.ceil(math.log2(wish))
+        if n_rows < _MANY_ROWS:
+            return (width, width)
+        narrows = n_components <= width // 8
+        return (2 * width, width, width // 2) if narrows else (2 * width, width)
 
     def starts_plain(self, link):
         """Whether a linear start is not for this network."""

@@ -85,7 +85,7 @@ class Plan:
             # Through other links a linear start measured no better than none.
             init=resolve("init", "random" if plain or keeps_axes(penalty) else "pca"),
             hidden_layer_sizes=check_widths(resolve("hidden_layer_sizes", sizes)),
-            activation=resolve("activation", "gelu"),
+            activation=resolve("activation", "quick_gelu"),
             solver=solver,
             learning_rate_init=resolve(
                 # Codes that are drawn make gradients noisy.
