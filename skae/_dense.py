@@ -36,12 +36,13 @@ class _Elementwise:
 
     ``forward(before, out=after)`` and ``backward(gradient, before, after)``, which
     turns the gradient of what comes after into that of what came before, in place.
-    ``in_place`` if it has no need of what came before.
+    ``in_place`` if it has no need of what came before, which is given times ``slope``.
     """
 
     forward: Callable
     backward: Callable
     in_place: bool = False
+    slope: float = 1.0
 
 
 def _relu(before, out):
@@ -61,7 +62,6 @@ def _gelu_backward(gradient, before, after):
 
 
 def _quick_gelu(before, out):
-    before.mul_(QuickGELU.slope)  # what the derivative is of, too
     _aten.silu.out(before, out=out).mul_(1 / QuickGELU.slope)
 
 
@@ -92,7 +92,7 @@ _ELEMENTWISE = {
     nn.ReLU: _Elementwise(_relu, _relu_backward, in_place=True),
     nn.LeakyReLU: _Elementwise(_aten.leaky_relu.out, _leaky_relu_backward),
     nn.GELU: _Elementwise(_aten.gelu.out, _gelu_backward),
-    QuickGELU: _Elementwise(_quick_gelu, _silu_backward),
+    QuickGELU: _Elementwise(_quick_gelu, _silu_backward, slope=QuickGELU.slope),
     nn.SiLU: _Elementwise(_aten.silu.out, _silu_backward),
     nn.Softplus: _Elementwise(_aten.softplus.out, _softplus_backward),
     nn.Tanh: _Elementwise(torch.tanh, _tanh_backward, in_place=True),
@@ -113,7 +113,7 @@ class _Layer:
         self.weight_t = self.weight.t()
         self.weight_gradient, self.bias_gradient = linear.weight.grad, linear.bias.grad
         self.n_in, self.n_out = linear.in_features, linear.out_features
-        self.elementwise = None
+        self.elementwise, self.slope = None, 1.0
 
 
 class _Room:
@@ -161,7 +161,8 @@ class _Chain:
             if isinstance(module, nn.Linear):
                 self.layers.append(_Layer(module))
             elif not isinstance(module, nn.Identity):
-                self.layers[-1].elementwise = _ELEMENTWISE[type(module)]
+                self.layers[-1].elementwise = elementwise = _ELEMENTWISE[type(module)]
+                self.layers[-1].slope = elementwise.slope
         self._rooms = {}
         self._transposed = None, None
 
@@ -184,7 +185,10 @@ class _Chain:
             x = x - self.shift
         self.input = values = x
         for layer, room in rooms:
-            torch.addmm(layer.bias, values, layer.weight_t, out=room.before)
+            by = layer.slope
+            torch.addmm(
+                layer.bias, values, layer.weight_t, beta=by, alpha=by, out=room.before
+            )
             if layer.elementwise is not None:
                 before, after = room.seen
                 layer.elementwise.forward(before, out=after)

@@ -133,7 +133,7 @@ def _patience(max_iter, has_targets):
     """
     if max_iter == math.inf:
         return math.inf
-    return max(10, max_iter // (15 if has_targets else 5))
+    return max(10, max_iter // (15 if has_targets else 10))
 
 
 def _batch_size(n_rows, max_iter):

@@ -140,7 +140,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         Part of the rows to hold out; of short data up to a fifth, so that there are
         100 rows, and 7 at least. Not used when `fit` gets ``X_val``.
     n_iter_no_change : "auto" or int, default="auto"
-        Passes in a row without improvement that end the training. "auto" is a fifth
+        Passes in a row without improvement that end the training. "auto" is a tenth
         of ``max_iter``, or a fifteenth if all rows have a target that guides them, but
         at least 10; none do where only ``max_time`` ends it.
     tol : float, default=1e-4

@@ -129,7 +129,7 @@ def test_encoders_of_distributions_give_a_mean_and_a_variance():
 
 @pytest.mark.parametrize(
     ("max_iter", "has_targets", "patience"),
-    [(300, False, 60), (300, True, 20), (40, False, 10), (40, True, 10)],
+    [(300, False, 30), (300, True, 20), (40, False, 10), (40, True, 10)],
 )
 def test_codes_with_a_target_are_given_up_earlier(max_iter, has_targets, patience):
     params = AutoEncoderTransformer(max_iter=max_iter, supervision=3.0)
