@@ -1,7 +1,7 @@
-"""Bare: what a fitted module computes, without what torch does around each layer.
+"""Bare: what a network computes, without what torch does around each layer.
 
-Of one row, looking for hooks, weights and rows far out takes longer than the products.
-The functions are for weights that do not change any more, in evaluation mode.
+Of few rows, looking for hooks, weights and rows far out takes longer than the products.
+The functions are for evaluation mode; weights may change in place, the rest does not.
 """
 
 import torch
@@ -10,18 +10,25 @@ from torch.nn.functional import gelu, linear
 
 from ._model import Anchored
 
-__all__ = ["bare"]
+__all__ = ["Bare"]
 
 # oneDNN, which torch calls for GELU in float32, takes longer than float64 up to here.
 _FEW_VALUES = 1_000
 
 
-def bare(module):
+class Bare:
+    """The encoder and the decoder of a network, as functions."""
+
+    def __init__(self, network):
+        self.encoder, self.decoder = _bare(network.encoder), _bare(network.decoder)
+
+
+def _bare(module):
     """Return a function of a tensor that gives the same as the module."""
     if isinstance(module, Anchored):
         return _anchored(module)
     if isinstance(module, nn.Sequential):
-        return _in_turn([bare(layer) for layer in module])
+        return _in_turn([_bare(layer) for layer in module])
     if type(module) is nn.Linear:
         weight, bias = module.weight.detach(), module.bias.detach()
         return lambda x: linear(x, weight, bias)
@@ -40,7 +47,7 @@ def _in_turn(functions):
 
 
 def _anchored(module):
-    correct = bare(module.correction)
+    correct = _bare(module.correction)
     weight, offset, centre = module.linear, module.offset, module.centre
     radius, is_centred = module.radius.item(), not centre.any()
 

@@ -10,7 +10,7 @@ import weakref
 import numpy as np
 import torch
 
-from ._bare import bare
+from ._bare import Bare
 from ._device import inference_device
 from ._losses import LINKS
 from ._model import AutoEncoder
@@ -78,7 +78,7 @@ class Codec:
         self.network = network
         self.scaling = scaling
         self.link = link
-        self._encoder, self._decoder = bare(network.encoder), bare(network.decoder)
+        self._bare = Bare(network)
         parameter = next(network.parameters())
         self.device = parameter.device
         self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
@@ -152,10 +152,10 @@ class Codec:
         return -np.diff(left) / (self.scaling.variance or 1.0)
 
     def _codes(self, x):
-        return self._encoder(x)[:, : self.n_components]
+        return self._bare.encoder(x)[:, : self.n_components]
 
     def _rows(self, z):
-        return LINKS[self.link].function(self._decoder(z))
+        return LINKS[self.link].function(self._bare.decoder(z))
 
     def _scaled(self, X, room=None):
         """Scaled rows as a tensor, what `Scaling.apply` makes in float64.

@@ -120,8 +120,8 @@ class Dense(BaseEstimator):
         width = 2 ** math.ceil(math.log2(wish))
         if n_rows < _MANY_ROWS:
             return (width, width)
-        narrows = n_components <= width // 8
-        return (2 * width, width, width // 2) if narrows else (2 * width, width)
+        deep = n_components <= width // 8
+        return (2 * width, width, width // 2) if deep else (2 * width, width)
 
     def starts_plain(self, link):
         """Whether a linear start is not for this network."""

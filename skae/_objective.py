@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ._bare import bare
+from ._bare import Bare
 from ._corruptions import corrupt
 from ._dense import DenseGradient
 from ._flat import FlatParameters
@@ -130,9 +130,7 @@ class Objective:
             self.bend_weight = weight.to(device)
         written = DenseGradient.handles(network) and not needs_encoder(penalty)
         self.dense = DenseGradient(network) if written else None
-        self._encoder, self._decoder = network.encoder, network.decoder
-        if written:  # they are called where losses are compared alone
-            self._encoder, self._decoder = bare(self._encoder), bare(self._decoder)
+        self.bare = Bare(network)  # where losses are compared
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
 
@@ -171,8 +169,8 @@ class Objective:
 
     def __call__(self, step):
         """Losses of the rows of a batch, (batch,), without the bend."""
-        h, z, code = self._encode(step)
-        losses = self._compare(self._decoder(code), step.x)
+        h, z, code = self._encode(self.bare, step)
+        losses = self._compare(self.bare.decoder(code), step.x)
         if self.codes_cost:
             of_latent, of_penalty = self._costs(h, z, step)
             losses = losses + of_latent + of_penalty
@@ -180,17 +178,17 @@ class Objective:
 
     def reconstruction(self, step):
         """Return the part of the losses that is the reconstruction's."""
-        _, _, code = self._encode(step)
-        return self._compare(self._decoder(code), step.x)
+        _, _, code = self._encode(self.bare, step)
+        return self._compare(self.bare.decoder(code), step.x)
 
     def of_target(self, step):
         """Return the part of the losses that is the target's, if there is a head."""
-        _, _, code = self._encode(step)
+        _, _, code = self._encode(self.bare, step)
         return self.head(code, step.t)
 
-    def _encode(self, step):
+    def _encode(self, network, step):
         """Return what the encoder gives, the codes, and what is kept of them."""
-        h = self._encoder(step.inputs)
+        h = network.encoder(step.inputs)
         z = self.latent.draw(h, step.rng)
         return h, z, z if step.kept is None else z * step.kept
 
@@ -286,8 +284,8 @@ class Objective:
         x, stayed = step.x, slice(step.n_moved, None)
         everyone = x.new_ones(len(x), 1)
         everyone[: step.n_moved] = step.factors
-        h, z, code = self._encode(step)
-        losses = self._compare(self._decoder(code) / everyone, x)
+        h, z, code = self._encode(self.network, step)
+        losses = self._compare(self.network.decoder(code) / everyone, x)
         total, loss = losses.mean(), losses[stayed].mean()
         if self.bend_weight is not None:
             bend = (h - self.network.encoder.anchor(step.inputs)) / everyone

@@ -97,7 +97,8 @@ class Plan:
             max_iter=max_iter,
             max_time=max_time,
             n_iter_no_change=resolve(
-                "n_iter_no_change", _patience(max_iter, has_targets)
+                "n_iter_no_change",
+                _patience(max_iter, has_targets, latent.has_cost),
             ),
             linearity=resolve("linearity", 0.2 if linear else 0.0),
             supervision=float(params["supervision"]),
@@ -126,14 +127,16 @@ def _passes(n_rows, batch_size, max_time):
     return max(_LEAST_PASSES, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
 
 
-def _patience(max_iter, has_targets):
+def _patience(max_iter, has_targets, is_drawn):
     """Return how many passes may bring nothing: fewer where a target is overfitted.
 
-    Where few rows have one, what it brings is too noisy for that.
+    Where few rows have one, what it brings is too noisy for that; and what brings codes
+    forward that are drawn shows late.
     """
     if max_iter == math.inf:
         return math.inf
-    return max(10, max_iter // (15 if has_targets else 10))
+    part = 15 if has_targets else 5 if is_drawn else 10
+    return max(10, max_iter // part)
 
 
 def _batch_size(n_rows, max_iter):

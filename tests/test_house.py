@@ -59,6 +59,7 @@ MAY_IMPORT = {
     "_nested": set(),
     "_networks": {"_layers", "_modules", "_parts"},
     "_objective": {
+        "_bare",
         "_corruptions",
         "_dense",
         "_flat",

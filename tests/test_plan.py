@@ -127,6 +127,14 @@ def test_encoders_of_distributions_give_a_mean_and_a_variance():
     assert plan(100, 5, n_components=3, penalty=Sparsity()).n_outputs == 3
 
 
+def test_patience_is_longer_for_codes_that_are_drawn():
+    patience = [
+        plan(100, 5, max_iter=300, latent=latent).n_iter_no_change
+        for latent in (None, Gaussian())
+    ]
+    assert patience == [30, 60]
+
+
 @pytest.mark.parametrize(
     ("max_iter", "has_targets", "patience"),
     [(300, False, 30), (300, True, 20), (40, False, 10), (40, True, 10)],

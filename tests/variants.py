@@ -62,7 +62,7 @@ VARIANTS = {
         "penalty": Sparsity() + Contraction(0.5),
         "corruption": "masking",
     },
-    "variational": {"latent": "gaussian"},
+    "variational": {"latent": "gaussian", "hidden_layer_sizes": (128, 64)},
     "variational_plain": {
         "latent": Gaussian(beta=0.1, warm_up=0.0),
         "init": "random",
