@@ -110,18 +110,17 @@ class Dense(BaseEstimator):
             )
 
     def hidden_layer_sizes(self, n_rows, n_features, n_components):
-        """Two layers some as wide as the data, between 64 and 256.
+        """Two layers, the first some twice as wide as the data, between 64 and 512.
 
-        But no wider than an eighth of the rows, which could not fill them. The first of
-        long data is twice as wide, and they get a third, unless it would narrow down to
-        the codes too early.
+        Short data get no more units than a quarter of their rows: they could not fill
+        them. Long data get 128 at least, and a third layer, unless it would narrow down
+        to the codes too early.
         """
-        wish = min(max(n_features, 64), max(n_rows // 8, 64), 256)
-        width = 2 ** math.ceil(math.log2(wish))
-        if n_rows < _MANY_ROWS:
-            return (width, width)
-        deep = n_components <= width // 8
-        return (2 * width, width, width // 2) if deep else (2 * width, width)
+        is_long = n_rows >= _MANY_ROWS
+        wish = max(min(2 * n_features, n_rows // 4), 128 if is_long else 64)
+        width = 2 ** math.ceil(math.log2(min(wish, 512)))
+        widths = (width, max(width // 2, 64), width // 4)
+        return widths if is_long and n_components <= width // 16 else widths[:2]
 
     def starts_plain(self, link):
         """Whether a linear start is not for this network."""

@@ -39,9 +39,10 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         that share of the variance. None: the smaller side of ``X``.
     hidden_layer_sizes : "auto" or array-like of int, default="auto"
         Widths of the layers from the input to the code, mirrored in the decoder.
-        ``()`` makes a linear autoencoder. "auto" is two layers about as wide as the
-        data, or an eighth of few rows, 64 to 256. For 25,600 rows and more the first is
-        twice as wide, and for few codes there is a third, half as wide.
+        ``()`` makes a linear autoencoder. "auto" is two layers, the first about twice
+        as wide as the data, or a quarter of few rows, 64 to 512, the second half, or
+        64. From 25,600 rows on the first has 128 at least, and for few codes there is a
+        third, half again.
     activation : str, default="auto"
         Of the hidden layers: "identity", "relu", "leaky_relu", "elu", "selu", "gelu",
         "quick_gelu" (x logistic(1.702 x), nearly the same), "silu", "softplus", "tanh"
