@@ -58,14 +58,13 @@ def test_each_call_draws_anew(X):
 def test_targets_go_on_from_call_to_call(digits):
     X, y = digits
     order = np.argsort(y[:1000], kind="stable")  # the first call sees one class only
-    params = {"hidden_layer_sizes": (128, 64), "random_state": 0}
-    model = AutoEncoderTransformer(4, supervision=1.0, **params)
+    model = AutoEncoderTransformer(4, supervision=1.0, random_state=0)
     rng = np.random.default_rng(0)
     stream(model, X[order], y[order], n_rows=100, classes=np.arange(10))
     for _ in range(10):
         order = rng.permutation(1000)
         stream(model, X[order], y[order], n_rows=100)
-    plain = AutoEncoderTransformer(4, **params)
+    plain = AutoEncoderTransformer(4, random_state=0)
     stream(plain, X[:1000], n_rows=100, n_passes=11)
     scores = [
         KNeighborsClassifier()
