@@ -48,14 +48,12 @@ def _in_turn(functions):
 
 def _anchored(module):
     correct = _bare(module.correction)
-    weight, offset, centre = module.linear, module.offset, module.centre
-    radius, is_centred = module.radius.item(), not centre.any()
+    weight, offset, radius = module.linear, module.offset, module.radius.item()
 
     def run(x):
-        u = x if is_centred else x - centre
         # All together are no farther out than the radius, so none of them is.
-        if torch.linalg.vector_norm(u).item() <= radius:
-            return linear(u, weight, offset).add_(correct(u))
+        if torch.linalg.vector_norm(x).item() <= radius:
+            return linear(x, weight, offset).add_(correct(x))
         return module(x)
 
     return run

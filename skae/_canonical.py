@@ -1,19 +1,21 @@
 """Canonical form: codes centred, along their principal axes, with fixed signs.
 
 An autoencoder is free to turn its codes as it likes, as long as the decoder knows. Of
-all these networks, which reconstruct alike, this picks the one whose codes read like
-PCA's: their mean is zero, they are uncorrelated, their variances do not increase, and
-the feature that a code goes with most goes up with it.
+all these networks, which reconstruct alike, this picks the one whose codes, seen in
+their frame, read like PCA's: their mean is zero, they are uncorrelated, their variances
+do not increase, and the feature that a code goes with most goes up with it.
 """
 
 import numpy as np
 import torch
 
-__all__ = ["canonicalise"]
+from ._frame import Frame, radius_of, shorten
+
+__all__ = ["canonicalise", "canonicalise_signs"]
 
 
 @torch.no_grad()
-def canonicalise(network, batches, ordered=False):
+def canonicalise(network, batches, some):
     """Turn the codes of ``network`` in place; its reconstructions stay the same.
 
     Parameters
@@ -22,28 +24,44 @@ def canonicalise(network, batches, ordered=False):
         In evaluation mode.
     batches : Batches
         The rows whose codes are centred and uncorrelated in the end.
-    ordered : bool
-        Whether the codes have an order and an origin of their own: then only their
-        signs are changed.
+    some : Batches or False
+        Of these rows, those by which to tell what codes are far out. False
+        leaves lengths as they are.
+
+    Returns
+    -------
+    frame : Frame
+        What the codes are seen in.
     """
-    mean, covariance, loadings = _moments(network.encoder, batches)
-    if ordered:
-        mean, axes = np.zeros_like(mean), np.eye(len(mean))
-    else:
-        _, axes = np.linalg.eigh(covariance)
-        axes = axes.T[::-1]  # (n_components, n_components), largest variance first
-    loadings = axes @ loadings
-    largest = loadings[np.arange(len(axes)), abs(loadings).argmax(axis=1)]
-    axes = axes * np.where(largest < 0, -1.0, 1.0)[:, None]
-    _turn(network, mean, axes)
+    radius = radius_of(_lengths(network, some)) if some else np.inf
+    mean, covariance, loadings = _moments(network, radius, batches)
+    _, axes = np.linalg.eigh(covariance)
+    axes = axes.T[::-1]  # (n_components, n_components), largest variance first
+    axes = _signs(axes @ loadings) * axes
+    _turn(network, axes)
+    return Frame(axes @ mean, radius)
 
 
-def _moments(encoder, batches):
+@torch.no_grad()
+def canonicalise_signs(network, batches):
+    """Do no more than to fix the signs of codes that have an order and an origin."""
+    _, _, loadings = _moments(network, np.inf, batches)
+    _turn(network, _signs(loadings) * np.eye(network.n_components))
+    return Frame.of(network.n_components)
+
+
+def _lengths(network, batches):
+    """Lengths of the codes, (n_rows,)."""
+    codes = (network.encoder(x) for x, _ in batches.in_order())
+    return torch.cat([torch.linalg.vector_norm(z, dim=1) for z in codes])
+
+
+def _moments(network, radius, batches):
     """Mean and covariance of the codes, and their covariance with the features."""
     count, n_features = batches.n_rows, batches.n_features
     total = square = product = 0.0
     for x, _ in batches.in_order():
-        z = encoder(x)
+        z = shorten(network.encoder(x), radius)
         product = product + (z.t() @ x).double()  # for signs, float32 is enough
         z = z.double()
         total = total + z.sum(dim=0)
@@ -54,21 +72,23 @@ def _moments(encoder, batches):
     return mean, covariance, product.cpu().numpy().reshape(-1, n_features) / count
 
 
-def _turn(network, mean, axes):
-    """Let the encoder make axes @ (z - mean), and the decoder undo it."""
+def _signs(loadings):
+    """Return 1 or -1 for each code, (n_components, 1): that of its largest loading."""
+    largest = loadings[np.arange(len(loadings)), abs(loadings).argmax(axis=1)]
+    return np.where(largest < 0, -1.0, 1.0)[:, None]
+
+
+def _turn(network, axes):
+    """Let the encoder make axes @ z, and the decoder undo it."""
     encoder, decoder = network.encoder, network.decoder
     last, first = network.layers[0][-1], network.layers[1][0]
     # Both before either is set: they may be one weight and its transpose.
     weights = axes @ _get(last.weight), _get(first.weight) @ axes.T
     if network.anchored:
         _set(encoder.linear, axes @ _get(encoder.linear))
-        _set(encoder.offset, axes @ (_get(encoder.offset) - mean))
+        _set(encoder.offset, axes @ _get(encoder.offset))
         _set(decoder.linear, _get(decoder.linear) @ axes.T)
-        _set(decoder.centre, axes @ (_get(decoder.centre) - mean))
-        _set(last.bias, axes @ _get(last.bias))
-    else:
-        _set(first.bias, _get(first.bias) + _get(first.weight) @ mean)
-        _set(last.bias, axes @ (_get(last.bias) - mean))
+    _set(last.bias, axes @ _get(last.bias))
     _set(last.weight, weights[0])
     _set(first.weight, weights[1])
 

@@ -154,8 +154,6 @@ class _Chain:
         if self.anchored:
             self.anchor, self.anchor_t = part.linear, part.linear.t()
             self.offset = part.offset
-            # Zero in a first fit; where a warm start goes on, it may not be.
-            self.shift = part.centre if part.centre.any() else None
         self.layers = []
         for module in _layers(part):
             if isinstance(module, nn.Linear):
@@ -181,8 +179,6 @@ class _Chain:
 
     def forward(self, x):
         rooms, _ = self._rooms_for(x.shape[0])
-        if self.anchored and self.shift is not None:
-            x = x - self.shift
         self.input = values = x
         for layer, room in rooms:
             by = layer.slope

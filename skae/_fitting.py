@@ -15,7 +15,8 @@ from scipy.stats import wilcoxon
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from ._canonical import canonicalise
+from ._canonical import canonicalise, canonicalise_signs
+from ._frame import Frame
 from ._learnt import baseline_score, describe
 from ._linear import pca_errors
 from ._losses import check_loss, looks_like_pictures
@@ -90,8 +91,7 @@ def fit_autoencoder(params, data, validation_data, previous):
             measured = training.pca, _some(training, table, seed)
     if training.starts_linear and monitor.best_iter > 0:
         _look_after_far_rows(training, *measured)
-    if not (params["latent"].keeps_axes or keeps_axes(params["penalty"])):
-        canonicalise(training.network.eval(), training.batches, params["ordered"])
+    frame = _frame(training, monitor, params, table, seed)
     return {
         "n_samples_": table.n_rows,
         "loss_curve_": loss_curve,
@@ -101,7 +101,7 @@ def fit_autoencoder(params, data, validation_data, previous):
         "n_iter_": len(loss_curve),
         "stop_reason_": monitor.reason,
         "baseline_score_": baseline_score(*measured),
-        **describe(training, table.X, seed),
+        **describe(training, frame, table.X, seed),
         "_ordered": params["ordered"],
         "_target": None if target is None else vars(target),
     }
@@ -254,6 +254,20 @@ def _look_after_far_rows(training, pca, batches):
     errors = pca_errors(pca, ((x, x) for x, _ in batches.in_order()))
     network = training.network.eval()
     fade_where_astray(network, batches, errors.mean(), training.reach)
+
+
+def _frame(training, monitor, params, table, seed):
+    """Bring the codes into canonical form, and return what they are seen in.
+
+    PCA's stay as they are.
+    """
+    network, batches = training.network.eval(), training.batches
+    if params["latent"].keeps_axes or keeps_axes(params["penalty"]):
+        return Frame.of(network.n_components)
+    if params["ordered"]:
+        return canonicalise_signs(network, batches)
+    bends = network.anchored and monitor.reason not in _LINEAR
+    return canonicalise(network, batches, bends and _some(training, table, seed))
 
 
 def _report(max_iter, loss_curve, validation_curve):

@@ -12,6 +12,7 @@ import torch
 
 from ._bare import Bare
 from ._device import inference_device
+from ._frame import Frame
 from ._losses import LINKS
 from ._model import AutoEncoder
 from ._scaling import FARTHEST, Scaling, dense_rows, row_slices
@@ -57,7 +58,8 @@ def cached_codec(estimator, dtype):
             learnt["_architecture"], weights, getattr(torch, dtype.name)
         )
         scaling = Scaling(**learnt["_scaling"])
-        codecs[dtype] = Codec(network.eval(), scaling, learnt["_link"])
+        frame = Frame(**learnt["_frame"])
+        codecs[dtype] = Codec(network.eval(), scaling, learnt["_link"], frame)
     codec = codecs[dtype]
     return codec if device == codec.device else codec.on(device)
 
@@ -72,15 +74,19 @@ class Codec:
     scaling : Scaling
     link : str
         Key of ``LINKS``.
+    frame : Frame
+        What codes are given out in.
     """
 
-    def __init__(self, network, scaling, link):
+    def __init__(self, network, scaling, link, frame):
         self.network = network
         self.scaling = scaling
         self.link = link
+        self.frame = frame
         self._bare = Bare(network)
         parameter = next(network.parameters())
         self.device = parameter.device
+        self._show, self._hide = frame.on(self.device, parameter.dtype)
         self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
         self.n_features, self.n_components = network.n_features, network.n_components
         self.width = network.width
@@ -89,7 +95,8 @@ class Codec:
 
     def on(self, device):
         """Return the same with a copy of the network on a device."""
-        return Codec(copy.deepcopy(self.network).to(device), self.scaling, self.link)
+        network = copy.deepcopy(self.network).to(device)
+        return Codec(network, self.scaling, self.link, self.frame)
 
     def chunks(self, n_rows):
         """Slices of rows that take a few megabytes on their way through."""
@@ -152,10 +159,10 @@ class Codec:
         return -np.diff(left) / (self.scaling.variance or 1.0)
 
     def _codes(self, x):
-        return self._bare.encoder(x)[:, : self.n_components]
+        return self._show(self._bare.encoder(x)[:, : self.n_components])
 
     def _rows(self, z):
-        return LINKS[self.link].function(self._bare.decoder(z))
+        return LINKS[self.link].function(self._bare.decoder(self._hide(z)))
 
     def _scaled(self, X, room=None):
         """Scaled rows as a tensor, what `Scaling.apply` makes in float64.

@@ -39,13 +39,13 @@ def _constant_error(batches):
     return total / (batches.n_rows * n_features)
 
 
-def describe(training, X, seed):
-    """Return the attributes that the network and its scaling make."""
+def describe(training, frame, X, seed):
+    """Return the attributes that the network, its scaling and its frame make."""
     architecture, scaling = training.plan.architecture, training.scaling
     n_components = training.plan.n_components
     weights = to_numpy(training.network)
     exact = from_numpy(architecture, weights, torch.float64).eval()
-    codec = Codec(exact, scaling, training.link)
+    codec = Codec(exact, scaling, training.link, frame)
     n_explained = min(
         _EXPLAINED_ROWS,
         _EXPLAINED_VALUES // X.shape[1] + 1,
@@ -65,6 +65,7 @@ def describe(training, X, seed):
         "_architecture": architecture,
         "_weights": weights,
         "_scaling": vars(scaling),
+        "_frame": vars(frame),
         "_link": training.link,
         "_prior": training.latent.prior(
             n_components, lambda: codec.encode(X[prior_rows]), seed

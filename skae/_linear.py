@@ -16,6 +16,7 @@ __all__ = [
     "pca_errors",
     "principal_components",
     "sample",
+    "unexplained",
 ]
 
 # Of arrays that are streamed PCA sees a random sample of this size.
@@ -160,6 +161,21 @@ def code_variance(x, encoder):
     """
     variance = _codes(x, encoder).var(axis=0, dtype=np.float64)
     return np.maximum(variance, 1e-3 * variance.max() or 1.0)
+
+
+def unexplained(x, encoder):
+    """Share of the variance outside of the codes' directions, not quite zero.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_rows, n_features)
+        Scaled rows.
+    encoder : ndarray of shape (n_components, n_features)
+    """
+    axes, _ = np.linalg.qr(encoder.T)
+    total = np.square(x).sum(dtype=np.float64) or 1.0
+    inside = np.square(_codes(x, axes.T)).sum(dtype=np.float64)
+    return max(1e-3, 1 - inside / total)
 
 
 def _codes(x, encoder):

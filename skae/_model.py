@@ -19,9 +19,9 @@ __all__ = ["Anchored", "AutoEncoder", "anchor", "initialise", "step_flops"]
 class Anchored(nn.Module):
     """A fixed linear map plus a correction that fades far from the data.
 
-    ``A u + s f(s u) + offset`` with u = x - centre and s = min(1, radius / |u|). Beyond
-    the radius the correction is that of the row on the way there, and less. While
-    training it does not fade.
+    ``A x + s f(s x) + offset`` with s = min(1, radius / |x|). Beyond the radius the
+    correction is that of the row on the way there, and less. While training it does not
+    fade.
 
     Parameters
     ----------
@@ -35,24 +35,19 @@ class Anchored(nn.Module):
         self.correction = correction
         self.register_buffer("linear", torch.zeros(n_out, n_in))
         self.register_buffer("offset", torch.zeros(n_out))
-        self.register_buffer("centre", torch.zeros(n_in))
         self.register_buffer("radius", torch.tensor(torch.inf))
 
     def anchor(self, x):
         """Return the linear part."""
-        return self._anchor(x - self.centre)
-
-    def _anchor(self, u):
-        return torch.addmm(self.offset, u, self.linear.t())
+        return torch.addmm(self.offset, x, self.linear.t())
 
     def forward(self, x):
-        u = x - self.centre
-        norm = None if self.training else torch.linalg.vector_norm(u, dim=1)
+        norm = None if self.training else torch.linalg.vector_norm(x, dim=1)
         if norm is None or not (norm > self.radius).any():
-            return self._anchor(u).add_(self.correction(u))
+            return self.anchor(x).add_(self.correction(x))
         # Rows of zeros have no direction to shrink along, so any small number will do.
         fade = (self.radius / norm[:, None].clamp(min=1e-30)).clamp(max=1.0)
-        return self._anchor(u) + fade * self.correction(fade * u)
+        return self.anchor(x) + fade * self.correction(fade * x)
 
 
 class AutoEncoder(nn.Module):

@@ -18,6 +18,7 @@ from ._linear import (
     linear_start,
     principal_components,
     sample,
+    unexplained,
 )
 from ._losses import LINKS
 from ._model import AutoEncoder, anchor, initialise, step_flops
@@ -161,7 +162,7 @@ class Training:
             encoder = self.network.encoder
             if linearity := self.plan.linearity:
                 linear = encoder.linear[: self.plan.n_components].numpy()
-                guidance["linearity"] = linearity
+                guidance["linearity"] = linearity * unexplained(x, linear) ** 2
                 guidance["code_variance"] = code_variance(x, linear)
             if self._learns_outskirts and (radius := encoder.radius.item()):
                 guidance |= {"reach": radius, "breaks": likely_breaks(x)}

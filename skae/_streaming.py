@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_consistent_length, check_random_state
 
+from ._frame import Frame
 from ._learnt import baseline_score, describe
 from ._losses import check_loss
 from ._plan import Plan
@@ -91,11 +92,16 @@ def continue_autoencoder(params, X, y, classes, previous):
         "n_iter_": len(curve),
         "stop_reason_": "partial_fit",
         "baseline_score_": baseline,
-        **describe(training, X, seed),
+        **describe(training, _frame(n_components, previous), X, seed),
         "_ordered": params["ordered"],
         "_target": None if target is None else vars(target),
         "_memory": training.memory(),
     }
+
+
+def _frame(n_components, previous):
+    """Return the frame of the fit that this goes on from, so that codes compare."""
+    return Frame(**previous["_frame"]) if previous else Frame.of(n_components)
 
 
 def _plan(params, X, link, previous):

@@ -1,0 +1,88 @@
+"""Frame: the network's codes as whoever stands behind them is given them.
+
+Their origin is their mean. And from some radius on their lengths grow by logarithm
+only. A row that is far out in one feature has a code that is far out, in a direction
+where there is no other: a linear model behind bends to it if it was trained on it, and
+answers it with anything if not. Nothing is lost: decoding begins with the way back.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+__all__ = ["Frame", "radius_of", "shorten"]
+
+# Part of the rows whose codes keep their length.
+_NEAR = 0.8
+# No code is farther than this: float32 can still square and add such values.
+_FARTHEST = 1e17
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where codes are seen from, and how far.
+
+    Attributes
+    ----------
+    origin : ndarray of shape (n_components,)
+    radius : float
+        Distance from the network's own origin from which on lengths are shortened.
+    """
+
+    origin: np.ndarray
+    radius: float = np.inf
+
+    @classmethod
+    def of(cls, n_components):
+        """Return the frame that leaves codes as they are."""
+        return cls(np.zeros(n_components))
+
+    def on(self, device, dtype):
+        """Return its two ways, to the codes that are given out and back, of tensors."""
+        origin = torch.as_tensor(self.origin, dtype=dtype, device=device)
+        radius = self.radius
+
+        def show(z):
+            return shorten(z, radius).sub(origin)
+
+        def hide(codes):
+            return lengthen(codes.add(origin), radius)
+
+        return show, hide
+
+
+def radius_of(lengths):
+    """Return from which on lengths like these (n_rows,) are shortened."""
+    return float(lengths.quantile(_NEAR)) or np.inf
+
+
+def shorten(z, radius):
+    """Let lengths beyond the radius grow by logarithm only.
+
+    A length r becomes ``radius * (1 + log(r / radius))``; directions stay.
+
+    Parameters
+    ----------
+    z : Tensor of shape (n_rows, n_components)
+    radius : float
+    """
+    # All together are no farther out than the radius, so none of them is.
+    if torch.linalg.vector_norm(z).item() <= radius:
+        return z
+    ratio = _lengths(z).div_(radius).clamp_(min=1.0)
+    return z * ratio.log().add_(1.0).div_(ratio)
+
+
+def lengthen(z, radius):
+    """Undo `shorten`."""
+    if torch.linalg.vector_norm(z).item() <= radius:
+        return z
+    z = z.clamp(-_FARTHEST, _FARTHEST)
+    ratio = _lengths(z).div_(radius).clamp_(min=1.0)
+    highest = np.log(_FARTHEST / radius)
+    return z * ratio.sub(1.0).clamp_(max=highest).exp_().div_(ratio)
+
+
+def _lengths(z):
+    return torch.linalg.vector_norm(z, dim=1, keepdim=True)
