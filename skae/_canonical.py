@@ -9,13 +9,16 @@ do not increase, and the feature that a code goes with most goes up with it.
 import numpy as np
 import torch
 
-from ._frame import Frame, radius_of, shorten
+from ._frame import Frame, shorten
 
-__all__ = ["canonicalise", "canonicalise_signs"]
+__all__ = ["canonicalise", "canonicalise_signs", "radius_of"]
+
+# Part of the rows whose codes keep their length.
+_NEAR = 0.8
 
 
 @torch.no_grad()
-def canonicalise(network, batches, some):
+def canonicalise(network, batches, radius):
     """Turn the codes of ``network`` in place; its reconstructions stay the same.
 
     Parameters
@@ -24,16 +27,14 @@ def canonicalise(network, batches, some):
         In evaluation mode.
     batches : Batches
         The rows whose codes are centred and uncorrelated in the end.
-    some : Batches or False
-        Of these rows, those by which to tell what codes are far out. False
-        leaves lengths as they are.
+    radius : float
+        From which on lengths of codes are shortened.
 
     Returns
     -------
     frame : Frame
         What the codes are seen in.
     """
-    radius = radius_of(_lengths(network, some)) if some else np.inf
     mean, covariance, loadings = _moments(network, radius, batches)
     _, axes = np.linalg.eigh(covariance)
     axes = axes.T[::-1]  # (n_components, n_components), largest variance first
@@ -50,10 +51,12 @@ def canonicalise_signs(network, batches):
     return Frame.of(network.n_components)
 
 
-def _lengths(network, batches):
-    """Lengths of the codes, (n_rows,)."""
+@torch.no_grad()
+def radius_of(network, batches):
+    """Return from which length on codes are far out, by those of some rows."""
     codes = (network.encoder(x) for x, _ in batches.in_order())
-    return torch.cat([torch.linalg.vector_norm(z, dim=1) for z in codes])
+    lengths = torch.cat([torch.linalg.vector_norm(z, dim=1) for z in codes])
+    return float(lengths.quantile(_NEAR)) or np.inf
 
 
 def _moments(network, radius, batches):

@@ -15,7 +15,7 @@ from scipy.stats import wilcoxon
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from ._canonical import canonicalise, canonicalise_signs
+from ._canonical import canonicalise, canonicalise_signs, radius_of
 from ._frame import Frame
 from ._learnt import baseline_score, describe
 from ._linear import pca_errors
@@ -34,6 +34,9 @@ __all__ = ["fit_autoencoder"]
 _BY_CHANCE = 0.01
 # The same where only some of the rows, with a target, can tell.
 _BY_CHANCE_OF_SOME = 0.1
+# Part by which the error must fall where codes are to be good for linear models too:
+# those bent for less lose them more than what they gain.
+_WORTH_A_BEND = 0.15
 # Up to so many rows, what validation found good is trained once more on all of them.
 _REFIT_ROWS = 2_000
 # Which may take longer than before, when there were less: a part of the time for it.
@@ -196,7 +199,8 @@ def _convinced(training, validation, monitor):
         if known.any() and not known.all():
             # The others tell of the reconstruction alone, and would outvote them.
             asked, by_chance = known, _BY_CHANCE_OF_SOME
-    is_lower = _is_lower(best[asked], start[asked], by_chance)
+    worth = _WORTH_A_BEND if training.plan.linearity and training.target is None else 0
+    is_lower = _is_lower(best[asked], start[asked], by_chance, worth)
     return is_lower and best_of_target <= start_of_target
 
 
@@ -210,14 +214,15 @@ def _losses_of(training, batches, values):
     return row_losses(objective, batches).cpu().numpy(), of_target
 
 
-def _is_lower(losses, others, by_chance=_BY_CHANCE):
+def _is_lower(losses, others, by_chance=_BY_CHANCE, by_part=0.0):
     """Whether the losses of rows are lower than others, the same rows', beyond doubt.
 
-    Their mean must be, by more than the noise of so few rows, and so must most of them,
-    by the signed-rank test (Wilcoxon 1945): one row far out can move the mean alone.
+    Their mean must be, by some part and by more than the noise of so few rows, and so
+    must most of them, by the signed-rank test (Wilcoxon 1945): one row far out can move
+    the mean alone.
     """
     n_rows, gain = len(losses), others - losses
-    if not losses.mean() < others.mean() * (1 - n_rows**-0.5):
+    if not losses.mean() < others.mean() * (1 - max(by_part, n_rows**-0.5)):
         return False
     # Of fewer than seven rows all have to be lower: they cannot say more.
     by_chance = max(by_chance, 0.5**n_rows)
@@ -257,17 +262,18 @@ def _look_after_far_rows(training, pca, batches):
 
 
 def _frame(training, monitor, params, table, seed):
-    """Bring the codes into canonical form, and return what they are seen in.
-
-    PCA's stay as they are.
-    """
+    """Bring the codes into canonical form, and return what they are seen in."""
     network, batches = training.network.eval(), training.batches
     if params["latent"].keeps_axes or keeps_axes(params["penalty"]):
         return Frame.of(network.n_components)
     if params["ordered"]:
         return canonicalise_signs(network, batches)
-    bends = network.anchored and monitor.reason not in _LINEAR
-    return canonicalise(network, batches, bends and _some(training, table, seed))
+    radius = np.inf
+    if monitor.reason in _LINEAR:  # on the training rows the codes are PCA's
+        radius = network.decoder.radius.item() / training.reach
+    elif network.anchored:
+        radius = radius_of(network, _some(training, table, seed))
+    return canonicalise(network, batches, radius)
 
 
 def _report(max_iter, loss_curve, validation_curve):

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-__all__ = ["Frame", "radius_of", "shorten"]
+__all__ = ["Frame", "shorten"]
 
-# Part of the rows whose codes keep their length.
-_NEAR = 0.8
 # No code is farther than this: float32 can still square and add such values.
 _FARTHEST = 1e17
 
@@ -50,11 +48,6 @@ class Frame:
             return lengthen(codes.add(origin), radius)
 
         return show, hide
-
-
-def radius_of(lengths):
-    """Return from which on lengths like these (n_rows,) are shortened."""
-    return float(lengths.quantile(_NEAR)) or np.inf
 
 
 def shorten(z, radius):

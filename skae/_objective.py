@@ -80,6 +80,8 @@ class Objective:
         How far from the mean rows are moved outward while training; 0 for not at all.
     breaks : ndarray of shape (2 * n_features,) or None
         What breaks out of them, from `likely_breaks`.
+    moved_weight : float
+        What these rows count for in the gradient, 1 for as much as the others.
     ordered : bool
         Whether the later codes are left out at random while training.
     head : Head or None
@@ -101,6 +103,7 @@ class Objective:
         code_variance=None,
         reach=0.0,
         breaks=None,
+        moved_weight=1.0,
         ordered=False,
         head=None,
         corruption=None,
@@ -123,6 +126,7 @@ class Objective:
         self.scaled_output = link == "identity"
         self.reach = reach
         self.breaks = breaks
+        self.moved_weight = moved_weight
         self.ordered = ordered
         self.bend_weight = None
         if linearity:
@@ -275,6 +279,8 @@ class Objective:
         loss, gradient = gradient_of(output, target, n_moved)
         if n_moved:
             gradient[:n_moved].div_(factors)
+            if self.moved_weight < 1:
+                gradient[:n_moved].mul_(self.moved_weight)
         return loss, gradient
 
     @torch.enable_grad()
@@ -286,7 +292,9 @@ class Objective:
         everyone[: step.n_moved] = step.factors
         h, z, code = self._encode(self.network, step)
         losses = self._compare(self.network.decoder(code) / everyone, x)
-        total, loss = losses.mean(), losses[stayed].mean()
+        weights = torch.ones_like(losses)
+        weights[: step.n_moved] = self.moved_weight
+        total, loss = (weights * losses).mean(), losses[stayed].mean()
         if self.bend_weight is not None:
             bend = (h - self.network.encoder.anchor(step.inputs)) / everyone
             bend = bend[:, : len(self.bend_weight)]

@@ -11,11 +11,20 @@ corrections fade from the outermost row on.
 import numpy as np
 import torch
 
-__all__ = ["fade_where_astray", "likely_breaks", "move", "spike", "stretch"]
+__all__ = [
+    "fade_where_astray",
+    "likely_breaks",
+    "move",
+    "moved_weight",
+    "spike",
+    "stretch",
+]
 
 # Part of the rows that are moved, and of these the part that breaks out in a feature.
 _PART = 1 / 16
 _BROKEN = 1 / 4
+# Share of the variance left by the linear start under which they count for less.
+_LITTLE_LEFT = 0.2
 # Factors at which rows are tried, and the error there, over PCA's, that is too much.
 _TRIED = (3.0, 10.0, 100.0)
 _ASTRAY = 1.2
@@ -81,6 +90,15 @@ def stretch(x, radius, rng):
     exponent = torch.from_numpy(rng.random((x.shape[0], 1), dtype="float32"))
     farthest = (radius / distance.clamp(min=1e-6)).clamp(min=1.0)
     return farthest ** exponent.to(x.device)
+
+
+def moved_weight(unexplained):
+    """Return what moved rows count for, by the share of variance left to explain.
+
+    Their errors are of the size of the rows, whatever is left: where that is little,
+    they would outshout it.
+    """
+    return min(1.0, unexplained / _LITTLE_LEFT)
 
 
 def likely_breaks(x):

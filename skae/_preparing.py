@@ -24,7 +24,7 @@ from ._losses import LINKS
 from ._model import AutoEncoder, anchor, initialise, step_flops
 from ._modules import Own
 from ._objective import Objective
-from ._outskirts import likely_breaks
+from ._outskirts import likely_breaks, moved_weight
 from ._plan import Plan
 from ._scaling import Scaling
 from ._solvers import Solver
@@ -160,12 +160,14 @@ class Training:
         guidance = {slot: params[slot] for slot in slots}
         if self.network.anchored:
             encoder = self.network.encoder
+            linear = encoder.linear[: self.plan.n_components].numpy()
+            left = unexplained(x, linear)
             if linearity := self.plan.linearity:
-                linear = encoder.linear[: self.plan.n_components].numpy()
-                guidance["linearity"] = linearity * unexplained(x, linear) ** 2
+                guidance["linearity"] = linearity * left**2
                 guidance["code_variance"] = code_variance(x, linear)
             if self._learns_outskirts and (radius := encoder.radius.item()):
                 guidance |= {"reach": radius, "breaks": likely_breaks(x)}
+                guidance["moved_weight"] = moved_weight(left)
         if self.target is not None:
             guidance["head"] = self._head(x, t).to(self.device)
         return guidance

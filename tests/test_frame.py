@@ -11,7 +11,7 @@ from sklearn.metrics import pairwise_distances
 from sklearn.pipeline import make_pipeline
 
 from skae import AutoEncoderTransformer
-from skae._frame import Frame, lengthen, radius_of, shorten
+from skae._frame import Frame, lengthen, shorten
 
 
 def moons(n_rows, seed):
@@ -63,9 +63,6 @@ class TestLengths:
         z = torch.tensor([[1e3, -1e3], [1e30, 1.0]], dtype=dtype)
         assert lengthen(z, 0.5).isfinite().all()
 
-    def test_of_codes_that_are_mostly_the_same_stay(self):
-        assert radius_of(torch.tensor([0.0] * 9 + [5.0])) == np.inf
-
 
 class TestFit:
     def test_gives_ordinary_rows_codes_as_of_the_network(self, fitted):
@@ -108,6 +105,27 @@ class TestFit:
     def test_leaves_lengths_of_other_codes(self, params):
         model = AutoEncoderTransformer(2, random_state=0, max_iter=5, **params)
         assert model.fit(moons(200, 0)[0])._frame["radius"] == np.inf
+
+    def test_of_pca_begins_behind_the_farthest_training_row(self):
+        X = np.random.default_rng(0).normal(size=(120, 6)) * np.arange(1, 7)
+        model = AutoEncoderTransformer(3, random_state=0).fit(X)
+        assert model.stop_reason_ == "pca"
+        pca = PCA(3).fit(X)
+        for rows, change in ((X, 0.0), (30 * X, 0.5)):
+            expected = pca.transform(rows)
+            change_of = model.transform(rows) * model.scale_[0] - expected
+            assert_allclose(abs(change_of / expected).max() > 0.1, change > 0.1)
+        far = model.inverse_transform(model.transform(30 * X))
+        assert_allclose(far, pca.inverse_transform(pca.transform(30 * X)), atol=1e-3)
+
+    def test_of_rows_that_are_mostly_the_same_is_endless(self):
+        X = np.zeros((300, 4))
+        X[:30] = moons(30, 0)[0][:, :4]
+        params = {"early_stopping": False, "max_iter": 5, "random_state": 0}
+        model = AutoEncoderTransformer(2, **params).fit(X)
+        Z = model.transform(X)
+        assert_allclose(model.transform(X[::-1]), Z[::-1])
+        assert model._frame["radius"] > 0
 
     def test_stays_in_partial_fit(self, fitted):
         X = moons(600, 0)[0]
