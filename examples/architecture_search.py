@@ -41,7 +41,7 @@ GRID = [
         "reduce__hidden_layer_sizes": ["auto", (), (64,)],
         "reduce__activation": ["gelu", "tanh"],
     },
-    {"reduce__linearity": [0.0, 1.0]},
+    {"reduce__linearity": [0.0, 10.0]},
     {"reduce__network": [Dense(dropout=0.1), Conv((8, 8), channels=(4, 8))]},
     {"reduce__corruption": [Masking(0.1), Masking(0.3)]},
     {"reduce__penalty": [Sparsity(0.03), Sparsity(0.1)]},

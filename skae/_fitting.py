@@ -193,13 +193,14 @@ def _convinced(training, validation, monitor):
     """Whether the best weights beat the first ones by more than noise."""
     best, best_of_target = _losses_of(training, validation, monitor.best_values)
     start, start_of_target = _losses_of(training, validation, monitor.start_values)
-    asked, by_chance = slice(None), _BY_CHANCE
-    if training.target is not None:
+    asked, by_chance, worth = slice(None), _BY_CHANCE, 0.0
+    if training.target is None:
+        worth = _WORTH_A_BEND if training.plan.linearity else 0.0
+    else:
         known = ~validation.targets.isnan().all(dim=1).cpu().numpy()
         if known.any() and not known.all():
             # The others tell of the reconstruction alone, and would outvote them.
             asked, by_chance = known, _BY_CHANCE_OF_SOME
-    worth = _WORTH_A_BEND if training.plan.linearity and training.target is None else 0
     is_lower = _is_lower(best[asked], start[asked], by_chance, worth)
     return is_lower and best_of_target <= start_of_target
 

@@ -38,7 +38,7 @@ class Frame:
 
     def on(self, device, dtype):
         """Return its two ways, to the codes that are given out and back, of tensors."""
-        origin = torch.as_tensor(self.origin, dtype=dtype, device=device)
+        origin = torch.tensor(self.origin, dtype=dtype, device=device)
         radius = self.radius
 
         def show(z):

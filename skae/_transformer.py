@@ -30,7 +30,8 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
     Training starts as PCA and keeps only what improves on it on rows held out; if
     nothing does, the result is PCA. The codes follow structure that is not linear, and
     read like PCA's: on the training rows they are centred, uncorrelated, the largest
-    variance first, and their signs are fixed.
+    variance first, and their signs are fixed. Long ones (a fifth; of PCA's, those beyond
+    the training rows) are shortened, lest a single row carry a model behind away.
 
     Parameters
     ----------
@@ -69,14 +70,14 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         the result does not beat PCA, or ``ordered=True``.
     linearity : "auto" or float, default="auto"
         For networks anchored to PCA, weight of the squared distance of the codes from
-        PCA's, in units of their variance. 0 leaves the encoder free, for the least
-        error; 1 keeps the codes nearly linear in ``X``, for linear models behind.
-        "auto" is 0.2 where the output is linear, else 0.
+        PCA's, in units of their variance, times the squared share of variance that PCA
+        leaves. 0 is for the least error; 10 keeps the codes nearly linear in ``X``, for
+        linear models behind. "auto" is 1 where the output is linear, else 0.
     ordered : bool, default=False
         Whether to train the first codes to do without the later ones, by nested
         dropout [4]_. `inverse_transform` then takes any number of the first codes, and
         the loss is that of one code, two, and so on in turn. Such codes are neither
-        centred nor turned, nor are those of `Gaussian` and `Sparsity`.
+        centred, turned nor shortened, nor are those of `Gaussian` and `Sparsity`.
     network : Dense, Conv, Modules or None, default=None
         Encoder and decoder. None is `Dense()`.
     corruption : str, object or None, default=None
@@ -133,10 +134,10 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, and keep the weights that
         were best there. A network that starts as PCA has to beat it there beyond doubt,
-        in the mean and on most rows [5]_, or PCA of all rows is the result; with up to
-        2,000 rows, the passes that were good are then made again on all rows. Of fewer
-        than 15 rows none are held out: the result is PCA, or the training loss is
-        watched, with ``init="random"``. If False, it is in any case.
+        in the mean (by 15 %, if it has a ``linearity``) and on most rows [5]_, or PCA
+        of all rows is the result; with up to 2,000 rows, the good passes are then made
+        again on all. Of fewer than 15 rows none are held out: the result is PCA, or the
+        training loss is watched, with ``init="random"``. If False, it always is.
     validation_fraction : float, default=0.1
         Part of the rows to hold out; of short data up to a fifth, so that there are
         100 rows, and 7 at least. Not used when `fit` gets ``X_val``.

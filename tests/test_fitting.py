@@ -187,6 +187,8 @@ class TestStartFromPCA:
         assert _fitting._is_lower(0.8 * losses, losses)
         assert not _fitting._is_lower(0.8 * losses[:6], losses[:6])
         assert not _fitting._is_lower(0.95 * losses, losses)
+        assert _fitting._is_lower(0.8 * losses, losses, by_part=0.15)
+        assert not _fitting._is_lower(0.8 * losses, losses, by_part=0.25)
         assert not _fitting._is_lower(losses, losses)
         with_outlier = np.append(losses, 1000.0)
         one_row = np.append(losses, 10.0)
@@ -203,6 +205,17 @@ class TestStartFromPCA:
             Z = model.transform(X) * model.scale_[0]
             left.append(((abs(Z) - abs(codes)) ** 2).mean())
         assert left[0] > left[1] > left[2]
+
+    def test_codes_bend_for_a_good_part_of_the_error_or_not_at_all(self):
+        rng = np.random.default_rng(0)
+        X = rng.normal(size=(4000, 6)) * [4, 4, 1, 1, 1, 1]
+        X[:, 2] += 0.025 * (X[:, 0] ** 2 - 16)
+        held, free = (
+            AutoEncoderTransformer(2, random_state=0, linearity=linearity).fit(X)
+            for linearity in ("auto", 0.0)
+        )
+        assert held.stop_reason_ == "pca" != free.stop_reason_
+        assert 0.85 < (1 - free.score(X)) / (1 - held.score(X)) < 0.99
 
     def test_baseline_of_what_became_pca_is_its_own_score(self):
         X = np.random.RandomState(0).normal(size=(60, 6))

@@ -17,6 +17,7 @@ from skae._linear import (
     pca_errors,
     principal_components,
     sample,
+    unexplained,
 )
 from skae._scaling import Scaling
 from skae._tables import Table
@@ -136,3 +137,14 @@ def test_variance_of_the_codes_is_never_far_below_the_largest(X):
     variance = code_variance(X, encoder)
     assert variance[1] == pytest.approx(100 * X[:, 1].var())
     assert variance[2] == pytest.approx(variance[1] / 1000)
+
+
+def test_what_is_left_is_what_pca_does_not_explain():
+    x = np.random.default_rng(0).normal(size=(60, 12)) * np.arange(1, 13)
+    x -= x.mean(axis=0)
+    pca = PCA(3).fit(x)
+    left = 1 - pca.explained_variance_ratio_.sum()
+    turn = np.random.default_rng(0).normal(size=(3, 3))
+    assert unexplained(x, turn @ pca.components_) == pytest.approx(left, rel=1e-6)
+    assert unexplained(x, np.eye(12)) == 1e-3
+    assert unexplained(np.zeros((5, 12)), np.eye(12)[:3]) == 1

@@ -12,6 +12,7 @@ from skae._outskirts import (
     fade_where_astray,
     likely_breaks,
     move,
+    moved_weight,
     spike,
     stretch,
 )
@@ -81,6 +82,11 @@ def test_features_break_out_where_they_did_before_and_everywhere_else():
     square = np.array([[1, 1], [100, 1], [0, 0], [4, 1]])
     varies = square > 0
     assert odds == pytest.approx((varies / 6 + square / 108) / 2)
+
+
+def test_moved_rows_count_for_less_where_little_is_left():
+    weights = [moved_weight(left) for left in (0.01, 0.1, 0.2, 0.9)]
+    assert weights == pytest.approx([0.05, 0.5, 1, 1])
 
 
 def test_a_spike_takes_a_row_as_far_as_its_factor_in_one_feature():
