@@ -30,7 +30,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
     Training starts as PCA and keeps only what improves on it on rows held out; if
     nothing does, the result is PCA. The codes follow structure that is not linear, and
     read like PCA's: on the training rows they are centred, uncorrelated, the largest
-    variance first, and their signs are fixed. Long ones (a fifth; of PCA's, those beyond
+    variance first, and their signs are fixed. Long ones (a fifth; of PCA, those beyond
     the training rows) are shortened, lest a single row carry a model behind away.
 
     Parameters
