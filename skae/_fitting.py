@@ -271,7 +271,7 @@ def _frame(training, monitor, params, table, seed):
         return canonicalise_signs(network, batches)
     radius = np.inf
     if monitor.reason in _LINEAR:  # on the training rows the codes are PCA's
-        radius = network.decoder.radius.item() / training.reach
+        radius = network.decoder.radius.item() / training.reach or np.inf
     elif network.anchored:
         radius = radius_of(network, _some(training, table, seed))
     return canonicalise(network, batches, radius)
