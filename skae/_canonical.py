@@ -6,6 +6,8 @@ their frame, read like PCA's: their mean is zero, they are uncorrelated, their v
 do not increase, and the feature that a code goes with most goes up with it.
 """
 
+from itertools import chain
+
 import numpy as np
 import torch
 
@@ -18,14 +20,14 @@ _NEAR = 0.8
 
 
 @torch.no_grad()
-def canonicalise(network, batches, radius):
+def canonicalise(network, tables, radius):
     """Turn the codes of ``network`` in place; its reconstructions stay the same.
 
     Parameters
     ----------
     network : AutoEncoder
         In evaluation mode.
-    batches : Batches
+    tables : list of Batches
         The rows whose codes are centred and uncorrelated in the end.
     radius : float
         From which on lengths of codes are shortened.
@@ -35,7 +37,7 @@ def canonicalise(network, batches, radius):
     frame : Frame
         What the codes are seen in.
     """
-    mean, covariance, loadings = _moments(network, radius, batches)
+    mean, covariance, loadings = _moments(network, radius, tables)
     _, axes = np.linalg.eigh(covariance)
     axes = axes.T[::-1]  # (n_components, n_components), largest variance first
     axes = _signs(axes @ loadings) * axes
@@ -44,9 +46,9 @@ def canonicalise(network, batches, radius):
 
 
 @torch.no_grad()
-def canonicalise_signs(network, batches):
+def canonicalise_signs(network, tables):
     """Do no more than to fix the signs of codes that have an order and an origin."""
-    _, _, loadings = _moments(network, np.inf, batches)
+    _, _, loadings = _moments(network, np.inf, tables)
     _turn(network, _signs(loadings) * np.eye(network.n_components))
     return Frame.of(network.n_components)
 
@@ -59,11 +61,12 @@ def radius_of(network, batches):
     return float(lengths.quantile(_NEAR)) or np.inf
 
 
-def _moments(network, radius, batches):
+def _moments(network, radius, tables):
     """Mean and covariance of the codes, and their covariance with the features."""
-    count, n_features = batches.n_rows, batches.n_features
+    count = sum(batches.n_rows for batches in tables)
+    n_features = tables[0].n_features
     total = square = product = 0.0
-    for x, _ in batches.in_order():
+    for x, _ in chain.from_iterable(batches.in_order() for batches in tables):
         z = shorten(network.encoder(x), radius)
         product = product + (z.t() @ x).double()  # for signs, float32 is enough
         z = z.double()

@@ -94,7 +94,11 @@ def fit_autoencoder(params, data, validation_data, previous):
             measured = training.pca, _some(training, table, seed)
     if training.starts_linear and monitor.best_iter > 0:
         _look_after_far_rows(training, *measured)
-    frame = _frame(training, monitor, params, table, seed)
+    # Rows of the table that were held out belong to it again.
+    seen = [training.batches]
+    if len(training.rows) < table.n_rows:
+        seen.append(validation)
+    frame = _frame(training, monitor, params, seen, _some(training, table, seed))
     return {
         "n_samples_": table.n_rows,
         "loss_curve_": loss_curve,
@@ -262,19 +266,19 @@ def _look_after_far_rows(training, pca, batches):
     fade_where_astray(network, batches, errors.mean(), training.reach)
 
 
-def _frame(training, monitor, params, table, seed):
-    """Bring the codes into canonical form, and return what they are seen in."""
-    network, batches = training.network.eval(), training.batches
+def _frame(training, monitor, params, seen, some):
+    """Bring the codes of rows into canonical form, and return their frame."""
+    network = training.network.eval()
     if params["latent"].keeps_axes or keeps_axes(params["penalty"]):
         return Frame.of(network.n_components)
     if params["ordered"]:
-        return canonicalise_signs(network, batches)
+        return canonicalise_signs(network, seen)
     radius = np.inf
     if monitor.reason in _LINEAR:  # on the training rows the codes are PCA's
         radius = network.decoder.radius.item() / training.reach or np.inf
     elif network.anchored:
-        radius = radius_of(network, _some(training, table, seed))
-    return canonicalise(network, batches, radius)
+        radius = radius_of(network, some)
+    return canonicalise(network, seen, radius)
 
 
 def _report(max_iter, loss_curve, validation_curve):

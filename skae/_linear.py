@@ -22,6 +22,9 @@ __all__ = [
 # Of arrays that are streamed PCA sees a random sample of this size.
 _SAMPLE_BYTES = 2**25
 
+# Up to so many values PCA is found in float64, which one row far out cannot outshine.
+_EXACT_VALUES = 4_000_000
+
 
 @dataclass(frozen=True)
 class LinearStart:
@@ -83,6 +86,8 @@ def principal_components(batches, x, n_components, seed):
     """
     if len(x) < batches.n_rows and issparse(batches.X):
         return _sparse_components(batches, n_components, seed)
+    if x.size <= _EXACT_VALUES:
+        x = x.astype(np.float64)
     pca = PCA(min(n_components, *x.shape), random_state=seed)
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
         return pca.fit(x)
@@ -166,6 +171,9 @@ def code_variance(x, encoder):
 def unexplained(x, encoder):
     """Share of the variance outside of the codes' directions, not quite zero.
 
+    A tenth of the rows, the longest, count as if they were as long as the others: one
+    row far out would be all of the variance.
+
     Parameters
     ----------
     x : ndarray of shape (n_rows, n_features)
@@ -173,9 +181,12 @@ def unexplained(x, encoder):
     encoder : ndarray of shape (n_components, n_features)
     """
     axes, _ = np.linalg.qr(encoder.T)
-    total = np.square(x).sum(dtype=np.float64) or 1.0
-    inside = np.square(_codes(x, axes.T)).sum(dtype=np.float64)
-    return max(1e-3, 1 - inside / total)
+    lengths = row_norms(x)
+    weights = np.quantile(lengths, 0.9) / np.maximum(lengths, 1e-30)
+    weights = np.minimum(weights, 1.0)
+    total = np.square(weights * lengths).sum(dtype=np.float64) or 1.0
+    inside = weights * row_norms(_codes(x, axes.T))
+    return max(1e-3, 1 - np.square(inside).sum(dtype=np.float64) / total)
 
 
 def _codes(x, encoder):

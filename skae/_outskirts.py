@@ -152,7 +152,10 @@ def spike(x, factors, breaks, rng):
 
 @torch.no_grad()
 def fade_where_astray(network, batches, pca_error, reach):
-    """Let corrections fade from the outermost row on, if that is better far from it.
+    """Let corrections fade earlier, if they are no good far from the data.
+
+    From the outermost row that was learnt from on, if that is better, or, since that may
+    be broken, from the outermost of these on.
 
     Parameters
     ----------
@@ -164,16 +167,31 @@ def fade_where_astray(network, batches, pca_error, reach):
         PCA's mean squared error on these rows, where they are.
     reach : float
     """
-    error = _far_error(network, batches)
-    if error <= _ASTRAY * pca_error:
-        return
     radii = network.encoder.radius, network.decoder.radius
-    far_away = [radius.clone() for radius in radii]
-    for radius in radii:
-        radius /= reach
-    if _far_error(network, batches) > error:
-        for radius, before in zip(radii, far_away, strict=True):
-            radius.copy_(before)
+    kept = [radius.clone() for radius in radii]
+    nearer = [radius / reach for radius in kept]
+    error = _far_error(network, batches)
+    for candidate in (nearer, _outermost(network, batches)):
+        if error <= _ASTRAY * pca_error:
+            break
+        _set(radii, candidate)
+        if (nearer_error := _far_error(network, batches)) < error:
+            kept, error = candidate, nearer_error
+    _set(radii, kept)
+
+
+def _set(radii, values):
+    for radius, value in zip(radii, values, strict=True):
+        radius.copy_(value)
+
+
+def _outermost(network, batches):
+    """Largest lengths of rows and of their codes."""
+    lengths = [
+        torch.stack([torch.linalg.vector_norm(v, dim=1).max() for v in (x, z)])
+        for x, z in ((x, network.encode(x)) for x, _ in batches.in_order())
+    ]
+    return torch.stack(lengths).amax(dim=0)
 
 
 def _far_error(network, batches):

@@ -1,5 +1,7 @@
 """The start and the baseline against scikit-learn's PCA."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -145,6 +147,19 @@ def test_what_is_left_is_what_pca_does_not_explain():
     pca = PCA(3).fit(x)
     left = 1 - pca.explained_variance_ratio_.sum()
     turn = np.random.default_rng(0).normal(size=(3, 3))
-    assert unexplained(x, turn @ pca.components_) == pytest.approx(left, rel=1e-6)
+    encoder = turn @ pca.components_
+    assert unexplained(x, encoder) == pytest.approx(left, rel=0.1)
+    far_out = x.copy()
+    far_out[5] = 1e6 * encoder[0]  # all of the variance, but one row of sixty
+    assert unexplained(far_out, encoder) == pytest.approx(left, rel=0.1)
     assert unexplained(x, np.eye(12)) == 1e-3
     assert unexplained(np.zeros((5, 12)), np.eye(12)[:3]) == 1
+
+
+def test_one_row_far_out_leaves_the_other_axes_to_the_others(X):
+    x = X.astype(np.float32)
+    x[7] *= 1e5
+    batches = SimpleNamespace(X=x, n_rows=len(x))
+    found = principal_components(batches, x, 3, seed=0).components_
+    expected = PCA(3).fit(x.astype(np.float64)).components_
+    assert_allclose(abs(np.sum(found * expected, axis=1)), 1, atol=1e-6)
