@@ -36,7 +36,7 @@ _BY_CHANCE = 0.01
 _BY_CHANCE_OF_SOME = 0.1
 # Part by which the error must fall where codes are to be good for linear models too:
 # those bent for less lose them more than what they gain.
-_WORTH_A_BEND = 0.15
+_WORTH_A_BEND = 0.1
 # Up to so many rows, what validation found good is trained once more on all of them.
 _REFIT_ROWS = 2_000
 # Which may take longer than before, when there were less: a part of the time for it.

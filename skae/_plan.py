@@ -100,7 +100,7 @@ class Plan:
                 "n_iter_no_change",
                 _patience(max_iter, has_targets, latent.has_cost),
             ),
-            linearity=resolve("linearity", 1.0 if linear else 0.0),
+            linearity=resolve("linearity", 1.2 if linear else 0.0),
             supervision=float(params["supervision"]),
             alpha=params["alpha"],
             tol=params["tol"],

@@ -72,7 +72,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         For networks anchored to PCA, weight of the squared distance of the codes from
         PCA's, in units of their variance, times the squared share of variance that PCA
         leaves. 0 is for the least error; 10 keeps the codes nearly linear in ``X``, for
-        linear models behind. "auto" is 1 where the output is linear, else 0.
+        linear models behind. "auto" is 1.2 where the output is linear, else 0.
     ordered : bool, default=False
         Whether to train the first codes to do without the later ones, by nested
         dropout [4]_. `inverse_transform` then takes any number of the first codes, and
@@ -134,7 +134,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, and keep the weights that
         were best there. A network that starts as PCA has to beat it there beyond doubt,
-        in the mean (by 15 %, if it has a ``linearity``) and on most rows [5]_, or PCA
+        in the mean (by 10 %, if it has a ``linearity``) and on most rows [5]_, or PCA
         of all rows is the result; with up to 2,000 rows, the good passes are then made
         again on all. Of fewer than 15 rows none are held out: the result is PCA, or the
         training loss is watched, with ``init="random"``. If False, it always is.
