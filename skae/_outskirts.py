@@ -154,8 +154,8 @@ def spike(x, factors, breaks, rng):
 def fade_where_astray(network, batches, pca_error, reach):
     """Let corrections fade earlier, if they are no good far from the data.
 
-    From the outermost row that was learnt from on, if that is better, or, since that may
-    be broken, from the outermost of these on.
+    From the outermost row that was learnt from on, if that is better, or, since that
+    may be broken, from the outermost of these on.
 
     Parameters
     ----------
