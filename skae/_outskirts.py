@@ -195,11 +195,15 @@ def _outermost(network, batches):
 
 
 def _far_error(network, batches):
-    """Mean squared error of rows moved outward, in proportion, where it is worst."""
+    """Mean squared error of rows moved outward, in proportion, where it is worst.
+
+    Infinite if it is not a number.
+    """
     totals = [0.0] * len(_TRIED)
     for x, _ in batches.in_order():
         for i, factor in enumerate(_TRIED):
             moved = factor * x
             residual = (network(moved) - moved).div_(factor)
             totals[i] += residual.square().sum().item()
-    return max(totals) / (batches.n_rows * batches.n_features)
+    error = np.max(totals) / (batches.n_rows * batches.n_features)
+    return error if np.isfinite(error) else np.inf

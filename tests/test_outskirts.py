@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
 from skae import AutoEncoderTransformer
 from skae._outskirts import (
@@ -142,15 +144,26 @@ def test_without_spikes_broken_features_are_reconstructed_worse(monkeypatch, dig
 class Stray:
     """Stands for a network: an error within the radii, another one beyond them."""
 
-    def __init__(self, within, beyond):
-        self.encoder = SimpleNamespace(radius=torch.tensor(1000.0))
-        self.decoder = SimpleNamespace(radius=torch.tensor(500.0))
+    def __init__(self, within, beyond, radius=1000.0):
+        self.encoder = SimpleNamespace(radius=torch.tensor(radius))
+        self.decoder = SimpleNamespace(radius=torch.tensor(radius / 2))
         self.errors = within, beyond
+
+    def encode(self, x):
+        return x / 3
 
     def __call__(self, x):
         distance = x.norm(dim=1, keepdim=True)
         within, beyond = self.errors
         return x * (1 + torch.where(distance < self.encoder.radius, within, beyond))
+
+
+def held_out_rows():
+    """Rows of length 9, and a tenth of that as PCA's error."""
+    x = 9 * torch.nn.functional.normalize(torch.randn(40, 3))
+    halves = [(x[:20], None), (x[20:], None)]
+    batches = SimpleNamespace(in_order=lambda: halves, n_rows=40, n_features=3)
+    return batches, 0.1**2 * 27
 
 
 @pytest.mark.parametrize(
@@ -165,14 +178,27 @@ class Stray:
 def test_corrections_fade_from_the_outermost_row_on_where_they_are_no_good(
     within, beyond, radii
 ):
-    x = 9 * torch.nn.functional.normalize(torch.randn(40, 3))
-    halves = [(x[:20], None), (x[20:], None)]
-    batches = SimpleNamespace(in_order=lambda: halves, n_rows=40, n_features=3)
     network = Stray(within, beyond)
-    pca_error = 0.1**2 * 27  # of rows of length 9 in three features
-    fade_where_astray(network, batches, pca_error, reach=100.0)
+    fade_where_astray(network, *held_out_rows(), reach=100.0)
     assert network.encoder.radius.item() == pytest.approx(radii[0])
     assert network.decoder.radius.item() == pytest.approx(radii[1])
+
+
+def test_where_the_outermost_row_is_broken_they_fade_from_those_held_out_on():
+    network = Stray(0.2, 0.1, radius=1e6)
+    fade_where_astray(network, *held_out_rows(), reach=100.0)
+    assert network.encoder.radius.item() == pytest.approx(9.0)
+    assert network.decoder.radius.item() == pytest.approx(3.0)
+
+
+def test_a_broken_training_row_does_not_let_far_rows_go_astray():
+    X = StandardScaler().fit_transform(load_wine().data)
+    X, far = X[::2].copy(), 10 * X[1::2]
+    X[8, 6] = 1000.0
+    model, pca = AutoEncoderTransformer(3, random_state=0).fit(X), PCA(3).fit(X)
+    error = (far - pca.inverse_transform(pca.transform(far))) ** 2
+    assert model.stop_reason_ != "pca"
+    assert model.reconstruction_error(far).mean() < 1.5 * error.mean()
 
 
 def test_far_rows_come_back_as_pcas_where_it_was_not_learnt(monkeypatch):
