@@ -41,6 +41,9 @@ def canonicalise(network, tables, radius):
     _, axes = np.linalg.eigh(covariance)
     axes = axes.T[::-1]  # (n_components, n_components), largest variance first
     axes = _signs(axes @ loadings) * axes
+    if not network.anchored:
+        _centre(network, mean)
+        mean = np.zeros_like(mean)
     _turn(network, axes)
     return Frame(axes @ mean, radius)
 
@@ -82,6 +85,13 @@ def _signs(loadings):
     """Return 1 or -1 for each code, (n_components, 1): that of its largest loading."""
     largest = loadings[np.arange(len(loadings)), abs(loadings).argmax(axis=1)]
     return np.where(largest < 0, -1.0, 1.0)[:, None]
+
+
+def _centre(network, mean):
+    """Let the encoder make z - mean, and the decoder undo it."""
+    last, first = network.layers[0][-1], network.layers[1][0]
+    _set(last.bias, _get(last.bias) - mean)
+    _set(first.bias, _get(first.bias) + _get(first.weight) @ mean)
 
 
 def _turn(network, axes):
