@@ -89,16 +89,18 @@ def fit_autoencoder(params, data, validation_data, previous):
         return fit_autoencoder(again, data, validation_data, None)
     measured = training.pca, validation or some
     if len(rows) < table.n_rows and previous is None:
-        training = _on_all_rows(prepare, training, monitor, table.n_rows)
+        final = _on_all_rows(prepare, training, monitor, table.n_rows)
+        if final is not training:
+            training, some = final, _some(final, table, seed)
         if monitor.reason in _LINEAR:
-            measured = training.pca, _some(training, table, seed)
+            measured = training.pca, some
     if training.starts_linear and monitor.best_iter > 0:
         _look_after_far_rows(training, *measured)
     # Rows of the table that were held out belong to it again.
     seen = [training.batches]
     if len(training.rows) < table.n_rows:
         seen.append(validation)
-    frame = _frame(training, monitor, params, seen, _some(training, table, seed))
+    frame = _frame(training, monitor, params, seen, some)
     return {
         "n_samples_": table.n_rows,
         "loss_curve_": loss_curve,
