@@ -18,6 +18,8 @@ _GATHERED_BYTES = 2**22
 class Batches:
     """The scaled rows of a table, in batches of tensors (batch, n_features).
 
+    Of the features that are learnt, if not all.
+
     With each batch comes that of its targets, (batch, width).
 
     Parameters
@@ -26,18 +28,25 @@ class Batches:
     rows : ndarray of int
         The rows of the table to use.
     scaling : Scaling
+        Of all features.
     batch_size : int
         Rows of a batch, at most.
     device : torch.device
+    features : ndarray of int of shape (n_features,), optional
+        Those that are learnt.
     """
 
-    def __init__(self, table, rows, scaling, batch_size, device):
+    def __init__(self, table, rows, scaling, batch_size, device, features=None):
         self.X = table.X
         self.rows = rows
-        self.scaling = scaling
+        n_all = self.X.shape[1]
+        self.features = np.arange(n_all) if features is None else features
+        self.scaling = scaling.of(self.features)
+        #: Part of the features that they are.
+        self.share = len(self.features) / n_all
         self.batch_size = batch_size
         self.device = device
-        self.n_rows, self.n_features = len(rows), self.X.shape[1]
+        self.n_rows, self.n_features = len(rows), len(self.features)
         self.n_batches = -(-self.n_rows // batch_size)
         size = 4 * self.n_rows * self.n_features
         limit = _RESIDENT_BYTES
@@ -56,7 +65,10 @@ class Batches:
     def _read(self, rows):
         # Centred and scaled in float64, before float32 could lose small differences
         # of large values.
-        x = self.scaling.apply(dense_rows(self.X, rows)).astype(np.float32)
+        values = dense_rows(self.X, rows)
+        if self.share < 1:
+            values = values[:, self.features]
+        x = self.scaling.apply(values).astype(np.float32)
         return torch.from_numpy(x).to(self.device)
 
     def shuffled(self, rng, n_passes=1):

@@ -87,15 +87,16 @@ def fit_autoencoder(params, data, validation_data, previous):
     if pictures and not previous and not _beats_pca(training, validation, some, params):
         again = {**asked, "output_activation": "identity", "random_state": seed}
         return fit_autoencoder(again, data, validation_data, None)
-    measured = training.pca, validation or some
+    measured = training, validation or some
     if len(rows) < table.n_rows and previous is None:
         final = _on_all_rows(prepare, training, monitor, table.n_rows)
         if final is not training:
             training, some = final, _some(final, table, seed)
         if monitor.reason in _LINEAR:
-            measured = training.pca, some
+            measured = training, some
     if training.starts_linear and monitor.best_iter > 0:
-        _look_after_far_rows(training, *measured)
+        first, batches = measured
+        _look_after_far_rows(training, first.pca, batches)
     # Rows of the table that were held out belong to it again.
     seen = [training.batches]
     if len(training.rows) < table.n_rows:
@@ -147,7 +148,7 @@ def _beats_pca(training, validation, some, params):
     # PCA has to do with the same corrupted rows.
     steps = watched_steps(objective, watched)
     errors = pca_errors(training.pca, ((step.inputs, step.x) for step in steps))
-    return _is_lower(losses, errors)
+    return _is_lower(losses, watched.share * errors)
 
 
 def _some(training, table, seed):

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from ._features import widen
 from ._inference import Codec, from_numpy, to_numpy
 from ._linear import pca_errors
 from ._scaling import dense_rows, row_slices
@@ -18,16 +19,16 @@ _DECODED_ROWS = 10_000
 _PRIOR_ROWS = 10_000
 
 
-def baseline_score(pca, batches):
+def baseline_score(training, batches):
     """Return what the estimator's `score` of these rows would be if it were PCA."""
-    errors = pca_errors(pca, ((x, x) for x, _ in batches.in_order()))
-    error = errors.mean() + _constant_error(batches)
-    return float(1 - error / (batches.scaling.variance or 1.0))
+    errors = pca_errors(training.pca, ((x, x) for x, _ in batches.in_order()))
+    error = batches.share * errors.mean() + _constant_error(training.scaling, batches)
+    return float(1 - error / (training.scaling.variance or 1.0))
 
 
-def _constant_error(batches):
+def _constant_error(scaling, batches):
     """Error of features that never moved in training, which networks do not see."""
-    scaling, n_features = batches.scaling, batches.n_features
+    n_features = len(scaling.mean)
     constant = np.flatnonzero(scaling.constant)
     if not len(constant):
         return 0.0
@@ -43,7 +44,7 @@ def describe(training, frame, X, seed):
     """Return the attributes that the network, its scaling and its frame make."""
     architecture, scaling = training.plan.architecture, training.scaling
     n_components = training.plan.n_components
-    weights = to_numpy(training.network)
+    weights = to_numpy(widen(training.network, architecture, training.features))
     exact = from_numpy(architecture, weights, torch.float64).eval()
     codec = Codec(exact, scaling, training.link, frame)
     n_explained = min(

@@ -5,6 +5,7 @@ one number for each; training minimises their mean. The link turns the same raw 
 into values of ``X``.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -95,19 +96,15 @@ LINKS = {
 }
 
 
-def autograd_gradient(function):
-    """Return the `Loss.gradient` of a loss of rows, by autograd."""
-
-    def gradient(output, target, n_moved=0):
-        output = output.detach().requires_grad_()
-        with torch.enable_grad():
-            losses = function(output, target)
-            mean = losses.mean()
-        (slope,) = torch.autograd.grad(mean, output)
-        value = losses.detach()[n_moved:].mean() if n_moved else mean.detach()
-        return value, slope.contiguous()  # of a sum, it is one number
-
-    return gradient
+def autograd_gradient(function, output, target, n_moved=0):
+    """Do what a `Loss.written_gradient` does, for any loss of rows, by autograd."""
+    output = output.detach().requires_grad_()
+    with torch.enable_grad():
+        losses = function(output, target)
+        mean = losses.mean()
+    (slope,) = torch.autograd.grad(mean, output)
+    value = losses.detach()[n_moved:].mean() if n_moved else mean.detach()
+    return value, slope.contiguous()  # of a sum, it is one number
 
 
 def _mean_over_features(compare):
@@ -119,12 +116,25 @@ def _mean_over_features(compare):
     return loss
 
 
-def _squared_error_gradient(output, target, n_moved=0):
+def _squared_error_gradient(output, target, n_moved=0, share=1.0, room=None):
     difference = output.sub_(target)
     stayed = difference[n_moved:] if n_moved else difference
     flat = stayed.view(-1)
-    value = _number(torch.dot(flat, flat)) / flat.shape[0]
-    return value, difference.mul_(_factor(2 / difference.numel()))
+    value = share * _number(torch.dot(flat, flat)) / flat.shape[0]
+    return value, difference.mul_(_factor(2 * share / difference.numel()))
+
+
+def _log_loss_gradient(output, target, n_moved=0, share=1.0, room=None):
+    probability = torch.sigmoid(output, out=room)
+    y, t, p = (v[n_moved:].view(-1) for v in (output, target, probability))
+    value = -torch.dot(y, t)
+    gradient = torch.sub(probability, target, out=target)
+    gradient.mul_(_factor(share / output.numel()))
+    # log(1 + exp(y)), as max(y, 0) - log(max(p, 1 - p)).
+    value += y.relu_().sum()
+    larger = torch.maximum(p, torch.sub(_factor(1.0), p, out=y), out=y)
+    value -= _sum_of_logs(larger)
+    return share * _number(value) / y.shape[0], gradient
 
 
 @lru_cache(64)
@@ -133,32 +143,19 @@ def _factor(value):
     return torch.tensor(value)
 
 
-def _log_loss_gradient(output, target, n_moved=0):
-    probability = output.sigmoid()
-    flat, t = output[n_moved:].view(-1), target[n_moved:].reshape(-1)
-    # log(1 + exp(y)) - y t, the first part as max(y, 0) - log(max(p, 1 - p)).
-    side = torch.ge(flat, _factor(0.0), out=torch.empty_like(flat))
-    value = torch.dot(flat, side - t)
-    larger = side.sub_(1).add_(probability[n_moved:].view(-1))  # p, or p - 1
-    value -= _sum_of_logs(larger)
-    gradient = probability.sub_(target).mul_(_factor(1 / output.numel()))
-    return _number(value) / flat.shape[0], gradient
-
-
 def _number(value):
     """Return a number, which is quick to work with, but where to ask for it waits."""
     return value.item() if value.is_cpu else value
 
 
 def _sum_of_logs(values):
-    """Sum of the logarithms of the sizes of values, which are between 0.5 and 1.
+    """Sum of the logarithms of values, which are between 0.5 and 1.
 
-    Logarithms are slow, so products of 64 values, which stay above 2**-64, are taken
-    first.
+    Logarithms are slow, so products of up to 64 values, which stay above 2**-64, are
+    taken first.
     """
-    n_grouped = len(values) // 64 * 64
-    products = values[:n_grouped].view(64, -1).prod(dim=0)
-    return products.abs().log().sum() + values[n_grouped:].abs().log().sum()
+    n_factors = math.gcd(values.shape[0], 64)
+    return values.view(n_factors, -1).prod(dim=0).log_().sum()
 
 
 def _kl_divergence(output, target):
@@ -219,6 +216,18 @@ def _distributions(X):
         )
 
 
+def _everywhere(values):
+    return np.full(np.shape(values), True)
+
+
+def _at_the_bounds(values):
+    return np.isin(values, (0.0, 1.0))
+
+
+def _nowhere(values):
+    return np.full(np.shape(values), False)
+
+
 @dataclass(frozen=True)
 class Loss:
     """A loss, its link and the data it is made for.
@@ -228,9 +237,11 @@ class Loss:
     with ``X``, both in units of the scaled data.
 
     ``function`` of (output, target) gives the loss of each row, (batch,).
-    ``gradient`` gives their mean, without the first ``n_moved`` rows, and the gradient
-    of the mean of all rows to the output, which it may overwrite; where it is not
-    written out, autograd finds it.
+    ``written_gradient`` of (output, target, n_moved, share, room) gives ``share`` times
+    their mean, without the first ``n_moved`` rows, and of the mean of all rows the
+    gradient to the output. It may write on its arguments, ``room`` is for that; the
+    target it may write on if it is in units of ``X``. Without it, autograd is asked.
+    ``vanishes`` tells of values whether their loss is zero if they are met exactly.
     """
 
     function: Callable
@@ -238,11 +249,7 @@ class Loss:
     canonical: bool = False
     check_data: Callable = _anything
     written_gradient: Callable | None = None
-
-    @property
-    def gradient(self):
-        """The function of (output, target, n_moved=0) that gives both."""
-        return self.written_gradient or autograd_gradient(self.function)
+    vanishes: Callable = _everywhere
 
     @property
     def non_negative(self):
@@ -262,8 +269,11 @@ LOSSES = {
         canonical=True,
         check_data=_unit_interval,
         written_gradient=_log_loss_gradient,
+        vanishes=_at_the_bounds,
     ),
-    "kl_divergence": Loss(_kl_divergence, "softmax", True, _distributions),
+    "kl_divergence": Loss(
+        _kl_divergence, "softmax", True, _distributions, vanishes=_nowhere
+    ),
     "poisson": Loss(_poisson, "exp", True, _non_negative),
 }
 
@@ -296,7 +306,7 @@ def _own_loss(function):
             )
         return losses
 
-    return Loss(loss)
+    return Loss(loss, vanishes=_nowhere)
 
 
 # Part of the values that are at the ends of the range of pictures.

@@ -90,6 +90,8 @@ class Objective:
         What is done to rows before they are encoded.
     latent : Point, Gaussian or Mixture
     penalty : object with a method penalize(z, x, encode, rng), or None
+    share : float
+        Part of all features that are learnt; of the others the loss is zero.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Objective:
         corruption=None,
         latent=Point(),  # noqa: B008, it has no state
         penalty=None,
+        share=1.0,
     ):
         self.network = network
         self._modules = list(network.modules())
@@ -135,6 +138,9 @@ class Objective:
         written = DenseGradient.handles(network) and not needs_encoder(penalty)
         self.dense = DenseGradient(network) if written else None
         self.bare = Bare(network)  # where losses are compared
+        self.share = share
+        self._rooms = {}
+        self.n_features = round(network.n_features / share)
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
 
@@ -201,7 +207,7 @@ class Objective:
         h, z, x = h[step.n_moved :], z[step.n_moved :], step.inputs[step.n_moved :]
         of_latent = of_penalty = z.new_zeros(len(z))
         if self.latent.has_cost:
-            of_latent = self.latent.cost(h, x.shape[1])
+            of_latent = self.latent.cost(h, self.n_features)
         if self.penalty is not None:
             of_penalty = penalize(self.penalty, z, x, self.network.encode, step.rng)
         return of_latent, of_penalty
@@ -215,12 +221,12 @@ class Objective:
     def _compare(self, output, x):
         if not self.loss.canonical and not self.scaled_output:
             output = (self.link(output) - self.mean) / self.scale
-        return self.loss.function(output, self._target(x))
+        target = self._in_units(x) if self.loss.canonical else x
+        return self.share * self.loss.function(output, target)
 
-    def _target(self, x):
-        if not self.loss.canonical:
-            return x
-        return torch.addcmul(self.mean, x, self.scale)
+    def _in_units(self, x, out=None):
+        """Return rows in units of ``X``."""
+        return torch.addcmul(self.mean, x, self.scale, out=out)
 
     def backward(self, step, progress=1.0):
         """Return the mean loss of a batch, with its gradient in ``parameters``.
@@ -272,16 +278,26 @@ class Objective:
         n_moved = factors.shape[0]
         if n_moved:
             output[:n_moved].div_(factors)
-        if self.loss.canonical or self.scaled_output:
-            gradient_of, target = self.loss.gradient, self._target(x)
+        written = self.loss.written_gradient
+        if written and self.loss.canonical:
+            target, room = self._rooms_for(x)
+            self._in_units(x, out=target)
+            loss, gradient = written(output, target, n_moved, self.share, room)
+        elif written and self.scaled_output:
+            loss, gradient = written(output, x, n_moved, self.share)
         else:
-            gradient_of, target = autograd_gradient(self._compare), x
-        loss, gradient = gradient_of(output, target, n_moved)
+            loss, gradient = autograd_gradient(self._compare, output, x, n_moved)
         if n_moved:
             gradient[:n_moved].div_(factors)
             if self.moved_weight < 1:
                 gradient[:n_moved].mul_(self.moved_weight)
         return loss, gradient
+
+    def _rooms_for(self, x):
+        """Two buffers for a batch; batches have two sizes at most, a row apart."""
+        if len(x) not in self._rooms:
+            self._rooms[len(x)] = torch.empty_like(x), torch.empty_like(x)
+        return self._rooms[len(x)]
 
     @torch.enable_grad()
     def _autograd_backward(self, step, progress):

@@ -10,6 +10,7 @@ import torch
 from ._covariates import linear_head, principal_covariates
 from ._data import Batches
 from ._device import check_device, threads_for
+from ._features import idle_features, learnt_features, narrow
 from ._inference import from_numpy, to_numpy
 from ._layers import Dropout
 from ._linear import (
@@ -77,18 +78,24 @@ class Training:
         self.rng = np.random.default_rng(seed)
         self.latent = params["latent"]
         if previous:
-            self.network = _previous_network(previous, plan, link)
+            self.scaling = Scaling(**previous["_scaling"])
         else:
-            self.network = AutoEncoder(**plan.architecture, seed=seed)
+            self.scaling = Scaling.fit(table.X, rows, params["standardize"])
+        # What was constant in the fit before stays as it was.
+        measured = np.arange(table.n_rows) if previous else rows
+        idle = idle_features(params, table, measured, loss, link, self.scaling)
+        self.features = learnt_features(idle, plan.n_components)
+        if previous:
+            wide = _previous_network(previous, plan, link)
+            self.network = narrow(wide, plan.architecture, self.features)
+        else:
+            architecture = {**plan.architecture, "n_features": len(self.features)}
+            self.network = AutoEncoder(**architecture, seed=seed)
         for layer in self.network.modules():
             if isinstance(layer, Dropout | Own):
                 layer.rng = self.rng
         self._step_flops = partial(step_flops, self.network, plan.batch_size)
         self.device = check_device(params["device"], self._step_flops)
-        if previous:
-            self.scaling = Scaling(**previous["_scaling"])
-        else:
-            self.scaling = Scaling.fit(table.X, rows, params["standardize"])
         self.batches = self.batches_of(table, rows)
         x, t = self._sample = sample(self.batches, seed)
         if not previous:
@@ -100,7 +107,13 @@ class Training:
         self.head = guidance.get("head")
         self.network.to(self.device)
         self.objective = Objective(
-            self.network, loss, link, self.scaling, self.device, **guidance
+            self.network,
+            loss,
+            link,
+            self.batches.scaling,
+            self.device,
+            share=self.batches.share,
+            **guidance,
         )
         n_steps = plan.max_iter * self.batches.n_batches
         self.solver = Solver(self.objective.parameters, plan, n_steps)
@@ -113,7 +126,8 @@ class Training:
 
     def batches_of(self, table, rows):
         """Return rows of any table, scaled like those that are learnt from."""
-        return Batches(table, rows, self.scaling, self.plan.batch_size, self.device)
+        size, device = self.plan.batch_size, self.device
+        return Batches(table, rows, self.scaling, size, device, self.features)
 
     def threads(self):
         """Return a context with as many threads as a step is worth."""
@@ -175,14 +189,15 @@ class Training:
     def _start(self, x, t):
         network = self.network
         link = LINKS[self.link]
-        initialise(network, link.start(self.scaling.mean), self.rng)
+        scaling = self.batches.scaling
+        initialise(network, link.start(scaling.mean), self.rng)
         if network.anchored:
             has_statistics = any(True for _ in network.own_buffers())
             far = self._learns_outskirts and not has_statistics
             self.reach = _REACH if far else _SHORT_REACH
             slope = np.ones(x.shape[1])
             if self.link != "identity":
-                slope = link.slope(self.scaling.mean) / self.scaling.scale
+                slope = link.slope(scaling.mean) / scaling.scale
             start = linear_start(
                 self._linear_maps(x, t),
                 x,
@@ -198,8 +213,10 @@ class Training:
         if self.target is None:
             return self.pca.components_, self.pca.components_.T
         plan, sizes = self.plan, self.target.sizes
+        # It is weighed against the variance of all features.
+        supervision = plan.supervision / self.batches.share
         return principal_covariates(
-            x, t, sizes, plan.n_components, plan.supervision, self.seed
+            x, t, sizes, plan.n_components, supervision, self.seed
         )
 
     @torch.no_grad()

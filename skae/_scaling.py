@@ -5,7 +5,7 @@ the mean variance, so that data in any unit train alike and the squared error we
 the features as PCA does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import issparse
@@ -90,6 +90,11 @@ class Scaling:
             unit=unit,
             mean_error=float(np.mean(variance / unit**2)),
         )
+
+    def of(self, features):
+        """Return that of some features; the means over all stay as they are."""
+        names = "mean", "scale", "constant", "unit"
+        return replace(self, **{name: getattr(self, name)[features] for name in names})
 
     def apply(self, X):
         """Scaled rows, float64, of shape (n_rows, n_features)."""

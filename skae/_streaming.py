@@ -74,7 +74,7 @@ def continue_autoencoder(params, X, y, classes, previous):
     training.resume(memory)
     baseline = before.get("baseline_score_")
     if baseline is None:
-        baseline = baseline_score(training.pca, training.batches)
+        baseline = baseline_score(training, training.batches)
     with training.threads():
         curve = [*before.get("loss_curve_", []), next(training.passes())]
     if not math.isfinite(curve[-1]):
