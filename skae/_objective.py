@@ -127,6 +127,8 @@ class Objective:
         self.loss = loss
         self.link = LINKS[link].function
         self.scaled_output = link == "identity"
+        comparable = loss.canonical or self.scaled_output
+        self._written = loss.written_gradient if comparable else None
         self.reach = reach
         self.breaks = breaks
         self.moved_weight = moved_weight
@@ -143,6 +145,11 @@ class Objective:
         self.n_features = round(network.n_features / share)
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
+
+    @property
+    def is_written(self):
+        """Whether neither autograd nor someone's own part is asked in `backward`."""
+        return not (self.dense is None or self._written is None or self.is_random)
 
     def train(self, mode):
         """Put the network in training mode, or in that of evaluation.
@@ -278,15 +285,14 @@ class Objective:
         n_moved = factors.shape[0]
         if n_moved:
             output[:n_moved].div_(factors)
-        written = self.loss.written_gradient
-        if written and self.loss.canonical:
+        if self._written is None:
+            loss, gradient = autograd_gradient(self._compare, output, x, n_moved)
+        elif self.loss.canonical:
             target, room = self._rooms_for(x)
             self._in_units(x, out=target)
-            loss, gradient = written(output, target, n_moved, self.share, room)
-        elif written and self.scaled_output:
-            loss, gradient = written(output, x, n_moved, self.share)
+            loss, gradient = self._written(output, target, n_moved, self.share, room)
         else:
-            loss, gradient = autograd_gradient(self._compare, output, x, n_moved)
+            loss, gradient = self._written(output, x, n_moved, self.share)
         if n_moved:
             gradient[:n_moved].div_(factors)
             if self.moved_weight < 1:

@@ -226,8 +226,12 @@ class Solver:
         }
 
     def resume(self, memory):
-        """Go on from what `memory` returned; another solver begins anew."""
-        if memory.keys() != self.memory().keys():
+        """Go on from what `memory` returned; another solver or size begins anew."""
+        shapes, now = (
+            {name: array.shape for name, array in arrays.items()}
+            for arrays in (memory, self.memory())
+        )
+        if shapes != now:
             return
         for name, array in memory.items():
             getattr(self.solver, name).copy_(torch.from_numpy(np.asarray(array)))

@@ -13,7 +13,6 @@ __all__ = ["epochs", "evaluate", "row_losses", "watched_steps"]
 _DRAWN_AHEAD = 16
 
 
-@torch.no_grad()  # whatever needs autograd asks for it
 def epochs(objective, batches, solver, rng):
     """Train, one pass a turn, for as long as the caller asks for another.
 
@@ -29,16 +28,18 @@ def epochs(objective, batches, solver, rng):
     while True:
         objective.train(True)
         total = n_rows = 0
-        for step in islice(steps, batches.n_batches):
-            n_stayed = step.x.shape[0] - step.n_moved
-            total += n_stayed * objective.backward(step, solver.progress)
-            n_rows += n_stayed
-            solver.step()
-            if solver.out_of_time:
-                break
-        # Asked once a pass: a step that broke the weights shows in the loss only later.
-        # Of numbers that are not finite, the sum is not either.
-        sound = math.isfinite(objective.parameters.values.sum())
+        # Operations begin sooner where autograd cannot be asked at all.
+        with torch.inference_mode() if objective.is_written else torch.no_grad():
+            for step in islice(steps, batches.n_batches):
+                n_stayed = step.x.shape[0] - step.n_moved
+                total += n_stayed * objective.backward(step, solver.progress)
+                n_rows += n_stayed
+                solver.step()
+                if solver.out_of_time:
+                    break
+            # Asked once a pass: a step that broke the weights shows in the loss only
+            # later. Of numbers that are not finite, the sum is not either.
+            sound = math.isfinite(objective.parameters.values.sum())
         yield float(total) / n_rows if sound else math.nan
 
 
