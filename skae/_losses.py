@@ -96,15 +96,19 @@ LINKS = {
 }
 
 
-def autograd_gradient(function, output, target, n_moved=0):
-    """Do what a `Loss.written_gradient` does, for any loss of rows, by autograd."""
-    output = output.detach().requires_grad_()
-    with torch.enable_grad():
-        losses = function(output, target)
-        mean = losses.mean()
-    (slope,) = torch.autograd.grad(mean, output)
-    value = losses.detach()[n_moved:].mean() if n_moved else mean.detach()
-    return value, slope.contiguous()  # of a sum, it is one number
+def autograd_gradient(function):
+    """Return what a `Loss.written_gradient` returns, for any loss of rows."""
+
+    def gradient(output, x, n_moved=0):
+        output = output.detach().requires_grad_()
+        with torch.enable_grad():
+            losses = function(output, x)
+            mean = losses.mean()
+        (slope,) = torch.autograd.grad(mean, output)
+        value = losses.detach()[n_moved:].mean() if n_moved else mean.detach()
+        return value, slope.contiguous()  # of a sum, it is one number
+
+    return gradient
 
 
 def _mean_over_features(compare):
@@ -116,25 +120,52 @@ def _mean_over_features(compare):
     return loss
 
 
-def _squared_error_gradient(output, target, n_moved=0, share=1.0, room=None):
-    difference = output.sub_(target)
-    stayed = difference[n_moved:] if n_moved else difference
-    flat = stayed.view(-1)
-    value = share * _number(torch.dot(flat, flat)) / flat.shape[0]
-    return value, difference.mul_(_factor(2 * share / difference.numel()))
+def _squared_error_gradient(share, mean, scale):
+    def gradient(output, x, n_moved=0):
+        difference = output.sub_(x)
+        stayed = difference[n_moved:] if n_moved else difference
+        flat = stayed.view(-1)
+        value = share * _number(torch.dot(flat, flat)) / flat.shape[0]
+        return value, difference.mul_(_factor(2 * share / difference.numel()))
+
+    return gradient
 
 
-def _log_loss_gradient(output, target, n_moved=0, share=1.0, room=None):
-    probability = torch.sigmoid(output, out=room)
-    y, t, p = (v[n_moved:].view(-1) for v in (output, target, probability))
-    value = -torch.dot(y, t)
-    gradient = torch.sub(probability, target, out=target)
-    gradient.mul_(_factor(share / output.numel()))
-    # log(1 + exp(y)), as max(y, 0) - log(max(p, 1 - p)).
-    value += y.relu_().sum()
-    larger = torch.maximum(p, torch.sub(_factor(1.0), p, out=y), out=y)
-    value -= _sum_of_logs(larger)
-    return share * _number(value) / y.shape[0], gradient
+class _LogLossGradient:
+    """The same of the cross-entropy, with as few passes over memory as there can be.
+
+    Targets are made with the factor that the gradient has, and buffers used again.
+    """
+
+    def __init__(self, share, mean, scale):
+        self.share, self.mean, self.scale = share, mean, scale
+        self._rooms = {}  # batches have two sizes at most, a row apart
+
+    def __call__(self, output, x, n_moved=0):
+        # Where it is used, no rows are moved: outputs end where data do.
+        factor, mean, scale, minus_target, probability = self._room_for(x)
+        torch.addcmul(mean, x, scale, out=minus_target)
+        torch.sigmoid(output, out=probability)
+        y, p = output.view(-1), probability.view(-1)
+        # log(1 + exp(y)) - y t, the first part as max(y, 0) - log(max(p, 1 - p)).
+        value = _number(torch.dot(y, minus_target.view(-1)))
+        gradient = torch.add(minus_target, probability, alpha=factor, out=minus_target)
+        value += factor * _number(y.relu_().sum())
+        larger = torch.maximum(p, torch.sub(_factor(1.0), p, out=y), out=y)
+        return value - factor * _number(_sum_of_logs(larger)), gradient
+
+    def _room_for(self, x):
+        """Return the factor, minus it times what makes ``x`` a target, and buffers."""
+        if x.shape[0] not in self._rooms:
+            factor = self.share / x.numel()
+            self._rooms[x.shape[0]] = (
+                factor,
+                -factor * self.mean,
+                -factor * self.scale,
+                torch.empty_like(x),
+                torch.empty_like(x),
+            )
+        return self._rooms[x.shape[0]]
 
 
 @lru_cache(64)
@@ -237,10 +268,11 @@ class Loss:
     with ``X``, both in units of the scaled data.
 
     ``function`` of (output, target) gives the loss of each row, (batch,).
-    ``written_gradient`` of (output, target, n_moved, share, room) gives ``share`` times
-    their mean, without the first ``n_moved`` rows, and of the mean of all rows the
-    gradient to the output. It may write on its arguments, ``room`` is for that; the
-    target it may write on if it is in units of ``X``. Without it, autograd is asked.
+    ``written_gradient`` of (share, mean, scale) returns a function of (output, x,
+    n_moved=0), which gives ``share`` times the mean loss, without the first ``n_moved``
+    rows, and of all rows the gradient to the output, which it may write on. Of rows
+    ``x`` as the network sees them; ``mean`` and ``scale`` make units of ``X`` of them.
+    Where it is None, autograd finds the gradient.
     ``vanishes`` tells of values whether their loss is zero if they are met exactly.
     """
 
@@ -268,7 +300,7 @@ LOSSES = {
         "logistic",
         canonical=True,
         check_data=_unit_interval,
-        written_gradient=_log_loss_gradient,
+        written_gradient=_LogLossGradient,
         vanishes=_at_the_bounds,
     ),
     "kl_divergence": Loss(

@@ -127,8 +127,6 @@ class Objective:
         self.loss = loss
         self.link = LINKS[link].function
         self.scaled_output = link == "identity"
-        comparable = loss.canonical or self.scaled_output
-        self._written = loss.written_gradient if comparable else None
         self.reach = reach
         self.breaks = breaks
         self.moved_weight = moved_weight
@@ -141,15 +139,19 @@ class Objective:
         self.dense = DenseGradient(network) if written else None
         self.bare = Bare(network)  # where losses are compared
         self.share = share
-        self._rooms = {}
         self.n_features = round(network.n_features / share)
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
+        comparable = loss.canonical or self.scaled_output
+        self._loss_is_written = comparable and loss.written_gradient is not None
+        self._gradient_of = autograd_gradient(self._compare)
+        if self._loss_is_written:
+            self._gradient_of = loss.written_gradient(share, self.mean, self.scale)
 
     @property
     def is_written(self):
         """Whether neither autograd nor someone's own part is asked in `backward`."""
-        return not (self.dense is None or self._written is None or self.is_random)
+        return self._loss_is_written and self.dense is not None and not self.is_random
 
     def train(self, mode):
         """Put the network in training mode, or in that of evaluation.
@@ -226,14 +228,11 @@ class Objective:
         return of_latent + of_penalty, warmth * of_latent + of_penalty
 
     def _compare(self, output, x):
-        if not self.loss.canonical and not self.scaled_output:
+        if self.loss.canonical:
+            x = torch.addcmul(self.mean, x, self.scale)
+        elif not self.scaled_output:
             output = (self.link(output) - self.mean) / self.scale
-        target = self._in_units(x) if self.loss.canonical else x
-        return self.share * self.loss.function(output, target)
-
-    def _in_units(self, x, out=None):
-        """Return rows in units of ``X``."""
-        return torch.addcmul(self.mean, x, self.scale, out=out)
+        return self.share * self.loss.function(output, x)
 
     def backward(self, step, progress=1.0):
         """Return the mean loss of a batch, with its gradient in ``parameters``.
@@ -285,25 +284,12 @@ class Objective:
         n_moved = factors.shape[0]
         if n_moved:
             output[:n_moved].div_(factors)
-        if self._written is None:
-            loss, gradient = autograd_gradient(self._compare, output, x, n_moved)
-        elif self.loss.canonical:
-            target, room = self._rooms_for(x)
-            self._in_units(x, out=target)
-            loss, gradient = self._written(output, target, n_moved, self.share, room)
-        else:
-            loss, gradient = self._written(output, x, n_moved, self.share)
+        loss, gradient = self._gradient_of(output, x, n_moved)
         if n_moved:
             gradient[:n_moved].div_(factors)
             if self.moved_weight < 1:
                 gradient[:n_moved].mul_(self.moved_weight)
         return loss, gradient
-
-    def _rooms_for(self, x):
-        """Two buffers for a batch; batches have two sizes at most, a row apart."""
-        if len(x) not in self._rooms:
-            self._rooms[len(x)] = torch.empty_like(x), torch.empty_like(x)
-        return self._rooms[len(x)]
 
     @torch.enable_grad()
     def _autograd_backward(self, step, progress):
