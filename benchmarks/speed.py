@@ -11,11 +11,14 @@ Peers that are not installed are left out with a line. MNIST comes from the fold
 """
 
 import argparse
+import io
 import json
 import os
 import platform
+import sys
 import time
 import warnings
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -165,22 +168,29 @@ def seconds(function):
     return time.perf_counter() - start
 
 
-def one_pass(X, widths, batch_size, loss, of=2):
-    """Return the seconds of one pass of ours, without what a fit does once.
-
-    The mean ``of`` some passes.
-    """
-    short, long = (skae(widths, batch_size, loss, n) for n in (1, 1 + of))
-    return (seconds(lambda: long.fit(X)) - seconds(lambda: short.fit(X))) / of
+def one_pass(X, widths, batch_size, loss):
+    """Return the seconds of one pass of ours, without what a fit does once."""
+    short, long = (skae(widths, batch_size, loss, n) for n in (1, 3))
+    return (seconds(lambda: long.fit(X)) - seconds(lambda: short.fit(X))) / 2
 
 
 def contest(name, contestants, repeats):
     """Run the contestants in turns, print a row each, and return the medians."""
     times = {contestant: [] for contestant in contestants}
     for _ in range(repeats):
-        for contestant, run in contestants.items():
-            time.sleep(0.3)  # threads of the last one wait for more work at full speed
-            times[contestant].append(run())
+        take_turns(contestants, times)
+    return report(name, times)
+
+
+def take_turns(contestants, times):
+    """Run each contestant once, after a rest."""
+    for contestant, run in contestants.items():
+        time.sleep(0.3)  # threads of the last one wait for more work at full speed
+        times[contestant].append(run())
+
+
+def report(name, times):
+    """Print a row for each contestant and return the medians."""
     medians = {contestant: median(values) for contestant, values in times.items()}
     for contestant, value in medians.items():
         ratio = value / medians["skae"]
@@ -188,15 +198,35 @@ def contest(name, contestants, repeats):
     return medians
 
 
+class Turns(io.TextIOBase):
+    """Where a verbose fit writes a line after each pass: then the others have a turn.
+
+    Machines that are shared change their speed within seconds.
+    """
+
+    def __init__(self, others):
+        self.others = others
+        self.times = {name: [] for name in ["skae", *others]}
+        self.began = None
+
+    def write(self, line):
+        """Time the pass that has ended, and let the others have their turn."""
+        if self.began is not None:  # the first line comes after what a fit does once
+            self.times["skae"].append(time.perf_counter() - self.began)
+        with redirect_stdout(sys.__stdout__):
+            take_turns(self.others, self.times)
+        time.sleep(0.3)
+        self.began = time.perf_counter()
+        return len(line)
+
+
 def training(peers, repeats):
     """One pass over MNIST, squared error and cross-entropy."""
     train, _ = mnist()
     widths, batch_size, results = (784, 128, 64), 256, {}
-    n = 8  # a single pass is too short to be told from what else a fit does
     for loss in ("squared_error", "log_loss"):
-        contestants = {
-            "skae": lambda loss=loss: one_pass(train, widths, batch_size, loss, n),
-            "floor": lambda: seconds(lambda: floor(train, widths, batch_size, n)) / n,
+        others = {
+            "floor": lambda: seconds(lambda: floor(train, widths, batch_size)),
             "autograd loop": lambda loss=loss: seconds(
                 lambda: autograd_loop(train, widths, batch_size, loss)
             ),
@@ -204,11 +234,14 @@ def training(peers, repeats):
         for name, peer in peers.items():
             extra = {"loss": loss} if name == "keras" else {}
             if loss == "squared_error" or extra:
-                contestants[name] = lambda peer=peer, extra=extra: seconds(
+                others[name] = lambda peer=peer, extra=extra: seconds(
                     lambda: peer(train, widths, batch_size, **extra)
                 )
+        model = skae(widths, batch_size, loss, max_iter=1 + 3 * repeats)
+        with redirect_stdout(Turns(others)) as turns:
+            model.set_params(verbose=1).fit(train)
         name = f"MNIST, one pass, {loss}"
-        results[name] = contest(name, contestants, repeats)
+        results[name] = report(name, turns.times)
     return results
 
 
