@@ -1,4 +1,4 @@
-"""Checking: few sound rows pass at once, whatever else is scikit-learn's to judge."""
+"""Checking: sound rows pass at once, whatever else is scikit-learn's to judge."""
 
 import warnings
 
@@ -16,18 +16,26 @@ def fitted():
 
 
 ROWS = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 2.0]])
+MANY = np.tile(ROWS, (5_000, 1))
 MASKED = np.ma.masked_array(ROWS, mask=ROWS > 2)
 
 
+def read_only(X):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_sound_rows_pass_without_a_copy(fitted, dtype, monkeypatch):
-    X = ROWS.astype(dtype)
+@pytest.mark.parametrize("X", [ROWS, MANY, np.asfortranarray(MANY)])
+def test_sound_rows_pass_without_a_copy(fitted, X, dtype, monkeypatch):
+    X = X.astype(dtype)
     expected = fitted.transform(X)
     monkeypatch.setattr(_checking, "validate_data", None)
     assert _checking.check_rows(fitted, X) is X
     np.testing.assert_array_equal(fitted.transform(X), expected)
     with pytest.raises(TypeError):
-        fitted.transform(np.ones((10_001, 3)))  # many are asked for as ever
+        fitted.transform(X.tolist())  # whatever else is asked for as ever
 
 
 @pytest.mark.parametrize(
@@ -35,6 +43,12 @@ def test_sound_rows_pass_without_a_copy(fitted, dtype, monkeypatch):
     [
         ROWS * [1, np.nan, 1],
         ROWS + [np.inf, 0, 0],
+        MANY * [1, np.nan, 1],
+        MANY + [-np.inf, np.inf, 0],
+        np.full((5_000, 3), 1e308),  # their sum is not finite, but they are
+        read_only(MANY),
+        MANY[::-1],
+        MANY[::2],
         ROWS[:, :2],
         ROWS[0],
         ROWS[:0],
