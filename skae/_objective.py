@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import inference_mode, no_grad
 
 from ._bare import Bare
 from ._corruptions import corrupt
@@ -148,10 +149,14 @@ class Objective:
         if self._loss_is_written:
             self._gradient_of = loss.written_gradient(share, self.mean, self.scale)
 
-    @property
-    def is_written(self):
-        """Whether neither autograd nor someone's own part is asked in `backward`."""
-        return self._loss_is_written and self.dense is not None and not self.is_random
+    def without_autograd(self):
+        """Return a context for steps: whatever needs autograd in them asks for it.
+
+        Operations begin sooner where it cannot be asked for at all, since neither loss
+        nor layers nor anyone's own part will.
+        """
+        written = self._loss_is_written and self.dense is not None
+        return no_grad() if self.is_random or not written else inference_mode()
 
     def train(self, mode):
         """Put the network in training mode, or in that of evaluation.

@@ -28,8 +28,7 @@ def epochs(objective, batches, solver, rng):
     while True:
         objective.train(True)
         total = n_rows = 0
-        # Operations begin sooner where autograd cannot be asked at all.
-        with torch.inference_mode() if objective.is_written else torch.no_grad():
+        with objective.without_autograd():
             for step in islice(steps, batches.n_batches):
                 n_stayed = step.x.shape[0] - step.n_moved
                 total += n_stayed * objective.backward(step, solver.progress)
@@ -65,7 +64,6 @@ def watched_steps(objective, batches):
         yield objective.watch(x, t, rng)
 
 
-@torch.no_grad()
 def row_losses(objective, batches, function=None):
     """Return the losses of all rows, a tensor of shape (n_rows,), float64.
 
@@ -76,8 +74,9 @@ def row_losses(objective, batches, function=None):
     # Made first: small tensors kept between large ones would scatter the memory.
     losses = torch.empty(batches.n_rows, dtype=torch.float64, device=batches.device)
     start = 0
-    for step in watched_steps(objective, batches):
-        end = start + len(step.x)
-        losses[start:end] = function(step)
-        start = end
+    with objective.without_autograd():
+        for step in watched_steps(objective, batches):
+            end = start + len(step.x)
+            losses[start:end] = function(step)
+            start = end
     return losses
