@@ -18,9 +18,8 @@ _GATHERED_BYTES = 2**22
 class Batches:
     """The scaled rows of a table, in batches of tensors (batch, n_features).
 
-    Of the features that are learnt, if not all.
-
-    With each batch comes that of its targets, (batch, width).
+    With each batch comes that of its targets, (batch, width). Of features there may be
+    only those that are learnt.
 
     Parameters
     ----------

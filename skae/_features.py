@@ -1,8 +1,8 @@
 """Features: those that a network learns.
 
-What is constant comes back as it is, whatever the network says, and is most of some
-tables: of MNIST's pictures, a twelfth. Networks are trained without it, and get their
-places for it, all zeros, in the end.
+What is constant comes back as it is, whatever the network says: a twelfth of MNIST's
+pixels, most words of a small text. Networks are trained without it, and get their places
+for it, all zeros, in the end.
 """
 
 import numpy as np

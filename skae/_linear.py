@@ -96,7 +96,9 @@ def principal_components(batches, x, n_components, seed):
 def _sparse_components(batches, n_components, seed):
     """Fit PCA to all rows of a sparse matrix, which is never made dense."""
     scaling = batches.scaling
-    x = batches.X[batches.rows][:, batches.features]
+    x = batches.X[batches.rows]
+    if batches.share < 1:
+        x = x[:, batches.features]
     inplace_column_scale(x, 1 / scaling.scale)
     x = x.astype(np.float32)
     n_components = min(n_components, *x.shape)

@@ -143,11 +143,9 @@ class Objective:
         self.n_features = round(network.n_features / share)
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
-        comparable = loss.canonical or self.scaled_output
-        self._loss_is_written = comparable and loss.written_gradient is not None
-        self._gradient_of = autograd_gradient(self._compare)
-        if self._loss_is_written:
-            self._gradient_of = loss.written_gradient(share, self.mean, self.scale)
+        self._written = None
+        if loss.written_gradient and (loss.canonical or self.scaled_output):
+            self._written = loss.written_gradient(share, self.mean, self.scale)
 
     def without_autograd(self):
         """Return a context for steps: whatever needs autograd in them asks for it.
@@ -155,8 +153,8 @@ class Objective:
         Operations begin sooner where it cannot be asked for at all, since neither loss
         nor layers nor anyone's own part will.
         """
-        written = self._loss_is_written and self.dense is not None
-        return no_grad() if self.is_random or not written else inference_mode()
+        unwritten = self._written is None or self.dense is None
+        return no_grad() if unwritten or self.is_random else inference_mode()
 
     def train(self, mode):
         """Put the network in training mode, or in that of evaluation.
@@ -289,7 +287,8 @@ class Objective:
         n_moved = factors.shape[0]
         if n_moved:
             output[:n_moved].div_(factors)
-        loss, gradient = self._gradient_of(output, x, n_moved)
+        gradient_of = self._written or autograd_gradient(self._compare)
+        loss, gradient = gradient_of(output, x, n_moved)
         if n_moved:
             gradient[:n_moved].div_(factors)
             if self.moved_weight < 1:
