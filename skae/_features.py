@@ -1,7 +1,7 @@
 """Features: those that a network learns.
 
 What is constant comes back as it is, whatever the network says: a twelfth of MNIST's
-pixels, most words of a small text. Networks are trained without it, and get their places
+pixels, most words of a small text. Networks are trained without it, and get the places
 for it, all zeros, in the end.
 """
 
