@@ -337,9 +337,9 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
     def partial_fit(self, X, y=None, classes=None):
         """Make one pass over more rows, with steps of a constant size.
 
-        The first rows set the scale and the linear start; the others go on from there,
-        or from a `fit`. Codes are not turned to principal axes, nothing is held out,
-        and a teacher learns from these rows alone.
+        The first rows set the scale, the linear start, and which features are constant,
+        for good; the others go on from there, or from a `fit`. Codes are not turned to
+        principal axes, nothing is held out, and a teacher learns from these rows alone.
 
         Parameters
         ----------
