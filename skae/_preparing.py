@@ -85,12 +85,7 @@ class Training:
         measured = np.arange(table.n_rows) if previous else rows
         idle = idle_features(params, table, measured, loss, link, self.scaling)
         self.features = learnt_features(idle, plan.n_components)
-        if previous:
-            wide = _previous_network(previous, plan, link)
-            self.network = narrow(wide, plan.architecture, self.features)
-        else:
-            architecture = {**plan.architecture, "n_features": len(self.features)}
-            self.network = AutoEncoder(**architecture, seed=seed)
+        self.network = self._network(previous)
         for layer in self.network.modules():
             if isinstance(layer, Dropout | Own):
                 layer.rng = self.rng
@@ -162,6 +157,15 @@ class Training:
             self.head.load_state_dict(head)
             self.head.weights.copy_(weights)
         self.solver.resume(memory["solver"])
+
+    def _network(self, previous):
+        """Return a network of the features to learn, that of the fit before if any."""
+        architecture = self.plan.architecture
+        if previous:
+            wide = _previous_network(previous, self.plan, self.link)
+            return narrow(wide, architecture, self.features)
+        architecture = {**architecture, "n_features": len(self.features)}
+        return AutoEncoder(**architecture, seed=self.seed)
 
     @property
     def _learns_outskirts(self):
