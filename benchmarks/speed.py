@@ -19,6 +19,7 @@ import sys
 import time
 import warnings
 from contextlib import redirect_stdout
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -62,20 +63,30 @@ def skae(widths, batch_size, loss="squared_error", max_iter=1):
     )
 
 
-def floor(X, widths, batch_size, max_iter=1):
-    """Do the matrix products of training and no more."""
+def products(widths, batch_size, device="cpu"):
+    """Return a function that does the matrix products of a training step, no more."""
     widths = [*widths, *widths[-2::-1]]
     pairs = list(zip(widths[:-1], widths[1:], strict=True))
-    weights = [torch.randn(n_out, n_in) for n_in, n_out in pairs]
-    values = [torch.randn(batch_size, n) for n in widths]
+    weights = [torch.randn(n_out, n_in, device=device) for n_in, n_out in pairs]
+    values = [torch.randn(batch_size, n, device=device) for n in widths]
     outputs = [torch.empty_like(v) for v in values]
     gradients = [torch.empty_like(w) for w in weights]
-    for _ in range(max_iter * -(-len(X) // batch_size)):
+
+    def step():
         for i, weight in enumerate(weights):
             torch.mm(values[i], weight.t(), out=outputs[i + 1])
             torch.mm(values[i + 1].t(), values[i], out=gradients[i])
             if i:
                 torch.mm(values[i + 1], weight, out=outputs[i])
+
+    return step
+
+
+def floor(X, widths, batch_size, max_iter=1):
+    """Do the matrix products of training."""
+    step = products(widths, batch_size)
+    for _ in range(max_iter * -(-len(X) // batch_size)):
+        step()
 
 
 def torch_network(widths):
@@ -89,15 +100,15 @@ def torch_network(widths):
 
 def autograd_loop(X, widths, batch_size, loss="squared_error", max_iter=1):
     """Train the network with the loop that torch's tutorials show, fused Adam."""
-    network = torch_network(widths)
+    X = torch.as_tensor(X)
+    network = torch_network(widths).to(X.device)
     compare = {
         "squared_error": torch.nn.functional.mse_loss,
         "log_loss": torch.nn.functional.binary_cross_entropy_with_logits,
     }[loss]
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
-    X = torch.from_numpy(X)
     for _ in range(max_iter):
-        for rows in torch.randperm(len(X)).split(batch_size):
+        for rows in torch.randperm(len(X), device=X.device).split(batch_size):
             x = X[rows]
             optimizer.zero_grad()
             compare(network(x), x).backward()
@@ -182,10 +193,10 @@ def contest(name, contestants, repeats):
     return report(name, times)
 
 
-def take_turns(contestants, times):
-    """Run each contestant once, after a rest."""
+def take_turns(contestants, times, rest=0.3):
+    """Run each contestant once, after a rest of some seconds."""
     for contestant, run in contestants.items():
-        time.sleep(0.3)  # threads of the last one wait for more work at full speed
+        time.sleep(rest)  # threads of the last one wait for more work at full speed
         times[contestant].append(run())
 
 
@@ -204,8 +215,8 @@ class Turns(io.TextIOBase):
     Machines that are shared change their speed within seconds.
     """
 
-    def __init__(self, others):
-        self.others = others
+    def __init__(self, others, rest=0.3):
+        self.others, self.rest = others, rest
         self.times = {name: [] for name in ["skae", *others]}
         self.began = None
 
@@ -214,8 +225,8 @@ class Turns(io.TextIOBase):
         if self.began is not None:  # the first line comes after what a fit does once
             self.times["skae"].append(time.perf_counter() - self.began)
         with redirect_stdout(sys.__stdout__):
-            take_turns(self.others, self.times)
-        time.sleep(0.3)
+            take_turns(self.others, self.times, self.rest)
+        time.sleep(self.rest)
         self.began = time.perf_counter()
         return len(line)
 
@@ -243,6 +254,43 @@ def training(peers, repeats):
         name = f"MNIST, one pass, {loss}"
         results[name] = report(name, turns.times)
     return results
+
+
+def gpu(peers, repeats):
+    """One pass over MNIST on a GPU, the rows being there."""
+    if not torch.cuda.is_available():
+        print("no CUDA device: its part is left out")
+        return {}
+    train, _ = mnist()
+    widths, batch_size, results = (784, 128, 64), 256, {}
+    n_steps, there = -(-len(train) // batch_size), torch.from_numpy(train).cuda()
+    step = products(widths, batch_size, "cuda")
+    step()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    for loss in ("squared_error", "log_loss"):
+        others = {
+            "floor, recorded": lambda: [graph.replay() for _ in range(n_steps)],
+            "floor, launched": lambda: [step() for _ in range(n_steps)],
+            "autograd loop": lambda loss=loss: autograd_loop(
+                there, widths, batch_size, loss
+            ),
+        }
+        timed = {name: partial(gpu_seconds, run) for name, run in others.items()}
+        model = skae(widths, batch_size, loss, max_iter=1 + 5 * repeats)
+        # A GPU that rests slows down.
+        with redirect_stdout(Turns(timed, rest=0.0)) as turns:
+            model.set_params(device="cuda", verbose=1).fit(train)
+        name = f"{torch.cuda.get_device_name()}, MNIST, one pass, {loss}"
+        results[name] = report(name, turns.times)
+    return results
+
+
+def gpu_seconds(function):
+    """Return how long a call and all that it has launched take."""
+    torch.cuda.synchronize()
+    return seconds(lambda: (function(), torch.cuda.synchronize()))
 
 
 def small(peers, repeats):
@@ -386,6 +434,7 @@ def grid(peers, repeats):
 
 PARTS = {
     "training": training,
+    "gpu": gpu,
     "small": small,
     "to_quality": to_quality,
     "default_fits": default_fits,

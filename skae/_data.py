@@ -11,8 +11,9 @@ __all__ = ["Batches"]
 # Rows are kept as one tensor up to this size, or up to half of a GPU's free memory;
 # beyond it each batch is read from X as it comes.
 _RESIDENT_BYTES = 2**28
-# Of them, so many are gathered at once: several batches of a small network.
-_GATHERED_BYTES = 2**22
+# Of them, so many are gathered at once: several batches of a small network, as many as
+# stay in a CPU's cache, or as keep a GPU busy.
+_GATHERED_BYTES = {"cpu": 2**22, "cuda": 2**26}
 
 
 class Batches:
@@ -95,7 +96,8 @@ class Batches:
 
         Their memory is used again when the next ones are gathered.
         """
-        n_batches = max(1, _GATHERED_BYTES // (4 * self.n_features * sizes[0]))
+        n_bytes = _GATHERED_BYTES[self.device.type]
+        n_batches = max(1, n_bytes // (4 * self.n_features * sizes[0]))
         groups = [sizes[i : i + n_batches] for i in range(0, len(sizes), n_batches)]
         room = self.resident.new_empty(sum(groups[0]), self.n_features)
         parts = order.split([sum(group) for group in groups])

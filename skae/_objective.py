@@ -15,7 +15,9 @@ from ._corruptions import corrupt
 from ._dense import DenseGradient
 from ._flat import FlatParameters
 from ._latents import Point
-from ._losses import LINKS, autograd_gradient
+from ._layers import Dropout
+from ._losses import LINKS, LOSSES, autograd_gradient
+from ._modules import Own
 from ._nested import first_codes, in_turn
 from ._outskirts import move
 from ._penalties import needs_encoder, penalize
@@ -155,6 +157,15 @@ class Objective:
         """
         unwritten = self._written is None or self.dense is None
         return no_grad() if unwritten or self.is_random else inference_mode()
+
+    @property
+    def is_replayable(self):
+        """Whether the same operations make every step: nothing is drawn on the way.
+
+        Those of someone's own part could be any.
+        """
+        others = any(isinstance(m, Dropout | Own) for m in self._modules)
+        return not others and not self.codes_cost and self.loss in LOSSES.values()
 
     def train(self, mode):
         """Put the network in training mode, or in that of evaluation.

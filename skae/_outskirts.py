@@ -56,15 +56,17 @@ def move(x, inputs, sizes, radius, breaks, rng):
         For each batch, by which its rows were moved.
     """
     rows, is_broken, n_moved = _draw(np.array(sizes), rng)
-    rows, is_broken = (torch.from_numpy(v).to(x.device) for v in (rows, is_broken))
+    # Their places, since a GPU would have to be asked for those where a mask is true.
+    places = rows, np.flatnonzero(~is_broken), np.flatnonzero(is_broken)
+    rows, on_rays, off = (torch.from_numpy(v).to(x.device) for v in places)
     before = x[rows]
     factors = stretch(before, radius, rng)
-    spikes = spike(before[is_broken], factors[is_broken], breaks, rng)
-    stretched, broken = rows[~is_broken], rows[is_broken]
-    inputs[stretched] = inputs[stretched] * factors[~is_broken]
+    spikes = spike(before[off], factors[off], breaks, rng)
+    stretched, broken = rows[on_rays], rows[off]
+    inputs[stretched] = inputs[stretched] * factors[on_rays]
     inputs[broken] = inputs[broken] + spikes
     # What they are compared with does not lie on their way from the mean.
-    x[broken] = (before[is_broken] + spikes) / factors[is_broken]
+    x[broken] = (before[off] + spikes) / factors[off]
     return factors.split(n_moved.tolist())
 
 

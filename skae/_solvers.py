@@ -1,7 +1,8 @@
 """Solvers: steps along flat gradients, and schedules of the step size.
 
 Each solver works on one buffer for all parameters, in place, so that a step takes a
-handful of operations however many layers there are.
+handful of operations however many layers there are. Its size may be a number, or a
+tensor, which can change where the operations are recorded.
 """
 
 import math
@@ -85,7 +86,7 @@ class _Muon(_AdamW):
         self.linear_gradients.add_(self.momentum, alpha=0.95)
         for weight, direction in self.linear:
             step = rate * 0.2 * max(weight.shape) ** 0.5
-            weight.add_(_orthogonal(direction), alpha=-step)
+            weight.sub_(_orthogonal(direction).mul_(step))
 
 
 def _orthogonal(matrix):
@@ -115,7 +116,8 @@ class _RMSProp:
 
     def move(self, rate):
         self.square.mul_(0.9).addcmul_(self.gradients, self.gradients, value=0.1)
-        self.values.addcdiv_(self.gradients, self.square.sqrt().add_(1e-7), value=-rate)
+        root = self.square.sqrt().add_(1e-7)
+        self.values.sub_(torch.div(self.gradients, root, out=root).mul_(rate))
 
 
 class _SGD:
@@ -137,8 +139,8 @@ class _SGD:
         norm = torch.linalg.vector_norm(self.gradients)
         self.gradients.div_(norm.clamp(min=1.0))
         self.velocity.mul_(0.9).add_(self.gradients)
-        self.values.add_(self.gradients, alpha=-rate)
-        self.values.add_(self.velocity, alpha=-0.9 * rate)
+        ahead = self.gradients.add_(self.velocity, alpha=0.9)
+        self.values.sub_(ahead.mul_(rate))
 
 
 #: name -> solver; its ``rate`` is the step size that "auto" stands for.
@@ -236,13 +238,21 @@ class Solver:
         for name, array in memory.items():
             getattr(self.solver, name).copy_(torch.from_numpy(np.asarray(array)))
 
+    @property
+    def rate(self):
+        """The step size that is due."""
+        return self.learning_rate * self.schedule(self.progress)
+
     def step(self):
         """Move the parameters once along the negative gradient."""
-        rate = self.learning_rate * self.schedule(self.progress)
+        self.move(self.rate)
+        self.skip_to(self.n_steps_made + 1)
+
+    def move(self, rate):
+        """Move them by a step of some size: a number, or a tensor of one."""
         if self.alpha and self.solver.decoupled:
             self.parameters.matrices.mul_(1 - rate * self.alpha)
         elif self.alpha:
             matrices = self.parameters.matrices
             self.parameters.matrix_gradients.add_(matrices, alpha=self.alpha)
         self.solver.move(rate)
-        self.skip_to(self.n_steps_made + 1)

@@ -6,6 +6,8 @@ from itertools import islice
 import numpy as np
 import torch
 
+from ._replay import stepper
+
 __all__ = ["epochs", "evaluate", "row_losses", "watched_steps"]
 
 # Steps that are drawn at once, where a pass has less and more of them are to come: one
@@ -25,15 +27,15 @@ def epochs(objective, batches, solver, rng):
     n_ahead = int(min(_DRAWN_AHEAD, solver.n_steps - solver.n_steps_made))
     n_passes = max(1, n_ahead // batches.n_batches)
     steps = _steps(objective, batches, rng, n_passes)
+    make = stepper(objective, solver)
     while True:
         objective.train(True)
         total = n_rows = 0
         with objective.without_autograd():
             for step in islice(steps, batches.n_batches):
                 n_stayed = step.x.shape[0] - step.n_moved
-                total += n_stayed * objective.backward(step, solver.progress)
+                total += n_stayed * make(step)
                 n_rows += n_stayed
-                solver.step()
                 if solver.out_of_time:
                     break
             # Asked once a pass: a step that broke the weights shows in the loss only

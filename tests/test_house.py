@@ -67,7 +67,9 @@ MAY_IMPORT = {
         "_dense",
         "_flat",
         "_latents",
+        "_layers",
         "_losses",
+        "_modules",
         "_nested",
         "_outskirts",
         "_penalties",
@@ -106,6 +108,7 @@ MAY_IMPORT = {
         "_training",
     },
     "_reconstruction": {"_checking", "_inference", "_latents"},
+    "_replay": set(),
     "_scaling": set(),
     "_slots": {"_corruptions", "_latents", "_networks", "_penalties"},
     "_solvers": set(),
@@ -125,7 +128,7 @@ MAY_IMPORT = {
     "_tables": {"_targets", "_teacher"},
     "_targets": set(),
     "_teacher": {"_covariates", "_scaling"},
-    "_training": set(),
+    "_training": {"_replay"},
 }
 
 
