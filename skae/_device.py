@@ -12,7 +12,8 @@ from threadpoolctl import ThreadpoolController
 __all__ = ["check_device", "free_memory", "inference_device", "threads_for"]
 
 # Floating point operations of a training step from which a GPU's speed outweighs the
-# time that launching its kernels takes: about a millisecond's work for two CPU cores.
+# seconds that a process takes to start CUDA: a millisecond's work for two CPU cores, of
+# some two thousand steps.
 _CUDA_STEP_FLOPS = 2e8
 # And up to which threads wait for each other longer than they work.
 _ONE_THREAD_STEP_FLOPS = 2e7

@@ -56,9 +56,8 @@ class _Recording:
     def __init__(self, objective, solver, step):
         self.solver = solver
         self.rate = torch.zeros((), device=step.x.device)
-        rooms = {name: tensor.clone() for name, tensor in _given(step).items()}
-        self.rooms = list(rooms.values())
-        own = replace(step, **{"inputs": rooms["x"], **rooms})
+        self.rooms = {name: tensor.clone() for name, tensor in _given(step).items()}
+        own = replace(step, **{"inputs": self.rooms["x"], **self.rooms})
 
         def kernels():
             loss = objective.backward(own)
@@ -68,7 +67,8 @@ class _Recording:
         self.launch, self.loss = _record(kernels, step.x.device)
 
     def replay(self, step):
-        torch._foreach_copy_(self.rooms, list(_given(step).values()))
+        for name, tensor in _given(step).items():
+            self.rooms[name].copy_(tensor)
         self.rate.fill_(self.solver.rate)
         self.launch()
         self.solver.skip_to(self.solver.n_steps_made + 1)

@@ -13,6 +13,9 @@ import torch
 
 __all__ = ["SCHEDULES", "SOLVERS", "Solver"]
 
+# Parts of a buffer that a GPU works on at once: as many as one launch takes.
+_GPU_PARTS = 32
+
 
 class _Adam:
     """Adam (Kingma, Ba 2015), with torch's fused kernel."""
@@ -32,12 +35,17 @@ class _Adam:
         self.count = torch.zeros((), device=self.values.device)
         self._one = torch.ones_like(self.count)
         state = self.values, self.gradients, self.mean, self.square
-        self._lists = *([tensor] for tensor in state), [], [self.count]
+        # Each block of a GPU takes 65,536 values of a tensor: with one tensor alone,
+        # most of them would stay idle.
+        n_parts = _GPU_PARTS if self.values.is_cuda else 1
+        self._lists = *(list(tensor.chunk(n_parts)) for tensor in state), []
+        self._counts = [self.count] * len(self._lists[0])
 
     def move(self, rate):
         self.count.add_(self._one)
         torch._fused_adam_(
             *self._lists,
+            self._counts,
             lr=rate,
             beta1=0.9,
             beta2=self.beta2,
