@@ -4,8 +4,9 @@ A step of a dense network is some forty kernels of a few microseconds, and to la
 each takes longer than to run it. A CUDA graph launches them all at once.
 """
 
+from collections import Counter
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import torch
 
@@ -36,17 +37,16 @@ class _Replay:
 
     def __init__(self, objective, solver):
         self.objective, self.solver = objective, solver
-        self.n_seen = {}
+        self.n_seen = Counter()
         self.recordings = {}
 
     def __call__(self, step):
         kind = step.x.shape[0], step.n_moved
-        if kind in self.recordings:
-            return self.recordings[kind].replay(step)
-        self.n_seen[kind] = self.n_seen.get(kind, 0) + 1
+        self.n_seen[kind] += 1
         if self.n_seen[kind] <= _BEFORE_RECORDING:
             return _make(self.objective, self.solver, step)
-        self.recordings[kind] = _Recording(self.objective, self.solver, step)
+        if kind not in self.recordings:
+            self.recordings[kind] = _Recording(self.objective, self.solver, step)
         return self.recordings[kind].replay(step)
 
 
@@ -89,9 +89,13 @@ def _record(kernels, device):
     """Return what launches the kernels that a function launches, and its result."""
     graph = torch.cuda.CUDAGraph()
     # Other threads may use the GPU meanwhile: another fit, say.
-    with (
-        torch.cuda.device(device),
-        torch.cuda.graph(graph, capture_error_mode="thread_local"),
-    ):
+    options = {"stream": _stream(device), "capture_error_mode": "thread_local"}
+    with torch.cuda.device(device), torch.cuda.graph(graph, **options):
         result = kernels()
     return graph.replay, result
+
+
+@cache
+def _stream(device):
+    """One for each device: torch's own would be that of the first that was used."""
+    return torch.cuda.Stream(device)

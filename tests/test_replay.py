@@ -21,6 +21,7 @@ from skae import (
     _training,
 )
 from skae._replay import _BEFORE_RECORDING, _Replay
+from skae._solvers import Solver
 
 
 class Recorder:
@@ -60,6 +61,7 @@ SAME_EACH_TIME = {
     "defaults": {},
     "plain": {"init": "random"},
     "autograd's loss": {"loss": "huber"},
+    "counts": {"loss": "poisson"},
     "in other units": {"loss": "log_loss"},
     "corrupted": {"corruption": Masking(0.2)},
     "ordered": {"ordered": True},
@@ -131,6 +133,25 @@ def test_a_gpu_replays_its_own_steps(params, rows, monkeypatch):
     for name, weight in expected._weights.items():
         assert_allclose(replayed._weights[name], weight, atol=1e-3, err_msg=name)
         assert_array_equal(again._weights[name], replayed._weights[name], name)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_an_interrupted_recording_leaves_the_gpu_as_it_was(rows, monkeypatch):
+    expected = fit({"device": "cuda"}, *rows)
+
+    def interrupted(self, rate):
+        if torch.cuda.is_current_stream_capturing():
+            raise KeyboardInterrupt
+        move(self, rate)
+
+    move = Solver.move
+    with monkeypatch.context() as patch:
+        patch.setattr(Solver, "move", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit({"device": "cuda"}, *rows)
+    again = fit({"device": "cuda"}, *rows)
+    assert_array_equal(again.loss_curve_, expected.loss_curve_)
 
 
 @pytest.mark.parametrize("params", NOT_THE_SAME.values(), ids=NOT_THE_SAME)
