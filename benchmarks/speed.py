@@ -6,8 +6,9 @@
 
 Each row interleaves its contestants, repeats, and gives medians and their ratio to
 ours. The floor is the matrix products alone, ``torch.mm(out=)``, forward and backward.
-Peers that are not installed are left out with a line. MNIST comes from the folder
-``SKAE_DATA`` or from OpenML. The numbers go to a JSON and, as bars, to a PNG.
+All parts but ``gpu`` are of the CPU. Peers that are not installed are left out with a
+line. MNIST comes from the folder ``SKAE_DATA`` or from OpenML. The numbers go to a JSON
+and, as bars, to a PNG.
 """
 
 import argparse
@@ -44,7 +45,7 @@ from skae import AutoEncoderTransformer
 warnings.simplefilter("ignore", ConvergenceWarning)
 
 
-def skae(widths, batch_size, loss="squared_error", max_iter=1):
+def skae(widths, batch_size, loss="squared_error", max_iter=1, device="cpu"):
     """Return our network of the given encoder widths, plain, with Adam."""
     return AutoEncoderTransformer(
         widths[-1],
@@ -59,6 +60,7 @@ def skae(widths, batch_size, loss="squared_error", max_iter=1):
         max_iter=max_iter,
         n_iter_no_change=max_iter,
         early_stopping=False,
+        device=device,
         random_state=0,
     )
 
@@ -278,10 +280,10 @@ def gpu(peers, repeats):
             ),
         }
         timed = {name: partial(gpu_seconds, run) for name, run in others.items()}
-        model = skae(widths, batch_size, loss, max_iter=1 + 5 * repeats)
+        model = skae(widths, batch_size, loss, 1 + 5 * repeats, device="cuda")
         # A GPU that rests slows down.
         with redirect_stdout(Turns(timed, rest=0.0)) as turns:
-            model.set_params(device="cuda", verbose=1).fit(train)
+            model.set_params(verbose=1).fit(train)
         name = f"{torch.cuda.get_device_name()}, MNIST, one pass, {loss}"
         results[name] = report(name, turns.times)
     return results
@@ -329,6 +331,7 @@ def to_quality(peers, repeats):
             loss="log_loss",
             max_iter=max_iter,
             early_stopping=False,
+            device="cpu",
             random_state=0,
             **params,
         )
@@ -360,7 +363,7 @@ def default_fits(peers, repeats):
     """Defaults on each table, eight components."""
     taken = {}
     for name, (X, _) in tables().items():
-        model = AutoEncoderTransformer(8, random_state=0)
+        model = AutoEncoderTransformer(8, device="cpu", random_state=0)
         X = StandardScaler().fit_transform(X)
         taken[name] = median(
             seconds(lambda X=X, model=model: model.fit(X)) for _ in range(repeats)
@@ -422,7 +425,7 @@ def grid(peers, repeats):
     params = {"n_components": [2, 4, 8, 16]}
 
     def search(n_jobs):
-        model = AutoEncoderTransformer(random_state=0, max_iter=40)
+        model = AutoEncoderTransformer(random_state=0, max_iter=40, device="cpu")
         search = GridSearchCV(model, params, cv=3, n_jobs=n_jobs, refit=False)
         return seconds(lambda: search.fit(X))
 

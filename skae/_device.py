@@ -11,10 +11,10 @@ from threadpoolctl import ThreadpoolController
 
 __all__ = ["check_device", "free_memory", "inference_device", "threads_for"]
 
-# Floating point operations of a training step from which a GPU's speed outweighs the
-# seconds that a process takes to start CUDA: a millisecond's work for two CPU cores, of
-# some two thousand steps.
-_CUDA_STEP_FLOPS = 2e8
+# Floating point operations that take two CPU cores a millisecond. So many a step, of two
+# thousand, are worth the seconds that a process takes to start CUDA; and so many for
+# all rows that are encoded, the way of the network there.
+_CUDA_FLOPS = 2e8
 # And up to which threads wait for each other longer than they work.
 _ONE_THREAD_STEP_FLOPS = 2e7
 
@@ -35,7 +35,7 @@ def check_device(device, step_flops):
         If the device is not one of these, or is not on this machine.
     """
     if device == "auto":
-        wins = step_flops() >= _CUDA_STEP_FLOPS and torch.cuda.is_available()
+        wins = step_flops() >= _CUDA_FLOPS and torch.cuda.is_available()
         return torch.device("cuda", 0) if wins else torch.device("cpu")
     if device == "cpu":
         return torch.device("cpu")
@@ -76,14 +76,22 @@ def _openmp():
     return ThreadpoolController().select(user_api="openmp")
 
 
-def inference_device(name):
-    """Return the device that trained a model, or the CPU where it is missing."""
+def inference_device(name, flops):
+    """Return the device that trained a model, or the CPU.
+
+    That is taken where the device is missing, or few rows not worth the way there.
+
+    Parameters
+    ----------
+    name : str
+    flops : callable
+        Returns the floating point operations to be done.
+    """
     device = torch.device(name)
-    if device.type == "cuda" and (
-        not torch.cuda.is_available() or device.index >= torch.cuda.device_count()
-    ):
+    if device.type == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    return device
+    is_there = device.index < torch.cuda.device_count()
+    return device if is_there and flops() >= _CUDA_FLOPS else torch.device("cpu")
 
 
 def free_memory(device):

@@ -6,6 +6,7 @@ estimator rather than on it: what is fitted stays plain numpy.
 
 import copy
 import weakref
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from ._bare import Bare
 from ._device import inference_device
 from ._frame import Frame
 from ._losses import LINKS
-from ._model import AutoEncoder
+from ._model import AutoEncoder, step_flops
 from ._scaling import FARTHEST, Scaling, dense_rows, row_slices
 
 __all__ = ["Codec", "cached_codec", "from_numpy", "to_numpy"]
@@ -42,13 +43,14 @@ def from_numpy(architecture, weights, dtype):
     return network.to(dtype)
 
 
-def cached_codec(estimator, dtype):
+def cached_codec(estimator, dtype, n_rows):
     """Return the codec of a fitted estimator in a numpy dtype, built once a fit.
 
-    On a GPU nothing stays: what is cached is on the CPU.
+    It is on the device that suits so many rows. On a GPU nothing stays: what is cached
+    is on the CPU.
     """
     learnt = vars(estimator)
-    weights, device = learnt["_weights"], inference_device(learnt["device_"])
+    weights = learnt["_weights"]
     built_from, codecs = _CODECS.get(estimator, (None, None))
     if built_from is not weights:
         codecs = {}
@@ -61,6 +63,7 @@ def cached_codec(estimator, dtype):
         frame = Frame(**learnt["_frame"])
         codecs[dtype] = Codec(network.eval(), scaling, learnt["_link"], frame)
     codec = codecs[dtype]
+    device = inference_device(learnt["device_"], lambda: n_rows * codec.flops)
     return codec if device == codec.device else codec.on(device)
 
 
@@ -92,6 +95,11 @@ class Codec:
         self.width = network.width
         exact = self.dtype == np.float64 or scaling.scale.min() < _SMALLEST
         self._float32_scaling = None if exact else _float32_scaling(scaling)
+
+    @cached_property
+    def flops(self):
+        """Floating point operations of a row, to its code and back."""
+        return step_flops(self.network, 1) / 3  # the gradient's are twice as many
 
     def on(self, device):
         """Return the same with a copy of the network on a device."""

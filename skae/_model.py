@@ -163,7 +163,7 @@ def step_flops(network, n_rows):
 
     weighted = [layer for layer in network.modules() if isinstance(layer, WEIGHTED)]
     hooks = [layer.register_forward_hook(count) for layer in weighted]
-    network.eval()(torch.zeros(1, network.n_features))
+    network.eval()(next(network.parameters()).new_zeros(1, network.n_features))
     for hook in hooks:
         hook.remove()
     return 3 * n_rows * total

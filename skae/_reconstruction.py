@@ -47,7 +47,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 f"Z has {Z.shape[1]} columns, but {type(self).__name__} has "
                 f"n_components={self.n_components_}."
             )
-        return cached_codec(self, Z.dtype).decode(Z)
+        return cached_codec(self, Z.dtype, len(Z)).decode(Z)
 
     def reconstruction_error(self, X, *, per_feature=False):
         """Squared error of each row after encoding and decoding.
@@ -67,7 +67,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         """
         check_is_fitted(self)
         X = self._validate(X)
-        return cached_codec(self, X.dtype).squared_errors(X, per_feature)
+        codec = cached_codec(self, X.dtype, X.shape[0])
+        return codec.squared_errors(X, per_feature)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw codes from the prior and decode them: rows like the training rows.

@@ -378,7 +378,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         """
         check_is_fitted(self)
         X = self._validate(X)
-        return cached_codec(self, X.dtype).encode(X)
+        return cached_codec(self, X.dtype, X.shape[0]).encode(X)
 
     def _validate(self, X, **checks):
         return check_rows(self, X, **checks)

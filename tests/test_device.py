@@ -10,8 +10,9 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skae import AutoEncoderTransformer, _device
+from skae import AutoEncoderTransformer, Conv, _device
 from skae._device import check_device, inference_device, threads_for
+from skae._inference import cached_codec
 
 gpu = [
     pytest.mark.gpu,
@@ -61,11 +62,14 @@ class TestChoice:
             check_device(name, 0)
 
     def test_inference_falls_back_to_the_cpu(self, no_cuda):
-        assert inference_device("cuda:0") == torch.device("cpu")
+        assert inference_device("cuda:0", lambda: 1e12) == torch.device("cpu")
 
     def test_inference_stays_where_it_can(self, cuda):
-        assert inference_device("cuda:1") == torch.device("cuda:1")
-        assert inference_device("cuda:2") == torch.device("cpu")
+        assert inference_device("cuda:1", lambda: 1e12) == torch.device("cuda:1")
+        assert inference_device("cuda:2", lambda: 1e12) == torch.device("cpu")
+
+    def test_few_rows_are_not_worth_the_way(self, cuda):
+        assert inference_device("cuda:1", lambda: 1e5) == torch.device("cpu")
 
 
 def test_model_fitted_on_a_gpu_works_without_one(X, no_cuda):
@@ -76,7 +80,15 @@ def test_model_fitted_on_a_gpu_works_without_one(X, no_cuda):
 
 
 def test_threshold_of_auto_is_between_a_small_and_a_large_net():
-    assert 1e6 < _device._CUDA_STEP_FLOPS < 1e10
+    assert 1e6 < _device._CUDA_FLOPS < 1e10
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_operations_of_rows_are_those_of_all_weights(dtype, X):
+    model = AutoEncoderTransformer(3, hidden_layer_sizes=(8,), init="random")
+    model.set_params(max_iter=1, random_state=0).fit(X)
+    codec = cached_codec(model, np.dtype(dtype), len(X))
+    assert codec.flops == 2 * 2 * (12 * 8 + 8 * 3)
 
 
 class _Threads:
@@ -158,12 +170,23 @@ class TestGpu:
         monkeypatch.setattr("skae._data.free_memory", lambda device: 0)
         assert_allclose(model.fit_transform(X), expected, atol=1e-3)
 
-    def test_nothing_stays_on_the_device(self, digits):
+    def test_nothing_stays_on_the_device(self, digits, monkeypatch):
         model = AutoEncoderTransformer(8, device="cuda", max_iter=2).fit(digits[0])
         before = torch.cuda.memory_allocated()  # with what CUDA's libraries keep
         model.fit(digits[0])
+        monkeypatch.setattr(_device, "_CUDA_FLOPS", 0)  # as for many rows
         model.inverse_transform(model.transform(digits[0]))
         assert torch.cuda.memory_allocated() == before
+
+    @pytest.mark.parametrize("network", [None, Conv(image_shape=(8, 8))])
+    def test_rows_are_encoded_alike_anywhere(self, network, digits, monkeypatch):
+        model = AutoEncoderTransformer(8, device="cuda", network=network, max_iter=5)
+        model.set_params(random_state=0).fit(digits[0])
+        monkeypatch.setattr(_device, "_CUDA_FLOPS", np.inf)
+        here = model.transform(digits[0])
+        monkeypatch.setattr(_device, "_CUDA_FLOPS", 0)
+        there = model.transform(digits[0])
+        assert_allclose(there, here, atol=1e-4 * np.abs(here).max())
 
     def test_pickle_works_where_there_is_none(self, digits, tmp_path):
         X = digits[0][:20]

@@ -121,7 +121,7 @@ def test_float32_rows_are_scaled_as_in_float64(mean):
     X = (mean + np.random.RandomState(0).normal(size=(50, 4))).astype(np.float32)
     X[:, 1] = 3.0
     model = AutoEncoderTransformer(1, max_iter=1, random_state=0).fit(X)
-    scaled = cached_codec(model, X.dtype)._scaled(X, torch.empty(50, 4))
+    scaled = cached_codec(model, X.dtype, 50)._scaled(X, torch.empty(50, 4))
     expected = Scaling(**model._scaling).apply(X)
     np.testing.assert_allclose(scaled, expected, atol=1e-6, rtol=1e-6)
     X.flags.writeable = False
