@@ -11,11 +11,13 @@ from threadpoolctl import ThreadpoolController
 
 __all__ = ["check_device", "free_memory", "inference_device", "threads_for"]
 
-# Floating point operations that take two CPU cores a millisecond. So many a step, of two
-# thousand, are worth the seconds that a process takes to start CUDA; and so many for
-# all rows that are encoded, the way of the network there.
-_CUDA_FLOPS = 2e8
-# And up to which threads wait for each other longer than they work.
+# Floating point operations of a training step from which a GPU's speed outweighs the
+# seconds that a process takes to start CUDA: a millisecond's work for two CPU cores, of
+# some two thousand steps.
+_CUDA_STEP_FLOPS = 2e8
+# And those of all rows to be encoded, from which it outweighs the network's way there.
+_CUDA_ROWS_FLOPS = 1e9
+# And of a step, up to which threads wait for each other longer than they work.
 _ONE_THREAD_STEP_FLOPS = 2e7
 
 
@@ -35,7 +37,7 @@ def check_device(device, step_flops):
         If the device is not one of these, or is not on this machine.
     """
     if device == "auto":
-        wins = step_flops() >= _CUDA_FLOPS and torch.cuda.is_available()
+        wins = step_flops() >= _CUDA_STEP_FLOPS and torch.cuda.is_available()
         return torch.device("cuda", 0) if wins else torch.device("cpu")
     if device == "cpu":
         return torch.device("cpu")
@@ -91,7 +93,7 @@ def inference_device(name, flops):
     if device.type == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     is_there = device.index < torch.cuda.device_count()
-    return device if is_there and flops() >= _CUDA_FLOPS else torch.device("cpu")
+    return device if is_there and flops() >= _CUDA_ROWS_FLOPS else torch.device("cpu")
 
 
 def free_memory(device):

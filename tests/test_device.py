@@ -80,7 +80,7 @@ def test_model_fitted_on_a_gpu_works_without_one(X, no_cuda):
 
 
 def test_threshold_of_auto_is_between_a_small_and_a_large_net():
-    assert 1e6 < _device._CUDA_FLOPS < 1e10
+    assert 1e6 < _device._CUDA_STEP_FLOPS < 1e10
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -174,7 +174,7 @@ class TestGpu:
         model = AutoEncoderTransformer(8, device="cuda", max_iter=2).fit(digits[0])
         before = torch.cuda.memory_allocated()  # with what CUDA's libraries keep
         model.fit(digits[0])
-        monkeypatch.setattr(_device, "_CUDA_FLOPS", 0)  # as for many rows
+        monkeypatch.setattr(_device, "_CUDA_ROWS_FLOPS", 0)  # as for many rows
         model.inverse_transform(model.transform(digits[0]))
         assert torch.cuda.memory_allocated() == before
 
@@ -182,9 +182,9 @@ class TestGpu:
     def test_rows_are_encoded_alike_anywhere(self, network, digits, monkeypatch):
         model = AutoEncoderTransformer(8, device="cuda", network=network, max_iter=5)
         model.set_params(random_state=0).fit(digits[0])
-        monkeypatch.setattr(_device, "_CUDA_FLOPS", np.inf)
+        monkeypatch.setattr(_device, "_CUDA_ROWS_FLOPS", np.inf)
         here = model.transform(digits[0])
-        monkeypatch.setattr(_device, "_CUDA_FLOPS", 0)
+        monkeypatch.setattr(_device, "_CUDA_ROWS_FLOPS", 0)
         there = model.transform(digits[0])
         assert_allclose(there, here, atol=1e-4 * np.abs(here).max())
 
