@@ -259,9 +259,9 @@ def training(peers, repeats):
 
 
 def gpu(peers, repeats):
-    """One pass over MNIST on a GPU, the rows being there."""
+    """One pass over MNIST on a GPU, the rows being there; its floor is recorded."""
     if not torch.cuda.is_available():
-        print("no CUDA device: its part is left out")
+        print("no CUDA device: the part gpu is left out", file=sys.stderr)
         return {}
     train, _ = mnist()
     widths, batch_size, results = (784, 128, 64), 256, {}
@@ -273,8 +273,8 @@ def gpu(peers, repeats):
         step()
     for loss in ("squared_error", "log_loss"):
         others = {
-            "floor, recorded": lambda: [graph.replay() for _ in range(n_steps)],
-            "floor, launched": lambda: [step() for _ in range(n_steps)],
+            "floor": lambda: [graph.replay() for _ in range(n_steps)],
+            "floor, kernel by kernel": lambda: [step() for _ in range(n_steps)],
             "autograd loop": lambda loss=loss: autograd_loop(
                 there, widths, batch_size, loss
             ),

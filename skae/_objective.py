@@ -162,7 +162,8 @@ class Objective:
     def is_replayable(self):
         """Whether the same operations make every step: nothing is drawn on the way.
 
-        Those of someone's own part could be any.
+        Those of someone's own network, loss or penalty could be any. What is drawn
+        before a step, as corruptions are, does not matter.
         """
         others = any(isinstance(m, Dropout | Own) for m in self._modules)
         return not others and not self.codes_cost and self.loss in LOSSES.values()

@@ -4,6 +4,8 @@ A step of a dense network is some forty kernels of a few microseconds, and to la
 each takes longer than to run it. A CUDA graph launches them all at once.
 """
 
+import math
+import threading
 from collections import Counter
 from dataclasses import replace
 from functools import cache, partial
@@ -13,7 +15,11 @@ import torch
 __all__ = ["stepper"]
 
 # Steps of one kind that come before it is worth recording, which takes as long.
-_BEFORE_RECORDING = 8
+_BEFORE_RECORDING = 32
+# Steps that a clock may be behind those that were launched.
+_LAUNCHED_AHEAD = 16
+# Recordings of fits beside each other would mix, on one stream.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def stepper(objective, solver):
@@ -67,6 +73,10 @@ class _Recording:
         self.launch, self.loss = _record(kernels, step.x.device)
 
     def replay(self, step):
+        """Make the step, of the same kind, and return its loss until the next one."""
+        timed = self.solver.max_time < math.inf
+        if timed and self.solver.n_steps_made % _LAUNCHED_AHEAD == 0:
+            self.loss.item()  # waits for the steps before
         for name, tensor in _given(step).items():
             self.rooms[name].copy_(tensor)
         self.rate.fill_(self.solver.rate)
@@ -76,7 +86,10 @@ class _Recording:
 
 
 def _given(step):
-    """Return the tensors of a step by name, without those that are empty or shared."""
+    """Return the tensors of a step by name, without those that are empty or shared.
+
+    Of the empty ones, the recorded step keeps those it was given.
+    """
     tensors = {"x": step.x, "t": step.t, "factors": step.factors}
     if step.inputs.data_ptr() != step.x.data_ptr():
         tensors["inputs"] = step.inputs
@@ -90,7 +103,11 @@ def _record(kernels, device):
     graph = torch.cuda.CUDAGraph()
     # Other threads may use the GPU meanwhile: another fit, say.
     options = {"stream": _stream(device), "capture_error_mode": "thread_local"}
-    with torch.cuda.device(device), torch.cuda.graph(graph, **options):
+    with (
+        _ONE_AT_A_TIME,
+        torch.cuda.device(device),
+        torch.cuda.graph(graph, **options),
+    ):
         result = kernels()
     return graph.replay, result
 

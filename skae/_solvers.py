@@ -125,7 +125,7 @@ class _RMSProp:
     def move(self, rate):
         self.square.mul_(0.9).addcmul_(self.gradients, self.gradients, value=0.1)
         root = self.square.sqrt().add_(1e-7)
-        self.values.sub_(torch.div(self.gradients, root, out=root).mul_(rate))
+        self.values.addcdiv_(self.gradients, root.div_(rate), value=-1)
 
 
 class _SGD:

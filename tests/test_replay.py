@@ -1,13 +1,17 @@
 """Replay: recorded steps against the same steps made one by one.
 
-A recording on a GPU makes the operations of a step again. Here a stand-in does so on
-the CPU, from whatever tensors the step was recorded with.
+A recording on a GPU makes the operations of a step again, with the tensors and numbers
+that it was recorded with. Here a tape does so on the CPU.
 """
+
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from skae import (
     AutoEncoderTransformer,
@@ -17,36 +21,75 @@ from skae import (
     Masking,
     Modules,
     Sparsity,
+    _losses,
     _replay,
     _training,
 )
-from skae._replay import _BEFORE_RECORDING, _Replay
+from skae._replay import _Replay
 from skae._solvers import Solver
 
 
+class Tape(TorchDispatchMode):
+    """The operations of a step with the very tensors and numbers they were given."""
+
+    def __init__(self):
+        super().__init__()
+        self.operations, self.before = [], []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        kwargs, arguments = kwargs or {}, operation._schema.arguments
+        given = dict(zip((a.name for a in arguments), args, strict=False)) | kwargs
+        for argument in arguments:
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                written = tree_leaves(given.get(argument.name))
+                self.before += [(tensor, tensor.clone()) for tensor in written]
+        result = operation(*args, **kwargs)
+        self.operations.append((operation, args, kwargs, result))
+        return result
+
+    def undo(self):
+        for tensor, before in reversed(self.before):
+            tensor.copy_(before)
+
+    def play(self):
+        for operation, args, kwargs, result in self.operations:
+            now = operation(*args, **kwargs)
+            for old, new in zip(tree_leaves(result), tree_leaves(now), strict=True):
+                if old is not None and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
 class Recorder:
-    """Counts recordings, and launches of them."""
+    """Counts recordings, and launches of them; like a GPU's, they run nothing."""
 
     def __init__(self):
         self.n_recordings = self.n_launches = 0
 
     def __call__(self, kernels, device):
         self.n_recordings += 1
-        loss = torch.zeros(())
+        with Tape() as tape:
+            loss = kernels()
+        tape.undo()
 
         def launch():
             self.n_launches += 1
-            loss.fill_(kernels())
+            tape.play()
 
         return launch, loss
 
 
+def replay_on_the_cpu(monkeypatch):
+    """Let steps be recorded and replayed there, without asking for numbers."""
+    monkeypatch.setattr(_replay, "_record", recorder := Recorder())
+    monkeypatch.setattr(_replay, "_BEFORE_RECORDING", 3)
+    monkeypatch.setattr(_training, "stepper", _Replay)
+    monkeypatch.setattr(_losses, "_number", lambda value: value)
+    return recorder
+
+
 @pytest.fixture
 def recorder(monkeypatch):
-    """Let steps be replayed on the CPU."""
-    monkeypatch.setattr(_replay, "_record", recorder := Recorder())
-    monkeypatch.setattr(_training, "stepper", _Replay)
-    return recorder
+    return replay_on_the_cpu(monkeypatch)
 
 
 def mean_squared_error(output, target):
@@ -67,7 +110,9 @@ SAME_EACH_TIME = {
     "ordered": {"ordered": True},
     "supervised": {"supervision": 1.0},
     "convolutions": {"network": Conv(image_shape=(8, 8), channels=(4,))},
+    "tied": {"network": Dense(tied=True)},
     "batches of two sizes": {"batch_size": 30},
+    "until the time is over": {"max_iter": 8, "max_time": 600.0},
     "decayed gradient": {"solver": "adam", "alpha": 0.01},
     **{solver: {"solver": solver} for solver in ("adam", "muon", "rmsprop", "sgd")},
 }
@@ -95,8 +140,7 @@ def fit(params, X, y):
 def test_replayed_steps_are_those_made_one_by_one(params, rows, monkeypatch):
     expected = fit(params, *rows)
     with monkeypatch.context() as patch:
-        patch.setattr(_replay, "_record", recorder := Recorder())
-        patch.setattr(_training, "stepper", _Replay)
+        recorder = replay_on_the_cpu(patch)
         replayed = fit(params, *rows)
     assert recorder.n_launches > 0
     assert replayed.n_iter_ == expected.n_iter_ == 8
@@ -109,12 +153,12 @@ def test_each_kind_is_recorded_once_it_came_often(rows, recorder):
     X, y = rows
     fit({"init": "random", "batch_size": 40}, X, y)
     assert recorder.n_recordings == 1  # all batches have as many rows
-    assert recorder.n_launches == 8 * 5 - _BEFORE_RECORDING
+    assert recorder.n_launches == 8 * 5 - 3
 
 
 def test_few_steps_are_not_worth_a_recording(rows, recorder):
     X, y = rows
-    fit({"init": "random", "max_iter": 1}, X, y)
+    fit({"init": "random", "max_iter": 1, "batch_size": 70}, X, y)
     assert recorder.n_recordings == 0
 
 
@@ -123,10 +167,11 @@ def test_few_steps_are_not_worth_a_recording(rows, recorder):
 @pytest.mark.parametrize("params", SAME_EACH_TIME.values(), ids=SAME_EACH_TIME)
 def test_a_gpu_replays_its_own_steps(params, rows, monkeypatch):
     there = {"device": "cuda", **params}
+    monkeypatch.setattr(_replay, "_BEFORE_RECORDING", 3)
     replayed = fit(there, *rows)
     again = fit(there, *rows)
     on_a_cpu = fit(params, *rows)
-    monkeypatch.setattr(_replay, "_BEFORE_RECORDING", np.inf)
+    monkeypatch.setattr(_replay, "_BEFORE_RECORDING", 1_000)
     expected = fit(there, *rows)
     assert_allclose(replayed.loss_curve_, on_a_cpu.loss_curve_, rtol=1e-2)
     assert_allclose(replayed.loss_curve_, expected.loss_curve_, rtol=1e-3)
@@ -137,7 +182,19 @@ def test_a_gpu_replays_its_own_steps(params, rows, monkeypatch):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_fits_record_beside_each_other(rows, monkeypatch):
+    monkeypatch.setattr(_replay, "_BEFORE_RECORDING", 3)
+    expected = fit({"device": "cuda"}, *rows)
+    with ThreadPoolExecutor(4) as pool:
+        fits = [pool.submit(fit, {"device": "cuda"}, *rows) for _ in range(8)]
+    for each in fits:
+        assert_array_equal(each.result().loss_curve_, expected.loss_curve_)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_an_interrupted_recording_leaves_the_gpu_as_it_was(rows, monkeypatch):
+    monkeypatch.setattr(_replay, "_BEFORE_RECORDING", 3)
     expected = fit({"device": "cuda"}, *rows)
 
     def interrupted(self, rate):
