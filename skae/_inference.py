@@ -16,6 +16,7 @@ from ._device import inference_device
 from ._frame import Frame
 from ._losses import LINKS
 from ._model import AutoEncoder, step_flops
+from ._modules import Own
 from ._scaling import FARTHEST, Scaling, dense_rows, row_slices
 
 __all__ = ["Codec", "cached_codec", "from_numpy", "to_numpy"]
@@ -98,7 +99,12 @@ class Codec:
 
     @cached_property
     def flops(self):
-        """Floating point operations of a row, to its code and back."""
+        """Floating point operations of a row, to its code and back.
+
+        Infinite where someone's own layers may do more than their weights tell.
+        """
+        if any(isinstance(module, Own) for module in self.network.modules()):
+            return np.inf
         return step_flops(self.network, 1) / 3  # the gradient's are twice as many
 
     def on(self, device):

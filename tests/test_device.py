@@ -10,9 +10,11 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skae import AutoEncoderTransformer, Conv, _device
+from skae import AutoEncoderTransformer, Conv, Modules, _device
 from skae._device import check_device, inference_device, threads_for
 from skae._inference import cached_codec
+
+from .variants import one_layer
 
 gpu = [
     pytest.mark.gpu,
@@ -89,6 +91,12 @@ def test_operations_of_rows_are_those_of_all_weights(dtype, X):
     model.set_params(max_iter=1, random_state=0).fit(X)
     codec = cached_codec(model, np.dtype(dtype), len(X))
     assert codec.flops == 2 * 2 * (12 * 8 + 8 * 3)
+
+
+def test_operations_of_someones_own_layers_are_not_told_by_their_weights(X):
+    network = Modules(one_layer, one_layer)
+    model = AutoEncoderTransformer(3, network=network, max_iter=1).fit(X)
+    assert cached_codec(model, X.dtype, len(X)).flops == np.inf
 
 
 class _Threads:
