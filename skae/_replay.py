@@ -14,7 +14,7 @@ import torch
 
 __all__ = ["stepper"]
 
-# Steps of one kind that come before it is worth recording, which takes as long.
+# Steps of one kind before one is recorded: a few do not pay for it.
 _BEFORE_RECORDING = 32
 # Steps that a clock may be behind those that were launched.
 _LAUNCHED_AHEAD = 16
