@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from sklearn.utils.validation import validate_data
 
+from ._threads import ThreadTuner
+
 __all__ = ["FLOATS", "check_rows"]
 
 FLOATS = [np.float64, np.float32]
@@ -53,4 +55,7 @@ def _is_finite(X):
     if X.size <= _FEW_VALUES:
         return bool(np.isfinite(X).all())
     flags = X.flags  # torch shares no others
-    return flags.writeable and flags.forc and math.isfinite(torch.from_numpy(X).sum())
+    if not (flags.writeable and flags.forc):
+        return False
+    with ThreadTuner():
+        return math.isfinite(torch.from_numpy(X).sum())

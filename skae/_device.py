@@ -1,15 +1,11 @@
-"""Device: which one trains, with how many threads, and what it has room for.
+"""Device: which one trains, and what it has room for.
 
 Nothing here runs at import, and CUDA is asked only when the device may be one.
 """
 
-from contextlib import nullcontext
-from functools import cache
-
 import torch
-from threadpoolctl import ThreadpoolController
 
-__all__ = ["check_device", "free_memory", "inference_device", "threads_for"]
+__all__ = ["check_device", "free_memory", "inference_device"]
 
 # Floating point operations of a training step from which a GPU's speed outweighs the
 # seconds that a process takes to start CUDA: a millisecond's work for two CPU cores, of
@@ -17,8 +13,6 @@ __all__ = ["check_device", "free_memory", "inference_device", "threads_for"]
 _CUDA_STEP_FLOPS = 2e8
 # And those of all rows to be encoded, from which it outweighs the network's way there.
 _CUDA_ROWS_FLOPS = 1e9
-# And of a step, up to which threads wait for each other longer than they work.
-_ONE_THREAD_STEP_FLOPS = 2e7
 
 
 def check_device(device, step_flops):
@@ -54,28 +48,6 @@ def check_device(device, step_flops):
             "of torch with CUDA."
         )
     return torch.device("cuda", int(index or 0))
-
-
-def threads_for(step_flops):
-    """Return a context with as many threads as steps of such a size are worth.
-
-    OpenMP counts threads for each thread that calls it: others are not disturbed, and
-    fewer than were allowed are asked for, never more.
-
-    Parameters
-    ----------
-    step_flops : float
-        Floating point operations of a training step.
-    """
-    if step_flops >= _ONE_THREAD_STEP_FLOPS:
-        return nullcontext()
-    return _openmp().limit(limits=1)
-
-
-@cache
-def _openmp():
-    """OpenMP libraries of this process; to find them takes milliseconds."""
-    return ThreadpoolController().select(user_api="openmp")
 
 
 def inference_device(name, flops):

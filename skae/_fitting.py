@@ -49,7 +49,7 @@ _LINEAR = ("pca", "linear")
 
 
 @torch.inference_mode(False)  # whatever the caller is in
-def fit_autoencoder(params, data, validation_data, previous):
+def fit_autoencoder(params, data, validation_data, previous, threads):
     """Train an autoencoder.
 
     Parameters
@@ -61,6 +61,8 @@ def fit_autoencoder(params, data, validation_data, previous):
         None for both where rows of ``X`` are to be held out for validation.
     previous : dict or None
         The attributes of the fit to go on from.
+    threads : ThreadTuner
+        Chooses how many work.
 
     Returns
     -------
@@ -76,8 +78,17 @@ def fit_autoencoder(params, data, validation_data, previous):
     rows, held_out = split(params, table, table_val, target, seed)
     if pictures := _are_pictures(params, table.X, held_out, previous):
         link = "logistic"
-    what = {"target": target, "loss": loss, "link": link}
-    prepare = partial(Training, params, table, seed=seed, previous=previous, **what)
+    prepare = partial(
+        Training,
+        params,
+        table,
+        target=target,
+        loss=loss,
+        link=link,
+        threads=threads,
+        seed=seed,
+        previous=previous,
+    )
     training = prepare(rows=rows)
     if training.starts_anchored and len(rows) < table.n_rows <= _REFIT_ROWS:
         training.solver.max_time *= _TIME_BEFORE_REFIT
@@ -86,7 +97,7 @@ def fit_autoencoder(params, data, validation_data, previous):
     monitor, loss_curve, validation_curve = _train(training, validation, some, params)
     if pictures and not previous and not _beats_pca(training, validation, some, params):
         again = {**asked, "output_activation": "identity", "random_state": seed}
-        return fit_autoencoder(again, data, validation_data, None)
+        return fit_autoencoder(again, data, validation_data, None, threads)
     measured = training, validation or some
     if len(rows) < table.n_rows and previous is None:
         final = _on_all_rows(prepare, training, monitor, table.n_rows)
@@ -175,16 +186,15 @@ def _train(training, validation, some, params):
     passes = training.passes()
     if params["early_stopping"] and watched is None and training.starts_linear:
         passes = ()  # too few rows to tell whether the start was improved on
-    with training.threads():
-        for loss in passes:
-            loss_curve.append(loss)
-            if validation is not None:
-                validation_curve.append(evaluate(objective, validation))
-            if params["verbose"]:
-                _report(plan.max_iter, loss_curve, validation_curve)
-            watched_loss = loss if watched is None else validation_curve[-1]
-            if monitor.should_stop(watched_loss, training.solver.out_of_time):
-                break
+    for loss in passes:
+        loss_curve.append(loss)
+        if validation is not None:
+            validation_curve.append(evaluate(objective, validation))
+        if params["verbose"]:
+            _report(plan.max_iter, loss_curve, validation_curve)
+        watched_loss = loss if watched is None else validation_curve[-1]
+        if monitor.should_stop(watched_loss, training.solver.out_of_time):
+            break
     guarded = watched is not None and training.starts_linear
     if guarded and not _convinced(training, watched, monitor):
         monitor.back_to_start()
@@ -255,9 +265,8 @@ def _on_all_rows(prepare, training, monitor, n_rows):
         plan = replace(plan, max_iter=passes, max_time=np.inf)
     again = prepare(rows=np.arange(n_rows), plan=plan)
     start_loss = evaluate(again.objective, again.batches)
-    with again.threads():
-        for _ in zip(range(monitor.best_iter), again.passes(), strict=False):
-            pass
+    for _ in zip(range(monitor.best_iter), again.passes(), strict=False):
+        pass
     improved = evaluate(again.objective, again.batches) <= start_loss
     return again if improved else training
 

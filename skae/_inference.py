@@ -18,6 +18,7 @@ from ._losses import LINKS
 from ._model import AutoEncoder, step_flops
 from ._modules import Own
 from ._scaling import FARTHEST, Scaling, dense_rows, row_slices
+from ._threads import ThreadTuner, one_thread
 
 __all__ = ["Codec", "cached_codec", "from_numpy", "to_numpy"]
 
@@ -25,6 +26,8 @@ _LARGEST = torch.finfo(torch.float32).max
 _SMALLEST = 1 / _LARGEST
 # Means up to so many scales may be subtracted in float32 after scaling.
 _SMALL_MEAN = 8.0
+# Floating point operations of all rows from which several threads may share them.
+_SHARED_FLOPS = 2e7
 # estimator -> (the weights the codecs were built from, {dtype: codec on the CPU})
 _CODECS = weakref.WeakKeyDictionary()
 
@@ -57,15 +60,18 @@ def cached_codec(estimator, dtype, n_rows):
         codecs = {}
         _CODECS[estimator] = weights, codecs
     if dtype not in codecs:
-        network = from_numpy(
-            learnt["_architecture"], weights, getattr(torch, dtype.name)
-        )
-        scaling = Scaling(**learnt["_scaling"])
-        frame = Frame(**learnt["_frame"])
-        codecs[dtype] = Codec(network.eval(), scaling, learnt["_link"], frame)
+        with one_thread():
+            codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
     codec = codecs[dtype]
     device = inference_device(learnt["device_"], lambda: n_rows * codec.flops)
     return codec if device == codec.device else codec.on(device)
+
+
+def _codec(learnt, dtype):
+    """Build a codec of what an estimator has learnt, by name, in a torch dtype."""
+    network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
+    scaling, frame = Scaling(**learnt["_scaling"]), Frame(**learnt["_frame"])
+    return Codec(network.eval(), scaling, learnt["_link"], frame)
 
 
 class Codec:
@@ -119,7 +125,10 @@ class Codec:
     @torch.inference_mode()
     def encode(self, X):
         """Codes (n_rows, n_components) of rows (n_rows, n_features)."""
-        chunks = self.chunks(X.shape[0])
+        with self._threads(X.shape[0]) as threads:
+            return self._encode(X, self.chunks(X.shape[0]), threads)
+
+    def _encode(self, X, chunks, threads):
         if len(chunks) == 1:
             x = self._scaled(dense_rows(X, chunks[0]))
             return np.ascontiguousarray(self._run(self._codes, x))
@@ -129,8 +138,8 @@ class Codec:
             # Fresh memory for each chunk would cost more than the products.
             if room is None:
                 room = torch.from_numpy(np.empty(X[rows].shape, np.float32))
-            x = self._scaled(dense_rows(X, rows), room[: rows.stop - rows.start])
-            Z[rows] = self._run(self._codes, x)
+            values, here = dense_rows(X, rows), room[: rows.stop - rows.start]
+            Z[rows] = threads.run(self._run, self._codes, self._scaled(values, here))
         return Z
 
     @torch.inference_mode()
@@ -138,14 +147,23 @@ class Codec:
         """Rows (n_rows, n_features) in the units of ``X`` from codes."""
         X = np.empty((len(Z), self.n_features), self.dtype)
         constant, mean = self.scaling.constant, self.scaling.mean
-        for rows in self.chunks(len(Z)):
-            z = _tensor(Z[rows].astype(self.dtype, copy=False))
-            output = self._run(self._rows, z)
-            X[rows] = self.scaling.undo(output) if self.link == "identity" else output
-            # A softmax shares out the whole, so no feature can be set alone.
-            if self.link != "softmax":
-                X[rows, constant] = mean[constant]
+        with self._threads(len(Z)) as threads:
+            for rows in self.chunks(len(Z)):
+                z = _tensor(Z[rows].astype(self.dtype, copy=False))
+                x = threads.run(self._run, self._rows, z)
+                X[rows] = self.scaling.undo(x) if self.link == "identity" else x
+                # A softmax shares out the whole, so no feature can be set alone.
+                if self.link != "softmax":
+                    X[rows, constant] = mean[constant]
         return X
+
+    def _threads(self, n_rows):
+        """Return a context with as many threads as so many rows are worth."""
+        if n_rows * self.flops < _SHARED_FLOPS:
+            return one_thread()
+        threads = ThreadTuner()
+        threads.begin_work()
+        return threads
 
     def squared_errors(self, X, per_feature):
         """Squared errors in units of the scaling, of rows' features or their means."""

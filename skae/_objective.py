@@ -20,7 +20,7 @@ from ._losses import LINKS, LOSSES, autograd_gradient
 from ._modules import Own
 from ._nested import first_codes, in_turn
 from ._outskirts import move
-from ._penalties import needs_encoder, penalize
+from ._penalties import Sparsity, needs_encoder, penalize
 
 __all__ = ["Objective", "Step"]
 
@@ -167,6 +167,22 @@ class Objective:
         """
         others = any(isinstance(m, Dropout | Own) for m in self._modules)
         return not others and not self.codes_cost and self.loss in LOSSES.values()
+
+    @property
+    def repeats_with_threads(self):
+        """Whether a step gives the same bits with any number of threads.
+
+        Gradients of convolutions are sums whose last digits depend on it, and parts of
+        someone's own may do anything.
+        """
+        own_penalty = self.penalty is not None and type(self.penalty) is not Sparsity
+        known = self.loss in LOSSES.values() and not own_penalty
+        return self.dense is not None and known
+
+    def avoid_underflow(self):
+        """Keep gradients of later steps from becoming subnormal, which is slow."""
+        if self.dense is not None and self.mean.is_cpu:
+            self.dense.avoid_underflow()
 
     def train(self, mode):
         """Put the network in training mode, or in that of evaluation.

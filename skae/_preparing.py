@@ -1,6 +1,5 @@
 """Preparing: from parameters and rows to a network at its start, ready to train."""
 
-from contextlib import nullcontext
 from functools import cached_property, partial
 from numbers import Integral
 
@@ -9,7 +8,7 @@ import torch
 
 from ._covariates import linear_head, principal_covariates
 from ._data import Batches
-from ._device import check_device, threads_for
+from ._device import check_device
 from ._features import idle_features, learnt_features, narrow
 from ._inference import from_numpy, to_numpy
 from ._layers import Dropout
@@ -39,6 +38,9 @@ _REACH = 100.0
 # And where they are not learnt there, or where statistics of batches would take rows
 # that are moved so far for data.
 _SHORT_REACH = 10.0
+# Floating point operations of a step below which it is over before a second thread has
+# woken up.
+_SHARED_STEP_FLOPS = 5e6
 
 
 class Training:
@@ -56,6 +58,8 @@ class Training:
     loss : Loss
     link : str
         Key of ``LINKS``.
+    threads : ThreadTuner
+        Chooses how many work on its steps.
     seed : int
         Of all that is random.
     previous : dict or None
@@ -65,13 +69,24 @@ class Training:
     """
 
     def __init__(
-        self, params, table, rows, target, loss, link, seed, previous, plan=None
+        self,
+        params,
+        table,
+        rows,
+        target,
+        loss,
+        link,
+        threads,
+        seed,
+        previous,
+        plan=None,
     ):
         has_targets = target is not None and not np.isnan(table.targets[rows]).any()
         self.plan = plan = plan or Plan.of(
             params, len(rows), table.X.shape[1], link, previous, has_targets
         )
         self.target = target
+        self.threads = threads
         self.seed = seed
         self.link = link
         self.rows = rows
@@ -124,15 +139,16 @@ class Training:
         size, device = self.plan.batch_size, self.device
         return Batches(table, rows, self.scaling, size, device, self.features)
 
-    def threads(self):
-        """Return a context with as many threads as a step is worth."""
-        # Layers that are not written out may do more than their weights tell.
-        written = self.device.type == "cpu" and self.objective.dense is not None
-        return threads_for(self._step_flops()) if written else nullcontext()
-
     def passes(self):
         """Train, yielding the loss of one pass after another."""
-        return epochs(self.objective, self.batches, self.solver, self.rng)
+        self.threads.begin_work(self._worth_sharing)
+        return epochs(self.objective, self.batches, self.solver, self.rng, self.threads)
+
+    @property
+    def _worth_sharing(self):
+        """Whether several threads may work on a step: it must not change the result."""
+        repeats = self.device.type == "cpu" and self.objective.repeats_with_threads
+        return repeats and self._step_flops() >= _SHARED_STEP_FLOPS
 
     def memory(self):
         """Return what the next training needs to go on from this one, as numpy."""

@@ -30,7 +30,7 @@ _PART_OF_RATE = 0.5
 
 
 @torch.inference_mode(False)  # whatever the caller is in
-def continue_autoencoder(params, X, y, classes, previous):
+def continue_autoencoder(params, X, y, classes, previous, threads):
     """Make one pass over rows.
 
     Parameters
@@ -43,6 +43,8 @@ def continue_autoencoder(params, X, y, classes, previous):
         All classes of ``y``, or a list of them for several outputs.
     previous : dict or None
         The attributes to go on from.
+    threads : ThreadTuner
+        Chooses how many work.
 
     Returns
     -------
@@ -67,6 +69,7 @@ def continue_autoencoder(params, X, y, classes, previous):
         target=target,
         loss=loss,
         link=link,
+        threads=threads,
         seed=seed,
         previous=previous,
         plan=_plan(params, X, link, previous),
@@ -75,8 +78,7 @@ def continue_autoencoder(params, X, y, classes, previous):
     baseline = before.get("baseline_score_")
     if baseline is None:
         baseline = baseline_score(training, training.batches)
-    with training.threads():
-        curve = [*before.get("loss_curve_", []), next(training.passes())]
+    curve = [*before.get("loss_curve_", []), next(training.passes())]
     if not math.isfinite(curve[-1]):
         raise ValueError(
             "Training diverged on these rows with learning_rate_init="

@@ -15,7 +15,7 @@ __all__ = ["epochs", "evaluate", "row_losses", "watched_steps"]
 _DRAWN_AHEAD = 16
 
 
-def epochs(objective, batches, solver, rng):
+def epochs(objective, batches, solver, rng, threads):
     """Train, one pass a turn, for as long as the caller asks for another.
 
     Yields
@@ -34,13 +34,14 @@ def epochs(objective, batches, solver, rng):
         with objective.without_autograd():
             for step in islice(steps, batches.n_batches):
                 n_stayed = step.x.shape[0] - step.n_moved
-                total += n_stayed * make(step)
+                total += n_stayed * threads.run(make, step)
                 n_rows += n_stayed
                 if solver.out_of_time:
                     break
             # Asked once a pass: a step that broke the weights shows in the loss only
             # later. Of numbers that are not finite, the sum is not either.
             sound = math.isfinite(objective.parameters.values.sum())
+            objective.avoid_underflow()
         yield float(total) / n_rows if sound else math.nan
 
 
@@ -53,7 +54,7 @@ def _steps(objective, batches, rng, n_passes):
 
 def evaluate(objective, batches):
     """Return the mean loss over all rows, without changing anything."""
-    return row_losses(objective, batches).mean().item()
+    return float(row_losses(objective, batches).cpu().numpy().mean())
 
 
 def watched_steps(objective, batches):

@@ -11,6 +11,7 @@ from ._losses import LOSSES
 from ._parameters import CONSTRAINTS
 from ._reconstruction import ReconstructingTransformer
 from ._streaming import continue_autoencoder
+from ._threads import ThreadTuner
 
 __all__ = ["AutoEncoderTransformer"]
 
@@ -321,14 +322,15 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
             If training stopped at ``max_iter`` passes while the loss was still
             falling, diverged after it had learnt something, or learnt nothing.
         """
-        with all_or_nothing(self):
+        with all_or_nothing(self), ThreadTuner() as threads:
             continued = self.warm_start and hasattr(self, "_weights")
             X = self._validate(X, ensure_min_samples=2, reset=not continued)
             if X_val is not None:
                 X_val = self._validate(X_val)
             previous = vars(self) if continued else None
             params = self.get_params(deep=False)
-            learnt = fit_autoencoder(params, (X, y), (X_val, y_val), previous)
+            data = (X, y), (X_val, y_val)
+            learnt = fit_autoencoder(params, *data, previous, threads)
             vars(self).pop("_memory", None)
             vars(self).update(learnt)
         return self
@@ -355,12 +357,12 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         self : AutoEncoderTransformer
             As it was before, if a call fails.
         """
-        with all_or_nothing(self):
+        with all_or_nothing(self), ThreadTuner() as threads:
             previous = vars(self) if hasattr(self, "_weights") else None
             least = 1 if previous else 2
             X = self._validate(X, ensure_min_samples=least, reset=previous is None)
             params = self.get_params(deep=False)
-            learnt = continue_autoencoder(params, X, y, classes, previous)
+            learnt = continue_autoencoder(params, X, y, classes, previous, threads)
             vars(self).update(learnt)
         return self
 

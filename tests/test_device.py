@@ -3,7 +3,6 @@
 import pickle
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skae import AutoEncoderTransformer, Conv, Modules, _device
-from skae._device import check_device, inference_device, threads_for
+from skae._device import check_device, inference_device
 from skae._inference import cached_codec
 
 from .variants import one_layer
@@ -97,60 +96,6 @@ def test_operations_of_someones_own_layers_are_not_told_by_their_weights(X):
     network = Modules(one_layer, one_layer)
     model = AutoEncoderTransformer(3, network=network, max_iter=1).fit(X)
     assert cached_codec(model, X.dtype, len(X)).flops == np.inf
-
-
-class _Threads:
-    """Corrupts nothing; remembers how many threads there were."""
-
-    def __init__(self):
-        self.seen = set()
-
-    def corrupt(self, x, rng):
-        self.seen.add(torch.get_num_threads())
-        return x
-
-
-@pytest.fixture
-def two_threads():
-    """Two threads for torch, whatever the machine has."""
-    with _device._openmp().limit(limits=2):
-        yield
-
-
-class TestThreads:
-    def seen(self, X, **params):
-        threads = _Threads()
-        AutoEncoderTransformer(corruption=threads, max_iter=1, **params).fit(X)
-        return threads.seen
-
-    def test_a_small_step_takes_one(self, X, two_threads):
-        assert 1 in self.seen(X)
-        assert torch.get_num_threads() == 2
-
-    def test_a_large_step_takes_all(self, X, two_threads):
-        assert self.seen(X, hidden_layer_sizes=(4000, 400)) == {2}
-
-    def test_no_more_than_were_allowed(self, X):
-        with _device._openmp().limit(limits=1):
-            assert self.seen(X, hidden_layer_sizes=(4000, 400)) == {1}
-
-    def test_a_failed_fit_gives_them_back(self, X, two_threads):
-        class Broken(_Threads):
-            def corrupt(self, x, rng):
-                if torch.get_num_threads() == 1:
-                    raise KeyboardInterrupt
-                return x
-
-        with pytest.raises(KeyboardInterrupt):
-            AutoEncoderTransformer(corruption=Broken()).fit(X)
-        assert torch.get_num_threads() == 2
-
-    def test_others_keep_theirs(self, two_threads):
-        with threads_for(1.0), ThreadPoolExecutor(1) as pool:
-            elsewhere = pool.submit(torch.get_num_threads).result()
-            assert torch.get_num_threads() == 1
-        with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(torch.get_num_threads).result() == elsewhere
 
 
 class TestGpu:

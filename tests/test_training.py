@@ -16,6 +16,7 @@ from skae._objective import Objective, Step
 from skae._scaling import Scaling
 from skae._tables import Table
 from skae._targets import no_values
+from skae._threads import ThreadTuner
 from skae._training import epochs, evaluate, row_losses
 
 CPU = torch.device("cpu")
@@ -104,6 +105,32 @@ def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path)
     assert value == pytest.approx(objective(step).mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
+
+
+@pytest.mark.parametrize(
+    "activation", ["quick_gelu", "silu", "gelu", "elu", "selu", "softplus"]
+)
+def test_no_gradient_becomes_subnormal(activation):
+    network = AutoEncoder(5, 2, 2, (700,), activation, "random", DENSE)
+    _, _, objective, batches = make(network=network)
+    first = network.encoder[0]
+    slope = getattr(network.encoder[1], "slope", 1.0)
+    # What comes before the activation is -5 to -110, in steps that hit any band.
+    first.weight.data.zero_()
+    first.bias.data.copy_(-torch.linspace(5, 110, 700) / slope)
+    step = a_step(batches)
+
+    def gradients():
+        objective.backward(step)
+        gradient = first.bias.grad.abs()
+        is_subnormal = (gradient > 0) & (gradient < torch.finfo(torch.float32).tiny)
+        return is_subnormal.sum().item(), first.bias.grad.clone()
+
+    n_before, before = gradients()
+    objective.avoid_underflow()
+    n_after, after = gradients()
+    assert n_before > 0 and n_after == 0
+    torch.testing.assert_close(after, before, rtol=0, atol=1e-20)
 
 
 @pytest.mark.parametrize("ordered", [False, True])
@@ -203,7 +230,8 @@ def test_linked_output_is_compared_in_scaled_units():
 def test_loss_of_a_pass_is_the_mean_over_rows():
     _, _, objective, batches = make()
     solver = Still()
-    passes = epochs(objective, batches, solver, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    passes = epochs(objective, batches, solver, rng, ThreadTuner(1))
     # No step moves the weights, so the pass meets the loss of all rows.
     assert next(passes) == pytest.approx(evaluate(objective, batches))
     assert solver.steps == batches.n_batches == 6
@@ -217,7 +245,8 @@ def test_a_pass_with_broken_weights_has_no_loss():
     solver.step = lambda: objective.parameters.values.fill_(np.nan)
     batches.n_batches = 1  # the loss is met before the step
     batches.batch_size = batches.n_rows
-    assert np.isnan(next(epochs(objective, batches, solver, np.random.default_rng(0))))
+    rng = np.random.default_rng(0)
+    assert np.isnan(next(epochs(objective, batches, solver, rng, ThreadTuner(1))))
 
 
 def test_each_row_has_its_loss():

@@ -1,0 +1,240 @@
+"""Threads: as many as pay at the moment, found out by timing the work itself.
+
+Threads of OpenMP wait for each other actively. Where another program has their core,
+each of the dozens of waits in a training step takes as long as the scheduler's turn,
+and two threads may be thirty times slower than one. No constant can tell: it depends on
+what else the machine does. So the steps themselves are timed, now and then with more
+threads and with fewer.
+
+The number of threads does not change a result: matrix products, sums over rows and
+elementwise operations give the same bits however they are shared out. Sums over all
+values of a tensor do not, so none is taken where it matters (`skae._losses`).
+"""
+
+import ctypes
+import math
+import os
+from functools import cache
+from time import perf_counter
+
+import joblib
+import torch
+from threadpoolctl import ThreadpoolController
+
+__all__ = ["ThreadTuner", "one_thread"]
+
+# Seconds of work that are timed at once, and pieces at least: of a trial, and of what
+# it is compared with.
+_TRIAL_SECONDS, _BLOCK_SECONDS = 0.004, 0.02
+_LEAST_PIECES = 2
+# A trial of more threads has to be faster by this part to be followed, one of fewer may
+# be as much slower: they leave cores to others.
+_WORTH_A_THREAD = 0.05
+# A trial that takes so many times as long as the same work did before ends at once.
+_HOPELESS = 2.0
+# Work that slows down by this factor has met other work: one thread is tried.
+_DISTURBED = 1.3
+# Seconds of work between trials: from the first to the last number, doubled while
+# trials bring nothing; and so many times what the last trial has lost.
+_FIRST_PAUSE, _LAST_PAUSE = 0.02, 2.0
+_REPAYMENT = 100
+
+# Threads that paid when last tried in this process: where the next work begins.
+_paid_last = 1
+_forked = False
+
+
+def _note_fork():
+    global _forked
+    _forked = True
+
+
+# OpenMP's threads do not come along into a forked process, and to wait for them would
+# never end. One thread needs none.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+class ThreadTuner:
+    """Chooses how many threads work, of those that the caller may use.
+
+    As a context it sets the number for the calling thread alone, and puts it back in
+    the end. Other threads and other processes see nothing of it.
+
+    Parameters
+    ----------
+    most : int, optional
+        Threads at most. By default as many as torch would use, or as the process has
+        cores: those of its affinity mask or of its quota, if there is one.
+
+    Attributes
+    ----------
+    n_threads : int
+        How many work at the moment.
+    """
+
+    def __init__(self, most=None):
+        most = _allowed() if most is None else most
+        #: One, two, four and so on, and all.
+        self._choices = [2**i for i in range(math.ceil(math.log2(most)))] + [most]
+        self._place = self._held = self._usual()
+        self._libraries = _libraries()
+        self._tunes = False
+
+    @property
+    def n_threads(self):
+        return self._choices[self._place]
+
+    def begin_work(self, worth_sharing=True):
+        """Forget how long pieces took: others come now.
+
+        Parameters
+        ----------
+        worth_sharing : bool
+            Whether to try more than one thread at all.
+        """
+        self._tunes = worth_sharing and len(self._choices) > 1
+        self._pause, self._until_trial = _FIRST_PAUSE, 0.0
+        self._upward = True
+        self._cost = None  # seconds of a piece, when its number of threads was chosen
+        self._held = self._held if worth_sharing else 0
+        self._move_to(self._held)
+
+    def run(self, work, *arguments):
+        """Do a piece of work, all of which are alike, and return its result."""
+        if not self._tunes:
+            return work(*arguments)
+        begin = perf_counter()
+        result = work(*arguments)
+        self._seconds += perf_counter() - begin
+        self._pieces += 1
+        if self._place != self._held:
+            self._try()
+        elif self._seconds >= _BLOCK_SECONDS and self._pieces >= _LEAST_PIECES:
+            self._hold()
+        return result
+
+    def __enter__(self):
+        torch.get_num_threads()  # a thread's first question would undo what is set
+        self._before = self._libraries.get()
+        self._libraries.set(self.n_threads)
+        return self
+
+    def __exit__(self, *_):
+        self._libraries.put_back(self._before)
+
+    def _usual(self):
+        return sum(choice <= _paid_last for choice in self._choices[1:])
+
+    def _move_to(self, place):
+        """Work with another number of threads, or with the same, from now on."""
+        if place != self._place:
+            self._place = place
+            self._libraries.set(self.n_threads)
+        self._seconds, self._pieces = 0.0, 0
+
+    def _hold(self):
+        """Look at a block of work with the number of threads that was chosen."""
+        cost = self._seconds / self._pieces
+        self._until_trial -= self._seconds
+        disturbed = self._cost is not None and cost > _DISTURBED * self._cost
+        self._reference = cost
+        if self._cost is None:
+            self._cost = cost
+        if disturbed and self._held > 0:
+            self._follow(0, cost)
+            self._move_to(0)
+        elif self._until_trial <= 0:
+            self._move_to(self._neighbour())
+        else:
+            self._move_to(self._held)
+
+    def _follow(self, place, cost):
+        global _paid_last
+        self._held, self._cost = place, cost
+        self._pause, self._until_trial = _FIRST_PAUSE, 0.0
+        _paid_last = self._choices[place]
+
+    def _neighbour(self):
+        last = len(self._choices) - 1
+        if self._held in (0, last):
+            self._upward = self._held == 0
+        return self._held + (1 if self._upward else -1)
+
+    def _try(self):
+        """Look at the trial so far: follow it, give it up, or let it go on."""
+        cost, more = self._seconds / self._pieces, self._place > self._held
+        enough = self._seconds >= _TRIAL_SECONDS and self._pieces >= _LEAST_PIECES
+        hopeless = (
+            self._seconds >= _TRIAL_SECONDS and cost > _HOPELESS * self._reference
+        )
+        if not enough and not hopeless:
+            return
+        worth = 1 - _WORTH_A_THREAD if more else 1 + _WORTH_A_THREAD
+        if cost < worth * self._reference:
+            self._follow(self._place, cost)
+        else:
+            lost = self._seconds - self._pieces * self._reference
+            self._pause = min(2 * self._pause, _LAST_PAUSE)
+            self._until_trial = max(self._pause, _REPAYMENT * lost)
+            self._upward = not more
+        self._move_to(self._held)
+
+
+def one_thread():
+    """Return a context in which the calling thread works alone."""
+    return ThreadTuner(most=1)
+
+
+def _allowed():
+    """How many threads the caller may use, and can."""
+    asked = torch.get_num_threads()
+    return 1 if _forked or asked == 1 else min(asked, _cores(os.getpid()))
+
+
+@cache
+def _cores(process):
+    """Cores of a process: to read its quota takes a while."""
+    return joblib.cpu_count()
+
+
+class _Libraries:
+    """How many threads OpenMP and MKL take for the calling thread alone."""
+
+    def __init__(self):
+        openmp = ThreadpoolController().select(user_api="openmp")
+        self._openmp = openmp.lib_controllers
+        self._mkl = _mkl_setter()
+
+    def get(self):
+        return [library.get_num_threads() for library in self._openmp], self._mkl(0)
+
+    def set(self, n_threads):
+        for library in self._openmp:
+            library.set_num_threads(n_threads)
+        self._mkl(n_threads)
+
+    def put_back(self, numbers):
+        openmp, mkl = numbers
+        for library, n_threads in zip(self._openmp, openmp, strict=True):
+            library.set_num_threads(n_threads)
+        self._mkl(mkl)
+
+
+def _mkl_setter():
+    """Return what sets MKL's number of threads in the calling thread alone.
+
+    It returns the number before; zero stands for that of the process. MKL looks at it
+    first, and at OpenMP's only if `torch.set_num_threads` was never called.
+    """
+    try:
+        library = ctypes.CDLL(torch._C.__file__)
+        return library.MKL_Set_Num_Threads_Local
+    except (AttributeError, OSError):  # a build of torch without MKL
+        return lambda n_threads: 0
+
+
+@cache
+def _libraries():
+    """Return those of this process; to find them takes milliseconds."""
+    return _Libraries()
