@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, make_swiss_roll
+from threadpoolctl import threadpool_limits
 
 
 @pytest.fixture
@@ -18,3 +19,10 @@ def digits():
     """Return pictures (1797, 64) with values in [0, 1], and their labels."""
     X, y = load_digits(return_X_y=True)
     return X / 16, y
+
+
+@pytest.fixture
+def two_threads():
+    """Allow two threads, whatever the machine has: the tests run with one."""
+    with threadpool_limits(2):
+        yield

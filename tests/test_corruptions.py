@@ -154,6 +154,7 @@ class Broken:
         lambda x: x.double(),
         lambda x: x[:, :2],
     ],
+    ids=["None", "numpy", "float64", "other shape"],
 )
 def test_what_does_not_return_rows_is_named(function, X):
     model = AutoEncoderTransformer(corruption=Broken(function))

@@ -110,13 +110,6 @@ class _Threads:
         return x
 
 
-@pytest.fixture
-def two_threads():
-    """Two threads for torch, whatever the machine has."""
-    with _device._openmp().limit(limits=2):
-        yield
-
-
 class TestThreads:
     def seen(self, X, **params):
         threads = _Threads()

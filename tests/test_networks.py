@@ -310,6 +310,7 @@ def tuple_out(n_in, n_out):
         (tuple_out, "it failed: 'tuple'"),
         (lambda n_in, n_out: nn.Linear(n_in, n_out + 1), "12 .* rows of 2, .* 3"),
     ],
+    ids=["number", "width in", "arguments", "dtype", "tuple", "width out"],
 )
 def test_factories_of_no_use_are_named(factory, message, X):
     with pytest.raises(ValueError, match=message):
