@@ -6,12 +6,16 @@ from sklearn.datasets import load_digits, make_swiss_roll
 from threadpoolctl import threadpool_limits
 
 
-@pytest.fixture
-def X():
+def rows():
     """Return a hundred rows of twelve features that no plane describes."""
     roll, _ = make_swiss_roll(100, random_state=0)
     mixing = np.random.RandomState(0).normal(size=(3, 12))
     return roll @ mixing
+
+
+@pytest.fixture
+def X():
+    return rows()
 
 
 @pytest.fixture(scope="session")
