@@ -46,7 +46,7 @@ def test_shapes(n_rows, n_features, n_components):
 
 @pytest.mark.slow
 def test_a_million_rows():
-    X = np.random.default_rng(0).normal(size=(1_000_000, 8)).astype(np.float32)
+    X = np.random.RandomState(0).normal(size=(1_000_000, 20)).astype(np.float32)
     check_round_trip(X, max_iter=1, batch_size=8192)
 
 
