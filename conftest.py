@@ -16,3 +16,8 @@ def pytest_xdist_auto_num_workers():
     from joblib import cpu_count
 
     return cpu_count()
+
+
+def pytest_collection_modifyitems(items):
+    """Put the long tests first: at the end, small ones fill every process."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

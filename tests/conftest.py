@@ -2,8 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits, make_swiss_roll
 from threadpoolctl import threadpool_limits
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Seed what is global, so that a test does not depend on those before it."""
+    torch.manual_seed(0)
+    np.random.seed(0)
 
 
 def rows():
