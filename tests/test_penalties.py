@@ -139,7 +139,7 @@ class TestSparsity:
         shares = []
         for choice in (None, Sparsity(0.3), Sparsity(0.3, target=0.05)):
             model = AutoEncoderTransformer(
-                16, penalty=choice, init="random", random_state=0
+                16, penalty=choice, init="random", random_state=0, max_iter=60
             )
             Z = model.fit_transform(digits[0])
             if choice is not None:
@@ -147,6 +147,7 @@ class TestSparsity:
             shares.append(np.mean(np.abs(Z) > 0.3 * np.sqrt((Z**2).mean(axis=0))))
         assert max(shares[1:]) < 0.6 * shares[0]
 
+    @pytest.mark.slow
     def test_mean_activation_is_its_target(self, digits):
         model = AutoEncoderTransformer(
             8, penalty=Sparsity(10.0, target=0.05), random_state=0
@@ -155,6 +156,7 @@ class TestSparsity:
         activation = (square / (square + square.mean(axis=0))).mean(axis=0)
         np.testing.assert_allclose(activation, 0.05, atol=0.02)
 
+    @pytest.mark.slow
     def test_codes_are_not_turned(self, digits):
         """Principal axes of sparse codes would not be sparse."""
         model = AutoEncoderTransformer(

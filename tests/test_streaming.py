@@ -25,6 +25,7 @@ def stream(model, X, y=None, n_passes=1, n_rows=25, **kwargs):
     return model
 
 
+@pytest.mark.slow
 def test_codes_get_better_than_those_of_the_first_rows(digits):
     X, y = digits
     model = AutoEncoderTransformer(8, random_state=0)
