@@ -45,7 +45,8 @@ class Masking(BaseEstimator):
     >>> from sklearn.datasets import load_digits
     >>> from skae import AutoEncoderTransformer, Masking
     >>> X, _ = load_digits(return_X_y=True)
-    >>> ae = AutoEncoderTransformer(8, corruption=Masking(0.2), random_state=0)
+    >>> noise = Masking(0.2)
+    >>> ae = AutoEncoderTransformer(8, corruption=noise, max_iter=10, random_state=0)
     >>> ae.fit_transform(X).shape
     (1797, 8)
     """

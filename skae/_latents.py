@@ -147,7 +147,8 @@ class Gaussian(BaseEstimator):
     >>> from sklearn.datasets import load_digits
     >>> from skae import AutoEncoderTransformer, Gaussian
     >>> X, _ = load_digits(return_X_y=True)
-    >>> ae = AutoEncoderTransformer(8, latent=Gaussian(beta=0.5), random_state=0)
+    >>> latent = Gaussian(beta=0.5)
+    >>> ae = AutoEncoderTransformer(8, latent=latent, max_iter=10, random_state=0)
     >>> ae.fit(X).sample(3, random_state=0).shape
     (3, 64)
     """

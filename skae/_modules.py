@@ -41,7 +41,8 @@ class Modules(BaseEstimator):
     >>> def mlp(n_in, n_out):
     ...     return nn.Sequential(nn.Linear(n_in, 64), nn.SELU(), nn.Linear(64, n_out))
     >>> X, _ = load_digits(return_X_y=True)
-    >>> ae = AutoEncoderTransformer(8, network=Modules(mlp, mlp), random_state=0)
+    >>> network = Modules(mlp, mlp)
+    >>> ae = AutoEncoderTransformer(8, network=network, max_iter=10, random_state=0)
     >>> ae.fit_transform(X).shape
     (1797, 8)
     """

@@ -112,6 +112,7 @@ class TestStartFromPCA:
             ).fit(X)
             assert model.score(X) >= model.baseline_score_ - 1e-6
 
+    @pytest.mark.slow
     def test_learns_what_pca_cannot(self, digits):
         X = digits[0]
         model = make(init="pca", n_components=2).fit(X[:1200])
@@ -167,6 +168,7 @@ class TestStartFromPCA:
         assert model.best_iter_ > 0
         assert_allclose(model.mean_, X.mean(axis=0))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["digits", "breast_cancer", "wine", "linnerud"])
     @pytest.mark.parametrize("tail", ["none", "heavy"])
     def test_far_rows_are_reconstructed_about_as_by_pca(self, name, tail):
@@ -196,6 +198,7 @@ class TestStartFromPCA:
         most_rows = np.append(0.9 * losses, 1000.0)
         assert not _fitting._is_lower(most_rows, with_outlier)
 
+    @pytest.mark.slow
     def test_linearity_keeps_the_codes_near_those_of_pca(self, digits):
         X = digits[0]
         codes = PCA(4).fit_transform(X)
@@ -227,6 +230,7 @@ class TestStartFromPCA:
 class TestPictures:
     """Data in [0, 1], often at its ends, where nothing is said of the output."""
 
+    @pytest.mark.slow
     def test_they_are_reconstructed_better_by_a_logistic_output(self, digits):
         X, check = digits[0][:1200], digits[0][1200:]
         auto = AutoEncoderTransformer(8, random_state=0).fit(X)
@@ -311,6 +315,7 @@ class TestStopping:
         assert make(max_iter=1).fit(X[:14]).validation_loss_curve_ is None
         assert make(max_iter=1).fit(X[:15]).validation_loss_curve_ is not None
 
+    @pytest.mark.slow
     def test_small_and_large_data_get_steps(self):
         rng = np.random.RandomState(0)
         small = make().fit(rng.normal(size=(30, 3)))

@@ -102,6 +102,7 @@ def test_fitted_state_does_not_depend_on_parameters_set_later(model, X):
         lambda X: X.astype(object),
         lambda X: X.astype(">f8"),
     ],
+    ids=["reversed", "Fortran", "strided", "columns", "list", "object", "big-endian"],
 )
 def test_layout_does_not_matter(view, model, X):
     again = AutoEncoderTransformer(

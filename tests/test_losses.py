@@ -55,7 +55,7 @@ class TestKnownAnswers:
         assert output.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", set(LINKS) - {"identity"})
+@pytest.mark.parametrize("name", sorted(LINKS.keys() - {"identity"}))
 def test_start_of_a_link_reconstructs_the_mean(name):
     mean = np.array([0.2, 0.3, 0.5])
     start = torch.from_numpy(LINKS[name].start(mean))

@@ -40,6 +40,7 @@ def error(model, Z, X):
     return ((model.inverse_transform(Z) - X) ** 2).mean()
 
 
+@pytest.mark.slow
 def test_the_first_codes_are_better_than_as_many_of_pca(ordered, split):
     X, check = split
     Z = ordered.transform(check)
@@ -50,6 +51,7 @@ def test_the_first_codes_are_better_than_as_many_of_pca(ordered, split):
         assert errors[j - 1] < error(pca, pca.transform(check), check)
 
 
+@pytest.mark.slow
 def test_without_order_the_first_codes_are_of_little_use(ordered, split):
     X, check = split
     model = AutoEncoderTransformer(6, random_state=0).fit(X)

@@ -85,12 +85,13 @@ class TestConv:
         assert model.stop_reason_ == "pca"
         assert model.score(digits[0]) == pytest.approx(model.baseline_score_, abs=1e-4)
 
+    @pytest.mark.slow
     def test_learns_signals_better_than_pca(self):
         rng = np.random.default_rng(0)
         place = rng.uniform(5, 35, size=(800, 1))
         X = np.exp(-((np.arange(40) - place) ** 2) / 8)
         model = AutoEncoderTransformer(2, network=Conv(channels=(8,)), random_state=0)
-        model.fit(X[:600])
+        model.set_params(max_iter=100).fit(X[:600])
         assert model.score(X[600:]) > 0.9 > model.baseline_score_
 
     @pytest.mark.parametrize(
@@ -310,6 +311,7 @@ def tuple_out(n_in, n_out):
         (tuple_out, "it failed: 'tuple'"),
         (lambda n_in, n_out: nn.Linear(n_in, n_out + 1), "12 .* rows of 2, .* 3"),
     ],
+    ids=["number", "width in", "arguments", "dtype", "tuple", "width out"],
 )
 def test_factories_of_no_use_are_named(factory, message, X):
     with pytest.raises(ValueError, match=message):

@@ -110,6 +110,7 @@ def test_a_spike_takes_a_row_as_far_as_its_factor_in_one_feature():
     assert (spike(x, torch.ones(100, 1), np.cumsum(odds), rng) == 0).all()
 
 
+@pytest.mark.slow
 def test_without_them_far_rows_are_reconstructed_worse(monkeypatch, digits):
     X, far = digits[0][:1200], 3 * digits[0][1200:]
     pca = PCA(20).fit(X)
@@ -124,6 +125,7 @@ def test_without_them_far_rows_are_reconstructed_worse(monkeypatch, digits):
     assert with_them < min(1.1 * bound, error())
 
 
+@pytest.mark.slow
 def test_without_spikes_broken_features_are_reconstructed_worse(monkeypatch, digits):
     X, broken = digits[0][:1200], digits[0][1200:].copy()
     rng = np.random.default_rng(0)
@@ -201,6 +203,7 @@ def test_a_broken_training_row_does_not_let_far_rows_go_astray():
     assert model.reconstruction_error(far).mean() < 1.5 * error.mean()
 
 
+@pytest.mark.slow
 def test_far_rows_come_back_as_pcas_where_it_was_not_learnt(monkeypatch):
     t = np.random.default_rng(0).uniform(-1, 1, 1200)
     X = np.stack([t, 0.1 * np.sin(6 * t)], axis=1)  # nearly a line

@@ -114,6 +114,7 @@ def test_a_loss_may_be_a_formula_without_a_name(X):
         (lambda z: 3.0, "float"),
         (lambda z: None, "NoneType"),
     ],
+    ids=["sum", "numpy", "integers", "matrix", "float", "None"],
 )
 @pytest.mark.parametrize("slot", ["penalty", "loss"])
 def test_what_does_not_return_a_number_for_each_row_is_named(slot, function, found, X):

@@ -42,9 +42,8 @@ def exact_norms(network, x):
 
 class TestContraction:
     def test_is_the_exact_jacobian_on_average(self, network, x):
-        draws = torch.stack(
-            [cost(Contraction(2.0), network, x, seed).detach() for seed in range(3000)]
-        )
+        draws = cost(Contraction(2.0), network, x.repeat(3000, 1)).detach()
+        draws = draws.view(3000, len(x))
         expected = 2.0 * exact_norms(network, x) / 5
         error = draws.std(dim=0) / 3000**0.5
         assert ((draws.mean(dim=0) - expected).abs() < 4 * error).all()
@@ -58,8 +57,8 @@ class TestContraction:
 
     def test_gradient_is_that_of_the_exact_norm(self, network, x):
         weights = list(network.encoder.parameters())
-        total = sum(cost(Contraction(1.0), network, x, s).mean() for s in range(2000))
-        found = torch.autograd.grad(total / 2000, weights[0])[0]
+        average = cost(Contraction(1.0), network, x.repeat(2000, 1)).mean()
+        found = torch.autograd.grad(average, weights[0])[0]
         # By differences: move the first weight a little.
         moved = weights[0].data
         for index in [(0, 0), (3, 2), (6, 4)]:
@@ -89,12 +88,13 @@ class TestContraction:
             # Another thread may compute with another number of cores: other last bits.
             np.testing.assert_allclose(Z, expected, rtol=1e-3, atol=1e-3)
 
+    @pytest.mark.slow
     def test_makes_the_encoder_flatter(self, digits):
         norms = []
         for weight in (0.0, 1.0):
             model = AutoEncoderTransformer(
-                8, penalty=Contraction(weight), random_state=0, max_iter=40
-            ).fit(digits[0])
+                8, penalty=Contraction(weight), random_state=0, max_iter=30
+            ).fit(digits[0][:600])
             X = digits[0][:100].astype("f8")
             step = 1e-4 * np.random.default_rng(0).choice([-1, 1], X.shape)
             change = (model.transform(X + step) - model.transform(X - step)) / 2e-4
@@ -134,19 +134,20 @@ class TestSparsity:
         assert value.isfinite()
         assert z.grad.isfinite().all()
 
-    @pytest.mark.parametrize("penalty", [Sparsity(0.3), Sparsity(0.3, target=0.05)])
-    def test_fewer_codes_are_active(self, penalty, digits):
+    @pytest.mark.slow
+    def test_fewer_codes_are_active(self, digits):
         shares = []
-        for choice in (None, penalty):
+        for choice in (None, Sparsity(0.3), Sparsity(0.3, target=0.05)):
             model = AutoEncoderTransformer(
-                16, penalty=choice, init="random", random_state=0
+                16, penalty=choice, init="random", random_state=0, max_iter=60
             )
             Z = model.fit_transform(digits[0])
             if choice is not None:
                 assert model.score(digits[0]) > model.baseline_score_
             shares.append(np.mean(np.abs(Z) > 0.3 * np.sqrt((Z**2).mean(axis=0))))
-        assert shares[1] < 0.6 * shares[0]
+        assert max(shares[1:]) < 0.6 * shares[0]
 
+    @pytest.mark.slow
     def test_mean_activation_is_its_target(self, digits):
         model = AutoEncoderTransformer(
             8, penalty=Sparsity(10.0, target=0.05), random_state=0
@@ -155,6 +156,7 @@ class TestSparsity:
         activation = (square / (square + square.mean(axis=0))).mean(axis=0)
         np.testing.assert_allclose(activation, 0.05, atol=0.02)
 
+    @pytest.mark.slow
     def test_codes_are_not_turned(self, digits):
         """Principal axes of sparse codes would not be sparse."""
         model = AutoEncoderTransformer(

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_python_runs_from_the_first_line_to_the_last(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}

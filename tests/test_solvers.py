@@ -136,8 +136,8 @@ def test_step_size_follows_the_schedule():
 def test_every_solver_learns_with_its_own_step_size(name, schedule, digits):
     model = AutoEncoderTransformer(
         8, solver=name, learning_rate=schedule, max_iter=30, random_state=0
-    ).fit(digits[0])
-    assert model.score(digits[0]) > 0.6
+    ).fit(digits[0][:600])
+    assert model.score(digits[0][600:]) > 0.6
 
 
 @pytest.mark.parametrize("name", SOLVERS)

@@ -93,6 +93,7 @@ def test_what_is_not_finite_is_refused(value, X):
         AutoEncoderTransformer().fit(sp.csr_array(X))
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_batches():
     """3,000 x 30,000 numbers would take 720 MB, or 360 MB as float32."""
     X = sp.random(3_000, 30_000, density=1e-3, random_state=0, format="csr")

@@ -92,6 +92,7 @@ def test_codes_hold_the_classes():
     assert accuracy(*as_names, supervision=1.0) > accuracy(*parts) + 0.1
 
 
+@pytest.mark.slow
 def test_codes_hold_the_numbers():
     X, y = load_diabetes(return_X_y=True)
     for pair in (y, np.column_stack([y, -y])):

@@ -1,0 +1,23 @@
+"""One thread in each process of the tests: these run side by side, on all cores."""
+
+import os
+
+import pytest
+
+# Read where the pools of threads are loaded, so before numpy and torch; processes that
+# a test starts inherit it. Tests of threads ask for more (``two_threads``).
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Return how many processes may run at once: quotas of containers count."""
+    from joblib import cpu_count
+
+    return cpu_count()
+
+
+def pytest_collection_modifyitems(items):
+    """Put the long tests first: at the end, small ones fill every process."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
