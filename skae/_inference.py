@@ -7,6 +7,7 @@ estimator rather than on it: what is fitted stays plain numpy.
 import copy
 import weakref
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import torch
@@ -31,17 +32,31 @@ _CODECS = weakref.WeakKeyDictionary()
 
 def to_numpy(network):
     """Return the weights by name, as arrays that share nothing with torch."""
-    return {
+    weights = {
         name: value.detach().cpu().numpy().copy()
         for name, value in network.state_dict().items()
     }
+    if getattr(network, "init", None) == "linear" and _are_transposed(weights):
+        del weights["decoder.linear"]
+    return weights
+
+
+def _are_transposed(weights):
+    """Whether the linear maps of PCA are one, up to rounding."""
+    encoder, decoder = weights["encoder.linear"], weights["decoder.linear"]
+    return encoder.shape == decoder.T.shape and np.allclose(
+        encoder, decoder.T, rtol=0, atol=1e-12 * np.abs(encoder).max()
+    )
 
 
 def from_numpy(architecture, weights, dtype):
     """Return the network that `to_numpy` took the weights from."""
-    network = AutoEncoder(**architecture)
-    network.load_state_dict({name: torch.tensor(w) for name, w in weights.items()})
-    return network.to(dtype)
+    network = AutoEncoder(**architecture).to(dtype)
+    state = {name: torch.tensor(w) for name, w in weights.items()}
+    if "decoder.linear" not in state and network.anchored:
+        state["decoder.linear"] = state["encoder.linear"].t()
+    network.load_state_dict(state)
+    return network
 
 
 def cached_codec(estimator, dtype, n_rows):
@@ -88,7 +103,7 @@ class Codec:
         self.link = link
         self.frame = frame
         self._bare = Bare(network)
-        parameter = next(network.parameters())
+        parameter = next(chain(network.parameters(), network.buffers()))
         self.device = parameter.device
         self._show, self._hide = frame.on(self.device, parameter.dtype)
         self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
@@ -146,6 +161,11 @@ class Codec:
             if self.link != "softmax":
                 X[rows, constant] = mean[constant]
         return X
+
+    @torch.inference_mode()
+    def output(self, Z):
+        """Raw output (n_rows, n_features) of codes, a tensor, which the link maps."""
+        return self._bare.decoder(self._hide(_tensor(Z).to(self.device)))
 
     def squared_errors(self, X, per_feature):
         """Squared errors in units of the scaling, of rows' features or their means."""
