@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import gelu, linear
 
-from ._model import Anchored
+from ._model import Anchored, Faded
 
 __all__ = ["Bare"]
 
@@ -47,8 +47,18 @@ def _in_turn(functions):
 
 
 def _anchored(module):
-    correct = _bare(module.correction)
     weight, offset, radius = module.linear, module.offset, module.radius.item()
+    if module.correction is None:
+        return lambda x: linear(x, weight, offset)
+    correct = _bare(module.correction)
+    if isinstance(module, Faded):
+
+        def run(x):
+            if torch.linalg.vector_norm(x).item() <= radius:
+                return correct(x)
+            return module(x)
+
+        return run
 
     def run(x):
         # All together are no farther out than the radius, so none of them is.

@@ -13,7 +13,7 @@ import torch
 
 from ._frame import Frame, shorten
 
-__all__ = ["canonicalise", "canonicalise_signs", "radius_of"]
+__all__ = ["canonicalise", "canonicalise_signs", "centre", "radius_of"]
 
 # Part of the rows whose codes keep their length.
 _NEAR = 0.8
@@ -59,7 +59,7 @@ def canonicalise_signs(network, tables):
 @torch.no_grad()
 def radius_of(network, batches):
     """Return from which length on codes are far out, by those of some rows."""
-    codes = (network.encoder(x) for x, _ in batches.in_order())
+    codes = (_encode(network, x) for x, _ in batches.in_order())
     lengths = torch.cat([torch.linalg.vector_norm(z, dim=1) for z in codes])
     return float(lengths.quantile(_NEAR)) or np.inf
 
@@ -70,8 +70,8 @@ def _moments(network, radius, tables):
     n_features = tables[0].n_features
     total = square = product = 0.0
     for x, _ in chain.from_iterable(batches.in_order() for batches in tables):
-        z = shorten(network.encoder(x), radius)
-        product = product + (z.t() @ x).double()  # for signs, float32 is enough
+        z = shorten(_encode(network, x), radius)
+        product = product + (z.t() @ x.to(z.dtype)).double()
         z = z.double()
         total = total + z.sum(dim=0)
         square = square + z.t() @ z
@@ -79,6 +79,20 @@ def _moments(network, radius, tables):
     covariance = square.cpu().numpy() / count - np.outer(mean, mean)
     # The features are centred already, up to rounding.
     return mean, covariance, product.cpu().numpy().reshape(-1, n_features) / count
+
+
+@torch.no_grad()
+def centre(network, tables):
+    """Let the codes of rows have the mean zero, and the decoder undo it."""
+    mean, _, _ = _moments(network, np.inf, tables)
+    _centre(network, mean)
+
+
+def _encode(network, x):
+    """Return what the encoder gives, also if it is more exact than the rows."""
+    if network.linear:
+        x = x.to(network.encoder.linear.dtype)
+    return network.encoder(x)
 
 
 def _signs(loadings):
@@ -97,13 +111,15 @@ def _centre(network, mean):
 def _turn(network, axes):
     """Let the encoder make axes @ z, and the decoder undo it."""
     encoder, decoder = network.encoder, network.decoder
-    last, first = network.layers[0][-1], network.layers[1][0]
-    # Both before either is set: they may be one weight and its transpose.
-    weights = axes @ _get(last.weight), _get(first.weight) @ axes.T
     if network.anchored:
         _set(encoder.linear, axes @ _get(encoder.linear))
         _set(encoder.offset, axes @ _get(encoder.offset))
         _set(decoder.linear, _get(decoder.linear) @ axes.T)
+    if network.linear:
+        return
+    last, first = network.layers[0][-1], network.layers[1][0]
+    # Both before either is set: they may be one weight and its transpose.
+    weights = axes @ _get(last.weight), _get(first.weight) @ axes.T
     _set(last.bias, axes @ _get(last.bias))
     _set(last.weight, weights[0])
     _set(first.weight, weights[1])

@@ -162,7 +162,7 @@ class _Chain:
     """A stack of linear layers and activations, with the anchor beside it if any."""
 
     def __init__(self, part):
-        self.anchored = isinstance(part, Anchored)
+        self.anchored = type(part) is Anchored
         if self.anchored:
             self.anchor, self.anchor_t = part.linear, part.linear.t()
             self.offset = part.offset

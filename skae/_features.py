@@ -68,6 +68,8 @@ def widen(network, architecture, features):
     if len(features) == architecture["n_features"]:
         return network
     wide = AutoEncoder(**architecture).eval()
+    if network.linear:
+        wide.to(network.encoder.linear.dtype)
     for of_wide, of_narrow in _pairs(wide, network):
         of_wide.zero_()[_places(of_wide, of_narrow, features)] = of_narrow.cpu()
     return wide

@@ -7,6 +7,7 @@ estimator rather than on it: what is fitted stays plain numpy.
 import copy
 import weakref
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from ._losses import LINKS
 from ._model import AutoEncoder, step_flops
 from ._modules import Own
 from ._scaling import FARTHEST, Scaling, dense_rows, row_slices
-from ._threads import ThreadTuner, one_thread
+from ._threads import in_parts, one_thread
 
 __all__ = ["Codec", "cached_codec", "from_numpy", "to_numpy"]
 
@@ -28,23 +29,39 @@ _SMALLEST = 1 / _LARGEST
 _SMALL_MEAN = 8.0
 # Floating point operations of all rows from which several threads may share them.
 _SHARED_FLOPS = 2e7
+# Groups of chunks at most: as many as there may be cores.
+_MOST_GROUPS = 64
 # estimator -> (the weights the codecs were built from, {dtype: codec on the CPU})
 _CODECS = weakref.WeakKeyDictionary()
 
 
 def to_numpy(network):
     """Return the weights by name, as arrays that share nothing with torch."""
-    return {
+    weights = {
         name: value.detach().cpu().numpy().copy()
         for name, value in network.state_dict().items()
     }
+    if getattr(network, "init", None) == "linear" and _are_transposed(weights):
+        del weights["decoder.linear"]
+    return weights
+
+
+def _are_transposed(weights):
+    """Whether the linear maps of PCA are one, up to rounding."""
+    encoder, decoder = weights["encoder.linear"], weights["decoder.linear"]
+    return encoder.shape == decoder.T.shape and np.allclose(
+        encoder, decoder.T, rtol=0, atol=1e-12 * np.abs(encoder).max()
+    )
 
 
 def from_numpy(architecture, weights, dtype):
     """Return the network that `to_numpy` took the weights from."""
-    network = AutoEncoder(**architecture)
-    network.load_state_dict({name: torch.tensor(w) for name, w in weights.items()})
-    return network.to(dtype)
+    network = AutoEncoder(**architecture).to(dtype)
+    state = {name: torch.tensor(w) for name, w in weights.items()}
+    if "decoder.linear" not in state and network.anchored:
+        state["decoder.linear"] = state["encoder.linear"].t()
+    network.load_state_dict(state)
+    return network
 
 
 def cached_codec(estimator, dtype, n_rows):
@@ -94,7 +111,7 @@ class Codec:
         self.link = link
         self.frame = frame
         self._bare = Bare(network)
-        parameter = next(network.parameters())
+        parameter = next(chain(network.parameters(), network.buffers()))
         self.device = parameter.device
         self._show, self._hide = frame.on(self.device, parameter.dtype)
         self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
@@ -122,48 +139,55 @@ class Codec:
         """Slices of rows that take a few megabytes on their way through."""
         return row_slices(n_rows, self.width)
 
-    @torch.inference_mode()
     def encode(self, X):
         """Codes (n_rows, n_components) of rows (n_rows, n_features)."""
-        with self._threads(X.shape[0]) as threads:
-            return self._encode(X, self.chunks(X.shape[0]), threads)
-
-    def _encode(self, X, chunks, threads):
-        if len(chunks) == 1:
-            x = self._scaled(dense_rows(X, chunks[0]))
-            return np.ascontiguousarray(self._run(self._codes, x))
         Z = np.empty((X.shape[0], self.n_components), self.dtype)
-        room = None
-        for rows in chunks:
-            # Fresh memory for each chunk would cost more than the products.
-            if room is None:
-                room = torch.from_numpy(np.empty(X[rows].shape, np.float32))
-            values, here = dense_rows(X, rows), room[: rows.stop - rows.start]
-            Z[rows] = threads.run(self._run, self._codes, self._scaled(values, here))
+
+        @torch.inference_mode()
+        def encode(chunks):
+            room = None
+            for rows in chunks:
+                # Fresh memory for each chunk would cost more than the products.
+                if room is None:
+                    room = torch.from_numpy(np.empty(X[rows].shape, np.float32))
+                here = room[: rows.stop - rows.start]
+                x = self._scaled(dense_rows(X, rows), here)
+                Z[rows] = self._run(self._codes, x)
+
+        in_parts(encode, self._groups(X.shape[0]))
         return Z
 
-    @torch.inference_mode()
     def decode(self, Z):
         """Rows (n_rows, n_features) in the units of ``X`` from codes."""
         X = np.empty((len(Z), self.n_features), self.dtype)
         constant, mean = self.scaling.constant, self.scaling.mean
-        with self._threads(len(Z)) as threads:
-            for rows in self.chunks(len(Z)):
+
+        @torch.inference_mode()
+        def decode(chunks):
+            for rows in chunks:
                 z = _tensor(Z[rows].astype(self.dtype, copy=False))
-                x = threads.run(self._run, self._rows, z)
+                x = self._run(self._rows, z)
                 X[rows] = self.scaling.undo(x) if self.link == "identity" else x
                 # A softmax shares out the whole, so no feature can be set alone.
                 if self.link != "softmax":
                     X[rows, constant] = mean[constant]
+
+        in_parts(decode, self._groups(len(Z)))
         return X
 
-    def _threads(self, n_rows):
-        """Return a context with as many threads as so many rows are worth."""
-        if n_rows * self.flops < _SHARED_FLOPS:
-            return one_thread()
-        threads = ThreadTuner()
-        threads.begin_work()
-        return threads
+    def _groups(self, n_rows):
+        """Chunks in groups for one thread after another, one group for few rows."""
+        chunks = self.chunks(n_rows)
+        is_work = _SHARED_FLOPS <= n_rows * self.flops < np.inf
+        if not is_work or self.device.type != "cpu":
+            return [chunks]  # layers of someone's own may not bear company
+        n_groups = max(1, min(len(chunks), _MOST_GROUPS))
+        return [chunks[i::n_groups] for i in range(n_groups)]
+
+    @torch.inference_mode()
+    def output(self, Z):
+        """Raw output (n_rows, n_features) of codes, a tensor, which the link maps."""
+        return self._bare.decoder(self._hide(_tensor(Z).to(self.device)))
 
     def squared_errors(self, X, per_feature):
         """Squared errors in units of the scaling, of rows' features or their means."""

@@ -1,10 +1,7 @@
 """Learnt: the attributes that a training leaves, numpy and plain values."""
 
 import numpy as np
-import torch
 
-from ._features import widen
-from ._inference import Codec, from_numpy, to_numpy
 from ._linear import pca_errors
 from ._scaling import dense_rows, row_slices
 
@@ -40,13 +37,10 @@ def _constant_error(scaling, batches):
     return total / (batches.n_rows * n_features)
 
 
-def describe(training, frame, X, seed):
-    """Return the attributes that the network, its scaling and its frame make."""
-    architecture, scaling = training.plan.architecture, training.scaling
+def describe(training, deployed, X, seed):
+    """Return the attributes that a training and what is deployed of it make."""
+    scaling, codec = training.scaling, deployed.codec
     n_components = training.plan.n_components
-    weights = to_numpy(widen(training.network, architecture, training.features))
-    exact = from_numpy(architecture, weights, torch.float64).eval()
-    codec = Codec(exact, scaling, training.link, frame)
     n_explained = min(
         _EXPLAINED_ROWS,
         _EXPLAINED_VALUES // X.shape[1] + 1,
@@ -63,11 +57,11 @@ def describe(training, frame, X, seed):
             dense_rows(X, explained_rows)
         ),
         "device_": str(training.device),
-        "_architecture": architecture,
-        "_weights": weights,
+        "_architecture": deployed.architecture,
+        "_weights": deployed.weights,
         "_scaling": vars(scaling),
-        "_frame": vars(frame),
-        "_link": training.link,
+        "_frame": vars(deployed.frame),
+        "_link": deployed.link,
         "_prior": training.latent.prior(
             n_components, lambda: codec.encode(X[prior_rows]), seed
         ),

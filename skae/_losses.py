@@ -24,6 +24,7 @@ __all__ = [
     "Loss",
     "autograd_gradient",
     "check_loss",
+    "in_unit_interval",
     "looks_like_pictures",
 ]
 
@@ -353,6 +354,12 @@ def _own_loss(function):
 
 # Part of the values that are at the ends of the range of pictures.
 _AT_THE_ENDS = 0.1
+
+
+def in_unit_interval(X):
+    """Whether all values are in [0, 1]."""
+    parts = (dense_rows(X, rows) for rows in row_slices(*X.shape))
+    return all(values.min() >= 0 and values.max() <= 1 for values in parts)
 
 
 def looks_like_pictures(X):

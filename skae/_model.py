@@ -25,8 +25,8 @@ class Anchored(nn.Module):
 
     Parameters
     ----------
-    correction : nn.Sequential
-        The network f, from n_in to n_out.
+    correction : nn.Sequential or None
+        The network f, from n_in to n_out; None for the linear map alone.
     n_in, n_out : int
     """
 
@@ -42,12 +42,29 @@ class Anchored(nn.Module):
         return torch.addmm(self.offset, x, self.linear.t())
 
     def forward(self, x):
+        if self.correction is None:
+            return self.anchor(x)
         norm = None if self.training else torch.linalg.vector_norm(x, dim=1)
         if norm is None or not (norm > self.radius).any():
             return self.anchor(x).add_(self.correction(x))
         # Rows of zeros have no direction to shrink along, so any small number will do.
         fade = (self.radius / norm[:, None].clamp(min=1e-30)).clamp(max=1.0)
         return self.anchor(x) + fade * self.correction(fade * x)
+
+
+class Faded(Anchored):
+    """A network that gives way to a linear map far from the data.
+
+    ``s f(s x) + (1 - s^2) (A x + offset)`` with s = min(1, radius / |x|): within the
+    radius the network alone. Parameters are those of `Anchored`.
+    """
+
+    def forward(self, x):
+        norm = None if self.training else torch.linalg.vector_norm(x, dim=1)
+        if norm is None or not (norm > self.radius).any():
+            return self.correction(x)
+        fade = (self.radius / norm[:, None].clamp(min=1e-30)).clamp(max=1.0)
+        return (1 - fade.square()) * self.anchor(x) + fade * self.correction(fade * x)
 
 
 class AutoEncoder(nn.Module):
@@ -62,8 +79,9 @@ class AutoEncoder(nn.Module):
         Widths of the encoder's hidden layers; the decoder has them in reverse.
     activation : str
         Key of ``ACTIVATIONS``.
-    init : {"pca", "random"}
-        Whether encoder and decoder are `Anchored` to linear maps.
+    init : {"pca", "random", "faded", "linear"}
+        Whether encoder and decoder are `Anchored` to linear maps, plain, `Faded` to
+        linear maps, or no more than these.
     network : pair
         Key of ``NETWORKS``, and the parameters of that part.
     seed : int
@@ -84,23 +102,39 @@ class AutoEncoder(nn.Module):
         super().__init__()
         self.n_features = n_features
         self.n_components = n_components
-        name, options = network
-        self.encoder, self.decoder, self.width = NETWORKS[name](**options).build(
-            Shape(n_features, n_components, n_outputs),
-            hidden_layer_sizes,
-            activation,
-            seed,
-        )
-        self.anchored = init == "pca"
+        self.init = init
+        self.linear = init == "linear"
+        if self.linear:
+            self.encoder = self.decoder = None
+            self.width = max(n_features, n_outputs)
+        else:
+            name, options = network
+            self.encoder, self.decoder, self.width = NETWORKS[name](**options).build(
+                Shape(n_features, n_components, n_outputs),
+                hidden_layer_sizes,
+                activation,
+                seed,
+            )
+        self.anchored = init != "random"
         if self.anchored:
-            self.encoder = Anchored(self.encoder, n_features, n_outputs)
-            self.decoder = Anchored(self.decoder, n_components, n_features)
+            kind = Faded if init == "faded" else Anchored
+            self.encoder = kind(self.encoder, n_features, n_outputs)
+            self.decoder = kind(self.decoder, n_components, n_features)
 
     @property
     def layers(self):
         """Layers of the encoder and of the decoder, beside their anchors if any."""
+        if self.linear:
+            return (), ()
         parts = self.encoder, self.decoder
         return tuple(p.correction if self.anchored else p for p in parts)
+
+    def fade(self):
+        """Make a plain network one that is `Faded`, to maps that are zero as yet."""
+        n_features, n_components = self.n_features, self.n_components
+        self.encoder = Faded(self.encoder, n_features, n_components)
+        self.decoder = Faded(self.decoder, n_components, n_features)
+        self.init, self.anchored = "faded", True
 
     def own_buffers(self):
         """Yield what modules learn outside of their parameters."""
@@ -163,7 +197,10 @@ def step_flops(network, n_rows):
 
     weighted = [layer for layer in network.modules() if isinstance(layer, WEIGHTED)]
     hooks = [layer.register_forward_hook(count) for layer in weighted]
-    network.eval()(next(network.parameters()).new_zeros(1, network.n_features))
+    if network.linear:  # each to the code and back
+        total = 2 * network.encoder.linear.numel() + 2 * network.decoder.linear.numel()
+    else:
+        network.eval()(next(network.parameters()).new_zeros(1, network.n_features))
     for hook in hooks:
         hook.remove()
     return 3 * n_rows * total

@@ -220,7 +220,7 @@ class Objective:
     def __call__(self, step):
         """Losses of the rows of a batch, (batch,), without the bend."""
         h, z, code = self._encode(self.bare, step)
-        losses = self._compare(self.bare.decoder(code), step.x)
+        losses = self.compare(self.bare.decoder(code), step.x)
         if self.codes_cost:
             of_latent, of_penalty = self._costs(h, z, step)
             losses = losses + of_latent + of_penalty
@@ -229,7 +229,7 @@ class Objective:
     def reconstruction(self, step):
         """Return the part of the losses that is the reconstruction's."""
         _, _, code = self._encode(self.bare, step)
-        return self._compare(self.bare.decoder(code), step.x)
+        return self.compare(self.bare.decoder(code), step.x)
 
     def of_target(self, step):
         """Return the part of the losses that is the target's, if there is a head."""
@@ -258,7 +258,8 @@ class Objective:
         warmth = self.latent.warmth(progress) if self.latent.has_cost else 1.0
         return of_latent + of_penalty, warmth * of_latent + of_penalty
 
-    def _compare(self, output, x):
+    def compare(self, output, x):
+        """Losses of the rows of an output, before the link."""
         if self.loss.canonical:
             x = torch.addcmul(self.mean, x, self.scale)
         elif not self.scaled_output:
@@ -303,6 +304,13 @@ class Objective:
         self.dense.encoder.backward(gradient, to_input=False)
         return loss
 
+    def gradient_alone(self, step):
+        """Return the gradient of a batch, and leave everything else as it was."""
+        state = step.rng.bit_generator.state
+        self.backward(step)
+        step.rng.bit_generator.state = state
+        return self.parameters.gradients
+
     def _bend(self, h, factors):
         codes = slice(len(self.bend_weight))
         bend = h[:, codes] - self.dense.encoder.linear_part[:, codes]
@@ -315,7 +323,7 @@ class Objective:
         n_moved = factors.shape[0]
         if n_moved:
             output[:n_moved].div_(factors)
-        gradient_of = self._written or autograd_gradient(self._compare)
+        gradient_of = self._written or autograd_gradient(self.compare)
         loss, gradient = gradient_of(output, x, n_moved)
         if n_moved:
             gradient[:n_moved].div_(factors)
@@ -331,7 +339,7 @@ class Objective:
         everyone = x.new_ones(len(x), 1)
         everyone[: step.n_moved] = step.factors
         h, z, code = self._encode(self.network, step)
-        losses = self._compare(self.network.decoder(code) / everyone, x)
+        losses = self.compare(self.network.decoder(code) / everyone, x)
         weights = torch.ones_like(losses)
         weights[: step.n_moved] = self.moved_weight
         total, loss = (weights * losses).mean(), losses[stayed].mean()

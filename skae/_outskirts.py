@@ -12,7 +12,9 @@ import numpy as np
 import torch
 
 __all__ = [
+    "fade_again",
     "fade_where_astray",
+    "give_way",
     "likely_breaks",
     "move",
     "moved_weight",
@@ -28,6 +30,8 @@ _LITTLE_LEFT = 0.2
 # Factors at which rows are tried, and the error there, over PCA's, that is too much.
 _TRIED = (3.0, 10.0, 100.0)
 _ASTRAY = 1.2
+# Part by which rounding alone may raise an error.
+_ROUNDING = 1e-6
 
 
 def move(x, inputs, sizes, radius, breaks, rng):
@@ -153,38 +157,111 @@ def spike(x, factors, breaks, rng):
 
 
 @torch.no_grad()
-def fade_where_astray(network, batches, pca_error, reach):
+def fade_where_astray(network, batches, learnt, pca_error, reach):
     """Let corrections fade earlier, if they are no good far from the data.
 
-    From the outermost row that was learnt from on, if that is better, or, since that
-    may be broken, from the outermost of these on.
+    They begin to at ``reach`` times the outermost row that was learnt from and the
+    longest of the network's own codes of such rows. If far rows come back badly, they
+    do so from the outermost itself on, or, since that may be broken, from the outermost
+    of the rows that are watched. Never where it makes these worse in their place.
 
     Parameters
     ----------
     network : AutoEncoder
-        Anchored, and in evaluation mode; its radii are ``reach`` times the outermost.
+        Anchored, and in evaluation mode; its radii are ``reach`` times the outermost
+        row and PCA's longest code.
     batches : Batches
-        Rows that were not learnt from, to be moved outward.
+        Rows to watch, where they are and moved outward.
+    learnt : Batches
+        Rows that were learnt from, all or many of them.
     pca_error : float
-        PCA's mean squared error on these rows, where they are.
+        PCA's mean squared error on the watched rows, where they are.
     reach : float
     """
     radii = network.encoder.radius, network.decoder.radius
+    row, code = _outermost(network, learnt)
+    row = torch.maximum(row, radii[0] / reach)  # of them all
+    _set(radii, (row * reach, torch.maximum(code * reach, radii[1])))
+    _choose_radii(network, batches, (row, code), _ASTRAY * pca_error)
+
+
+@torch.no_grad()
+def give_way(network, linear, batches, learnt):
+    """Let a plain network give way to linear maps beyond the rows.
+
+    From the outermost of them on, or, since that may be broken, from the outermost of
+    those that are watched, whichever is better.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+        Plain, in evaluation mode; its codes have the mean zero.
+    linear : AutoEncoder
+        PCA, whose codes are turned and scaled to go with the network's.
+    batches, learnt : Batches
+        As for `fade_where_astray`.
+    """
+    encoder, decoder = _aligned(network, linear, learnt)
+    network.fade()
+    network.to(encoder.device).eval()
+    network.encoder.linear.copy_(encoder)
+    network.decoder.linear.copy_(decoder)
+    _choose_radii(network, batches, _outermost(network, learnt), None)
+
+
+@torch.no_grad()
+def fade_again(network, batches, learnt):
+    """Choose the radii of a network anew that had given way before."""
+    _set((network.encoder.radius, network.decoder.radius), (torch.inf, torch.inf))
+    _choose_radii(network, batches, _outermost(network, learnt), None)
+
+
+def _aligned(network, linear, batches):
+    """Return linear maps whose codes are as near as can be to the network's.
+
+    By an orthogonal matrix (Procrustes) and one scale: there and back they are PCA.
+    """
+    cross = own = others = 0.0
+    for x, _ in batches.in_order():
+        z = network.encode(x).double()
+        of_pca = x.double() @ linear.encoder.linear.t().double()
+        cross = cross + z.t() @ of_pca
+        own, others = own + z.square().sum(), others + of_pca.square().sum()
+    left, _, right = torch.linalg.svd(cross)
+    turn = left @ right
+    scale = (own / others).sqrt()
+    if not (torch.isfinite(scale) and scale > 0):
+        scale = torch.ones_like(scale)
+    encoder = scale * (turn @ linear.encoder.linear.double())
+    decoder = linear.decoder.linear.double() @ turn.t() / scale
+    return encoder.float(), decoder.float()
+
+
+def _choose_radii(network, batches, outermost, bound):
+    """Set the radii that are best for far rows, and none for these where they are.
+
+    Those that are there stay if their error far away is within the bound; without one
+    they do not.
+    """
+    radii = network.encoder.radius, network.decoder.radius
+    watched = _outermost(network, batches)
+    both = [torch.maximum(*pair) for pair in zip(outermost, watched, strict=True)]
     kept = [radius.clone() for radius in radii]
-    nearer = [radius / reach for radius in kept]
-    error = _far_error(network, batches)
-    for candidate in (nearer, _outermost(network, batches)):
-        if error <= _ASTRAY * pca_error:
+    in_place = _error(network, batches)
+    error = np.inf if bound is None else _far_error(network, batches)
+    for candidate in (outermost, watched, both):
+        if bound is not None and error <= bound:
             break
         _set(radii, candidate)
-        if (nearer_error := _far_error(network, batches)) < error:
-            kept, error = candidate, nearer_error
+        nearer = _far_error(network, batches)
+        if nearer < error and _error(network, batches) <= in_place * (1 + _ROUNDING):
+            kept, error = candidate, nearer
     _set(radii, kept)
 
 
 def _set(radii, values):
     for radius, value in zip(radii, values, strict=True):
-        radius.copy_(value)
+        radius.fill_(value)
 
 
 def _outermost(network, batches):
@@ -197,15 +274,16 @@ def _outermost(network, batches):
 
 
 def _far_error(network, batches):
-    """Mean squared error of rows moved outward, in proportion, where it is worst.
+    """Mean squared error of rows moved outward, in proportion, where it is worst."""
+    return max(_error(network, batches, factor) for factor in _TRIED)
 
-    Infinite if it is not a number.
-    """
-    totals = [0.0] * len(_TRIED)
+
+def _error(network, batches, factor=1.0):
+    """Mean squared error of rows times a factor, in proportion; never NaN."""
+    total = 0.0
     for x, _ in batches.in_order():
-        for i, factor in enumerate(_TRIED):
-            moved = factor * x
-            residual = (network(moved) - moved).div_(factor)
-            totals[i] += residual.square().sum().item()
-    error = np.max(totals) / (batches.n_rows * batches.n_features)
+        moved = factor * x
+        residual = (network(moved) - moved).div_(factor)
+        total += residual.square().sum(dtype=torch.float64).item()
+    error = total / (batches.n_rows * batches.n_features)
     return error if np.isfinite(error) else np.inf

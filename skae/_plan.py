@@ -57,7 +57,9 @@ class Plan:
         What "auto" stood for in the network of the ``previous`` fit, it stands for
         again. ``has_targets`` says whether all of these rows have one.
         """
-        previous = previous["_architecture"] if previous else {}
+        previous = {**previous["_architecture"]} if previous else {}
+        if previous.get("init") == "linear":  # what a network had started from
+            previous["init"] = "pca"
 
         def resolve(name, auto):
             value = params[name]
@@ -102,7 +104,7 @@ class Plan:
             ),
             linearity=resolve("linearity", 1.2 if linear else 0.0),
             supervision=float(params["supervision"]),
-            alpha=params["alpha"],
+            alpha=0.0 if params["alpha"] == "auto" else params["alpha"],
             tol=params["tol"],
         )
 

@@ -1,5 +1,6 @@
 """Preparing: from parameters and rows to a network at its start, ready to train."""
 
+import math
 from functools import cached_property, partial
 from numbers import Integral
 
@@ -41,6 +42,8 @@ _SHORT_REACH = 10.0
 # Floating point operations of a step below which it is over before a second thread has
 # woken up.
 _SHARED_STEP_FLOPS = 5e6
+# Threads with which Muon's products had the bits of one, whatever their shape.
+_MUON_THREADS = 2
 
 
 class Training:
@@ -66,6 +69,8 @@ class Training:
         The attributes of the fit to go on from.
     plan : Plan, optional
         Instead of the one that belongs to so many rows.
+    like : Training, optional
+        Of the same rows, whose scaled copies and PCA will do.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Training:
         seed,
         previous,
         plan=None,
+        like=None,
     ):
         has_targets = target is not None and not np.isnan(table.targets[rows]).any()
         self.plan = plan = plan or Plan.of(
@@ -92,7 +98,9 @@ class Training:
         self.rows = rows
         self.rng = np.random.default_rng(seed)
         self.latent = params["latent"]
-        if previous:
+        if like is not None:
+            self.scaling = like.scaling
+        elif previous:
             self.scaling = Scaling(**previous["_scaling"])
         else:
             self.scaling = Scaling.fit(table.X, rows, params["standardize"])
@@ -106,8 +114,12 @@ class Training:
                 layer.rng = self.rng
         self._step_flops = partial(step_flops, self.network, plan.batch_size)
         self.device = check_device(params["device"], self._step_flops)
-        self.batches = self.batches_of(table, rows)
-        x, t = self._sample = sample(self.batches, seed)
+        if like is not None and np.array_equal(self.features, like.features):
+            self.batches, self._sample, self.pca = like.batches, like._sample, like.pca
+        else:
+            self.batches = self.batches_of(table, rows)
+            self._sample = sample(self.batches, seed)
+        x, t = self._sample
         if not previous:
             self._start(x, t)
         self.starts_anchored = self.network.anchored and previous is None
@@ -134,14 +146,41 @@ class Training:
         x, _ = self._sample
         return principal_components(self.batches, x, self.plan.n_components, self.seed)
 
+    def linear_network(self):
+        """Return the linear start as a network of its own, float64.
+
+        Its corrections are none, so that its radii tell how far the rows are.
+        """
+        x, t = self._sample
+        plan = self.plan
+        start = linear_start(
+            self._linear_maps(x, t),
+            x,
+            plan.n_components,
+            np.ones(x.shape[1]),
+            self.latent,
+            1.0,
+            np.random.default_rng(self.seed),
+        )
+        architecture = {**plan.architecture, "n_features": x.shape[1]}
+        network = AutoEncoder(**{**architecture, "init": "linear"}).double().eval()
+        anchor(network, start)
+        return network.to(self.device)
+
     def batches_of(self, table, rows):
         """Return rows of any table, scaled like those that are learnt from."""
         size, device = self.plan.batch_size, self.device
         return Batches(table, rows, self.scaling, size, device, self.features)
 
+    def begin_work(self):
+        """Tell the threads that steps of this training come now."""
+        most = math.inf if self._worth_sharing else 1
+        if self.plan.solver == "muon":
+            most = min(most, _MUON_THREADS)
+        self.threads.begin_work(most, self.objective.gradient_alone)
+
     def passes(self):
         """Train, yielding the loss of one pass after another."""
-        self.threads.begin_work(self._worth_sharing)
         return epochs(self.objective, self.batches, self.solver, self.rng, self.threads)
 
     @property
@@ -178,10 +217,39 @@ class Training:
         """Return a network of the features to learn, that of the fit before if any."""
         architecture = self.plan.architecture
         if previous:
-            wide = _previous_network(previous, self.plan, self.link)
+            wide = self._previous_network(previous)
             return narrow(wide, architecture, self.features)
         architecture = {**architecture, "n_features": len(self.features)}
         return AutoEncoder(**architecture, seed=self.seed)
+
+    def _previous_network(self, previous):
+        """Return the fitted network, to go on from where the last fit ended.
+
+        If that ended with linear maps, it is the network that starts from them, or one
+        that starts anew if it is to be plain.
+        """
+        now, link = self.plan.architecture, previous["_link"]
+        before = previous["_architecture"]
+        is_linear = before["init"] == "linear"
+        before = {**before, "init": now["init"]} if is_linear else before
+        if (before, link) != (now, self.link):
+            raise ValueError(
+                "warm_start=True goes on with the network of the previous fit, "
+                f"{before} with output {link!r}, but the parameters now ask for "
+                f"{now} with output {self.link!r}. Set them back, or set "
+                "warm_start=False to begin anew."
+            )
+        fitted = from_numpy(
+            previous["_architecture"], previous["_weights"], torch.float32
+        )
+        if not is_linear:
+            return fitted
+        network = AutoEncoder(**now, seed=self.seed)
+        mean = self.scaling.mean
+        initialise(network, LINKS[self.link].start(mean), self.rng)
+        if network.anchored:
+            network.load_state_dict(fitted.state_dict(), strict=False)
+        return network
 
     @property
     def _learns_outskirts(self):
@@ -192,7 +260,7 @@ class Training:
         """Return what steers the training, as arguments of `Objective`."""
         slots = ("ordered", "corruption", "latent", "penalty")
         guidance = {slot: params[slot] for slot in slots}
-        if self.network.anchored:
+        if self.network.init == "pca":
             encoder = self.network.encoder
             linear = encoder.linear[: self.plan.n_components].numpy()
             left = unexplained(x, linear)
@@ -264,16 +332,3 @@ def count_components(params, table, seed, previous):
     scaling = Scaling.fit(table.X, rows, params["standardize"])
     batches = Batches(table, rows, scaling, len(rows), torch.device("cpu"))
     return components_for(n_components, batches, seed)
-
-
-def _previous_network(previous, plan, link):
-    """Return the fitted network, to go on from where the last fit ended."""
-    before = previous["_architecture"], previous["_link"]
-    if before != (plan.architecture, link):
-        raise ValueError(
-            "warm_start=True goes on with the network of the previous fit, "
-            f"{before[0]} with output {before[1]!r}, but the parameters now ask for "
-            f"{plan.architecture} with output {link!r}. Set them back, or set "
-            "warm_start=False to begin anew."
-        )
-    return from_numpy(before[0], previous["_weights"], torch.float32)

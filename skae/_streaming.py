@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_consistent_length, check_random_state
 
+from ._deployment import deploy
 from ._frame import Frame
 from ._learnt import baseline_score, describe
 from ._losses import check_loss
@@ -78,6 +79,7 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
     baseline = before.get("baseline_score_")
     if baseline is None:
         baseline = baseline_score(training, training.batches)
+    training.begin_work()
     curve = [*before.get("loss_curve_", []), next(training.passes())]
     if not math.isfinite(curve[-1]):
         raise ValueError(
@@ -85,6 +87,8 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
             f"{training.plan.learning_rate_init:g}. Use a smaller one; what was learnt "
             "before is kept."
         )
+    frame = _frame(n_components, previous)
+    deployed = deploy(training, training.network, training.link, frame)
     return {
         "n_samples_": before.get("n_samples_", 0) + X.shape[0],
         "loss_curve_": curve,
@@ -94,7 +98,7 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         "n_iter_": len(curve),
         "stop_reason_": "partial_fit",
         "baseline_score_": baseline,
-        **describe(training, _frame(n_components, previous), X, seed),
+        **describe(training, deployed, X, seed),
         "_ordered": params["ordered"],
         "_target": None if target is None else vars(target),
         "_memory": training.memory(),

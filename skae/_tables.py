@@ -1,25 +1,23 @@
 """Tables: rows with their targets, and which of them to learn from or to watch."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import column_or_1d
 
+from ._holdout import equal_rows, hold_out
 from ._targets import Target, no_values
 from ._teacher import teach
 
 __all__ = ["Table", "check_tables", "split"]
 
-# Rows that are held out at least: a hundred, unless they are more than this part of
-# all, or so few. And a number of rows of which none are.
-_ENOUGH_VALIDATION_ROWS = 100
-_MOST_HELD_OUT = 0.2
-_LEAST_VALIDATION_ROWS = 7
+# Of fewer rows none are held out.
 _TOO_FEW_ROWS = 15
 
 
-@dataclass(frozen=True)
+@dataclass
 class Table:
     """Rows and their targets: what they are trained on, or validated.
 
@@ -37,6 +35,17 @@ class Table:
     def n_rows(self):
         """How many there are."""
         return self.X.shape[0]
+
+    @cached_property
+    def copies(self):
+        """Numbers of the rows, the same for equal ones; None if all are different."""
+        return equal_rows(self.X)
+
+    def first_of_each(self, rows):
+        """Places in ``rows`` of those that no earlier one is equal to."""
+        if self.copies is None:
+            return slice(None)
+        return np.sort(np.unique(self.copies[rows], return_index=True)[1])
 
 
 def check_tables(params, data, validation_data, seed):
@@ -66,32 +75,70 @@ def check_tables(params, data, validation_data, seed):
     return target, Table(X, teach(params["teacher"], X, y, target, seed)), table_val
 
 
-def split(params, table, table_val, target, seed):
-    """Rows to train on, and the table and its rows to validate on, or None."""
+def split(params, table, table_val, target, seed, groups=None, y=None):
+    """Rows to train on, and the table and its rows to validate on, or None.
+
+    Parameters
+    ----------
+    params : dict
+        Parameters of `AutoEncoderTransformer`.
+    table, table_val : Table, Table or None
+    target : Target or None
+    seed : int
+    groups : array-like of shape (n_rows,) or None
+        Of rows that stay on one side.
+    y : array-like or None
+        For splitters that ask for it.
+    """
     n_rows = table.n_rows
-    rows = np.arange(n_rows)
+    everything = np.arange(n_rows)
     if table_val is not None:
-        return rows, (table_val, np.arange(table_val.n_rows))
-    if not params["early_stopping"] or n_rows < _TOO_FEW_ROWS:
-        return rows, None
-    enough = min(_ENOUGH_VALIDATION_ROWS, int(_MOST_HELD_OUT * n_rows))
-    enough = max(enough, _LEAST_VALIDATION_ROWS)
-    n_held_out = max(int(params["validation_fraction"] * n_rows), enough)
-    n_held_out = min(n_held_out, n_rows - 2)
-    strata = None
-    if target is not None:
-        strata = _splittable(target.strata(table.targets), n_held_out)
-    rows, held_out = train_test_split(
-        rows, test_size=n_held_out, random_state=seed, stratify=strata
-    )
+        return everything, (table_val, np.arange(table_val.n_rows))
+    validation = params["validation"]
+    if not params["early_stopping"] or validation is None:
+        return everything, None
+    if groups is not None:
+        groups = _check_groups(groups, n_rows)
+    if not isinstance(validation, str) and hasattr(validation, "split"):
+        return _split_by(validation, table, y, groups)
+    if n_rows < _TOO_FEW_ROWS:
+        return everything, None
+    if groups is None:
+        groups = table.copies
+    fraction = params["validation_fraction"] if validation == "auto" else validation
+    strata = None if target is None else target.strata(table.targets)
+    rows, held_out = hold_out(n_rows, fraction, seed, strata, groups)
+    if not len(rows) or not len(held_out):
+        return everything, None  # all rows are equal
     return rows, (table, held_out)
 
 
-def _splittable(strata, n_held_out):
-    """Put groups of one row into the largest; None where groups are too many."""
-    if strata is None:
-        return None
-    _, strata, sizes = np.unique(strata, return_inverse=True, return_counts=True)
-    strata[sizes[strata] < 2] = sizes.argmax()
-    n_strata = len(np.unique(strata))
-    return strata if n_strata <= min(n_held_out, len(strata) - n_held_out) else None
+def _check_groups(groups, n_rows):
+    """Return groups as numbers, (n_rows,)."""
+    groups = column_or_1d(groups)
+    if len(groups) != n_rows:
+        raise ValueError(
+            f"groups has {len(groups)} values, but X has {n_rows} rows: name the group "
+            "of each row."
+        )
+    names, numbers = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        raise ValueError(
+            f"groups has one value, {names[0]!r}: no group can be held out. Leave out "
+            "groups, or pass X_val."
+        )
+    return numbers
+
+
+def _split_by(splitter, table, y, groups):
+    """Return the last split of a splitter: of a series, that with the latest rows."""
+    n_rows = table.n_rows
+    given = {} if groups is None else {"groups": groups}
+    *_, last = [((), ()), *splitter.split(np.zeros((n_rows, 1)), y, **given)]
+    rows, held_out = (np.arange(n_rows)[np.asarray(part, int)] for part in last)
+    if len(rows) < 2 or not len(held_out):
+        raise ValueError(
+            f"The last split of validation={splitter!r} has {len(rows)} rows to learn "
+            f"from and {len(held_out)} to validate on: it needs two and one."
+        )
+    return np.sort(rows), (table, np.sort(held_out))

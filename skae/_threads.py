@@ -6,14 +6,18 @@ and two threads may be thirty times slower than one. No constant can tell: it de
 what else the machine does. So the steps themselves are timed, now and then with more
 threads and with fewer.
 
-The number of threads does not change a result: matrix products, sums over rows and
-elementwise operations give the same bits however they are shared out. Sums over all
-values of a tensor do not, so none is taken where it matters (`skae._losses`).
+The number of threads must not change a result. Products of most shapes give the same
+bits however they are shared out, of some they do not: so a number of threads is used
+for a training only if it gives the bits of one thread (`ThreadTuner.run`). What has no
+steps to time, as rows to be encoded, is cut into parts that do not depend on the
+threads, and each part is worked on by one (`in_parts`).
 """
 
 import ctypes
 import math
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from time import perf_counter
 
@@ -21,7 +25,7 @@ import joblib
 import torch
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["ThreadTuner", "one_thread"]
+__all__ = ["ThreadTuner", "in_parts", "one_thread"]
 
 # Seconds of work that are timed at once, and pieces at least: of a trial, and of what
 # it is compared with.
@@ -58,8 +62,8 @@ if hasattr(os, "register_at_fork"):
 class ThreadTuner:
     """Chooses how many threads work, of those that the caller may use.
 
-    As a context it sets the number for the calling thread alone, and puts it back in
-    the end. Other threads and other processes see nothing of it.
+    As a context it lets the calling thread work alone, except in `run`, and puts its
+    number of threads back in the end. Other threads and processes see nothing of it.
 
     Parameters
     ----------
@@ -70,7 +74,7 @@ class ThreadTuner:
     Attributes
     ----------
     n_threads : int
-        How many work at the moment.
+        How many work in `run` at the moment.
     """
 
     def __init__(self, most=None):
@@ -85,27 +89,38 @@ class ThreadTuner:
     def n_threads(self):
         return self._choices[self._place]
 
-    def begin_work(self, worth_sharing=True):
+    def begin_work(self, most=math.inf, outcome=None):
         """Forget how long pieces took: others come now.
 
         Parameters
         ----------
-        worth_sharing : bool
-            Whether to try more than one thread at all.
+        most : int or float
+            Threads that are worth a trial.
+        outcome : callable, optional
+            Returns a tensor of a piece of work without doing it. Numbers of threads
+            with which it has not the bits that it has with one are not used.
         """
-        self._tunes = worth_sharing and len(self._choices) > 1
+        self._last = sum(choice <= most for choice in self._choices) - 1
+        self._outcome, self._checked = outcome, set()
+        self._tunes = self._last > 0
         self._pause, self._until_trial = _FIRST_PAUSE, 0.0
         self._upward = True
         self._cost = None  # seconds of a piece, when its number of threads was chosen
-        self._held = self._held if worth_sharing else 0
+        self._held = min(self._held, self._last)
         self._move_to(self._held)
 
-    def run(self, work, *arguments):
-        """Do a piece of work, all of which are alike, and return its result."""
+    def run(self, work, piece, kind=None):
+        """Return ``work(piece)``; pieces of a kind take the same operations."""
         if not self._tunes:
-            return work(*arguments)
+            return work(piece)
+        if self._place and (self._place, kind) not in self._checked:
+            self._check(piece, kind)
         begin = perf_counter()
-        result = work(*arguments)
+        if self._place:
+            with self._together():
+                result = work(piece)
+        else:
+            result = work(piece)
         self._seconds += perf_counter() - begin
         self._pieces += 1
         if self._place != self._held:
@@ -117,7 +132,7 @@ class ThreadTuner:
     def __enter__(self):
         torch.get_num_threads()  # a thread's first question would undo what is set
         self._before = self._libraries.get()
-        self._libraries.set(self.n_threads)
+        self._libraries.set(1)
         return self
 
     def __exit__(self, *_):
@@ -128,9 +143,7 @@ class ThreadTuner:
 
     def _move_to(self, place):
         """Work with another number of threads, or with the same, from now on."""
-        if place != self._place:
-            self._place = place
-            self._libraries.set(self.n_threads)
+        self._place = place
         self._seconds, self._pieces = 0.0, 0
 
     def _hold(self):
@@ -155,8 +168,30 @@ class ThreadTuner:
         self._pause, self._until_trial = _FIRST_PAUSE, 0.0
         _paid_last = self._choices[place]
 
+    @contextmanager
+    def _together(self):
+        self._libraries.set(self.n_threads)
+        try:
+            yield
+        finally:
+            self._libraries.set(1)
+
+    def _check(self, piece, kind):
+        """Go back to fewer threads if so many would change the result."""
+        while self._place and self._outcome is not None:
+            alone = self._outcome(piece).clone()
+            with self._together():
+                is_same = torch.equal(self._outcome(piece), alone)
+            if is_same:
+                break
+            self._last = self._place - 1
+            self._tunes = self._last > 0
+            self._held = min(self._held, self._last)
+            self._move_to(self._last)
+        self._checked.add((self._place, kind))
+
     def _neighbour(self):
-        last = len(self._choices) - 1
+        last = self._last
         if self._held in (0, last):
             self._upward = self._held == 0
         return self._held + (1 if self._upward else -1)
@@ -179,6 +214,33 @@ class ThreadTuner:
             self._until_trial = max(self._pause, _REPAYMENT * lost)
             self._upward = not more
         self._move_to(self._held)
+
+
+def in_parts(function, parts):
+    """Call a function of each part, on all cores, each part by one thread.
+
+    Parameters
+    ----------
+    function : callable
+        May be called by several threads at once.
+    parts : list
+        Not made by how many threads there are, so that the results are not either.
+
+    Returns
+    -------
+    results : list
+    """
+    n_workers = min(_allowed(), len(parts))
+    if n_workers <= 1:
+        with one_thread():
+            return [function(part) for part in parts]
+
+    def work(part):
+        with one_thread():
+            return function(part)
+
+    with ThreadPoolExecutor(n_workers) as pool:
+        return list(pool.map(work, parts))
 
 
 def one_thread():

@@ -34,7 +34,7 @@ def epochs(objective, batches, solver, rng, threads):
         with objective.without_autograd():
             for step in islice(steps, batches.n_batches):
                 n_stayed = step.x.shape[0] - step.n_moved
-                total += n_stayed * threads.run(make, step)
+                total += n_stayed * threads.run(make, step, step.x.shape[0])
                 n_rows += n_stayed
                 if solver.out_of_time:
                     break

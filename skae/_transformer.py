@@ -28,8 +28,8 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
     by one scale for all features, z its code of ``n_components`` numbers [1]_, the bend
     their distance from PCA's, and the head a linear model of ``y``, if it is to guide
     them. The other nouns are parameters, each a slot for a part; by default empty.
-    Training starts as PCA and keeps only what improves on it on rows held out; if
-    nothing does, the result is PCA. The codes follow structure that is not linear, and
+    What is returned is not worse than PCA on rows held out; if no network is better
+    there beyond doubt, it is PCA. The codes follow structure that is not linear, and
     read like PCA's: on the training rows they are centred, uncorrelated, the largest
     variance first, and their signs are fixed. Long ones (a fifth; of PCA, those beyond
     the training rows) are shortened, lest a single row carry a model behind away.
@@ -65,10 +65,9 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         PCA's reconstruction and learns corrections to it, also for rows moved outward
         or broken in a feature, up to 100 times the farthest one, where they fade. If
         the output activation is not "identity" it starts near PCA only. "random" is the
-        plain network. "auto" is "pca" for "identity" and "logistic", else "random". It
-        also takes data for pictures whose values fill [0, 1], a tenth of them at the
-        ends, and gives the squared error's output the same range by "logistic", unless
-        the result does not beat PCA, or ``ordered=True``.
+        plain network, which gives way to PCA as well, unless nothing is held out.
+        "auto" is "pca" for "identity" and "logistic", else "random"; where rows are
+        held out, others compete with it.
     linearity : "auto" or float, default="auto"
         For networks anchored to PCA, weight of the squared distance of the codes from
         PCA's, in units of their variance, times the squared share of variance that PCA
@@ -84,8 +83,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
     corruption : str, object or None, default=None
         What is done to rows while training, to be undone by the decoder: "masking",
         "gaussian_noise", "swap_noise", or `Masking`, `GaussianNoise`, `SwapNoise` with
-        their own parameters, or any object with a method ``corrupt(x, rng)``. Rows that
-        are validated on are corrupted too, always alike.
+        their own parameters, or any object with a method ``corrupt(x, rng)``.
     latent : str, Gaussian, Mixture or None, default=None
         What a code is: a point; a normal distribution ("gaussian", the variational
         autoencoder), or a point with a density ("mixture"). Both can `sample`.
@@ -105,25 +103,22 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         a time, what those without are likely to have. They then count as if they had
         it, also where they are held out [8]_. "auto" is trees and a linear model, of
         classes, and for numbers what of them tells more of rows held out; of up to
-        5,000 rows, and none if neither tells more than a constant. All of it that is
-        random has a seed, but for splitters. None leaves such rows without.
+        5,000 rows, and none if neither tells more than a constant.
     target_type : str, default="auto"
-        What ``y`` is: "continuous", "multiclass" or "multilabel", each for one or
-        several outputs. "auto" asks `sklearn.utils.multiclass.type_of_target`, which
-        takes whole numbers for classes.
+        "continuous", "multiclass" or "multilabel", each for one or several outputs.
+        "auto" is `sklearn.utils.multiclass.type_of_target`: whole numbers are classes.
     standardize : bool, default=False
         Whether to weight features equally, as if a `StandardScaler` stood before, and
         not by their variance as PCA does. Undone by `inverse_transform`.
     solver : str, default="auto"
-        "adam" [2]_, "adamw", "muon" [7]_, "rmsprop" or "sgd" (Nesterov momentum 0.9,
-        gradients no longer than 1). "auto" is "adamw".
+        "adam" [2]_, "adamw", "muon" [7]_, "rmsprop" or "sgd". "auto" is "adamw".
     learning_rate_init : "auto" or float, default="auto"
         Largest step size. "auto" depends on the solver, half for `Gaussian` codes.
     learning_rate : str, default="auto"
-        Schedule: "constant", or "one_cycle" [3]_, which rises for a fifth of the
-        passes and falls to zero. "auto" is "one_cycle".
-    alpha : float, default=0.0
+        "constant", or "one_cycle" [3]_, which rises and falls to zero. "auto" is that.
+    alpha : "auto" or float, default="auto"
         Weight decay, not of biases; with "adamw" and "muon" apart from the gradient.
+        "auto" is 0, or 1 if that is better on rows held out where 0 overfits.
     batch_size : "auto" or int, default="auto"
         Rows of a step. "auto" is 256 if that makes 2,000 steps, 100 a pass; else 128.
     max_iter : "auto" or int, default="auto"
@@ -134,30 +129,31 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         so long with ``max_iter="auto"``. Such fits do not repeat bit for bit.
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, and keep the weights that
-        were best there. A network that starts as PCA has to beat it there beyond doubt,
-        in the mean (by 10 %, if it has a ``linearity``) and on most rows [5]_, or PCA
-        of all rows is the result; with up to 2,000 rows, the good passes are then made
-        again on all. Of fewer than 15 rows none are held out: the result is PCA, or the
-        training loss is watched, with ``init="random"``. If False, it always is.
+        were best there. A network has to beat PCA there beyond doubt, in the mean (by
+        10 %, if it has a ``linearity``) and on most rows [5]_, or PCA of all rows is
+        the result; with up to 2,000 rows, the good passes are then made again on all.
+        Of fewer than 15 rows none are held out: the result is PCA. If False, the
+        training loss is watched.
+    validation : "auto", float, splitter or None, default="auto"
+        Rows to hold out, unless `fit` gets ``X_val``. "auto" draws
+        ``validation_fraction`` of them, a float is such a part; equal rows stay
+        together. Of a splitter, as `TimeSeriesSplit`, it is the last split. None holds
+        out nothing, as ``early_stopping=False`` does.
     validation_fraction : float, default=0.1
-        Part of the rows to hold out; of short data up to a fifth, so that there are
-        100 rows, and 7 at least. Not used when `fit` gets ``X_val``.
+        Part of the rows to hold out; of short data up to a fifth, for 100 rows.
     n_iter_no_change : "auto" or int, default="auto"
         Passes in a row without improvement that end the training. "auto" is a tenth
         of ``max_iter``, a fifth for codes that are drawn, or a fifteenth if all rows
-        have a target that guides them, but at least 10; none do where only ``max_time``
-        ends it.
+        have a target that guides them, but at least 10.
     tol : float, default=1e-4
         Part of the loss by which it must fall to count as improvement.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights, mean and scale of the previous fit.
     device : str, default="auto"
-        "cpu", "cuda", "cuda:N", or "auto", which takes a GPU if there is one and the
-        network is large enough to gain by it. What is fitted works without one.
+        "cpu", "cuda", "cuda:N", or "auto", a GPU if the network gains by it.
     random_state : int, RandomState instance or None, default=None
         Seed of the start, of the order of rows and of the split. An int repeats a fit
-        bit for bit on the same machine with the same versions and thread count. None
-        draws the seed from numpy's global state, as everywhere in scikit-learn.
+        bit for bit on the same machine with the same versions and thread count.
     verbose : bool or int, default=False
         Whether to write the losses after each pass.
 
@@ -242,11 +238,12 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         solver="auto",
         learning_rate_init="auto",
         learning_rate="auto",
-        alpha=0.0,
+        alpha="auto",
         batch_size="auto",
         max_iter="auto",
         max_time=None,
         early_stopping=True,
+        validation="auto",
         validation_fraction=0.1,
         n_iter_no_change="auto",
         tol=1e-4,
@@ -279,6 +276,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         self.max_iter = max_iter
         self.max_time = max_time
         self.early_stopping = early_stopping
+        self.validation = validation
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
@@ -288,7 +286,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_val=None, y_val=None):
+    def fit(self, X, y=None, *, X_val=None, y_val=None, groups=None):
         """Train the autoencoder on ``X``.
 
         Parameters
@@ -303,6 +301,9 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
             on. Cross-validation slices an ``X_val`` with as many rows as ``X``.
         y_val : array-like of shape (n_validation_samples, ...), default=None
             Their targets.
+        groups : array-like of shape (n_samples,), default=None
+            Groups of rows, as subjects or series, that are held out as a whole or not
+            at all. They are routed after ``set_fit_request(groups=True)``.
 
         Returns
         -------
@@ -319,8 +320,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If training stopped at ``max_iter`` passes while the loss was still
-            falling, diverged after it had learnt something, or learnt nothing.
+            If training stopped while the loss was still falling, or diverged.
         """
         with all_or_nothing(self), ThreadTuner() as threads:
             continued = self.warm_start and hasattr(self, "_weights")
@@ -330,7 +330,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
             previous = vars(self) if continued else None
             params = self.get_params(deep=False)
             data = (X, y), (X_val, y_val)
-            learnt = fit_autoencoder(params, *data, previous, threads)
+            learnt = fit_autoencoder(params, *data, previous, threads, groups)
             vars(self).pop("_memory", None)
             vars(self).update(learnt)
         return self

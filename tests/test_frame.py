@@ -100,7 +100,12 @@ class TestFit:
         assert scores[0] < -5 and scores[1] > 0.2
 
     @pytest.mark.parametrize(
-        "params", [{"init": "random"}, {"ordered": True}, {"latent": "gaussian"}]
+        "params",
+        [
+            {"init": "random", "early_stopping": False},
+            {"ordered": True},
+            {"latent": "gaussian"},
+        ],
     )
     def test_leaves_lengths_of_other_codes(self, params):
         model = AutoEncoderTransformer(2, random_state=0, max_iter=5, **params)

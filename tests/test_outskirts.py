@@ -160,35 +160,39 @@ class Stray:
         return x * (1 + torch.where(distance < self.encoder.radius, within, beyond))
 
 
-def held_out_rows():
-    """Rows of length 9, and a tenth of that as PCA's error."""
-    x = 9 * torch.nn.functional.normalize(torch.randn(40, 3))
+def rows_of_length(length):
+    x = length * torch.nn.functional.normalize(torch.randn(40, 3))
     halves = [(x[:20], None), (x[20:], None)]
-    batches = SimpleNamespace(in_order=lambda: halves, n_rows=40, n_features=3)
-    return batches, 0.1**2 * 27
+    return SimpleNamespace(in_order=lambda: halves, n_rows=40, n_features=3)
+
+
+# A tenth of the length of rows as PCA's error.
+PCA_ERROR = 0.1**2 * 27
 
 
 @pytest.mark.parametrize(
     ("within", "beyond", "radii"),
     [
-        (0.2, 0.1, (10.0, 5.0)),
+        (0.2, 0.1, (10.0, 10 / 3)),
         (0.1, 0.01, (1000.0, 500.0)),  # as good as PCA far away
         (0.2, 0.3, (1000.0, 500.0)),  # better than nothing
-        (float("nan"), 0.1, (10.0, 5.0)),
+        (float("nan"), 0.1, (10.0, 10 / 3)),
     ],
 )
 def test_corrections_fade_from_the_outermost_row_on_where_they_are_no_good(
     within, beyond, radii
 ):
     network = Stray(within, beyond)
-    fade_where_astray(network, *held_out_rows(), reach=100.0)
+    watched, learnt = rows_of_length(9), rows_of_length(10)
+    fade_where_astray(network, watched, learnt, PCA_ERROR, reach=100.0)
     assert network.encoder.radius.item() == pytest.approx(radii[0])
     assert network.decoder.radius.item() == pytest.approx(radii[1])
 
 
 def test_where_the_outermost_row_is_broken_they_fade_from_those_held_out_on():
     network = Stray(0.2, 0.1, radius=1e6)
-    fade_where_astray(network, *held_out_rows(), reach=100.0)
+    watched, learnt = rows_of_length(9), rows_of_length(10_000)
+    fade_where_astray(network, watched, learnt, PCA_ERROR, reach=100.0)
     assert network.encoder.radius.item() == pytest.approx(9.0)
     assert network.decoder.radius.item() == pytest.approx(3.0)
 

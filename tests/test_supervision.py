@@ -14,9 +14,10 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 
-from skae import AutoEncoderTransformer, _fitting
+from skae import AutoEncoderTransformer
 from skae._flat import FlatParameters
 from skae._supervision import Head
+from skae._trial import Trial
 
 TARGETS = {
     "continuous": (
@@ -187,13 +188,15 @@ def test_rows_with_a_target_say_whether_codes_are_better(
     start = np.where(known, 3.0, 1.0)
     best = start - np.where(known, gain_of_known * 3, gain_of_others)
     losses = {"best": (best, 0.1), "start": (start, 0.2)}
-    monkeypatch.setattr(_fitting, "_losses_of", lambda *args: losses[args[2]])
-    training = SimpleNamespace(target="some")
-    monitor = SimpleNamespace(best_values="best", start_values="start")
-    validation = SimpleNamespace(targets=targets)
-    assert _fitting._convinced(training, validation, monitor) == better
+    monkeypatch.setattr(Trial, "_losses_with", lambda self, values: losses[values])
+    trial = object.__new__(Trial)
+    trial.training = SimpleNamespace(target="some")
+    trial.monitor = SimpleNamespace(best_values="best", start_values="start")
+    trial.guarding = SimpleNamespace(targets=targets)
+    trial.distinct = slice(None)
+    assert trial._beats_its_start(0.01) == better
     losses["best"] = best, 0.3  # the target loses
-    assert not _fitting._convinced(training, validation, monitor)
+    assert not trial._beats_its_start(0.01)
 
 
 def test_rare_classes_and_single_rows_are_split():

@@ -14,7 +14,7 @@ PARAMS = AutoEncoderTransformer(supervision=1.0).get_params()
     ("n_rows", "held_out"), [(15, 7), (40, 8), (500, 100), (900, 100), (2000, 200)]
 )
 def test_short_data_hold_out_a_larger_part(n_rows, held_out):
-    table = Table(np.ones((n_rows, 2)), no_values(n_rows))
+    table = Table(np.arange(2 * n_rows).reshape(-1, 2), no_values(n_rows))
     rows, (_, others) = split(PARAMS, table, None, None, 0)
     assert len(others) == held_out
     assert sorted([*rows, *others]) == list(range(n_rows))
@@ -23,7 +23,7 @@ def test_short_data_hold_out_a_larger_part(n_rows, held_out):
 def held_out_of(y):
     y = np.array(y)
     target, table, _ = check_tables(
-        PARAMS, (np.ones((len(y), 2)), y), (None, None), seed=0
+        PARAMS, (np.arange(2 * len(y)).reshape(-1, 2), y), (None, None), seed=0
     )
     rows, (_, others) = split(PARAMS, table, None, target, 0)
     assert sorted([*rows, *others]) == list(range(len(y)))

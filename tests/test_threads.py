@@ -91,9 +91,29 @@ class TestChoice:
     def test_work_that_is_not_worth_sharing(self, machine):
         machine.seconds = lambda n: 1e-3 / n
         threads = ThreadTuner(2)
-        threads.begin_work(worth_sharing=False)
+        threads.begin_work(most=1)
         machine.work(threads, 1.0)
         assert threads.n_threads == 1
+
+    def test_a_number_that_would_change_the_result_is_not_used(self, machine):
+        machine.seconds = lambda n: 1e-3 / n
+        threads = ThreadTuner(8)
+        outcome = lambda tuner: torch.tensor([float(tuner._set > 2)])  # noqa: E731
+        threads.begin_work(outcome=outcome)
+        used = set()
+
+        def work(tuner):
+            used.add(tuner._set)
+            machine._piece(tuner)
+
+        class Libraries:
+            def set(self, n_threads):
+                threads._set = n_threads
+
+        threads._libraries, threads._set = Libraries(), 1
+        for _ in range(2000):
+            threads.run(work, threads)
+        assert used == {1, 2} and threads.n_threads == 2
 
     def test_no_more_than_were_allowed(self):
         with one_thread():
@@ -128,8 +148,8 @@ class TestOthers:
 @contextmanager
 def _two_threads():
     """Two threads for torch, whatever the machine has."""
-    with ThreadTuner(2) as threads:
-        threads._move_to(1)
+    with one_thread():  # which puts back what there was
+        _threads._libraries().set(2)
         yield
 
 
@@ -160,6 +180,22 @@ def test_their_number_changes_no_bit(params, monkeypatch):
     for codes, curve, loss in fits[1:]:
         assert_array_equal(codes, fits[0][0])
         assert curve == fits[0][1] and loss == fits[0][2]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_are_encoded_alike_by_any_number(dtype, monkeypatch):
+    X, _ = load_digits(return_X_y=True)
+    X = np.tile(X, (4, 1)).astype(dtype)
+    model = AutoEncoderTransformer(8, hidden_layer_sizes=(512, 96), max_iter=1)
+    model.fit(X[:300])
+    found = []
+    for most in (1, 2, 3):
+        monkeypatch.setattr(_threads, "_allowed", lambda most=most: most)
+        codes = model.transform(X)
+        found.append((codes, model.inverse_transform(codes)))
+    for codes, rows in found[1:]:
+        assert_array_equal(codes, found[0][0])
+        assert_array_equal(rows, found[0][1])
 
 
 def _work_in_a_forked_process(model, X, answers):
