@@ -102,7 +102,7 @@ def partly_labelled(args):
         known = np.sort(rng.permutation(len(X))[: max(20, len(X) // 10)])
         if k >= len(known) or classify and len(np.unique(y[known])) < 2:
             continue
-        partly = np.full(len(y), -1 if classify else np.nan, dtype=np.float64)
+        partly = np.full(len(y), np.nan)
         partly[known] = (
             np.unique(y, return_inverse=True)[1][known] if classify else y[known]
         )

@@ -12,7 +12,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval
 
-from ._parts import check_part
+from ._parts import call, check_part
 
 __all__ = [
     "CORRUPTIONS",
@@ -164,7 +164,10 @@ def corrupt(corruption, x, rng):
     """Return corrupted rows, and make sure that they are; ``x`` stays as it is."""
     if corruption is None:
         return x
-    result = corruption.corrupt(x.clone(), rng)
+    if hasattr(corruption, "corrupt"):
+        result = corruption.corrupt(x.clone(), rng)
+    else:
+        result = call(corruption, x.clone(), rng)
     if not isinstance(result, torch.Tensor):
         found = type(result).__name__
     elif result.shape != x.shape or result.dtype != x.dtype:

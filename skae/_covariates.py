@@ -11,6 +11,8 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 
+from ._helpers import helper
+
 __all__ = ["RIDGE_ALPHAS", "linear_head", "principal_covariates"]
 
 #: Weights of the penalty of ridge regression to choose from.
@@ -46,7 +48,7 @@ def principal_covariates(x, values, sizes, n_components, weight, seed):
     coefficients = _regression(x, values, sizes)  # (n_features, width)
     coefficients *= np.sqrt(weight * n_features / len(sizes))
     coefficients = coefficients.astype(x.dtype)
-    pca = PCA(min(n_components, *x.shape), random_state=seed)
+    pca = helper(PCA(min(n_components, *x.shape), random_state=seed))
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
         components = pca.fit(np.hstack([x, x @ coefficients])).components_
     # Of features and of predictions, which are linear in the features.
@@ -69,7 +71,7 @@ def _regression(x, values, sizes):
         if len(rows) < 2:
             continue
         target = values[np.ix_(rows, columns)].astype(np.float64)
-        ridge = RidgeCV(RIDGE_ALPHAS, alpha_per_target=len(columns) > 1)
+        ridge = helper(RidgeCV(RIDGE_ALPHAS, alpha_per_target=len(columns) > 1))
         ridge.fit(x[rows].astype(np.float64), target)
         coefficients[:, columns] = ridge.coef_.reshape(len(columns), -1).T
     spread = np.ma.masked_invalid(values).var(axis=0, dtype=np.float64).filled(0.0)
@@ -97,7 +99,7 @@ def _number_head(codes, output):
     rows = _known(output)
     if not len(rows):
         return _constant_head(codes, output, 0.0)
-    model = LinearRegression().fit(codes[rows], output[rows, 0])
+    model = helper(LinearRegression()).fit(codes[rows], output[rows, 0])
     return model.coef_[None], np.array([model.intercept_])
 
 
@@ -142,7 +144,7 @@ def _logistic_regression(codes, labels):
     with warnings.catch_warnings():
         # A start need not have converged; of many classes `Target` has warned.
         warnings.simplefilter("ignore")
-        return LogisticRegression().fit(codes, labels)
+        return helper(LogisticRegression()).fit(codes, labels)
 
 
 def _known(output):

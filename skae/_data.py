@@ -57,7 +57,9 @@ class Batches:
 
     def _load(self):
         """All rows as one tensor, filled a few at a time."""
-        x = torch.empty(self.n_rows, self.n_features, device=self.device)
+        x = torch.empty(
+            self.n_rows, self.n_features, dtype=torch.float32, device=self.device
+        )
         for part in row_slices(self.n_rows, self.n_features):
             x[part] = self._read(self.rows[part])
         return x

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import torch
 from sklearn.utils import check_random_state
 
 from ._canonical import canonicalise, canonicalise_signs, centre, radius_of
 from ._contest import Regime, contest, decay, regimes
 from ._deployment import deploy
 from ._frame import Frame
+from ._isolation import isolated_fit
 from ._learnt import baseline_score, describe
 from ._linear import pca_errors
 from ._losses import check_loss
@@ -39,7 +39,7 @@ _ROUNDING = 1e-6
 _NOTHING = 1e-14
 
 
-@torch.inference_mode(False)  # whatever the caller is in
+@isolated_fit
 def fit_autoencoder(params, data, validation_data, previous, threads, groups=None):
     """Train an autoencoder.
 
@@ -92,8 +92,16 @@ def fit_autoencoder(params, data, validation_data, previous, threads, groups=Non
         "n_iter_": len(trial.loss_curve),
         "stop_reason_": monitor.reason,
         "baseline_score_": _baseline(final, trial),
-        **describe(final.training, final.deployed, table.X, seed),
+        **describe(
+            final.training,
+            final.deployed,
+            table.X,
+            table.n_rows,
+            seed,
+            params["whiten"],
+        ),
         "_ordered": params["ordered"],
+        "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
     }
 

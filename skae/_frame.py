@@ -6,7 +6,7 @@ where there is no other: a linear model behind bends to it if it was trained on 
 answers it with anything if not. Nothing is lost: decoding begins with the way back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,10 +26,13 @@ class Frame:
     origin : ndarray of shape (n_components,)
     radius : float
         Distance from the network's own origin from which on lengths are shortened.
+    scale : ndarray of shape (n_components,) or None
+        What codes are divided by in the end, if they are whitened.
     """
 
     origin: np.ndarray
     radius: float = np.inf
+    scale: np.ndarray | None = None
 
     @classmethod
     def of(cls, n_components):
@@ -38,6 +41,8 @@ class Frame:
 
     def on(self, device, dtype):
         """Return its two ways, to the codes that are given out and back, of tensors."""
+        if self.scale is not None:
+            return self._whitened(device, dtype)
         if self.radius == np.inf and not self.origin.any():
             return _as_they_are, _as_they_are
         origin = torch.tensor(self.origin, dtype=dtype, device=device)
@@ -50,6 +55,11 @@ class Frame:
             return lengthen(codes.add(origin), radius)
 
         return show, hide
+
+    def _whitened(self, device, dtype):
+        show, hide = replace(self, scale=None).on(device, dtype)
+        scale = torch.tensor(self.scale, dtype=dtype, device=device)
+        return lambda z: show(z).div(scale), lambda codes: hide(codes.mul(scale))
 
 
 def _as_they_are(z):

@@ -15,13 +15,22 @@ import torch
 from ._bare import Bare
 from ._device import inference_device
 from ._frame import Frame
+from ._isolation import isolated
 from ._losses import LINKS
 from ._model import AutoEncoder, step_flops
 from ._modules import Own
 from ._scaling import FARTHEST, Scaling, dense_rows, row_slices
 from ._threads import in_parts, one_thread
 
-__all__ = ["Codec", "cached_codec", "from_numpy", "to_numpy"]
+__all__ = [
+    "Codec",
+    "cached_codec",
+    "decode",
+    "encode",
+    "from_numpy",
+    "squared_errors",
+    "to_numpy",
+]
 
 _LARGEST = torch.finfo(torch.float32).max
 _SMALLEST = 1 / _LARGEST
@@ -62,6 +71,25 @@ def from_numpy(architecture, weights, dtype):
         state["decoder.linear"] = state["encoder.linear"].t()
     network.load_state_dict(state)
     return network
+
+
+@isolated
+def encode(estimator, X):
+    """Return the codes of rows, by a fitted estimator."""
+    return cached_codec(estimator, X.dtype, X.shape[0]).encode(X)
+
+
+@isolated
+def decode(estimator, Z):
+    """Return the rows of codes."""
+    return cached_codec(estimator, Z.dtype, len(Z)).decode(Z)
+
+
+@isolated
+def squared_errors(estimator, X, per_feature=False):
+    """Return those of rows, or of each of their features; see `Codec`."""
+    codec = cached_codec(estimator, X.dtype, X.shape[0])
+    return codec.squared_errors(X, per_feature)
 
 
 def cached_codec(estimator, dtype, n_rows):
@@ -199,20 +227,6 @@ class Codec:
             squared /= self.scaling.unit**2
             errors[rows] = squared if per_feature else squared.mean(axis=1)
         return errors
-
-    def explained_variance_ratio(self, X):
-        """R2 gained by each code, shape (n_components,), the later ones at their mean.
-
-        The gains add up to the R2 of the whole reconstruction of ``X``.
-        """
-        Z = self.encode(X)
-        partial = np.broadcast_to(Z.mean(axis=0), Z.shape).copy()
-        left = [self.scaling.variance]
-        for j in range(self.n_components):
-            partial[:, j] = Z[:, j]
-            error = np.subtract(X, self.decode(partial), dtype=np.float64)
-            left.append(np.mean(np.square(error / self.scaling.scale)))
-        return -np.diff(left) / (self.scaling.variance or 1.0)
 
     def _codes(self, x):
         return self._show(self._bare.encoder(x)[:, : self.n_components])

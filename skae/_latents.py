@@ -11,10 +11,12 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from sklearn.utils._param_validation import Interval
 
+from ._helpers import helper
 from ._parts import check_part
 
 __all__ = ["LATENTS", "Gaussian", "Mixture", "Point", "check_latent", "draw_codes"]
@@ -95,16 +97,39 @@ class Mixture(_Points, BaseEstimator):
         if len(codes) < 2:
             return _mixture([1.0], codes, np.zeros((1, *2 * codes.shape[1:])))
         n_mixtures = max(1, min(self.n_mixtures, len(codes) // 10))
-        mixture = GaussianMixture(n_mixtures, random_state=seed)
         # Its floor under variances is in units of the codes; they are at home in one.
         scale = codes.std() or 1.0
         with warnings.catch_warnings():
             # A density need not have converged, nor use all of its parts.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            mixture.fit(codes / scale)
+            start = _clusters(codes / scale, n_mixtures, seed)
+            mixture = GaussianMixture(n_mixtures, random_state=seed, **start)
+            helper(mixture).fit(codes / scale)
         return _mixture(
             mixture.weights_, mixture.means_ * scale, mixture.covariances_ * scale**2
         )
+
+
+def _clusters(codes, n_mixtures, seed):
+    """Return what `GaussianMixture` starts from by itself: clusters of KMeans.
+
+    It would fit that one in public, for others to log.
+    """
+    kmeans = helper(KMeans(n_mixtures, n_init=1, random_state=seed))
+    member = np.eye(n_mixtures)[kmeans.fit(codes).labels_]  # (n_rows, n_mixtures)
+    sizes = member.sum(axis=0) + 10 * np.finfo(float).eps
+    means = member.T @ codes / sizes[:, None]
+    precisions = []
+    for is_in, size, mean in zip(member.T, sizes, means, strict=True):
+        squares = (codes - mean).T @ (is_in[:, None] * (codes - mean))
+        covariance = squares / size + 1e-6 * np.eye(codes.shape[1])
+        precisions.append(np.linalg.inv((covariance + covariance.T) / 2))
+    return {
+        "weights_init": sizes / len(codes),
+        "means_init": means,
+        "precisions_init": np.array(precisions),
+        "init_params": "random",  # which draws what is not used
+    }
 
 
 class Gaussian(BaseEstimator):

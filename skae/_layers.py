@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import skip_init
 
+from ._parts import n_required
+
 __all__ = [
     "ACTIVATIONS",
     "WEIGHTED",
@@ -22,7 +24,9 @@ __all__ = [
     "ToImages",
     "Transposed",
     "Turn",
+    "check_activation",
     "convolution",
+    "make_activation",
     "stack",
     "turn",
 ]
@@ -53,6 +57,79 @@ ACTIVATIONS = {
     "tanh": nn.Tanh,
     "logistic": nn.Sigmoid,
 }
+
+
+# What else is known by these names.
+_FUNCTIONS = {
+    torch.relu: "relu",
+    torch.tanh: "tanh",
+    torch.sigmoid: "logistic",
+    F.relu: "relu",
+    F.leaky_relu: "leaky_relu",
+    F.elu: "elu",
+    F.selu: "selu",
+    F.gelu: "gelu",
+    F.silu: "silu",
+    F.softplus: "softplus",
+    F.tanh: "tanh",
+    F.sigmoid: "logistic",
+}
+_NAMES = {layer: name for name, layer in ACTIVATIONS.items()} | _FUNCTIONS
+
+
+class Elementwise(nn.Module):
+    """A function of someone's own as a layer.
+
+    Parameters
+    ----------
+    function : callable
+        From a tensor to one of the same shape.
+    """
+
+    def __init__(self, function):
+        super().__init__()
+        self._function = [function]  # in a list, lest a module be registered
+
+    def forward(self, x):
+        return self._function[0](x)
+
+
+def check_activation(activation):
+    """Return the name of a class, a function or a module that has one, or itself.
+
+    Raises
+    ------
+    TypeError
+        If it is a module with weights, which would go from fold to fold.
+    """
+    if isinstance(activation, str):
+        return activation
+    if isinstance(activation, nn.Module):
+        if any(True for _ in activation.parameters()):
+            raise TypeError(
+                f"activation={activation!r} has weights, which would go from fold to "
+                f"fold: pass the class, {type(activation).__name__}."
+            )
+        known = _NAMES.get(type(activation))
+        if known and repr(activation) == repr(type(activation)()):
+            return known  # with its defaults
+        return activation
+    return _NAMES.get(activation, activation)
+
+
+def make_activation(activation):
+    """Return a new layer.
+
+    Parameters
+    ----------
+    activation : str or callable
+        Key of ``ACTIVATIONS``; a class or a function without arguments that makes a
+        layer; or a function of a tensor.
+    """
+    if isinstance(activation, str):
+        return ACTIVATIONS[activation]()
+    makes_layers = n_required(activation, 2) == 0
+    return activation() if makes_layers else Elementwise(activation)
 
 
 # (number of axes, whether transposed) -> layer.

@@ -1,26 +1,28 @@
 """Learnt: the attributes that a training leaves, numpy and plain values."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from ._explained import explain
+from ._inference import Codec
 from ._linear import pca_errors
-from ._scaling import dense_rows, row_slices
+from ._scaling import dense_rows, row_slices, squares_about_mean
 
 __all__ = ["baseline_score", "describe"]
 
-# Training rows that explained_variance_ratio_ is measured on, at most, how many values
-# they may have, and how many rows may be decoded for it: once all for each code.
-_EXPLAINED_ROWS = 1_000
-_EXPLAINED_VALUES = 4_000_000
-_DECODED_ROWS = 10_000
 # Rows whose codes the prior is of, at most.
 _PRIOR_ROWS = 10_000
 
 
 def baseline_score(training, batches):
     """Return what the estimator's `score` of these rows would be if it were PCA."""
+    scaling = training.scaling
     errors = pca_errors(training.pca, ((x, x) for x, _ in batches.in_order()))
-    error = batches.share * errors.mean() + _constant_error(training.scaling, batches)
-    return float(1 - error / (training.scaling.variance or 1.0))
+    error = batches.share * errors.mean() + _constant_error(scaling, batches)
+    total = squares_about_mean(batches.X, batches.rows, scaling.scale)
+    variance = total / (batches.n_rows * len(scaling.scale)) or scaling.variance
+    return float(1 - error / (variance or 1.0))
 
 
 def _constant_error(scaling, batches):
@@ -37,30 +39,36 @@ def _constant_error(scaling, batches):
     return total / (batches.n_rows * n_features)
 
 
-def describe(training, deployed, X, seed):
-    """Return the attributes that a training and what is deployed of it make."""
-    scaling, codec = training.scaling, deployed.codec
+def describe(training, deployed, X, n_samples, seed, whiten):
+    """Return the attributes that a training and what is deployed of it make.
+
+    Of ``n_samples`` rows seen so far; ``X`` are those of this call.
+    """
+    scaling, frame = training.scaling, deployed.frame
     n_components = training.plan.n_components
-    n_explained = min(
-        _EXPLAINED_ROWS,
-        _EXPLAINED_VALUES // X.shape[1] + 1,
-        _DECODED_ROWS // n_components + 1,
-    )
+
+    def codec_in(frame):
+        return Codec(deployed.codec.network, scaling, deployed.link, frame)
+
+    as_they_are = replace(frame, scale=None)
+    explained = explain(codec_in(as_they_are), X, n_samples, seed)
+    if whiten and frame.scale is None:
+        spread = np.sqrt(explained["_code_variance"])
+        frame = replace(frame, scale=np.where(spread > 0, spread, 1.0))
+    elif not whiten:
+        frame = as_they_are
+    codec = codec_in(frame)
     rows = np.random.default_rng(seed).permutation(training.rows)
     prior_rows = np.sort(rows[:_PRIOR_ROWS])
-    explained_rows = rows[:n_explained]
-    return {
+    return explained | {
         "n_components_": n_components,
         "mean_": scaling.mean,
         "scale_": scaling.scale,
-        "explained_variance_ratio_": codec.explained_variance_ratio(
-            dense_rows(X, explained_rows)
-        ),
         "device_": str(training.device),
         "_architecture": deployed.architecture,
         "_weights": deployed.weights,
         "_scaling": vars(scaling),
-        "_frame": vars(deployed.frame),
+        "_frame": vars(frame),
         "_link": deployed.link,
         "_prior": training.latent.prior(
             n_components, lambda: codec.encode(X[prior_rows]), seed

@@ -8,6 +8,8 @@ from sklearn.decomposition import PCA
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.sparsefuncs import inplace_column_scale
 
+from ._helpers import helper
+
 __all__ = [
     "LinearStart",
     "code_variance",
@@ -60,7 +62,7 @@ def components_for(share, batches, seed):
     """
     x, _ = sample(batches, seed)
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
-        return int(PCA(share, svd_solver="full").fit(x).n_components_)
+        return int(helper(PCA(share, svd_solver="full")).fit(x).n_components_)
 
 
 def sample(batches, seed):
@@ -88,7 +90,7 @@ def principal_components(batches, x, n_components, seed):
         return _sparse_components(batches, n_components, seed)
     if x.size <= _EXACT_VALUES:
         x = x.astype(np.float64)
-    pca = PCA(min(n_components, *x.shape), random_state=seed)
+    pca = helper(PCA(min(n_components, *x.shape), random_state=seed))
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
         return pca.fit(x)
 
@@ -103,7 +105,7 @@ def _sparse_components(batches, n_components, seed):
     x = x.astype(np.float32)
     n_components = min(n_components, *x.shape)
     solver = "arpack" if n_components < min(x.shape) else "covariance_eigh"
-    pca = PCA(n_components, svd_solver=solver, random_state=seed).fit(x)
+    pca = helper(PCA(n_components, svd_solver=solver, random_state=seed)).fit(x)
     # It is asked about rows that are centred already.
     pca.mean_ = pca.mean_ - scaling.mean / scaling.scale
     return pca

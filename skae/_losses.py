@@ -175,7 +175,7 @@ class _LogLossGradient:
 @lru_cache(64)
 def _factor(value):
     """Return a number as a tensor, by which to multiply takes half the time."""
-    return torch.tensor(value)
+    return torch.tensor(value, dtype=torch.float32, device="cpu")
 
 
 def _number(value):
@@ -337,10 +337,15 @@ def check_loss(loss, output_activation):
 
 def _own_loss(function):
     """Return a `Loss` of someone's own function of (output, target)."""
+    if isinstance(function, type):
+        raise TypeError(
+            f"loss must be a function or an object, not the class: "
+            f"{function.__name__}()."
+        )
 
     def loss(output, target):
         # A copy: what a function does to its arguments should not be seen.
-        losses = function(output, target.clone())
+        losses = _of_rows(function, output, target.clone())
         losses = check_row_values(f"loss={function!r}", losses, len(target))
         if output.requires_grad and not losses.requires_grad:
             raise TypeError(
@@ -350,6 +355,19 @@ def _own_loss(function):
         return losses
 
     return Loss(loss, vanishes=_nowhere)
+
+
+def _of_rows(function, output, target):
+    """Return the loss of each row, of a function of values, of rows or of a batch.
+
+    As torch's losses are, with ``reduction="none"``, and without.
+    """
+    losses = function(output, target)
+    if not isinstance(losses, torch.Tensor):
+        return losses
+    if losses.ndim == 0:
+        losses = torch.vmap(function)(output, target)  # each row a batch of its own
+    return losses.mean(dim=1) if losses.shape == output.shape else losses
 
 
 # Part of the values that are at the ends of the range of pictures.

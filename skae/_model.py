@@ -120,6 +120,7 @@ class AutoEncoder(nn.Module):
             kind = Faded if init == "faded" else Anchored
             self.encoder = kind(self.encoder, n_features, n_outputs)
             self.decoder = kind(self.decoder, n_components, n_features)
+        self.float()  # whatever torch's default dtype is
 
     @property
     def layers(self):

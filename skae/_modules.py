@@ -94,7 +94,7 @@ def _make(name, factory, n_in, n_out):
     try:
         # A copy, should the factory return the same one again.
         module = copy.deepcopy(factory(n_in, n_out))
-        output = module.eval()(torch.zeros(2, n_in))
+        output = module.eval()(_two_rows(n_in))
         found = f"{output.dtype} of shape {tuple(output.shape)}"
     except Exception as error:
         raise ValueError(
@@ -128,16 +128,18 @@ class Own(nn.Module):
         self.module = module
         self.rng = None
         self._of_batches = [m for m in module.modules() if hasattr(m, "running_mean")]
-        self._draws = _moves_generator(module, torch.zeros(2, n_in))
+        self._draws = _moves_generator(module, _two_rows(n_in))
 
     def forward(self, x):
-        if not self.training:
+        if self.training:
+            for norm in self._of_batches:  # one row has neither mean nor variance
+                norm.training = len(x) > 1
+            if self._draws:
+                with _own_generator(int(self.rng.integers(2**63)), x.device):
+                    return self.module(x)
+        if torch.get_default_dtype() == torch.float32:
             return self.module(x)
-        for norm in self._of_batches:  # one row has neither mean nor variance
-            norm.training = len(x) > 1
-        if not self._draws:
-            return self.module(x)
-        with _own_generator(int(self.rng.integers(2**63)), x.device):
+        with _ONE_AT_A_TIME, _float32_by_default():
             return self.module(x)
 
 
@@ -145,14 +147,33 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 @contextmanager
+def _float32_by_default():
+    """Make tensors float32 where modules of someone's own do not say what they want."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
 def _own_generator(seed, device=_CPU):
     """Seed torch's global generators in the block, and put them back behind it."""
     cuda = [device] if device.type == "cuda" else []
-    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=cuda):
+    with (
+        _ONE_AT_A_TIME,
+        _float32_by_default(),
+        torch.random.fork_rng(devices=cuda),
+    ):
         torch.default_generator.manual_seed(seed)
         if cuda:
             torch.cuda.default_generators[device.index].manual_seed(seed)
         yield
+
+
+def _two_rows(n_in):
+    return torch.zeros(2, n_in, dtype=torch.float32)
 
 
 def _moves_generator(module, x):

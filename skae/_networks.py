@@ -17,19 +17,20 @@ from sklearn.utils._param_validation import Interval
 from torch import nn
 
 from ._layers import (
-    ACTIVATIONS,
     Dropout,
     FromImages,
     Rescaling,
     ToImages,
     Transposed,
     convolution,
+    make_activation,
     stack,
 )
 from ._modules import Modules
 from ._parts import check_part
 
 __all__ = [
+    "NAMED_NETWORKS",
     "NETWORKS",
     "Conv",
     "Dense",
@@ -97,7 +98,7 @@ class Dense(BaseEstimator):
         """Refuse a start that tied weights would not leave, and what has no effect."""
         hidden = params["hidden_layer_sizes"]
         if (self.layer_norm or self.dropout) and not isinstance(hidden, str):
-            if not len(hidden):
+            if not np.size(hidden):
                 raise ValueError(
                     "layer_norm and dropout of Dense have no effect without hidden "
                     f"layers, got hidden_layer_sizes={hidden!r}."
@@ -135,11 +136,11 @@ class Dense(BaseEstimator):
         hidden : tuple of int
             Widths of the encoder's hidden layers.
         activation : str
-            Key of ``ACTIVATIONS``.
+            Key of ``ACTIVATIONS``, or a class or function of someone's own.
         seed : int
             For modules that start their own weights.
         """
-        between = partial(self._between, ACTIVATIONS[activation])
+        between = partial(self._between, partial(make_activation, activation))
         encoder = stack([shape.n_features, *hidden, shape.n_outputs], between)
         widths = [shape.n_components, *hidden[::-1], shape.n_features]
         if self.tied:
@@ -250,7 +251,7 @@ class Conv(BaseEstimator):
         for _ in self.channels:
             sizes.append(tuple(-(-n // 2) for n in sizes[-1]))
         channels = [n_colours, *self.channels]
-        k, activation = self.kernel_size, ACTIVATIONS[activation]
+        k, activation = self.kernel_size, partial(make_activation, activation)
         encoder, decoder = [], []
         for i, (n_in, n_out) in enumerate(pairwise(channels)):
             encoder += [convolution(n_in, n_out, k, sizes[i]), activation()]
@@ -279,13 +280,15 @@ class Conv(BaseEstimator):
         return (n_features,) if self.image_shape is None else self.image_shape
 
 
-#: name -> network.
+#: name -> network with its defaults, for the estimator's parameter.
+NAMED_NETWORKS = {"dense": Dense, "conv": Conv}
+#: name of the class -> network.
 NETWORKS = {"Dense": Dense, "Conv": Conv, "Modules": Modules}
 
 
 def check_network(network, params, n_features):
     """Resolve None to the dense network, and see that the parameters are valid."""
-    network = Dense() if network is None else check_part("network", network, {})
+    network = check_part("network", network or "dense", NAMED_NETWORKS)
     network.check(params, n_features)
     return network
 

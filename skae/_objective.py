@@ -24,7 +24,7 @@ from ._penalties import Sparsity, needs_encoder, penalize
 
 __all__ = ["Objective", "Step"]
 
-_NONE_MOVED = torch.ones(0, 1)
+_NONE_MOVED = torch.ones(0, 1, dtype=torch.float32, device="cpu")
 
 
 @dataclass

@@ -2,39 +2,48 @@
 
 from numbers import Integral, Real
 
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
+import numpy as np
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    RealNotInt,
+    StrOptions,
+)
 
 from ._corruptions import CORRUPTIONS
 from ._latents import LATENTS
 from ._layers import ACTIVATIONS
 from ._losses import LINKS, LOSSES
-from ._networks import NETWORKS
+from ._networks import NAMED_NETWORKS, NETWORKS
 from ._penalties import PENALTIES
 from ._solvers import SCHEDULES, SOLVERS
 from ._targets import TARGET_TYPES
 
-__all__ = ["CONSTRAINTS"]
+__all__ = ["CONSTRAINTS", "check_whole_numbers"]
 
 _AUTO = StrOptions({"auto"})
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 CONSTRAINTS = {
     "n_components": [_COUNT, Interval(RealNotInt, 0, 1, closed="neither"), None],
-    "hidden_layer_sizes": [_AUTO, "array-like"],
-    "activation": [StrOptions({"auto", *ACTIVATIONS})],
+    "hidden_layer_sizes": [_AUTO, "array-like", _COUNT],
+    "activation": [StrOptions({"auto", *ACTIVATIONS}), callable],
     "loss": [StrOptions({*LOSSES}), callable],
     "output_activation": [StrOptions({"auto", *LINKS})],
     "init": [StrOptions({"auto", "pca", "random"})],
     "linearity": [_AUTO, Interval(Real, 0, None, closed="left")],
     "ordered": ["boolean"],
-    "network": [*NETWORKS.values(), None],
-    "corruption": [StrOptions({*CORRUPTIONS}), HasMethods("corrupt"), None],
+    "network": [StrOptions({*NAMED_NETWORKS}), *NETWORKS.values(), None],
+    "corruption": [StrOptions({*CORRUPTIONS}), HasMethods("corrupt"), callable, None],
     "latent": [StrOptions({*LATENTS}), *LATENTS.values(), None],
-    "penalty": [StrOptions({*PENALTIES}), HasMethods("penalize"), None],
+    "penalty": [StrOptions({*PENALTIES}), HasMethods("penalize"), callable, None],
     "supervision": [Interval(Real, 0, None, closed="left")],
     "teacher": [_AUTO, HasMethods(["fit", "predict"]), None],
+    "missing_label": [Real, str, None],
     "target_type": [StrOptions({"auto", *TARGET_TYPES})],
     "standardize": ["boolean"],
+    "whiten": ["boolean"],
     "solver": [StrOptions({"auto", *SOLVERS})],
     "learning_rate_init": [_AUTO, Interval(Real, 0, None, closed="neither")],
     "learning_rate": [StrOptions({"auto", *SCHEDULES})],
@@ -57,3 +66,18 @@ CONSTRAINTS = {
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }
+
+
+def check_whole_numbers(params):
+    """Refuse whole numbers that are floats, as 3.0 or 1e3, where only integers will do.
+
+    scikit-learn's message would name the ranges, and not what is wrong.
+    """
+    for name, value in params.items():
+        is_count = _COUNT in CONSTRAINTS.get(name, ())
+        if is_count and isinstance(value, float | np.floating) and value >= 1:
+            whole = f": use {int(value)}" if value == int(value) else ""
+            raise InvalidParameterError(
+                f"The {name!r} parameter must be an int, got {value!r}, which is a "
+                f"{type(value).__name__}{whole}."
+            )

@@ -1,8 +1,11 @@
 """Parts: what may stand in a slot of the estimator, and what it may return."""
 
+import inspect
+from functools import lru_cache
+
 import torch
 
-__all__ = ["check_part", "check_row_values"]
+__all__ = ["call", "check_part", "check_row_values", "n_required"]
 
 
 def check_part(slot, part, named):
@@ -25,6 +28,32 @@ def check_part(slot, part, named):
     if hasattr(part, "_parameter_constraints"):
         part._validate_params()
     return part
+
+
+def call(function, *arguments):
+    """Call a function of someone's own with as many of the arguments as it asks for."""
+    return function(*arguments[: n_required(function, len(arguments))])
+
+
+@lru_cache(64)
+def n_required(function, most):
+    """How many positional arguments a callable asks for, at least; ``most`` if any.
+
+    One if it does not say so, as functions written in C do not.
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    kinds = [p.kind for p in parameters]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return most
+    by_place = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    )
+    asked = [p for p in parameters if p.kind in by_place and p.default is p.empty]
+    return min(len(asked), most)
 
 
 def check_row_values(part, values, n_rows):

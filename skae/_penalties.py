@@ -8,7 +8,8 @@ of a batch; penalties add up. It says about itself:
 ``keeps_axes``
     Whether it gives each code a meaning of its own, so that they may not be turned.
 
-Where it does not say so, both are taken for true, which is always right.
+Where it does not say so, both are taken for true, which is always right. A function of
+``(z)``, ``(z, x)`` or all four, of rows' costs or one for all, is a penalty too.
 """
 
 import threading
@@ -21,7 +22,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods, Interval
 from torch.autograd import forward_ad
 
-from ._parts import check_part, check_row_values
+from ._parts import call, check_part, check_row_values, n_required
 
 __all__ = [
     "PENALTIES",
@@ -202,7 +203,7 @@ class PenaltySum(_Addable, BaseEstimator):
 
     Parameters
     ----------
-    first, second : object with a method penalize(z, x, encode, rng)
+    first, second : object with a method penalize(z, x, encode, rng), or function
 
     Examples
     --------
@@ -213,8 +214,8 @@ class PenaltySum(_Addable, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "first": [HasMethods("penalize")],
-        "second": [HasMethods("penalize")],
+        "first": [HasMethods("penalize"), callable],
+        "second": [HasMethods("penalize"), callable],
     }
 
     def __init__(self, first, second):
@@ -251,8 +252,10 @@ def check_penalty(penalty):
 
 
 def needs_encoder(penalty):
-    """Whether the penalty asks for more than the codes."""
-    return penalty is not None and getattr(penalty, "needs_encoder", True)
+    """Whether the penalty asks for more than codes and rows."""
+    is_function = penalty is not None and not hasattr(penalty, "penalize")
+    unless_said = not is_function or n_required(penalty, 4) > 2
+    return penalty is not None and getattr(penalty, "needs_encoder", unless_said)
 
 
 def keeps_axes(penalty):
@@ -262,9 +265,13 @@ def keeps_axes(penalty):
 
 def penalize(penalty, z, x, encode, rng):
     """Return the cost of rows, and make sure that it is one number for each."""
-    return check_row_values(
-        f"penalty={penalty!r}", penalty.penalize(z, x, encode, rng), len(z)
-    )
+    if hasattr(penalty, "penalize"):
+        values = penalty.penalize(z, x, encode, rng)
+    else:
+        values = call(penalty, z, x, encode, rng)
+        if isinstance(values, torch.Tensor) and values.ndim == 0:
+            values = values.expand(len(z))  # the rows of a batch share it
+    return check_row_values(f"penalty={penalty!r}", values, len(z))
 
 
 # Pickles name the public place, so that they survive a move of this file.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._layers import check_activation
 from ._networks import describe_network
 from ._penalties import keeps_axes
 from ._solvers import SOLVERS
@@ -87,7 +88,7 @@ class Plan:
             # Through other links a linear start measured no better than none.
             init=resolve("init", "random" if plain or keeps_axes(penalty) else "pca"),
             hidden_layer_sizes=check_widths(resolve("hidden_layer_sizes", sizes)),
-            activation=resolve("activation", "quick_gelu"),
+            activation=check_activation(resolve("activation", "quick_gelu")),
             solver=solver,
             learning_rate_init=resolve(
                 # Codes that are drawn make gradients noisy.

@@ -6,6 +6,7 @@ from numbers import Integral
 
 import numpy as np
 import torch
+from torch import nn
 
 from ._covariates import linear_head, principal_covariates
 from ._data import Batches
@@ -101,10 +102,11 @@ class Training:
         if like is not None:
             self.scaling = like.scaling
         elif previous:
-            self.scaling = Scaling(**previous["_scaling"])
+            self.scaling = Scaling(**previous["_scaling"]).with_moved(
+                table.X, rows, params["standardize"], previous["n_samples_"]
+            )
         else:
             self.scaling = Scaling.fit(table.X, rows, params["standardize"])
-        # What was constant in the fit before stays as it was.
         measured = np.arange(table.n_rows) if previous else rows
         idle = idle_features(params, table, measured, loss, link, self.scaling)
         self.features = learnt_features(idle, plan.n_components)
@@ -207,7 +209,7 @@ class Training:
         if (memory["head"] is None) != (self.head is None):
             return
         if self.head is not None:
-            head = {name: torch.from_numpy(w) for name, w in memory["head"].items()}
+            head = {name: torch.tensor(w) for name, w in memory["head"].items()}
             weights = self.head.weights.clone()  # those of the rows at hand
             self.head.load_state_dict(head)
             self.head.weights.copy_(weights)
@@ -218,6 +220,7 @@ class Training:
         architecture = self.plan.architecture
         if previous:
             wide = self._previous_network(previous)
+            self._start_moved(wide, previous)
             return narrow(wide, architecture, self.features)
         architecture = {**architecture, "n_features": len(self.features)}
         return AutoEncoder(**architecture, seed=self.seed)
@@ -250,6 +253,16 @@ class Training:
         if network.anchored:
             network.load_state_dict(fitted.state_dict(), strict=False)
         return network
+
+    @torch.no_grad()
+    def _start_moved(self, network, previous):
+        """Let features that no network has learnt yet start at what they were."""
+        moved = previous["_scaling"]["constant"] & ~self.scaling.constant
+        last = network.layers[1][-1]
+        if moved.any() and isinstance(last, nn.Linear):
+            unlearnt = torch.from_numpy(moved) & (last.weight == 0).all(dim=1)
+            start = torch.from_numpy(LINKS[self.link].start(self.scaling.mean))
+            last.bias[unlearnt] = start.float()[unlearnt]
 
     @property
     def _learns_outskirts(self):

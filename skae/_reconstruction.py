@@ -1,12 +1,14 @@
 """Reconstruction: rows from codes, and how well they come back."""
 
 import numpy as np
+from scipy.linalg import pinvh
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._checking import FLOATS
-from ._inference import cached_codec
+from ._checking import as_given, check_codes
+from ._explained import score
+from ._inference import decode, squared_errors
 from ._latents import draw_codes
 
 __all__ = ["ReconstructingTransformer"]
@@ -19,35 +21,35 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     def _n_features_out(self):
         return self.n_components_
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, X):
         """Decode codes.
 
         Parameters
         ----------
-        Z : array-like of shape (n_samples, n_components)
+        X : array-like of shape (n_samples, n_components)
             Codes, as `transform` returns them; the first of them with ``ordered=True``.
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features)
-            Rows in the units of the training data; float32 if ``Z`` is, else float64.
+        X_original : ndarray of shape (n_samples, n_features)
+            Rows in the units of the training data; float32 if codes are, else float64.
 
         Raises
         ------
         ValueError
-            If ``Z`` has not ``n_components`` columns.
+            If ``X`` has not ``n_components`` columns.
         """
         check_is_fitted(self)
-        Z = check_array(Z, dtype=FLOATS, input_name="Z", estimator=self)
-        missing = self.n_components_ - Z.shape[1]
+        codes = check_codes(self, X)
+        missing = self.n_components_ - codes.shape[1]
         if self._ordered and missing > 0:
-            Z = np.pad(Z, ((0, 0), (0, missing)))
+            codes = np.pad(codes, ((0, 0), (0, missing)))
         elif missing != 0:
             raise ValueError(
-                f"Z has {Z.shape[1]} columns, but {type(self).__name__} has "
+                f"X has {codes.shape[1]} columns, but {type(self).__name__} has "
                 f"n_components={self.n_components_}."
             )
-        return cached_codec(self, Z.dtype, len(Z)).decode(Z)
+        return as_given(decode(self, codes), X)
 
     def reconstruction_error(self, X, *, per_feature=False):
         """Squared error of each row after encoding and decoding.
@@ -66,9 +68,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             with other losses, and PCA, compare.
         """
         check_is_fitted(self)
-        X = self._validate(X)
-        codec = cached_codec(self, X.dtype, X.shape[0])
-        return codec.squared_errors(X, per_feature)
+        errors = squared_errors(self, self._validate(X), per_feature)
+        return as_given(errors, X)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw codes from the prior and decode them: rows like the training rows.
@@ -100,6 +101,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     def score_samples(self, X):
         """Minus the reconstruction error of each row: low for unusual rows.
 
+        Not the log-likelihood that `PCA.score_samples` is.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -111,11 +114,14 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return -self.reconstruction_error(X)
 
     def score(self, X, y=None):
-        """Share of the variance that the codes explain; 1 is perfect.
+        """Share of the variance of ``X`` that comes back; 1 is perfect.
 
-        One minus the squared error over the error, on the training rows, of
-        predicting their mean. The scores of folds of equal size average to the score
-        of the whole.
+        One minus the squared error over that of predicting the mean of ``X``, as
+        ``r2_score(X, X_again, multioutput="variance_weighted")`` of what comes back; of
+        the standardized features with ``standardize=True``. It is not the mean
+        log-likelihood that `PCA.score` is, so that the two must not be compared in a
+        grid search. Of one row, or rows that are all alike, there is no variance: the
+        error is divided by that of the training rows.
 
         Parameters
         ----------
@@ -127,5 +133,37 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         -------
         score : float
         """
-        error = self.reconstruction_error(X).mean()
-        return float(1 - error / (self._scaling["mean_error"] or 1.0))
+        check_is_fitted(self)
+        return score(self, self._validate(X))
+
+    def get_covariance(self):
+        """Covariance of the features as the codes tell it, by a linear decoder.
+
+        Of the decoder's mean slope, ``components_``, the codes' variance, and
+        ``noise_variance_`` in all other directions. It is that of
+        `PCA.get_covariance` where the result is PCA; a decoder that bends has more to
+        it than a covariance can say.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_features, n_features)
+            In units of ``X``.
+        """
+        check_is_fitted(self)
+        unit = self._scaling["unit"]
+        slopes = np.sqrt(self._code_variance)[:, None] * self.components_
+        slopes = slopes * self.scale_ / unit
+        axes, sizes, _ = np.linalg.svd(slopes.T, full_matrices=False)
+        axes = axes[:, sizes > 1e-10 * sizes.max(initial=0.0)]
+        others = np.eye(self.n_features_in_) - axes @ axes.T
+        covariance = slopes.T @ slopes + self.noise_variance_ * others
+        return covariance * np.outer(unit, unit)
+
+    def get_precision(self):
+        """Inverse of `get_covariance`, or its pseudo-inverse where it has none.
+
+        Returns
+        -------
+        precision : ndarray of shape (n_features, n_features)
+        """
+        return pinvh(self.get_covariance())

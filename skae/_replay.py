@@ -61,7 +61,7 @@ class _Recording:
 
     def __init__(self, objective, solver, step):
         self.solver = solver
-        self.rate = torch.zeros((), device=step.x.device)
+        self.rate = torch.zeros((), dtype=torch.float32, device=step.x.device)
         self.rooms = {name: tensor.clone() for name, tensor in _given(step).items()}
         own = replace(step, **{"inputs": self.rooms["x"], **self.rooms})
 

@@ -5,13 +5,15 @@ the mean variance, so that data in any unit train alike and the squared error we
 the features as PCA does.
 """
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-__all__ = ["FARTHEST", "Scaling", "dense_rows", "row_slices"]
+__all__ = ["FARTHEST", "Scaling", "dense_rows", "row_slices", "squares_about_mean"]
 
 _CHUNK_BYTES = 2**22
 # Farther rows are taken for as far: float32 can still square and add such values.
@@ -28,6 +30,23 @@ def dense_rows(X, rows):
     """Rows of an array or of a sparse matrix, as an array."""
     chosen = X[rows]
     return chosen.toarray() if issparse(chosen) else chosen
+
+
+def squares_about_mean(X, rows, scale):
+    """Sum of squared distances of some rows from their own mean, in units of a scale.
+
+    Zero if they are all alike: what rounding leaves of the mean is no variance.
+    """
+    parts = [rows[part] for part in row_slices(len(rows), X.shape[1])]
+    mean = sum(dense_rows(X, p).sum(axis=0, dtype=np.float64) for p in parts) / len(
+        rows
+    )
+    total = 0.0
+    for part in parts:
+        distance = np.subtract(dense_rows(X, part), mean, dtype=np.float64) / scale
+        total += np.square(distance).sum()
+    rounding = 8 * np.finfo(np.float64).eps * mean / scale
+    return total if total > len(rows) * np.square(rounding).sum() else 0.0
 
 
 @dataclass(frozen=True)
@@ -89,6 +108,57 @@ class Scaling:
             variance=float(np.mean(variance / scale**2)),
             unit=unit,
             mean_error=float(np.mean(variance / unit**2)),
+        )
+
+    def with_moved(self, X, rows, standardize, n_before):
+        """Return one in which features that were constant vary, if they do in ``rows``.
+
+        Parameters
+        ----------
+        X : ndarray or CSR matrix of shape (n_samples, n_features)
+        rows : ndarray of int
+        standardize : bool
+        n_before : int
+            Rows in which they were constant.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If they now have most of the variance, so that another start is better.
+        """
+        idle = np.flatnonzero(self.constant)
+        squares, moved = np.zeros(len(idle)), np.zeros(len(idle), bool)
+        for part in row_slices(len(rows), X.shape[1]) if len(idle) else ():
+            distance = dense_rows(X, rows[part])[:, idle] - self.mean[idle]
+            moved |= (distance != 0).any(axis=0)
+            squares += np.square(distance).sum(axis=0)
+        if not moved.any():
+            return self
+        features, variance = idle[moved], squares[moved] / len(rows)
+        constant, scale, unit = (
+            v.copy() for v in (self.constant, self.scale, self.unit)
+        )
+        constant[features] = False
+        if standardize:
+            scale[features] = unit[features] = np.sqrt(variance)
+        added = [variance / v[features] ** 2 for v in (scale, unit)]
+        if added[1].sum() > self.mean_error * len(scale):
+            warnings.warn(
+                f"Features {features[:5].tolist()} were constant in the first "
+                f"{n_before} rows, and now have most of the variance. They are learnt "
+                "from here on, but codes started without them: begin anew with rows in "
+                "which they vary.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        share = len(rows) / (len(rows) + n_before) / len(scale)
+        return replace(
+            self,
+            constant=constant,
+            scale=scale,
+            unit=unit,
+            variance=float(self.variance + share * added[0].sum()),
+            mean_error=float(self.mean_error + share * added[1].sum()),
         )
 
     def of(self, features):

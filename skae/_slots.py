@@ -1,11 +1,51 @@
 """Slots: the parts of the estimator, resolved in one place when `fit` begins."""
 
-from ._corruptions import check_corruption
-from ._latents import check_latent
-from ._networks import Modules, check_network
-from ._penalties import check_penalty
+from ._corruptions import CORRUPTIONS, check_corruption
+from ._latents import LATENTS, check_latent
+from ._networks import NAMED_NETWORKS, Modules, check_network
+from ._penalties import PENALTIES, check_penalty
 
-__all__ = ["check_slots", "own_parts"]
+__all__ = ["check_slots", "own_parts", "with_parts"]
+
+_NAMED = {
+    "network": NAMED_NETWORKS,
+    "corruption": CORRUPTIONS,
+    "latent": LATENTS,
+    "penalty": PENALTIES,
+    "teacher": {},
+}
+
+
+def with_parts(params, current):
+    """Return parameters to set, with a part in each slot of which they set a parameter.
+
+    ``latent="gaussian", latent__beta=0.1`` makes a part of the name, whose parameter
+    can be set; so does ``network__dropout=0.1`` of the dense network, which None is.
+
+    Parameters
+    ----------
+    params : dict
+        What `set_params` is given.
+    current : dict
+        What the slots hold.
+    """
+    parts = {}
+    for key in params:
+        slot, is_nested, _ = key.partition("__")
+        if not is_nested or slot not in _NAMED:
+            continue
+        part = params.get(slot, current.get(slot))
+        if slot == "network" and part is None:
+            part = "dense"
+        if isinstance(part, str) and part in _NAMED[slot]:
+            parts[slot] = _NAMED[slot][part]()
+        elif part is None or isinstance(part, str):
+            names = ", ".join(map(repr, _NAMED[slot])) or "an estimator"
+            raise ValueError(
+                f"{key} cannot be set: {slot}={part!r} has no parameters. Set {slot} "
+                f"first, to {names} or an object."
+            )
+    return params | parts
 
 
 def check_slots(params, n_features):
@@ -17,11 +57,17 @@ def check_slots(params, n_features):
         Parameters of `AutoEncoderTransformer`.
     n_features : int
     """
+    latent = check_latent(params["latent"])
+    if params["whiten"] and latent.has_cost:
+        raise ValueError(
+            f"whiten=True is not for latent={params['latent']!r}, whose codes have "
+            "unit variance in the prior that they are drawn from: set whiten=False."
+        )
     return {
         **params,
         "network": check_network(params["network"], params, n_features),
         "corruption": check_corruption(params["corruption"]),
-        "latent": check_latent(params["latent"]),
+        "latent": latent,
         "penalty": check_penalty(params["penalty"]),
     }
 

@@ -32,7 +32,7 @@ class _Adam:
     def _begin(self):
         self.mean = torch.zeros_like(self.values)
         self.square = torch.zeros_like(self.values)
-        self.count = torch.zeros((), device=self.values.device)
+        self.count = self.values.new_zeros(())
         self._one = torch.ones_like(self.count)
         state = self.values, self.gradients, self.mean, self.square
         # Each block of a GPU takes 65,536 values of a tensor: with one tensor alone,
@@ -244,7 +244,7 @@ class Solver:
         if shapes != now:
             return
         for name, array in memory.items():
-            getattr(self.solver, name).copy_(torch.from_numpy(np.asarray(array)))
+            getattr(self.solver, name).copy_(torch.tensor(np.asarray(array)))
 
     @property
     def rate(self):

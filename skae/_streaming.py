@@ -8,11 +8,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import torch
 from sklearn.utils import check_consistent_length, check_random_state
 
 from ._deployment import deploy
+from ._first_rows import begins_anew, join, worth_keeping
 from ._frame import Frame
+from ._isolation import isolated_fit
 from ._learnt import baseline_score, describe
 from ._losses import check_loss
 from ._plan import Plan
@@ -30,7 +31,7 @@ _MANY_ROWS = 10_000
 _PART_OF_RATE = 0.5
 
 
-@torch.inference_mode(False)  # whatever the caller is in
+@isolated_fit
 def continue_autoencoder(params, X, y, classes, previous, threads):
     """Make one pass over rows.
 
@@ -55,12 +56,22 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
     params = check_slots(params, X.shape[1])
     loss, link = check_loss(params["loss"], params["output_activation"])
     loss.check_data(X)
+    before = previous or {}
+    n_samples = before.get("n_samples_", 0) + X.shape[0]
+    memory = before.get("_memory", {})
+    known_target = _known_target(params, X, y, classes, before.get("_target"))
+    first = memory.get("first")
+    if previous is None or first is not None:
+        varies = known_target is not None and known_target.varies(y)
+        anew = previous and begins_anew(first, X, previous, varies)
+        first = join(first, X, y if params["supervision"] else None, classes)
+        if anew:
+            X, y, classes = first["X"], first["y"], first["classes"]
+            previous, memory, known_target = None, {}, None
     if previous and params["output_activation"] == "auto":
         link = previous["_link"]
-    before = previous or {}
-    memory = before.get("_memory", {})
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    target, table = _check_table(params, X, y, classes, before.get("_target"), seed)
+    target, table = _check_table(params, X, y, classes, known_target, seed)
     n_components = count_components(params, table, seed, previous)
     params = {**params, "n_components": n_components}
     training = Training(
@@ -76,7 +87,9 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         plan=_plan(params, X, link, previous),
     )
     training.resume(memory)
-    baseline = before.get("baseline_score_")
+    if first and not worth_keeping(first, training.scaling, n_components, target):
+        first = None
+    baseline = before.get("baseline_score_") if previous else None
     if baseline is None:
         baseline = baseline_score(training, training.batches)
     training.begin_work()
@@ -90,7 +103,7 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
     frame = _frame(n_components, previous)
     deployed = deploy(training, training.network, training.link, frame)
     return {
-        "n_samples_": before.get("n_samples_", 0) + X.shape[0],
+        "n_samples_": n_samples,
         "loss_curve_": curve,
         "validation_loss_curve_": None,
         "best_loss_": curve[-1],
@@ -98,10 +111,11 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         "n_iter_": len(curve),
         "stop_reason_": "partial_fit",
         "baseline_score_": baseline,
-        **describe(training, deployed, X, seed),
+        **describe(training, deployed, X, n_samples, seed, params["whiten"]),
         "_ordered": params["ordered"],
+        "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
-        "_memory": training.memory(),
+        "_memory": training.memory() | ({"first": first} if first else {}),
     }
 
 
@@ -120,16 +134,27 @@ def _plan(params, X, link, previous):
     return replace(plan, learning_rate_init=rate, **one_pass)
 
 
-def _check_table(params, X, y, classes, known_target, seed):
+def _known_target(params, X, y, classes, known):
+    """Return the target of the calls before, if this one goes with it."""
+    if not params["supervision"] or not known:
+        return None
+    target = Target(**known | {"missing_label": params["missing_label"]})
+    if y is not None:
+        check_consistent_length(X, y)
+        if classes is not None:
+            target.check_classes(classes)
+    return target
+
+
+def _check_table(params, X, y, classes, target, seed):
     """Return the target, that of the first rows with one, and a table."""
-    target = Target(**known_target) if known_target else None
     if not params["supervision"]:
         return None, Table(X, no_values(X.shape[0]))
     if y is not None:
         check_consistent_length(X, y)
-        if target and classes is not None:
-            target.check_classes(classes)
-        target = target or Target.fit(y, params["target_type"], classes)
+        target = target or Target.fit(
+            y, params["target_type"], classes, params["missing_label"]
+        )
     if target is None:
         return None, Table(X, no_values(X.shape[0]))
     if y is None:

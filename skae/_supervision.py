@@ -61,7 +61,7 @@ class Head(nn.Module):
 
     def __init__(self, n_components, kind, sizes, weights):
         super().__init__()
-        self.linear = skip_init(nn.Linear, n_components, sum(sizes))
+        self.linear = skip_init(nn.Linear, n_components, sum(sizes)).float()
         self.loss, self.expected = _KINDS[kind]
         self.sizes = sizes
         self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float32))

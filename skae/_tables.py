@@ -60,7 +60,8 @@ def check_tables(params, data, validation_data, seed):
         raise ValueError("y_val goes with X_val: pass X_val too, or leave out y_val.")
     if params["supervision"] and y is not None:
         check_consistent_length(X, y)
-        target = Target.fit(y, params["target_type"])
+        missing_label = params["missing_label"]
+        target = Target.fit(y, params["target_type"], missing_label=missing_label)
     if target is None:
         table_val = None if X_val is None else Table(X_val, no_values(X_val.shape[0]))
         return None, Table(X, no_values(X.shape[0])), table_val

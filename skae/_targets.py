@@ -5,18 +5,20 @@ is not known is NaN and teaches nothing.
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Number
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.multiclass import type_of_target
 
-__all__ = ["TARGET_TYPES", "Target", "no_values"]
+__all__ = ["TARGET_TYPES", "Target", "join_targets", "no_values"]
 
 TARGET_TYPES = ("continuous", "multiclass", "multilabel")
+# What means a row without a label in many a semi-supervised data set.
 _UNLABELLED = -1
-# More classes than this, and than the root of the rows, may be whole numbers.
+# More classes than this, and than the root of the rows, may be whole numbers: are, if
+# they are floats.
 _MANY_CLASSES = 20
 _INFINITE = "y contains infinity. NaN means a row without a target."
 
@@ -36,6 +38,8 @@ class Target:
     uncertainty : ndarray of shape (n_outputs,)
         Loss of the best constant answer: half the variance of standardized numbers, or
         the entropy of the classes. 0 where there is nothing to learn.
+    missing_label : int, float, str or None
+        What means that a row has no target, beside NaN and None. "auto" is nothing.
     """
 
     kind: str
@@ -43,9 +47,10 @@ class Target:
     mean: np.ndarray
     scale: np.ndarray
     uncertainty: np.ndarray
+    missing_label: object = "auto"
 
     @classmethod
-    def fit(cls, y, target_type, classes=None):
+    def fit(cls, y, target_type, classes=None, missing_label="auto"):
         """Find kind, classes and units; None where no row is labelled.
 
         Parameters
@@ -55,9 +60,10 @@ class Target:
             "auto" or one of ``TARGET_TYPES``.
         classes : array-like, optional
             All classes there are, where ``y`` is only a part.
+        missing_label : int, float, str or None
         """
         columns = _columns(y)
-        known = [column[~_missing(column)] for column in columns]
+        known = [column[_known(column, missing_label)] for column in columns]
         if not _any_known(known):
             return None
         for column in known:
@@ -66,13 +72,15 @@ class Target:
                 raise ValueError(_INFINITE)
         kind = _kind(known) if target_type == "auto" else target_type
         if kind == "continuous":
-            return cls._of_numbers([_as_numbers(column) for column in known])
-        known = [_as_classes(column[~_unlabelled(column)]) for column in known]
-        if not _any_known(known):
-            return None
+            target = cls._of_numbers([_as_numbers(column) for column in known])
+            return replace(target, missing_label=missing_label)
+        if missing_label == "auto":
+            _warn_of_minus_one(known)
+        known = [_as_classes(column) for column in known]
         if target_type == "auto":
             _warn_of_many_classes(known)
-        return cls._of_classes(kind, known, classes)
+        target = cls._of_classes(kind, known, classes)
+        return replace(target, missing_label=missing_label)
 
     @classmethod
     def _of_numbers(cls, known):
@@ -101,8 +109,8 @@ class Target:
         if all_classes is None and not uncertainty.any():
             raise ValueError(
                 f"y must hold at least two classes where supervision > 0, got only "
-                f"{classes[0].tolist()!r}; {_UNLABELLED} means a row without a label. "
-                "Set supervision=0, or pass target_type='continuous' if y are numbers."
+                f"{classes[0].tolist()!r}. Set supervision=0, or pass "
+                "target_type='continuous' if y are numbers."
             )
         n_outputs = len(known)
         mean, scale = np.zeros(n_outputs), np.ones(n_outputs)
@@ -145,13 +153,27 @@ class Target:
             as_given = _as_numbers if self.kind == "continuous" else _as_classes
             yield known, as_given(column[known])
 
+    def varies(self, y):
+        """Whether an output varies in ``y`` of which there was nothing to learn."""
+        if y is None or self.uncertainty.all():
+            return False
+        idle = np.flatnonzero(self.uncertainty == 0)
+        answers = [found for _, found in self.answers(y)]
+        constants = self.mean if self.kind == "continuous" else None
+        for output in idle:
+            found = answers[output]
+            if constants is not None and (found != constants[output]).any():
+                return True
+            if constants is None and len(np.unique(found)) > 0:
+                return True
+        return False
+
     def unknown(self, n_rows):
         """Return the values of rows without any target."""
         return np.full((n_rows, sum(self.sizes)), np.nan, np.float32)
 
     def _known(self, column):
-        known = ~_missing(column)
-        return known if self.kind == "continuous" else known & ~_unlabelled(column)
+        return _known(column, self.missing_label)
 
     def encode_output(self, output, column):
         """Return the values (n_samples, its size) of one output, by its number."""
@@ -164,9 +186,10 @@ class Target:
         classes, labels = self.classes[output], _as_classes(column[known])
         unseen = np.setdiff1d(labels, classes)
         if len(unseen):
+            label = unseen.tolist()[0]
             raise ValueError(
-                f"y has the class {unseen.tolist()[0]!r}, which is not among "
-                f"{classes.tolist()!r}."
+                f"y has the class {label!r}, which is not among {classes.tolist()!r}. "
+                f"If it means a row without a label, pass missing_label={label!r}."
             )
         index = np.searchsorted(classes, labels)
         one_hot = index[:, None] == np.arange(len(classes))
@@ -210,10 +233,53 @@ def no_values(n_rows):
     return np.empty((n_rows, 0), np.float32)
 
 
+def join_targets(parts, n_rows):
+    """Return the targets of parts one after another, unknown where a part has none.
+
+    Parameters
+    ----------
+    parts : iterable of array-like or None
+    n_rows : iterable of int
+        Of the parts.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
+    """
+    columns = [None if y is None else _columns(y) for y in parts]
+    widths = {len(part) for part in columns if part is not None}
+    if not widths:
+        return None
+    if len(widths) > 1:
+        raise ValueError(
+            f"y has {len(columns[-1])} outputs, but {len(columns[0])} were expected."
+        )
+    (width,) = widths
+    columns = [
+        [np.full(n, None, object)] * width if part is None else part
+        for part, n in zip(columns, n_rows, strict=True)
+    ]
+    outputs = []
+    for output in zip(*columns, strict=True):
+        alike = len({part.dtype.kind for part in output}) == 1
+        outputs.append(
+            np.concatenate(output if alike else [p.astype(object) for p in output])
+        )
+    return outputs[0] if width == 1 else _side_by_side(outputs)
+
+
+def _side_by_side(outputs):
+    if len({column.dtype.kind for column in outputs}) == 1:
+        return np.column_stack(outputs)
+    return np.column_stack([column.astype(object) for column in outputs])
+
+
 def _columns(y):
     """Return ``y`` as a list of arrays, one for each output."""
     if issparse(y):
         y = y.toarray()
+    elif hasattr(y, "detach"):  # a tensor, on whatever device
+        y = y.detach().cpu().numpy()
     elif np.ma.isMaskedArray(y):
         y = np.where(np.ma.getmaskarray(y), None, y.data.astype(object))
     elif isinstance(y, list | tuple):
@@ -240,20 +306,42 @@ def _is_missing(value):
     return value is None or type(value).__name__ == "NAType" or value != value
 
 
-def _unlabelled(column):
-    if column.dtype.kind in "if":
-        return column == _UNLABELLED
-    if column.dtype.kind != "O":
+def _known(column, missing_label):
+    """Which rows have a target."""
+    known = ~_missing(column)
+    if missing_label is None or missing_label == "auto":
+        return known
+    return known & ~_equal(column, missing_label)
+
+
+def _equal(column, label):
+    """Which values are a label: a number is no text, though numpy may ask whether."""
+    is_number = isinstance(label, Number)
+    if column.dtype.kind == "O":
+        same = [isinstance(v, Number) == is_number and v == label for v in column]
+        return np.array(same, bool)
+    if is_number != (column.dtype.kind in "biufc"):
         return np.zeros(len(column), bool)
-    return np.array([isinstance(v, Number) and v == _UNLABELLED for v in column], bool)
+    return column == label
 
 
 def _kind(known):
-    """Find the kind as scikit-learn does, from the known values of each output."""
-    known = [c[~_unlabelled(c)] if _of_text(c) else c for c in known]
+    """Find the kind as scikit-learn does, from the known values of each output.
+
+    But for whole numbers: floats that are too many for classes are numbers.
+    """
     known = [np.array(column.tolist()) for column in known if len(column)]
     types = {type_of_target(column, input_name="y") for column in known}
-    if "continuous" in types:
+    are_numbers = "continuous" in types or any(
+        column.dtype.kind == "f" and _are_many_classes(column) for column in known
+    )
+    texts = [i for i, column in enumerate(known) if column.dtype.kind in "US"]
+    if are_numbers and texts:
+        raise ValueError(
+            f"y has numbers beside texts, as in output {texts[0]}, but all outputs are "
+            "learnt alike: as numbers or as classes. Leave out one kind, or encode it."
+        )
+    if are_numbers:
         return "continuous"
     if not types <= {"binary", "multiclass"}:
         raise ValueError(
@@ -266,11 +354,29 @@ def _kind(known):
     return "multiclass"
 
 
+def _are_many_classes(column):
+    return len(np.unique(column)) > max(_MANY_CLASSES, len(column) ** 0.5)
+
+
+def _warn_of_minus_one(known):
+    """Tell of a label that may be one of several classes, or the lack of one."""
+    for column in known:
+        is_minus_one = _equal(column, _UNLABELLED)
+        others = column[~is_minus_one]
+        if is_minus_one.any() and len(set(others.tolist())) > 1:
+            warnings.warn(
+                "y contains -1, which is taken for a class. Pass missing_label=-1 if "
+                "it means a row without a label, or missing_label=None to leave out "
+                "this warning.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
 def _warn_of_many_classes(known):
     for column in known:
-        n_classes = len(np.unique(column))
-        most = max(_MANY_CLASSES, len(column) ** 0.5)
-        if column.dtype.kind in "iuf" and n_classes > most:
+        if column.dtype.kind in "iu" and _are_many_classes(column):
+            n_classes = len(np.unique(column))
             warnings.warn(
                 f"y holds {n_classes} classes in {len(column)} rows. Pass "
                 "target_type='continuous' if they are numbers, or 'multiclass' to "
@@ -278,10 +384,6 @@ def _warn_of_many_classes(known):
                 UserWarning,
                 stacklevel=2,
             )
-
-
-def _of_text(column):
-    return column.dtype.kind == "O" and any(isinstance(v, str) for v in column)
 
 
 def _as_numbers(column):

@@ -22,6 +22,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ._covariates import RIDGE_ALPHAS
+from ._helpers import helper
 from ._scaling import row_slices
 
 __all__ = ["teach"]
@@ -94,7 +95,7 @@ def _told(teacher, X, known, answers, is_number, seed):
     if isinstance(teacher, str):
         model = _best_model(X, rows, answers, is_number, seed)
     else:
-        model = _seeded(clone(teacher), seed).fit(X[rows], answers)
+        model = helper(_seeded(clone(teacher), seed)).fit(X[rows], answers)
     if model is None:
         return None
     parts = row_slices(len(others), X.shape[1])
@@ -111,13 +112,13 @@ def _best_model(X, rows, answers, is_number, seed):
     models = _candidates(X, is_number, seed)
     search = GridSearchCV(
         Pipeline([("model", models[0])]),
-        {"model": models},
+        {"model": [helper(model) for model in models]},
         cv=KFold(min(_N_FOLDS, len(rows)), shuffle=True, random_state=seed),
         refit=_best_beyond_noise,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of folds of one row, or without some class
-        search.fit(X[rows], answers)
+        helper(search).fit(X[rows], answers)
     return search.best_estimator_["model"] if search.best_index_ > 0 else None
 
 

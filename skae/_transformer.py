@@ -4,12 +4,13 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils.validation import check_is_fitted
 
 from ._atomic import all_or_nothing
-from ._checking import check_rows
+from ._checking import as_given, check_rows
 from ._fitting import fit_autoencoder
-from ._inference import cached_codec
+from ._inference import encode
 from ._losses import LOSSES
-from ._parameters import CONSTRAINTS
+from ._parameters import CONSTRAINTS, check_whole_numbers
 from ._reconstruction import ReconstructingTransformer
+from ._slots import with_parts
 from ._streaming import continue_autoencoder
 from ._threads import ThreadTuner
 
@@ -39,14 +40,15 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
     n_components : int, float or None, default=2
         Width of the code. A float in (0, 1): as many as PCA needs to explain more than
         that share of the variance. None: the smaller side of ``X``.
-    hidden_layer_sizes : "auto" or array-like of int, default="auto"
+    hidden_layer_sizes : "auto", int or array-like of int, default="auto"
         Widths of the layers from the input to the code, mirrored in the decoder.
         ``()`` makes a linear autoencoder. "auto" is two layers, the first about twice
         as wide as the data, or a quarter of few rows, 64 to 512, the second half, or
         64. From 25,600 rows on the first has 128 at least, and for few codes there is a
         third, half again.
-    activation : str, default="auto"
-        Of the hidden layers: "identity", "relu", "leaky_relu", "elu", "selu", "gelu",
+    activation : str or callable, default="auto"
+        Of the hidden layers: a function of a tensor, a class such as `torch.nn.Mish`
+        that makes a layer, or "identity", "relu", "leaky_relu", "elu", "selu", "gelu",
         "quick_gelu" (x logistic(1.702 x), nearly the same), "silu", "softplus", "tanh"
         or "logistic". "auto" is "quick_gelu".
     loss : str or callable, default="squared_error"
@@ -54,7 +56,8 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         data), "log_loss" for values in [0, 1], "kl_divergence" for rows that are
         distributions, or "poisson" for counts (half the Poisson deviance). Or a
         function of (output, target), tensors (batch, n_features) of scaled data, that
-        returns the loss of each row, (batch,).
+        returns the loss of each row, (batch,), or of each value, or their mean, as
+        `torch.nn.MSELoss` does.
     output_activation : str, default="auto"
         "auto" is what belongs to the loss: "identity", but "logistic" for "log_loss"
         and for pictures (see ``init``), "softmax" for "kl_divergence", "exp" for
@@ -78,26 +81,27 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         dropout [4]_. `inverse_transform` then takes any number of the first codes, and
         the loss is that of one code, two, and so on in turn. Such codes are neither
         centred, turned nor shortened, nor are those of `Gaussian` and `Sparsity`.
-    network : Dense, Conv, Modules or None, default=None
-        Encoder and decoder. None is `Dense()`.
+    network : str, Dense, Conv, Modules or None, default=None
+        Encoder and decoder. None and "dense" are `Dense()`, "conv" is `Conv()`.
     corruption : str, object or None, default=None
         What is done to rows while training, to be undone by the decoder: "masking",
         "gaussian_noise", "swap_noise", or `Masking`, `GaussianNoise`, `SwapNoise` with
-        their own parameters, or any object with a method ``corrupt(x, rng)``.
+        their own parameters, or any object with a method ``corrupt(x, rng)``, or a
+        function of these.
     latent : str, Gaussian, Mixture or None, default=None
         What a code is: a point; a normal distribution ("gaussian", the variational
         autoencoder), or a point with a density ("mixture"). Both can `sample`.
     penalty : str, object or None, default=None
         What codes cost: "sparsity", "contraction", `Sparsity`, `Contraction` with
         their own parameters, a sum of them, or any object with a method
-        ``penalize(z, x, encode, rng)``.
+        ``penalize(z, x, encode, rng)``, or a function of the first of these.
     supervision : float, default=0.0
         Weight of the error of telling ``y`` from the codes, 1 for the best constant
         answer, against that of the reconstruction; 3 is a good first value. 0 ignores
         ``y``. Else codes start as those of principal covariates regression [6]_, PCA's
         with an eye on ``y``, and a linear head on them is trained along, to be thrown
-        away. Rows without a target, -1 (classes), NaN or None, train the reconstruction
-        alone.
+        away. Rows without a target, NaN, None or ``missing_label``, train the
+        reconstruction alone.
     teacher : estimator, "auto" or None, default=None
         A classifier or regressor that learns from the rows with a target, one output at
         a time, what those without are likely to have. They then count as if they had
@@ -105,11 +109,21 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         classes, and for numbers what of them tells more of rows held out; of up to
         5,000 rows, and none if neither tells more than a constant.
     target_type : str, default="auto"
-        "continuous", "multiclass" or "multilabel", each for one or several outputs.
-        "auto" is `sklearn.utils.multiclass.type_of_target`: whole numbers are classes.
+        What ``y`` is: "continuous", "multiclass" or "multilabel", each for one or
+        several outputs. "auto" asks `sklearn.utils.multiclass.type_of_target`, which
+        takes whole numbers for classes; but floats are numbers if more than 20 of them,
+        and than the root of the rows, differ. ``target_type_`` says what was decided.
+    missing_label : "auto", int, float, str or None, default="auto"
+        What means in ``y`` that a row has no target, beside NaN, None and ``NA``, as
+        -1 does in scikit-learn's semi-supervised models. None and "auto" are nothing
+        else, and "auto" warns where -1 stands beside other classes.
     standardize : bool, default=False
         Whether to weight features equally, as if a `StandardScaler` stood before, and
         not by their variance as PCA does. Undone by `inverse_transform`.
+    whiten : bool, default=False
+        Whether to divide the codes by their standard deviation on the training rows,
+        as PCA does. Undone by `inverse_transform`. After `partial_fit` that of the
+        first rows.
     solver : str, default="auto"
         "adam" [2]_, "adamw", "muon" [7]_, "rmsprop" or "sgd". "auto" is "adamw".
     learning_rate_init : "auto" or float, default="auto"
@@ -174,11 +188,26 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         Passes that were made, and why no more: "converged", "max_iter", "max_time",
         "diverged"; "pca", or "linear" with a target, if none was better; "partial_fit".
     baseline_score_ : float
-        What `score` would give PCA with as many components, on the validation rows
-        if there are some, else, or if the result is PCA, on the training rows.
+        What `score` would give PCA with as many components, fitted to the rows that
+        were trained on, on those held out or ``X_val``; if there are none, or if the
+        result is PCA, on the training rows, of which 10,000 stand for more.
     explained_variance_ratio_ : ndarray of shape (n_components_,)
-        Share of the variance that each code adds, the later ones at their mean, on at
-        most 1,000 training rows drawn at random. The sum is their `score`.
+        Share of the variance that each code explains. With v_j = variance of code j
+        times the mean squared slope of the decoder along it, it is v_j / sum(v) times
+        the `score` of the training rows, of at most 10,000 drawn at random. Where a
+        later code has the larger share, both get their mean: shares do not increase.
+        None is negative, and they are PCA's where the result is PCA.
+    explained_variance_, singular_values_ : ndarray of shape (n_components_,)
+        The same share in squared units of ``X``, as PCA's; and the root of it times
+        ``n_samples_ - 1``.
+    noise_variance_ : float
+        What is left of the variance, for each direction that is no code's.
+    components_ : ndarray of shape (n_components_, n_features_in_)
+        Mean slope of the decoder along each code on the training rows, of `scale_`:
+        the loadings. PCA's where the result is PCA, and then ``X`` comes back as
+        ``mean_ + scale_ * (Z @ components_)``. With ``whiten=True`` of codes before.
+    target_type_ : str or None
+        What ``y`` was taken for, if it guided the codes.
     device_ : str
         Where it was trained.
 
@@ -234,7 +263,9 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         supervision=0.0,
         teacher=None,
         target_type="auto",
+        missing_label="auto",
         standardize=False,
+        whiten=False,
         solver="auto",
         learning_rate_init="auto",
         learning_rate="auto",
@@ -267,7 +298,9 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         self.supervision = supervision
         self.teacher = teacher
         self.target_type = target_type
+        self.missing_label = missing_label
         self.standardize = standardize
+        self.whiten = whiten
         self.solver = solver
         self.learning_rate_init = learning_rate_init
         self.learning_rate = learning_rate
@@ -328,7 +361,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
             if X_val is not None:
                 X_val = self._validate(X_val)
             previous = vars(self) if continued else None
-            params = self.get_params(deep=False)
+            params = self._params()
             data = (X, y), (X_val, y_val)
             learnt = fit_autoencoder(params, *data, previous, threads, groups)
             vars(self).pop("_memory", None)
@@ -339,8 +372,12 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
     def partial_fit(self, X, y=None, classes=None):
         """Make one pass over more rows, with steps of a constant size.
 
-        The first rows set the scale, the linear start, and which features are constant,
-        for good; the others go on from there, or from a `fit`. Codes are not turned to
+        The first rows set the scale and the linear start; the others go on from there,
+        or from a `fit`. Until they are 100, and 10 for each code, and as long as a
+        feature or the target has been constant, up to 1,000 rows, rows are kept with
+        the estimator, and what makes a better start begins the training anew with all
+        of them. A feature that moves later is learnt from there on. Codes are not
+        turned to
         principal axes, nothing is held out, and a teacher learns from these rows alone.
 
         Parameters
@@ -356,12 +393,18 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         -------
         self : AutoEncoderTransformer
             As it was before, if a call fails.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If features that were constant now have most of the variance, and the first
+            rows are gone.
         """
         with all_or_nothing(self), ThreadTuner() as threads:
             previous = vars(self) if hasattr(self, "_weights") else None
             least = 1 if previous else 2
             X = self._validate(X, ensure_min_samples=least, reset=previous is None)
-            params = self.get_params(deep=False)
+            params = self._params()
             learnt = continue_autoencoder(params, X, y, classes, previous, threads)
             vars(self).update(learnt)
         return self
@@ -379,8 +422,30 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
             Codes; float32 if ``X`` is, else float64.
         """
         check_is_fitted(self)
-        X = self._validate(X)
-        return cached_codec(self, X.dtype, X.shape[0]).encode(X)
+        return as_given(encode(self, self._validate(X)), X)
+
+    def set_params(self, **params):
+        """Set parameters, also those of a part that is only named.
+
+        Parameters
+        ----------
+        **params : dict
+            By name. ``latent__beta=0.1`` makes ``latent=Gaussian(beta=0.1)`` of
+            ``latent="gaussian"``.
+
+        Returns
+        -------
+        self : AutoEncoderTransformer
+        """
+        return super().set_params(**with_parts(params, vars(self)))
+
+    def _params(self):
+        """Return all parameters, those too that a subclass does not ask for."""
+        return {name: getattr(self, name) for name in CONSTRAINTS}
+
+    def _validate_params(self):
+        check_whole_numbers(self.get_params(deep=False))
+        super()._validate_params()
 
     def _validate(self, X, **checks):
         return check_rows(self, X, **checks)

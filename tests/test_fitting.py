@@ -39,7 +39,7 @@ class TestLearnt:
         model = make(max_iter=1, n_components=3).fit(X[:80], X_val=X[80:])
         pca = PCA(3).fit(X[:80])
         residual = X[80:] - pca.inverse_transform(pca.transform(X[80:]))
-        expected = 1 - (residual**2).mean() / X[:80].var(axis=0).mean()
+        expected = 1 - (residual**2).mean() / X[80:].var(axis=0).mean()
         assert model.baseline_score_ == pytest.approx(expected, abs=1e-5)
 
     def test_explained_variance_is_measured_on_rows_of_all_the_data(self):
@@ -339,7 +339,7 @@ def test_baseline_is_the_score_of_pca_also_where_a_feature_was_constant(
     pca = PCA(2).fit(X[:150] / scale)
     check = X[150:] / scale
     error = np.mean((check - pca.inverse_transform(pca.transform(check))) ** 2)
-    expected = 1 - error / np.var(X[:150] / scale, axis=0).mean()
+    expected = 1 - error / np.var(check, axis=0).mean()
     assert model.baseline_score_ == pytest.approx(expected, abs=1e-5)
 
 
@@ -636,9 +636,9 @@ class TestValidation:
 
     def test_codes_are_checked(self, X):
         model = make(max_iter=1).fit(X)
-        with pytest.raises(ValueError, match="Z has 3 columns, but .* n_components=2"):
+        with pytest.raises(ValueError, match="X has 3 columns, but .* n_components=2"):
             model.inverse_transform(np.zeros((4, 3)))
-        with pytest.raises(ValueError, match="Z contains NaN"):
+        with pytest.raises(ValueError, match="X contains NaN"):
             model.inverse_transform(np.full((4, 2), np.nan))
 
     @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ MAY_IMPORT = {
         "_parameters",
         "_reconstruction",
         "_scaling",
+        "_slots",
         "_streaming",
         "_threads",
     },
@@ -32,17 +33,19 @@ MAY_IMPORT = {
     "_contest": {"_losses", "_networks", "_trial"},
     "_checking": {"_threads"},
     "_corruptions": {"_parts"},
-    "_covariates": set(),
+    "_covariates": {"_helpers"},
     "_data": {"_device", "_scaling"},
     "_dense": {"_layers", "_model"},
     "_deployment": {"_features", "_frame", "_inference", "_losses", "_scaling"},
     "_device": set(),
+    "_explained": {"_inference", "_isolation", "_scaling"},
     "_features": {"_model", "_networks", "_scaling", "_slots"},
     "_fitting": {
         "_canonical",
         "_contest",
         "_deployment",
         "_frame",
+        "_isolation",
         "_learnt",
         "_linear",
         "_losses",
@@ -54,23 +57,27 @@ MAY_IMPORT = {
         "_training",
         "_trial",
     },
+    "_first_rows": {"_targets"},
     "_flat": set(),
     "_frame": set(),
+    "_helpers": set(),
     "_holdout": {"_scaling"},
     "_inference": {
         "_bare",
         "_device",
         "_frame",
+        "_isolation",
         "_losses",
         "_model",
         "_modules",
         "_scaling",
         "_threads",
     },
-    "_latents": {"_parts"},
-    "_layers": set(),
-    "_learnt": {"_linear", "_scaling"},
-    "_linear": set(),
+    "_isolation": set(),
+    "_latents": {"_helpers", "_parts"},
+    "_layers": {"_parts"},
+    "_learnt": {"_explained", "_inference", "_linear", "_scaling"},
+    "_linear": {"_helpers"},
     "_losses": {"_parts", "_scaling"},
     "_model": {"_layers", "_networks"},
     "_modules": {"_layers"},
@@ -102,7 +109,7 @@ MAY_IMPORT = {
     },
     "_parts": set(),
     "_penalties": {"_parts"},
-    "_plan": {"_networks", "_penalties", "_solvers"},
+    "_plan": {"_layers", "_networks", "_penalties", "_solvers"},
     "_preparing": {
         "_covariates",
         "_data",
@@ -122,7 +129,7 @@ MAY_IMPORT = {
         "_supervision",
         "_training",
     },
-    "_reconstruction": {"_checking", "_inference", "_latents"},
+    "_reconstruction": {"_checking", "_explained", "_inference", "_latents"},
     "_replay": set(),
     "_scaling": set(),
     "_slots": {"_corruptions", "_latents", "_networks", "_penalties"},
@@ -130,7 +137,9 @@ MAY_IMPORT = {
     "_stopping": set(),
     "_streaming": {
         "_deployment",
+        "_first_rows",
         "_frame",
+        "_isolation",
         "_learnt",
         "_losses",
         "_plan",
@@ -143,7 +152,7 @@ MAY_IMPORT = {
     "_supervision": set(),
     "_tables": {"_holdout", "_targets", "_teacher"},
     "_targets": set(),
-    "_teacher": {"_covariates", "_scaling"},
+    "_teacher": {"_covariates", "_helpers", "_scaling"},
     "_threads": set(),
     "_training": {"_replay"},
     "_trial": {"_linear", "_slots", "_stopping", "_training", "_verdict"},
@@ -195,11 +204,14 @@ def test_mechanism_knows_no_estimator(room):
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_room_is_small_enough_to_read(room):
     text = ROOMS[room].read_text()
-    kinds = ast.Module, ast.ClassDef, ast.FunctionDef
-    documented = [node for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
-    docstrings = [ast.get_docstring(node) or "" for node in documented]
-    n_lines = len(text.splitlines()) - sum(len(d.splitlines()) for d in docstrings)
-    assert n_lines <= 400
+    documents = [
+        node.body[0]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and ast.get_docstring(node)
+    ]
+    n_documented = sum(d.end_lineno - d.lineno + 1 for d in documents)
+    assert len(text.splitlines()) - n_documented <= 400
 
 
 def test_public_names_are_sorted_complete_and_say_where_they_live():

@@ -67,7 +67,7 @@ def test_missing_codes_are_zeros_and_too_many_are_refused(ordered, split):
     assert_allclose(
         ordered.inverse_transform(Z[:, :2]), ordered.inverse_transform(padded)
     )
-    with pytest.raises(ValueError, match="Z has 7 columns"):
+    with pytest.raises(ValueError, match="X has 7 columns"):
         ordered.inverse_transform(np.hstack([Z, Z[:, :1]]))
 
 

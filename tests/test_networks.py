@@ -187,7 +187,7 @@ class TestDense:
             (Dense(tied=3), "'tied' parameter of Dense"),
             (Dense(dropout=1.0), "'dropout' parameter of Dense"),
             (Dense, "'network' parameter"),
-            ("conv", "'network' parameter"),
+            ("convolution", "'network' parameter"),
         ],
     )
     def test_what_is_no_network_is_refused(self, network, message, X):

@@ -127,7 +127,7 @@ def test_unlabelled_rows_help():
     X, y = hidden_classes(1500)
     X, X_test, y, y_test = train_test_split(X, y, test_size=500, random_state=0)
     partly = np.where(np.arange(len(y)) < 60, y, -1)
-    model = AutoEncoderTransformer(3, supervision=1.0, random_state=0)
+    model = AutoEncoderTransformer(3, supervision=1.0, missing_label=-1, random_state=0)
     scores = []
     for rows, targets in ((X, partly), (X[:60], y[:60])):
         model.fit(rows, targets)
@@ -140,7 +140,7 @@ def test_unlabelled_rows_help():
 def test_all_labels_unknown_is_no_target(X):
     model = AutoEncoderTransformer(random_state=0, max_iter=5)
     expected = clone(model).fit_transform(X)
-    supervised = clone(model).set_params(supervision=1.0)
+    supervised = clone(model).set_params(supervision=1.0, missing_label=-1)
     for y in (None, np.full(len(X), -1), np.full(len(X), np.nan)):
         assert_array_equal(supervised.fit_transform(X, y), expected)
 
@@ -148,7 +148,9 @@ def test_all_labels_unknown_is_no_target(X):
 def test_two_labels_may_all_be_held_out(digits):
     X, y = digits[0][:300], np.full(300, -1)
     y[:2] = digits[1][:2]
-    model = AutoEncoderTransformer(4, supervision=3.0, max_iter=5, random_state=0)
+    model = AutoEncoderTransformer(
+        4, supervision=3.0, missing_label=-1, max_iter=5, random_state=0
+    )
     assert np.isfinite(model.fit(X, y).transform(X)).all()
 
 

@@ -42,13 +42,9 @@ def test_booleans_are_two_classes():
 @pytest.mark.parametrize(
     "y",
     [
-        [0, 1, -1, 2],
-        [0.0, 1.0, -1.0, 2.0],
         [0.0, 1.0, NAN, 2.0],
         np.array(["a", "b", None, "c"], dtype=object),
         np.array(["a", "b", NAN, "c"], dtype=object),
-        np.array(["a", "b", -1, "c"], dtype=object),
-        ["a", "b", -1, "c"],
         ["a", "b", NAN, "c"],
         np.ma.masked_array([3, 4, 9, 5], [False, False, True, False]),
         pd.Series(["a", "b", None, "c"], dtype="category"),
@@ -59,6 +55,64 @@ def test_rows_without_a_class_are_unknown(y):
     values = Target.fit(y, "auto").encode(y)
     expected = np.insert(np.eye(3), 2, NAN, axis=0)
     assert_array_equal(values, expected)
+
+
+@pytest.mark.parametrize(
+    ("y", "missing_label"),
+    [
+        ([0, 1, -1, 2], -1),
+        ([0.0, 1.0, -1.0, 2.0], -1),
+        (np.array(["a", "b", -1, "c"], dtype=object), -1),
+        (["a", "b", -1, "c"], -1),
+        (["a", "b", "?", "c"], "?"),
+        (np.array(["a", "b", "-1", "c"]), "-1"),
+        ([0, 1, 99, -1], 99),
+    ],
+)
+def test_the_user_says_what_an_unknown_class_is(y, missing_label):
+    target = Target.fit(y, "auto", missing_label=missing_label)
+    expected = np.insert(np.eye(3), 2, NAN, axis=0)
+    if missing_label == 99:  # -1 is the first class
+        expected = np.array([[0, 1, 0], [0, 0, 1], [NAN] * 3, [1, 0, 0]])
+    assert_array_equal(target.encode(y), expected)
+
+
+@pytest.mark.parametrize("missing_label", ["auto", None])
+def test_minus_one_is_a_class_unless_it_is_said_not_to_be(missing_label):
+    two = Target.fit([-1, 1, -1], "auto", missing_label=missing_label)
+    assert_array_equal(two.encode([-1, 1, -1]), [[1, 0], [0, 1], [1, 0]])
+    y = [-1, 0, 1, 1]
+    if missing_label == "auto":
+        with pytest.warns(UserWarning, match="-1, which is taken for a class. Pass mi"):
+            three = Target.fit(y, "auto")
+    else:
+        three = Target.fit(y, "auto", missing_label=None)
+    assert three.encode(y).shape == (4, 3)
+    assert not np.isnan(three.encode(y)).any()
+
+
+def test_an_unknown_number_may_be_named_too():
+    y = [0.5, -999.0, 1.5]
+    target = Target.fit(y, "auto", missing_label=-999)
+    assert_allclose(target.mean, [1.0])
+    assert_array_equal(np.isnan(target.encode(y)[:, 0]), [False, True, False])
+
+
+def test_floats_are_numbers_where_they_are_too_many_for_classes():
+    y = np.arange(100.0) % 30
+    assert Target.fit(y, "auto").kind == "continuous"
+    assert Target.fit(y.astype(object), "auto").kind == "continuous"
+    assert Target.fit(np.arange(100.0) % 20, "auto").kind == "multiclass"
+    assert Target.fit(np.arange(2000.0) % 30, "auto").kind == "multiclass"
+    assert Target.fit(y, "multiclass").kind == "multiclass"
+    beside = np.column_stack([y, y % 2])
+    assert Target.fit(beside, "auto").kind == "continuous"
+
+
+def test_numbers_beside_texts_are_named():
+    y = pd.DataFrame({"size": [0.5, 1.5, 2.5], "kind": ["a", "b", "a"]})
+    with pytest.raises(ValueError, match="numbers beside texts, as in output 1"):
+        Target.fit(y, "auto")
 
 
 def test_numbers_are_standardized_and_may_be_unknown():
@@ -72,13 +126,15 @@ def test_numbers_are_standardized_and_may_be_unknown():
 
 
 def test_the_name_of_a_type_decides():
-    y = [3, 4, 5, -1]
+    y = [3, 4, 5, 6]
     assert Target.fit(y, "continuous").encode(y).shape == (4, 1)
     assert np.isfinite(Target.fit(y, "continuous").encode(y)).all()
-    assert Target.fit(y, "multiclass").encode(y).shape == (4, 3)
+    assert Target.fit(y, "multiclass").encode(y).shape == (4, 4)
     labels = [[0, 1], [1, -1], [0, 0]]
-    values = Target.fit(labels, "multilabel").encode(labels)
-    assert_array_equal(values, [[0, 1], [1, NAN], [0, 0]])
+    target = Target.fit(labels, "multilabel", missing_label=-1)
+    assert_array_equal(target.encode(labels), [[0, 1], [1, NAN], [0, 0]])
+    with pytest.raises(ValueError, match="class -1, .* pass missing_label=-1"):
+        Target.fit(labels, "multilabel", missing_label=None).encode(labels)
 
 
 @pytest.mark.parametrize("wrap", [np.array, csr_array, pd.DataFrame])
@@ -126,21 +182,20 @@ def test_a_constant_number_teaches_nothing(y):
 
 @pytest.mark.parametrize("y", [[-1, -1], [NAN, NAN], [None, None]])
 def test_no_label_at_all_is_no_target(y):
-    assert Target.fit(y, "auto") is None
+    assert Target.fit(y, "auto", missing_label=-1) is None
 
 
 @pytest.mark.parametrize(
     ("y", "target_type", "message"),
     [
         ([1, 1, 1], "auto", "at least two classes .* only \\[1\\]"),
-        ([-1, 1, 1], "auto", "-1 means a row without a label"),
         (["a", "b"], "continuous", "must be numbers .* could not convert"),
         ([1.5, np.inf], "continuous", "y contains infinity"),
         (5, "auto", "must be of shape"),
         (np.ones((2, 2, 2)), "auto", "shape \\(2, 2, 2\\)"),
         ([1.0, 2.0, np.inf], "auto", "y contains infinity"),
         ([1e300, -1e300], "continuous", "variance of y overflows"),
-        ([[0, -1], [1, -1]], "auto", "Output 1 of y has no known value"),
+        ([[0, NAN], [1, NAN]], "auto", "Output 1 of y has no known value"),
         ([[0.5, NAN], [1.5, NAN]], "auto", "Output 1 of y has no known value"),
         ([0.5, 1.5], "multiclass", None),
     ],

@@ -59,7 +59,7 @@ def test_auto_is_trees_where_a_line_tells_nothing():
 def test_classes_are_told_one_for_each_row(teacher):
     X = rows(n_features=2)
     y = np.digitize(X[:, 0], [-0.5, 0.5])
-    _, before, after = told(teacher, X, partly(y, unknown=-1))
+    _, before, after = told(teacher, X, partly(y))
     assert_array_equal(after[:60], before[:60])
     assert_array_equal(np.sort(after, axis=1), np.eye(3)[np.full(300, 2)])
     assert np.mean(after[60:].argmax(axis=1) == y[60:]) > 0.7
@@ -69,7 +69,7 @@ def test_a_class_that_no_labelled_row_of_a_part_has_is_never_told():
     X = rows()
     y = np.digitize(X[:, 0], [-0.5, 0.5])
     target = Target.fit(y, "auto")
-    only_two = np.where((np.arange(len(y)) < 60) & (y < 2), y, -1)
+    only_two = np.where((np.arange(len(y)) < 60) & (y < 2), y, np.nan)
     _, _, after = told(LogisticRegression(), X, only_two, target)
     assert (after[60:, 2] == 0).all()
     assert (after.sum(axis=1) == 1).all()
@@ -109,7 +109,7 @@ def test_few_labelled_rows_are_no_obstacle(teacher, n_known):
 
 
 def test_one_class_among_the_labelled_teaches_nothing():
-    X, y = rows(), partly(np.zeros(300), unknown=-1)
+    X, y = rows(), partly(np.zeros(300))
     _, before, after = told("auto", X, y, Target.fit([0, 1], "multiclass"))
     assert_array_equal(after, before)
 
@@ -127,7 +127,7 @@ def test_sparse_rows_are_told_like_dense_ones():
     ("teacher", "y", "message"),
     [
         (LinearSVC(), partly(np.arange(300) / 7), "LinearSVC.* must be a regressor"),
-        (RidgeCV(), partly(np.arange(300) % 3, unknown=-1), "must be a classifier"),
+        (RidgeCV(), partly(np.arange(300) % 3), "must be a classifier"),
     ],
 )
 def test_a_teacher_of_the_wrong_kind_is_refused(teacher, y, message):
@@ -210,7 +210,7 @@ def test_auto_asks_a_random_part_of_many_labelled_rows(monkeypatch):
     X = rows(400)
     is_odd = np.arange(400) % 2
     X[:, 0] += 5 * is_odd
-    _, _, after = told("auto", X, partly(is_odd, 250, unknown=-1))
+    _, _, after = told("auto", X, partly(is_odd, 250))
     assert np.mean(after[:, 1] == is_odd) > 0.9
 
 

@@ -223,11 +223,6 @@ class TestScores:
         expected = 1 - model.reconstruction_error(X).mean() / of_mean
         assert model.score(X) == pytest.approx(expected, abs=1e-9)
 
-    def test_scores_of_parts_average_to_the_score(self, X):
-        model = quick().fit(X)
-        parts = [model.score(X[i : i + 10]) for i in range(0, 100, 10)]
-        assert np.mean(parts) == pytest.approx(model.score(X))
-
     def test_score_of_one_row(self, X):
         assert np.isfinite(quick().fit(X).score(X[:1]))
 

@@ -1,0 +1,160 @@
+"""Isolation: what others set for a whole process reaches neither a fit nor its use.
+
+Notebooks and libraries change how torch, numpy and scikit-learn work by default, and a
+transformer that stands in a pipeline should give the same numbers all the same. Default
+device, autocast, gradient modes, numpy's handling of floating point errors and
+scikit-learn's configuration belong to a thread, and are set aside for it alone. What
+torch has once for all threads is left alone where naming a dtype will do, and else
+changed for as long as somebody computes here. Two settings are kept on purpose: the
+number of threads, and deterministic algorithms, which change no result on a CPU.
+"""
+
+import threading
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+
+import numpy as np
+import sklearn
+import torch
+
+__all__ = ["isolated", "isolated_fit"]
+
+# numpy's own.
+_FLOATING_POINT_ERRORS = {
+    "divide": "warn",
+    "over": "warn",
+    "under": "ignore",
+    "invalid": "warn",
+}
+# scikit-learn's own, of what the estimators that are fitted here would heed.
+_CONFIGURATION = {
+    "assume_finite": False,
+    "working_memory": 1024,
+    "pairwise_dist_chunk_size": 256,
+    "enable_cython_pairwise_dist": True,
+    "array_api_dispatch": False,
+    "transform_output": "default",
+    "enable_metadata_routing": False,
+    "sparse_interface": "spmatrix",
+}
+_CONFIGURATION = {k: v for k, v in _CONFIGURATION.items() if k in sklearn.get_config()}
+
+
+def isolated(function):
+    """Let a function compute with the defaults of torch and numpy."""
+
+    @wraps(function)
+    def run(*args, **kwargs):
+        with np.errstate(**_FLOATING_POINT_ERRORS):
+            if _torch_is_as_it_comes():
+                return function(*args, **kwargs)
+            with _torch_as_it_comes():
+                return function(*args, **kwargs)
+
+    return run
+
+
+def isolated_fit(function):
+    """Let a function train with the defaults of torch, numpy and scikit-learn."""
+
+    @wraps(function)
+    def run(*args, **kwargs):
+        with (
+            np.errstate(**_FLOATING_POINT_ERRORS),
+            sklearn.config_context(**_CONFIGURATION),
+            _torch_as_it_comes(),
+            torch.inference_mode(False),
+        ):
+            return function(*args, **kwargs)
+
+    return run
+
+
+def _torch_is_as_it_comes():
+    """Whether there is nothing to set aside; asked before a single row is encoded."""
+    return (
+        torch.empty(0).is_cpu  # on the default device
+        and not _autocast_devices()
+        and not any(setting.is_changed() for setting in _OF_ALL_THREADS)
+    )
+
+
+@contextmanager
+def _torch_as_it_comes():
+    with ExitStack() as stack:
+        if not torch.empty(0).is_cpu:
+            stack.enter_context(torch.device("cpu"))
+        for device in _autocast_devices():
+            stack.enter_context(torch.autocast(device, enabled=False))
+        for setting in _OF_ALL_THREADS:
+            if setting.is_changed():
+                stack.enter_context(setting.as_it_comes())
+        yield
+
+
+def _autocast_devices():
+    return [d for d in ("cpu", "cuda") if torch.is_autocast_enabled(d)]
+
+
+class _Setting:
+    """A setting of the whole process, which many may need as it comes at a time.
+
+    Parameters
+    ----------
+    get, set : callable
+    wanted : tuple
+        Values that do no harm; the first is set instead of any other.
+    """
+
+    def __init__(self, get, set, *wanted):
+        self.get, self.set, self.wanted = get, set, wanted
+        self.n_users = 0
+        self._lock = threading.Lock()
+
+    def is_changed(self):
+        """Whether somebody has changed it, whoever has put it right meanwhile."""
+        return self.n_users > 0 or self.get() not in self.wanted
+
+    @contextmanager
+    def as_it_comes(self):
+        """Change it for the first who comes, and put it back behind the last."""
+        with self._lock:
+            if self.n_users == 0:
+                self._before = self.get()
+                self.set(self.wanted[0])
+            self.n_users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.n_users -= 1
+                if self.n_users == 0:
+                    self.set(self._before)
+
+
+def _precision_of_cpu(operation):
+    """Return the setting of what products in float32 are rounded to on the way."""
+    backend = getattr(torch.backends.mkldnn, operation)
+
+    def change(value):
+        backend.fp32_precision = "none"  # that of all operations, if that will do
+        if backend.fp32_precision != value:
+            backend.fp32_precision = value
+
+    return _Setting(lambda: backend.fp32_precision, change, "ieee", "none")
+
+
+# Gradients that are not finite are the business of the fit, which steps back.
+_OF_ALL_THREADS = [
+    _Setting(torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, False)
+]
+if hasattr(torch.backends.mkldnn, "matmul"):
+    _OF_ALL_THREADS += [_precision_of_cpu("matmul"), _precision_of_cpu("conv")]
+else:  # torch < 2.9
+    _OF_ALL_THREADS.append(
+        _Setting(
+            torch.get_float32_matmul_precision,
+            torch.set_float32_matmul_precision,
+            "highest",
+        )
+    )
