@@ -77,6 +77,10 @@ def _moments(network, radius, tables):
         square = square + z.t() @ z
     mean = (total / count).cpu().numpy()
     covariance = square.cpu().numpy() / count - np.outer(mean, mean)
+    basis = tables[0].basis
+    if basis is not None:
+        product = product.cpu() @ torch.from_numpy(basis.T).double()
+        n_features = len(basis)
     # The features are centred already, up to rounding.
     return mean, covariance, product.cpu().numpy().reshape(-1, n_features) / count
 

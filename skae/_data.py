@@ -34,19 +34,30 @@ class Batches:
     device : torch.device
     features : ndarray of int of shape (n_features,), optional
         Those that are learnt.
+    basis : ndarray of shape (n_features, n_axes), optional
+        Directions in their space: rows come as their coordinates on these.
     """
 
-    def __init__(self, table, rows, scaling, batch_size, device, features=None):
+    def __init__(
+        self, table, rows, scaling, batch_size, device, features=None, basis=None
+    ):
         self.X = table.X
         self.rows = rows
         n_all = self.X.shape[1]
         self.features = np.arange(n_all) if features is None else features
-        self.scaling = scaling.of(self.features)
-        #: Part of the features that they are.
-        self.share = len(self.features) / n_all
+        self.scaling = self.of_features = scaling.of(self.features)
+        self.basis = basis
+        self.n_rows, self.n_features = len(rows), len(self.features)
+        if basis is not None:
+            self.n_features = basis.shape[1]
+            self.scaling = scaling.on_axes(self.n_features)
+        #: What a mean over the values of a row is multiplied by, for that over all
+        #: features.
+        self.share = self.n_features / n_all
+        #: Squared error of each row off the basis, a part of any reconstruction's.
+        self.off_basis = np.zeros(self.n_rows)
         self.batch_size = batch_size
         self.device = device
-        self.n_rows, self.n_features = len(rows), len(self.features)
         self.n_batches = -(-self.n_rows // batch_size)
         size = 4 * self.n_rows * self.n_features
         limit = _RESIDENT_BYTES
@@ -60,18 +71,31 @@ class Batches:
         x = torch.empty(
             self.n_rows, self.n_features, dtype=torch.float32, device=self.device
         )
-        for part in row_slices(self.n_rows, self.n_features):
-            x[part] = self._read(self.rows[part])
+        for part in row_slices(self.n_rows, self.X.shape[1]):
+            values = self._scaled(self.rows[part])
+            if self.basis is not None:
+                values, self.off_basis[part] = self._project(values)
+            x[part] = torch.from_numpy(values).to(self.device)
         return x
 
+    def _project(self, x):
+        """Return coordinates of rows, and their squared errors off the basis."""
+        values = x @ self.basis
+        off = np.einsum("ij,ij->i", x, x) - np.einsum("ij,ij->i", values, values)
+        return values, np.maximum(off, 0.0) / self.X.shape[1]
+
     def _read(self, rows):
+        x = self._scaled(rows)
+        x = x if self.basis is None else x @ self.basis
+        return torch.from_numpy(x).to(self.device)
+
+    def _scaled(self, rows):
         # Centred and scaled in float64, before float32 could lose small differences
         # of large values.
         values = dense_rows(self.X, rows)
-        if self.share < 1:
+        if len(self.features) < values.shape[1]:
             values = values[:, self.features]
-        x = self.scaling.apply(values).astype(np.float32)
-        return torch.from_numpy(x).to(self.device)
+        return self.of_features.apply(values).astype(np.float32)
 
     def shuffled(self, rng, n_passes=1):
         """Every row once a pass, in random order, in batches of nearly equal size.
@@ -107,9 +131,14 @@ class Batches:
             x = torch.index_select(self.resident, 0, rows, out=room[: sum(group)])
             yield x, self.targets[rows], group
 
+    def parts(self):
+        """Slices of rows that `in_order` yields; few, if they are read as wide rows."""
+        n_features = self.n_features if self.basis is None else self.X.shape[1]
+        return row_slices(self.n_rows, n_features)
+
     def in_order(self):
         """Every row once, in order, in large batches for evaluation."""
-        for part in row_slices(self.n_rows, self.n_features):
+        for part in self.parts():
             x = self.resident[part] if self.resident is not None else None
             yield self._read(self.rows[part]) if x is None else x, self.targets[part]
 

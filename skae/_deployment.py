@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ._features import widen
 from ._frame import Frame
 from ._inference import Codec, from_numpy, to_numpy
 from ._losses import LOSSES
-from ._scaling import dense_rows, row_slices
+from ._scaling import dense_rows
 
 __all__ = ["Deployed", "deploy"]
 
@@ -53,8 +52,7 @@ class Deployed:
         batches : Batches
         """
         losses = []
-        parts = row_slices(batches.n_rows, batches.n_features)
-        for part, (x, _) in zip(parts, batches.in_order(), strict=True):
+        for part, (x, _) in zip(batches.parts(), batches.in_order(), strict=True):
             X = dense_rows(batches.X, batches.rows[part])
             Z = self.codec.encode(X)
             if objective.loss.canonical:
@@ -63,19 +61,20 @@ class Deployed:
                 continue
             R = self.codec.decode(Z)
             pair = [
-                torch.from_numpy(batches.scaling.apply(rows[:, batches.features]))
+                torch.from_numpy(batches.of_features.apply(rows[:, batches.features]))
                 for rows in (R, X)
             ]
             if objective.loss not in LOSSES.values():
                 pair = [values.float() for values in pair]  # as it is used to
-            losses.append(batches.share * objective.loss.function(*pair))
+            share = len(batches.features) / X.shape[1]
+            losses.append(share * objective.loss.function(*pair))
         return np.concatenate([part.double().cpu().numpy() for part in losses])
 
 
 def deploy(training, network, link, frame):
     """Return a network of a `Training`, widened to all features, as `Deployed`."""
     architecture = {**training.plan.architecture, "init": network.init}
-    weights = to_numpy(widen(network, architecture, training.features))
+    weights = to_numpy(training.of_all_features(network, architecture))
     exact = from_numpy(architecture, weights, torch.float64).eval()
     codec = Codec(exact, training.scaling, link, frame)
     return Deployed(architecture, weights, link, frame, codec)

@@ -19,7 +19,8 @@ def baseline_score(training, batches):
     """Return what the estimator's `score` of these rows would be if it were PCA."""
     scaling = training.scaling
     errors = pca_errors(training.pca, ((x, x) for x, _ in batches.in_order()))
-    error = batches.share * errors.mean() + _constant_error(scaling, batches)
+    error = batches.share * errors.mean() + batches.off_basis.mean()
+    error += _constant_error(scaling, batches)
     total = squares_about_mean(batches.X, batches.rows, scaling.scale)
     variance = total / (batches.n_rows * len(scaling.scale)) or scaling.variance
     return float(1 - error / (variance or 1.0))

@@ -83,6 +83,8 @@ class Objective:
         How far from the mean rows are moved outward while training; 0 for not at all.
     breaks : ndarray of shape (2 * n_features,) or None
         What breaks out of them, from `likely_breaks`.
+    basis : ndarray of shape (n_all_features, n_features) or None
+        What the values of rows are coordinates on, if not the features.
     moved_weight : float
         What these rows count for in the gradient, 1 for as much as the others.
     ordered : bool
@@ -108,6 +110,7 @@ class Objective:
         code_variance=None,
         reach=0.0,
         breaks=None,
+        basis=None,
         moved_weight=1.0,
         ordered=False,
         head=None,
@@ -132,6 +135,7 @@ class Objective:
         self.scaled_output = link == "identity"
         self.reach = reach
         self.breaks = breaks
+        self.basis = None if basis is None else torch.from_numpy(basis).to(device)
         self.moved_weight = moved_weight
         self.ordered = ordered
         self.bend_weight = None
@@ -201,7 +205,8 @@ class Objective:
         factors, kept = [_NONE_MOVED] * len(sizes), [None] * len(sizes)
         if self.reach:
             inputs = inputs.clone()  # it may be ``x``, or share its memory
-            factors = move(x, inputs, sizes, self.reach, self.breaks, rng)
+            bounds = self.reach, self.breaks
+            factors = move(x, inputs, sizes, *bounds, rng, self.basis)
         if self.ordered:
             kept = first_codes(x, self.network.n_components, rng).split(sizes)
         parts = (rows.split(sizes) for rows in (x, t, inputs))

@@ -34,7 +34,7 @@ _ASTRAY = 1.2
 _ROUNDING = 1e-6
 
 
-def move(x, inputs, sizes, radius, breaks, rng):
+def move(x, inputs, sizes, radius, breaks, rng, basis=None):
     """Move some rows of each of several batches outward, in place.
 
     Those are its first rows, which come in random order; and of them the first break
@@ -53,6 +53,8 @@ def move(x, inputs, sizes, radius, breaks, rng):
     breaks : ndarray of shape (2 * n_features,)
         From `likely_breaks`.
     rng : numpy.random.Generator
+    basis : Tensor of shape (n_features, n_axes), optional
+        What the values of rows are coordinates on, if not the features.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def move(x, inputs, sizes, radius, breaks, rng):
     rows, on_rays, off = (torch.from_numpy(v).to(x.device) for v in places)
     before = x[rows]
     factors = stretch(before, radius, rng)
-    spikes = spike(before[off], factors[off], breaks, rng)
+    spikes = spike(before[off], factors[off], breaks, rng, basis)
     stretched, broken = rows[on_rays], rows[off]
     inputs[stretched] = inputs[stretched] * factors[on_rays]
     inputs[broken] = inputs[broken] + spikes
@@ -130,7 +132,7 @@ def likely_breaks(x):
     return breaks / breaks[-1]
 
 
-def spike(x, factors, breaks, rng):
+def spike(x, factors, breaks, rng, basis=None):
     """Draw what breaks out of each row: a value of one feature, to be added to it.
 
     With it the row is as far from the mean as its factor says.
@@ -142,6 +144,8 @@ def spike(x, factors, breaks, rng):
     breaks : ndarray of shape (2 * n_features,)
         From `likely_breaks`.
     rng : numpy.random.Generator
+    basis : Tensor of shape (n_features, n_axes), optional
+        See `move`.
 
     Returns
     -------
@@ -153,6 +157,8 @@ def spike(x, factors, breaks, rng):
     feature, is_down = np.divmod(drawn, 2)
     height *= torch.from_numpy((1 - 2 * is_down).astype(np.int8)).to(x.device)
     feature = torch.from_numpy(feature).to(x.device)
+    if basis is not None:
+        return basis[feature[:, 0]] * height
     return torch.zeros_like(x).scatter_(1, feature, height)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from ._covariates import linear_head, principal_covariates
 from ._data import Batches
 from ._device import check_device
-from ._features import idle_features, learnt_features, narrow
+from ._features import idle_features, learnt_features, narrow, widen
 from ._inference import from_numpy, to_numpy
 from ._layers import Dropout
 from ._linear import (
@@ -22,12 +22,15 @@ from ._linear import (
     sample,
     unexplained,
 )
-from ._losses import LINKS
+from ._losses import LINKS, LOSSES
 from ._model import AutoEncoder, anchor, initialise, step_flops
 from ._modules import Own
+from ._networks import Dense
 from ._objective import Objective
 from ._outskirts import likely_breaks, moved_weight
+from ._penalties import Sparsity
 from ._plan import Plan
+from ._row_space import can_hold, expand, row_space
 from ._scaling import Scaling
 from ._solvers import Solver
 from ._supervision import Head
@@ -110,13 +113,28 @@ class Training:
         measured = np.arange(table.n_rows) if previous else rows
         idle = idle_features(params, table, measured, loss, link, self.scaling)
         self.features = learnt_features(idle, plan.n_components)
+        #: Directions in which rows lie, if there are fewer than features, and then the
+        #: probabilities of `likely_breaks`.
+        self.basis = self._breaks = None
+        is_wide = not previous and self._has_row_space(params, loss)
+        shares = (
+            like is not None
+            and np.array_equal(self.features, like.features)
+            and is_wide == (like.basis is not None)
+        )
+        if shares:
+            self.basis, self._breaks = like.basis, like._breaks
+        elif is_wide:
+            x = self._wide_rows(table)
+            self.basis = row_space(x, plan.n_components)
+            self._breaks = likely_breaks(x)
         self.network = self._network(previous)
         for layer in self.network.modules():
             if isinstance(layer, Dropout | Own):
                 layer.rng = self.rng
         self._step_flops = partial(step_flops, self.network, plan.batch_size)
         self.device = check_device(params["device"], self._step_flops)
-        if like is not None and np.array_equal(self.features, like.features):
+        if shares:
             self.batches, self._sample, self.pca = like.batches, like._sample, like.pca
         else:
             self.batches = self.batches_of(table, rows)
@@ -172,7 +190,8 @@ class Training:
     def batches_of(self, table, rows):
         """Return rows of any table, scaled like those that are learnt from."""
         size, device = self.plan.batch_size, self.device
-        return Batches(table, rows, self.scaling, size, device, self.features)
+        columns = self.features, self.basis
+        return Batches(table, rows, self.scaling, size, device, *columns)
 
     def begin_work(self):
         """Tell the threads that steps of this training come now."""
@@ -190,6 +209,14 @@ class Training:
         """Whether several threads may work on a step: it must not change the result."""
         repeats = self.device.type == "cpu" and self.objective.repeats_with_threads
         return repeats and self._step_flops() >= _SHARED_STEP_FLOPS
+
+    def of_all_features(self, network, architecture):
+        """Return a network of what is trained on as one of all features of the data."""
+        if self.basis is not None:
+            of_learnt = {**architecture, "n_features": len(self.features)}
+            off_basis = self.batches.off_basis.max() * architecture["n_features"]
+            network = expand(network, of_learnt, self.basis, off_basis)
+        return widen(network, architecture, self.features)
 
     def memory(self):
         """Return what the next training needs to go on from this one, as numpy."""
@@ -215,6 +242,24 @@ class Training:
             self.head.weights.copy_(weights)
         self.solver.resume(memory["solver"])
 
+    def _has_row_space(self, params, loss):
+        """Whether all that a training sees is in the space that its rows span."""
+        n_rows, n_features = len(self.rows), len(self.features)
+        return (
+            can_hold(n_rows, n_features)
+            and type(params["network"]) is Dense
+            and self.link == "identity"
+            and loss is LOSSES["squared_error"]
+            and params["corruption"] is None
+            and (params["penalty"] is None or type(params["penalty"]) is Sparsity)
+        )
+
+    def _wide_rows(self, table):
+        """Scaled rows as an array of their features."""
+        size, cpu = self.plan.batch_size, torch.device("cpu")
+        rows = Batches(table, self.rows, self.scaling, size, cpu, self.features)
+        return np.concatenate([x.numpy() for x, _ in rows.in_order()])
+
     def _network(self, previous):
         """Return a network of the features to learn, that of the fit before if any."""
         architecture = self.plan.architecture
@@ -222,7 +267,10 @@ class Training:
             wide = self._previous_network(previous)
             self._start_moved(wide, previous)
             return narrow(wide, architecture, self.features)
-        architecture = {**architecture, "n_features": len(self.features)}
+        n_features = len(self.features)
+        if self.basis is not None:
+            n_features = self.basis.shape[1]
+        architecture = {**architecture, "n_features": n_features}
         return AutoEncoder(**architecture, seed=self.seed)
 
     def _previous_network(self, previous):
@@ -281,7 +329,8 @@ class Training:
                 guidance["linearity"] = linearity * left**2
                 guidance["code_variance"] = code_variance(x, linear)
             if self._learns_outskirts and (radius := encoder.radius.item()):
-                guidance |= {"reach": radius, "breaks": likely_breaks(x)}
+                breaks = likely_breaks(x) if self._breaks is None else self._breaks
+                guidance |= {"reach": radius, "breaks": breaks, "basis": self.basis}
                 guidance["moved_weight"] = moved_weight(left)
         if self.target is not None:
             guidance["head"] = self._head(x, t).to(self.device)

@@ -166,6 +166,11 @@ class Scaling:
         names = "mean", "scale", "constant", "unit"
         return replace(self, **{name: getattr(self, name)[features] for name in names})
 
+    def on_axes(self, n_axes):
+        """Return that of coordinates of rows that are scaled already."""
+        zeros, ones = np.zeros(n_axes), np.ones(n_axes)
+        return replace(self, mean=zeros, scale=ones, constant=zeros > 0, unit=ones)
+
     def apply(self, X):
         """Scaled rows, float64, of shape (n_rows, n_features)."""
         with np.errstate(over="ignore"):  # clipped below

@@ -42,7 +42,8 @@ def epochs(objective, batches, solver, rng, threads):
             # later. Of numbers that are not finite, the sum is not either.
             sound = math.isfinite(objective.parameters.values.sum())
             objective.avoid_underflow()
-        yield float(total) / n_rows if sound else math.nan
+        loss = float(total) / n_rows + batches.off_basis.mean()
+        yield loss if sound else math.nan
 
 
 def _steps(objective, batches, rng, n_passes):
@@ -82,4 +83,6 @@ def row_losses(objective, batches, function=None):
             end = start + len(step.x)
             losses[start:end] = function(step)
             start = end
+    if function != objective.of_target:
+        losses += torch.from_numpy(batches.off_basis).to(losses)
     return losses
