@@ -12,7 +12,14 @@ ROOMS = {path.stem: path for path in Path(skae.__file__).parent.glob("*.py")}
 
 # Each room and the rooms it may know: the data flow one way, from the estimator down.
 MAY_IMPORT = {
-    "__init__": {"_corruptions", "_latents", "_networks", "_penalties", "_transformer"},
+    "__init__": {
+        "_corruptions",
+        "_latents",
+        "_networks",
+        "_penalties",
+        "_transformer",
+        "_warning",
+    },
     "_transformer": {
         "_atomic",
         "_device",
@@ -28,7 +35,7 @@ MAY_IMPORT = {
     "_atomic": set(),
     "_bare": {"_model"},
     "_canonical": {"_frame"},
-    "_contest": {"_losses", "_networks", "_trial"},
+    "_contest": {"_losses", "_networks"},
     "_checking": set(),
     "_corruptions": {"_parts"},
     "_covariates": set(),
@@ -37,21 +44,27 @@ MAY_IMPORT = {
     "_deployment": {"_features", "_frame", "_inference", "_losses", "_scaling"},
     "_device": set(),
     "_features": {"_model", "_networks", "_scaling", "_slots"},
-    "_fitting": {
+    "_finalists": {
         "_canonical",
         "_contest",
         "_deployment",
         "_frame",
-        "_learnt",
         "_linear",
-        "_losses",
         "_outskirts",
         "_penalties",
+        "_training",
+    },
+    "_fitting": {
+        "_contest",
+        "_finalists",
+        "_holdout",
+        "_learnt",
+        "_losses",
         "_preparing",
         "_slots",
+        "_source",
         "_tables",
-        "_training",
-        "_trial",
+        "_warning",
     },
     "_flat": set(),
     "_frame": set(),
@@ -125,7 +138,8 @@ MAY_IMPORT = {
     "_scaling": set(),
     "_slots": {"_corruptions", "_latents", "_networks", "_penalties"},
     "_solvers": set(),
-    "_stopping": set(),
+    "_source": {"_preparing", "_slots", "_trial"},
+    "_stopping": {"_solvers"},
     "_streaming": {
         "_deployment",
         "_frame",
@@ -143,8 +157,9 @@ MAY_IMPORT = {
     "_targets": set(),
     "_teacher": {"_covariates", "_scaling"},
     "_training": {"_replay"},
-    "_trial": {"_linear", "_slots", "_stopping", "_training", "_verdict"},
+    "_trial": {"_linear", "_slots", "_stopping", "_training", "_verdict", "_warning"},
     "_verdict": set(),
+    "_warning": set(),
 }
 
 
