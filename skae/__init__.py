@@ -5,6 +5,7 @@ from ._latents import Gaussian, Mixture
 from ._networks import Conv, Dense, Modules
 from ._penalties import Contraction, PenaltySum, Sparsity
 from ._transformer import AutoEncoderTransformer
+from ._warning import ValidationWarning
 
 __all__ = [
     "AutoEncoderTransformer",
@@ -19,6 +20,7 @@ __all__ = [
     "PenaltySum",
     "Sparsity",
     "SwapNoise",
+    "ValidationWarning",
     "__version__",
 ]
 

@@ -1,32 +1,30 @@
 """Contest: which of several regimes suits the data, as the rows held out say.
 
-A regime is what a training can be told besides the data: where it starts, how free its
-codes are, how strongly its weights decay, and what its output is. Of those that nobody
-has chosen the promising ones begin, each with the same rows in the same order. After a
-part of the passes the best goes on alone (successive halving). If it begins to overfit
-long before its end, it has to stand against itself with decaying weights.
+A regime is what a training can be told besides the data: where it starts, and what its
+output is. Of those that nobody has chosen the promising ones begin, each with the same
+rows in the same order. After a part of the passes the best goes on alone (successive
+halving). If it overfits long before its end, it goes on from its best weights, which
+then decay.
 """
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 
 from ._losses import LOSSES, in_unit_interval, looks_like_pictures
 from ._networks import Dense
-from ._trial import Trial
 
-__all__ = ["Regime", "contest", "decay", "regimes"]
+__all__ = ["Regime", "contest", "regimes"]
 
-# Part of the passes after which the best goes on alone; of fewer passes than these it
-# cannot be told.
-_CUT = 0.2
+# Parts of the passes after which trials are compared, and how many times the best loss
+# the others' may be for them to go on. After the last round one remains.
+_ROUNDS = ((0.05, 1.5), (0.1, 1.15), (0.2, 1.0))
+# The same where the first has found nothing.
+_OF_PCA = 2.0
+# Of fewer passes than these nothing can be told.
 _LEAST_PASSES = 5
 # Part by which another must be better than the first: of several, one is by chance, and
 # the first has the most to offer besides.
-_MARGIN = 0.05
-# The best pass came before this part of them all: the others learnt by heart.
-_EARLY = 0.75
-# The weight decay that then is tried, and with what part of the passes.
-_DECAY = 1.0
-_PART_OF_PASSES = 0.5
+_MARGIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -40,16 +38,11 @@ class Regime:
     init : str
         "pca", "random", or "auto" for what belongs to the link.
     linearity : str or float
-    alpha : float
-    passes : float
-        Part of the passes that the plan has.
     """
 
     link: str
     init: str = "auto"
     linearity: str | float = "auto"
-    alpha: float = 0.0
-    passes: float = 1.0
 
 
 def regimes(params, link, X, previous, validates, has_target):
@@ -68,11 +61,10 @@ def regimes(params, link, X, previous, validates, has_target):
         Whether there are rows to validate on.
     has_target : bool
     """
-    alpha = 0.0 if params["alpha"] == "auto" else params["alpha"]
-    first = Regime(link, params["init"], params["linearity"], alpha)
+    first = Regime(link, params["init"], params["linearity"])
     linear = params["loss"] == "squared_error" and params["output_activation"] == "auto"
     codes_are_free = not params["ordered"] and not params["latent"].has_cost
-    logistic = Regime("logistic", params["init"], params["linearity"], alpha)
+    logistic = Regime("logistic", params["init"], params["linearity"])
     if linear and codes_are_free and params["init"] == "auto":
         if previous:
             return [logistic if previous["_link"] == "logistic" else first]
@@ -90,46 +82,80 @@ def regimes(params, link, X, previous, validates, has_target):
         and not params["network"].tied
         and params["max_time"] is None
         and params["init"] == "auto"
+        and params["linearity"] in ("auto", 0)  # codes may be what suits the rows
     )
     if not is_open:
         return [first]
-    others = [Regime(link, "random", params["linearity"], alpha)]
+    others = [Regime(link, "random", params["linearity"])]
     if linear and in_unit_interval(X):
         others.append(logistic)
     return [first, *others]
 
 
-def contest(entrants, decaying):
+def contest(entrants):
     """Let trials compete, and return the best at its end.
 
     Parameters
     ----------
     entrants : list of Trial
         At their start; the first is to be beaten by a margin.
-    decaying : function of a Trial
-        Returns another of the same regime with decaying weights, or None.
     """
-    best = _ahead(entrants).run(len(entrants))
-    if best.monitor.best_iter < _EARLY * best.training.plan.max_iter:
-        other = decaying(best)
-        if other is not None:
-            return min(best, other.run(len(entrants) + 1), key=Trial.rank)
-    return best
+    pca_loss = _pca_loss(entrants)
+    best = _ahead(entrants, pca_loss)
+    best.advance()
+    if pca_loss is None or not best.is_behind(pca_loss):
+        best.decay_if_overfitted()
+    return best.settle(len(entrants))
 
 
-def decay(regime):
-    """Return the regime with decaying weights."""
-    return replace(regime, alpha=_DECAY, passes=_PART_OF_PASSES)
-
-
-def _ahead(entrants):
-    """Return the trial that is ahead after its part of the passes."""
-    first, *others = entrants
-    n_passes = first.training.plan.max_iter
-    if not others or n_passes < _LEAST_PASSES:
-        return first
+def _pca_loss(entrants):
+    """PCA's loss on the watched rows, if a trial starts there and has to beat it."""
     for trial in entrants:
-        trial.advance(max(1, round(_CUT * n_passes)))
-    best = min(others, key=lambda trial: trial.monitor.best_loss)
+        if trial.training.starts_linear and trial.guarding is not None:
+            return trial.monitor.start_loss
+    return None
+
+
+def _ahead(entrants, pca_loss):
+    """Return the trial that is ahead after its part of the passes.
+
+    A network that starts as PCA and will be better soon is. One that is not gives up.
+    """
+    first, *_ = entrants
+    n_passes = first.training.plan.max_iter
+    if pca_loss is None or not _LEAST_PASSES <= n_passes < math.inf:
+        return first
+    running = entrants
+    for part, ratio in _ROUNDS:
+        for trial in running:
+            trial.advance(max(1, round(part * n_passes)))
+            if trial.training.starts_linear and _learns_soon(trial.params):
+                if trial.is_behind(pca_loss):
+                    trial.give_up()
+        if first.is_behind(pca_loss):
+            ratio = _OF_PCA  # a plateau: others need more time to leave it behind
+        least = min(trial.monitor.best_loss for trial in running)
+        running = [
+            t for t in running if t is first or t.monitor.best_loss <= ratio * least
+        ]
+        if len(running) == 1:
+            return first
+    best = min(running, key=lambda trial: trial.monitor.best_loss)
+    if best.is_behind(pca_loss) and _learns_soon(best.params):
+        best.give_up()
+        return first
     ahead = best.monitor.best_loss < (1 - _MARGIN) * first.monitor.best_loss
-    return best if ahead else first
+    return best if ahead or first.is_behind(pca_loss) else first
+
+
+def _learns_soon(params):
+    """Whether steps are as long as they should be, so that what they bring shows."""
+    return all(
+        params[name] == "auto"
+        for name in (
+            "solver",
+            "learning_rate",
+            "learning_rate_init",
+            "n_iter_no_change",
+        )
+    )

@@ -4,39 +4,28 @@ A function of its arguments that changes none of them: what it returns becomes t
 estimator's attributes in one step.
 """
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+import sys
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ._canonical import canonicalise, canonicalise_signs, centre, radius_of
-from ._contest import Regime, contest, decay, regimes
-from ._deployment import deploy
-from ._frame import Frame
+from ._contest import contest, regimes
+from ._finalists import finalists
+from ._holdout import have_near_copies
 from ._isolation import isolated_fit
 from ._learnt import baseline_score, describe
-from ._linear import pca_errors
 from ._losses import check_loss
-from ._outskirts import fade_again, fade_where_astray, give_way
-from ._penalties import keeps_axes
-from ._preparing import Training, count_components
+from ._preparing import count_components
 from ._slots import check_slots
+from ._source import Source
 from ._tables import check_tables, split
-from ._training import evaluate
-from ._trial import Trial
+from ._warning import ValidationWarning, warn
 
 __all__ = ["fit_autoencoder"]
 
-# Up to so many rows, what validation found good is trained once more on all of them.
-_REFIT_ROWS = 2_000
-# Which may take longer than before, when there were less: a part of the time for it.
+# Training on all rows may take longer than before, when there were less: a part of the
+# time for what comes first.
 _TIME_BEFORE_REFIT = 0.45
-# Training rows that stand for all of them where nothing is held out, at most.
-_WATCHED_ROWS = 10_000
-# Part by which rounding alone may raise an error, and errors that are nothing else.
-_ROUNDING = 1e-6
-_NOTHING = 1e-14
 
 
 @isolated_fit
@@ -70,9 +59,17 @@ def fit_autoencoder(params, data, validation_data, previous, threads, groups=Non
     params = {**params, "n_components": n_components}
     split_by = seed, groups, data[1]
     rows, held_out = split(params, table, table_val, target, *split_by)
-    source = _Source(params, table, held_out, target, loss, threads, seed, previous)
+    source = Source(params, table, held_out, target, loss, threads, seed, previous)
+    if source.draws_rows(groups) and have_near_copies(table.X, held_out[1], seed):
+        warn(
+            "Rows that follow one another are nearest to one another, as overlapping "
+            "windows of a series are: those held out at random have copies among the "
+            "others, and tell little of new ones. Pass groups to fit, a splitter that "
+            "holds out a block (validation=TimeSeriesSplit()), or X_val.",
+            ValidationWarning,
+        )
     trial = _train(source, rows, link)
-    for final in _finalists(source, trial):
+    for final in finalists(source, trial):
         if final.keeps_promise:
             break
     monitor, validation = trial.monitor, trial.validation
@@ -83,6 +80,8 @@ def fit_autoencoder(params, data, validation_data, previous, threads, groups=Non
             objective = trial.training.objective
             best = final.deployed.row_losses(objective, trial.watched).mean().item(), 0
         monitor.reason = "pca" if target is None else "linear"
+    if final.is_linear:
+        _tell(source, trial, best[0])
     return {
         "n_samples_": table.n_rows,
         "loss_curve_": trial.loss_curve,
@@ -106,6 +105,33 @@ def fit_autoencoder(params, data, validation_data, previous, threads, groups=Non
     }
 
 
+def _tell(source, trial, loss):
+    """Say that the result is PCA, and what would help."""
+    validation, lowest = trial.validation, min(trial.validation_curve, default=np.nan)
+    name = "PCA" if source.target is None else "principal covariates regression"
+    if validation is None:
+        reason = (
+            f"{source.table.n_rows} rows are too few to hold some out. Pass X_val, or "
+            "set early_stopping=False to train without validation."
+        )
+    elif lowest < loss:
+        reason = (
+            f"on the {validation.n_rows} rows held out the best network had a loss of "
+            f"{lowest:.4g}, its is {loss:.4g}: too little to be sure of. More rows "
+            "would help, a larger part held out (validation=0.3), or linearity=0."
+        )
+    else:
+        reason = (
+            f"no network had a lower loss on the {validation.n_rows} rows held out. "
+            "More rows may help, or other codes (n_components); what is left may also "
+            "be noise, and PCA all there is."
+        )
+    message = f"The result is {name}: {reason}"
+    if source.params["verbose"]:
+        sys.stdout.write(f"[AutoEncoderTransformer] {message}\n")
+    warn(message, ValidationWarning)
+
+
 def _without_validation(params, validation_data):
     """Return the parameters, which say so only once if nothing is validated on."""
     if params["validation"] is None and validation_data[0] is None:
@@ -122,100 +148,6 @@ def _check_loss(params, *tables):
     return loss, link
 
 
-@dataclass
-class _Source:
-    """What trainings are made of: parameters, rows, and those to validate on."""
-
-    params: dict
-    table: object
-    held_out: tuple | None
-    target: object
-    loss: object
-    threads: object
-    seed: int
-    previous: dict | None
-
-    def training(self, rows, regime, plan=None, like=None):
-        """Return a network at its start, which is to learn from some rows.
-
-        It is told a plan, or shares its rows with another, if there are some.
-        """
-        names = "init", "linearity", "alpha"
-        chosen = {name: getattr(regime, name) for name in names}
-        return Training(
-            {**self.params, **chosen},
-            self.table,
-            rows,
-            self.target,
-            self.loss,
-            regime.link,
-            self.threads,
-            self.seed,
-            self.previous,
-            plan,
-            like,
-        )
-
-    def trial(self, rows, regime, entrants=(), plan=None):
-        """Return a trial of a regime, beside others that there are already."""
-        like = entrants[0] if entrants else None
-        training = self.training(rows, regime, plan, like and like.training)
-        if like is None or training.batches is not like.training.batches:
-            watched = self.validation(training), self.some(training)
-        else:
-            watched = like.validation, like.some
-        return Trial(
-            training,
-            self.params,
-            *watched,
-            distinct=self.distinct,
-            regime=regime,
-            is_chosen=self.asks_for_less_error and self.params["init"] != "random",
-        )
-
-    def validation(self, training):
-        """Return the rows to validate on, as a training sees them, or None."""
-        return self.held_out and training.batches_of(*self.held_out)
-
-    @property
-    def distinct(self):
-        """Which of the rows to validate on count as evidence: equal ones once."""
-        if self.held_out is None:
-            return slice(None)
-        table, rows = self.held_out
-        return table.first_of_each(rows)
-
-    def some(self, training):
-        """Return training rows to measure losses on: all, or some."""
-        rows = training.rows
-        if len(rows) <= _WATCHED_ROWS:
-            return training.batches
-        rng = np.random.default_rng(self.seed)
-        chosen = rng.choice(rows, _WATCHED_ROWS, replace=False)
-        return training.batches_of(self.table, np.sort(chosen))
-
-    @property
-    def holds_rows_out(self):
-        """Whether rows of the table itself are validated on."""
-        return self.held_out is not None and self.held_out[0] is self.table
-
-    @property
-    def asks_for_less_error(self):
-        """Whether the reconstruction is all that is asked for, in units of the data.
-
-        PCA's error can then be compared with. A target, a penalty and codes that are
-        drawn have their price.
-        """
-        params = self.params
-        return (
-            self.target is None
-            and params["penalty"] is None
-            and not params["latent"].has_cost
-            and not self.loss.canonical
-            and params["output_activation"] in ("auto", "identity")
-        )
-
-
 def _train(source, rows, link):
     """Train in the regime that suits the rows to validate on best."""
     params, table = source.params, source.table
@@ -226,159 +158,11 @@ def _train(source, rows, link):
     entrants = []
     for regime in options:
         entrants.append(source.trial(rows, regime, entrants))
-    if entrants[0].training.starts_anchored and _refits(source, rows):
+    if entrants[0].training.starts_anchored and source.refits(rows):
         entrants[0].training.solver.max_time *= _TIME_BEFORE_REFIT
-
-    def decaying(trial):
-        if params["alpha"] != "auto" or not validates or len(options) == 1:
-            return None
-        regime = decay(options[entrants.index(trial)])
-        plan = trial.training.plan
-        max_iter = max(1, round(regime.passes * plan.max_iter))
-        plan = replace(plan, alpha=regime.alpha, max_iter=max_iter)
-        return source.trial(rows, regime, [trial], plan)
-
-    trial = contest(entrants, decaying)
+    trial = contest(entrants)
     trial.judge()
     return trial
-
-
-def _refits(source, rows):
-    """Whether what is validated will be trained again on all rows."""
-    return source.holds_rows_out and len(rows) < source.table.n_rows <= _REFIT_ROWS
-
-
-class _Finalist:
-    """A network that may be returned, with what it is measured on.
-
-    Parameters
-    ----------
-    source : _Source
-    training : Training
-    network : AutoEncoder
-        Its own, or its linear start.
-    """
-
-    def __init__(self, source, training, network):
-        self.source = source
-        self.training = training
-        self.network = network.eval()
-        self.is_linear = network.linear
-
-    @cached_property
-    def deployed(self):
-        """The network as it will answer, its codes in canonical form."""
-        link = "identity" if self.is_linear else self.training.link
-        return deploy(self.training, self.network, link, self._frame())
-
-    @property
-    def keeps_promise(self):
-        """Whether it is not worse than PCA where it can be measured."""
-        if self.is_linear or not _gives_way(self.source):
-            return True
-        linear = _Finalist(self.source, self.training, self.training.linear_network())
-        objective = self.training.objective
-        for batches in self._measured:
-            losses, others = (
-                finalist.deployed.row_losses(objective, batches).mean()
-                for finalist in (self, linear)
-            )
-            if not losses <= others * (1 + _ROUNDING) + _NOTHING:
-                return False
-        return True
-
-    @property
-    def _measured(self):
-        """Rows that were learnt from, and those that were validated on."""
-        validation = self.source.validation(self.training)
-        return [self.source.some(self.training), *filter(None, [validation])]
-
-    def _frame(self):
-        """Bring the codes of rows into canonical form, and return their frame."""
-        network, params, training = self.network, self.source.params, self.training
-        if params["latent"].keeps_axes or keeps_axes(params["penalty"]):
-            return Frame.of(network.n_components)
-        # Rows of the table that were held out belong to it again.
-        seen = [training.batches]
-        if len(training.rows) < self.source.table.n_rows:
-            seen.append(self.source.validation(training))
-        if params["ordered"]:
-            return canonicalise_signs(network, seen)
-        radius = np.inf
-        if self.is_linear:  # on the training rows the codes are PCA's
-            radius = network.decoder.radius.item() or np.inf
-        elif network.anchored:
-            radius = radius_of(network, self.source.some(training))
-        return canonicalise(network, seen, radius)
-
-
-def _gives_way(source):
-    """Whether a result that is worse than PCA gives way to PCA.
-
-    Not where it goes on from another, and not the plain network that someone asks for
-    without validation.
-    """
-    if source.previous or not source.asks_for_less_error:
-        return False
-    return source.params["early_stopping"] or source.params["init"] != "random"
-
-
-def _finalists(source, trial):
-    """Yield what may be returned, the best first, and the linear start in the end."""
-    n_rows, training = source.table.n_rows, trial.training
-    everything = np.arange(n_rows)
-    refits = training.starts_anchored or trial.is_chosen
-    if trial.kept or not (training.starts_linear or _gives_way(source)):
-        if trial.kept and refits and _refits(source, training.rows):
-            again = _on_all_rows(source, trial, everything)
-            if again is not None:
-                yield _Finalist(source, again, _with_radii(source, trial, again))
-        yield _Finalist(source, training, _with_radii(source, trial, training))
-        if not _gives_way(source):
-            return
-    if len(training.rows) < n_rows:  # holding some out costs nothing
-        training = source.training(everything, Regime("identity", init="pca"))
-    yield _Finalist(source, training, training.linear_network())
-
-
-def _on_all_rows(source, trial, rows):
-    """Make the passes that were good again on all rows; None if that fails.
-
-    Those that were held out have told what to keep. In a large table they would hardly
-    add anything.
-    """
-    training = trial.training
-    plan = training.plan
-    if plan.max_time < np.inf:  # as many steps as the clock had allowed
-        passes = training.solver.steps_of_schedule / training.batches.n_batches
-        plan = replace(plan, max_iter=passes, max_time=np.inf)
-    again = source.training(rows, trial.regime, plan)
-    start_loss = evaluate(again.objective, again.batches)
-    again.begin_work()
-    for _ in zip(range(trial.monitor.best_iter), again.passes(), strict=False):
-        pass
-    # Rows that were held out are now learnt from: they can only have come nearer.
-    validated = evaluate(again.objective, source.validation(again))
-    improved = evaluate(again.objective, again.batches) <= start_loss
-    return again if improved and validated <= trial.monitor.best_loss else None
-
-
-def _with_radii(source, trial, training):
-    """Return its network, which far away is as good as PCA, or gives way to it."""
-    network = training.network.eval()
-    learnt = source.some(training)
-    watched = learnt if source.held_out is None else source.validation(training)
-    if training.starts_linear:
-        # PCA of the rows that the watched ones were held out from.
-        batches = trial.validation or trial.some
-        errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
-        fade_where_astray(network, watched, learnt, errors.mean(), training.reach)
-    elif network.init == "faded":  # in the fit before
-        fade_again(network, watched, learnt)
-    elif trial.regime.init == "random" != source.params["init"]:
-        centre(network, [learnt])
-        give_way(network, training.linear_network(), watched, learnt)
-    return network
 
 
 def _baseline(final, trial):

@@ -21,7 +21,7 @@ _LEAST_VALIDATION_ROWS = 7
 # Rows whose nearest one is looked for, among so many values at most; how near in the
 # table it has to be, and how often, for the table to be a series.
 _ASKED_ROWS = 50
-_MOST_VALUES = 20_000_000
+_MOST_VALUES = 5_000_000
 _FEWEST_ROWS = 100
 _NEXT = 3
 _MANY = 0.5

@@ -50,8 +50,11 @@ def to_numpy(network):
         name: value.detach().cpu().numpy().copy()
         for name, value in network.state_dict().items()
     }
-    if getattr(network, "init", None) == "linear" and _are_transposed(weights):
-        del weights["decoder.linear"]
+    if getattr(network, "init", None) == "linear":
+        if _are_transposed(weights):
+            del weights["decoder.linear"]
+        if not weights["decoder.offset"].any():
+            del weights["decoder.offset"]
     return weights
 
 
@@ -67,9 +70,9 @@ def from_numpy(architecture, weights, dtype):
     """Return the network that `to_numpy` took the weights from."""
     network = AutoEncoder(**architecture).to(dtype)
     state = {name: torch.tensor(w) for name, w in weights.items()}
-    if "decoder.linear" not in state and network.anchored:
+    if network.linear and "decoder.linear" not in state:
         state["decoder.linear"] = state["encoder.linear"].t()
-    network.load_state_dict(state)
+    network.load_state_dict(state, strict=not network.linear)
     return network
 
 

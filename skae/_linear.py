@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.sparse import issparse
 from sklearn.decomposition import PCA
 from sklearn.utils.extmath import row_norms
@@ -16,6 +17,7 @@ __all__ = [
     "components_for",
     "linear_start",
     "pca_errors",
+    "pca_losses",
     "principal_components",
     "sample",
     "unexplained",
@@ -122,6 +124,19 @@ def pca_errors(pca, pairs):
         residual = x - pca.inverse_transform(pca.transform(inputs))
         errors.append(np.square(residual, dtype=np.float64).mean(axis=1))
     return np.concatenate(errors)
+
+
+def pca_losses(pca, steps, loss):
+    """Losses of PCA's reconstruction on each row, (n_rows,), as a network's are.
+
+    ``steps`` are batches of rows as PCA sees them, and as they should come back.
+    """
+    losses = []
+    for step in steps:
+        x = pca.inverse_transform(pca.transform(step.inputs.cpu().numpy()))
+        x = torch.from_numpy(x.astype(np.float32))
+        losses.append(loss(x, step.x.cpu()).double().numpy())
+    return np.concatenate(losses)
 
 
 def linear_start(maps, x, n_components, output_slope, latent, reach, rng):

@@ -40,6 +40,8 @@ __all__ = ["Training", "count_components"]
 
 # So many times farther than the outermost row corrections are learnt, and then fade.
 _REACH = 100.0
+# The weight decay against overfitting.
+_DECAY = 1.0
 # And where they are not learnt there, or where statistics of batches would take rows
 # that are moved so far for data.
 _SHORT_REACH = 10.0
@@ -217,6 +219,11 @@ class Training:
             off_basis = self.batches.off_basis.max() * architecture["n_features"]
             network = expand(network, of_learnt, self.basis, off_basis)
         return widen(network, architecture, self.features)
+
+    def decaying_passes(self, n_passes):
+        """Go on to the end of the schedule in so many passes, with weights decaying."""
+        self.solver.decay_from_here(_DECAY, n_passes * self.batches.n_batches)
+        return self.passes()
 
     def memory(self):
         """Return what the next training needs to go on from this one, as numpy."""

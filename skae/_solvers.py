@@ -11,7 +11,7 @@ import time
 import numpy as np
 import torch
 
-__all__ = ["SCHEDULES", "SOLVERS", "Solver"]
+__all__ = ["SCHEDULES", "SOLVERS", "WARM_UP", "Solver"]
 
 # Parts of a buffer that a GPU works on at once: as many as one launch takes.
 _GPU_PARTS = 32
@@ -165,7 +165,11 @@ def _constant(progress):
     return 1.0
 
 
-def _one_cycle(progress, warm_up=0.2):
+#: Part of a one-cycle schedule in which the step size rises.
+WARM_UP = 0.2
+
+
+def _one_cycle(progress, warm_up=WARM_UP):
     """Rise along a line, then fall to zero along a half cosine (Smith, 2018)."""
     if progress < warm_up:
         return 0.1 + 0.9 * progress / warm_up
@@ -214,6 +218,15 @@ class Solver:
         if self.max_time < math.inf:
             progress = max(progress, self._time_spent())
         self.progress = min(1.0, progress)
+
+    def decay_from_here(self, alpha, n_steps):
+        """Let weights decay from now on, and end the schedule in so many steps.
+
+        A flat part of it is not skipped: what is left is gone through faster.
+        """
+        self.alpha = alpha
+        self.n_steps = n_steps / max(1 - self.progress, 1e-6)
+        self.n_steps_made = self.progress * self.n_steps
 
     @property
     def steps_of_schedule(self):

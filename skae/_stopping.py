@@ -1,6 +1,9 @@
 """Stopping: the best weights so far, and when another pass is no use."""
 
 import math
+from dataclasses import replace
+
+from ._solvers import WARM_UP
 
 __all__ = ["Monitor"]
 
@@ -46,13 +49,29 @@ class Monitor:
             self._last_improvement = self.n_iter
         if not math.isfinite(loss):
             self.reason = "diverged"
-        elif self.n_iter - self._last_improvement >= self.plan.n_iter_no_change:
+        elif self._patience_spent >= self.plan.n_iter_no_change:
             self.reason = "converged"
         elif self.n_iter >= self.plan.max_iter:
             self.reason = "max_iter"
         elif out_of_time:
             self.reason = "max_time"
         return self.reason is not None
+
+    @property
+    def _patience_spent(self):
+        # While the steps are growing nothing can be told of a network that learns.
+        begin, max_iter = self._last_improvement, self.plan.max_iter
+        rises = self.plan.learning_rate == "one_cycle" and max_iter < math.inf
+        if rises and self.best_iter > 0:
+            begin = max(begin, min(WARM_UP * max_iter, self.n_iter))
+        return self.n_iter - begin
+
+    def extend(self, n_passes):
+        """Go on, for so many passes more, whatever they bring."""
+        self.reason = None
+        self.plan = replace(
+            self.plan, max_iter=self.n_iter + n_passes, n_iter_no_change=math.inf
+        )
 
     def settle(self):
         """Put the best weights back."""

@@ -2,17 +2,16 @@
 
 import math
 import sys
-import warnings
 from itertools import islice
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
-from ._linear import pca_errors
+from ._linear import pca_losses
 from ._slots import own_parts
 from ._stopping import Monitor
 from ._training import evaluate, row_losses, watched_steps
 from ._verdict import BY_CHANCE, is_lower
+from ._warning import warn
 
 __all__ = ["Trial"]
 
@@ -22,6 +21,12 @@ _MORE_BY_CHANCE_OF_SOME = 10
 # Part by which the error must fall where codes are to be good for linear models too:
 # those bent for less lose them more than what they gain.
 _WORTH_A_BEND = 0.1
+# Part of a loss that a network which starts there, and learns, soon gains.
+_SOON = 0.02
+# The best pass came before this part of them all: the others learnt by heart. Weights
+# then decay in so many more passes, a part of them all.
+_EARLY = 0.75
+_DECAYING = 0.15
 
 
 class Trial:
@@ -42,6 +47,8 @@ class Trial:
     is_chosen : bool
         Whether the regime is not what someone has asked for: it then has to beat PCA
         beyond doubt, also where it does not start as PCA.
+    may_decay : bool
+        Whether weights may decay where the network overfits.
 
     Attributes
     ----------
@@ -61,6 +68,7 @@ class Trial:
         distinct=slice(None),
         regime=None,
         is_chosen=False,
+        may_decay=False,
     ):
         self.training = training
         self.params = params
@@ -69,7 +77,9 @@ class Trial:
         self.distinct = distinct
         self.regime = regime
         self.is_chosen = is_chosen
+        self.may_decay = may_decay
         self.kept = False
+        self.phases = None
         self.guarding = validation if params["early_stopping"] else None
         self.loss_curve, self.validation_curve = [], []
         objective = training.objective
@@ -81,7 +91,6 @@ class Trial:
                 f"{suspects} returns numbers that are finite and not too large."
             )
         self.monitor = Monitor(objective.parameters, training.plan, start_loss)
-
         self._passes = training.passes()
         if params["early_stopping"] and self.guarding is None:
             if training.starts_linear:
@@ -92,9 +101,14 @@ class Trial:
         """The rows whose losses tell what to keep."""
         return self.guarding or self.some
 
-    def rank(self):
-        """Return what the better of two trials, at their end, has less of."""
-        return not self.kept, self.monitor.best_loss
+    def is_behind(self, loss):
+        """Whether it has not yet gained on a loss what one that learns soon has."""
+        least = min(_SOON, self.watched.n_rows**-0.5 / 2)
+        return not self.monitor.best_loss < loss * (1 - least)
+
+    def give_up(self):
+        """Make no more passes."""
+        self.monitor.reason = self.monitor.reason or "converged"
 
     def advance(self, n_passes=math.inf):
         """Make passes until there are so many, or until one is the last."""
@@ -115,15 +129,43 @@ class Trial:
             if monitor.should_stop(watched, training.solver.out_of_time):
                 break
 
-    def run(self, n_entrants=1):
-        """Make all passes; the network keeps the best weights, if they will do.
+    def decay_if_overfitted(self):
+        """Go on from the best weights, which decay, if these came long before the end.
+
+        With decay from the beginning, networks that do not overfit learn less.
+        """
+        monitor, plan = self.monitor, self.training.plan
+        early = monitor.best_iter < _EARLY * plan.max_iter
+        if not (self.may_decay and early and monitor.reason == "converged"):
+            return
+        monitor.settle()
+        n_passes = max(1, round(_DECAYING * plan.max_iter))
+        self.phases = monitor.best_iter, n_passes, monitor.n_iter
+        monitor.extend(n_passes)
+        self._passes = self.training.decaying_passes(n_passes)
+        self.advance()
+
+    def repeat(self, training):
+        """Make the passes that were good with another training of the same plan."""
+        best_iter = self.monitor.best_iter
+        first, n_passes, before = self.phases or (best_iter, 0, best_iter)
+        passes = training.passes()
+        training.begin_work()
+        for _ in zip(range(first), passes, strict=False):
+            pass
+        if best_iter > before:
+            passes = training.decaying_passes(n_passes)
+            for _ in zip(range(best_iter - before), passes, strict=False):
+                pass
+
+    def settle(self, n_entrants=1):
+        """Keep the best weights, if they will do.
 
         Parameters
         ----------
         n_entrants : int
             How many trials there are: the best of many is better by chance.
         """
-        self.advance()
         monitor, by_chance = self.monitor, BY_CHANCE / n_entrants
         self.kept = monitor.best_iter > 0
         if self.guarding is not None and self.kept:
@@ -144,9 +186,10 @@ class Trial:
         losses = row_losses(objective, watched, objective.reconstruction)
         # PCA has to do with the same corrupted rows.
         steps = watched_steps(objective, watched)
-        errors = pca_errors(training.pca, ((step.inputs, step.x) for step in steps))
-        losses = losses.cpu().numpy()[self.distinct]
-        return is_lower(losses, watched.share * errors[self.distinct], by_chance)
+        errors = pca_losses(training.pca, steps, objective.loss.function)
+        losses, errors = losses.cpu().numpy(), watched.share * errors
+        errors += watched.off_basis
+        return is_lower(losses[self.distinct], errors[self.distinct], by_chance)
 
     def _beats_its_start(self, by_chance):
         """Whether the best weights beat the first ones by more than noise."""
@@ -208,7 +251,7 @@ class Trial:
         if final_loss > monitor.start_loss:
             monitor.back_to_start()
         if diverged:
-            _warn(
+            warn(
                 f"Training diverged in pass {monitor.n_iter} with {step}; the weights "
                 f"of pass {monitor.best_iter} are kept. Use a smaller "
                 f"learning_rate_init{suspects}."
@@ -218,7 +261,7 @@ class Trial:
             and monitor.best_iter == 0 < monitor.start_loss
         ):
             if not starts_linear:
-                _warn(
+                warn(
                     f"No pass lowered the loss with {step}; the network is untrained. "
                     "Use a smaller learning_rate_init."
                 )
@@ -229,12 +272,7 @@ class Trial:
             # A one-cycle schedule ends with a step of zero: nothing was cut off.
             and plan.learning_rate == "constant"
         ):
-            _warn(
+            warn(
                 f"The loss was still falling after max_iter={plan.max_iter} passes. "
                 "Increase max_iter, or use learning_rate='one_cycle'."
             )
-
-
-def _warn(message):
-    # The caller of fit is seven frames up, past the decorators on the way.
-    warnings.warn(message, ConvergenceWarning, stacklevel=8)

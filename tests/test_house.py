@@ -12,7 +12,14 @@ ROOMS = {path.stem: path for path in Path(skae.__file__).parent.glob("*.py")}
 
 # Each room and the rooms it may know: the data flow one way, from the estimator down.
 MAY_IMPORT = {
-    "__init__": {"_corruptions", "_latents", "_networks", "_penalties", "_transformer"},
+    "__init__": {
+        "_corruptions",
+        "_latents",
+        "_networks",
+        "_penalties",
+        "_transformer",
+        "_warning",
+    },
     "_transformer": {
         "_atomic",
         "_device",
@@ -30,7 +37,7 @@ MAY_IMPORT = {
     "_atomic": set(),
     "_bare": {"_model"},
     "_canonical": {"_frame"},
-    "_contest": {"_losses", "_networks", "_trial"},
+    "_contest": {"_losses", "_networks"},
     "_checking": {"_threads"},
     "_corruptions": {"_parts"},
     "_covariates": {"_helpers"},
@@ -40,22 +47,28 @@ MAY_IMPORT = {
     "_device": set(),
     "_explained": {"_inference", "_isolation", "_scaling"},
     "_features": {"_model", "_networks", "_scaling", "_slots"},
-    "_fitting": {
+    "_finalists": {
         "_canonical",
         "_contest",
         "_deployment",
         "_frame",
-        "_isolation",
-        "_learnt",
         "_linear",
-        "_losses",
         "_outskirts",
         "_penalties",
+        "_training",
+    },
+    "_fitting": {
+        "_contest",
+        "_finalists",
+        "_holdout",
+        "_isolation",
+        "_learnt",
+        "_losses",
         "_preparing",
         "_slots",
+        "_source",
         "_tables",
-        "_training",
-        "_trial",
+        "_warning",
     },
     "_first_rows": {"_targets"},
     "_flat": set(),
@@ -138,7 +151,8 @@ MAY_IMPORT = {
     "_scaling": set(),
     "_slots": {"_corruptions", "_latents", "_networks", "_penalties"},
     "_solvers": set(),
-    "_stopping": set(),
+    "_source": {"_preparing", "_slots", "_trial"},
+    "_stopping": {"_solvers"},
     "_streaming": {
         "_deployment",
         "_first_rows",
@@ -159,8 +173,9 @@ MAY_IMPORT = {
     "_teacher": {"_covariates", "_helpers", "_scaling"},
     "_threads": set(),
     "_training": {"_replay"},
-    "_trial": {"_linear", "_slots", "_stopping", "_training", "_verdict"},
+    "_trial": {"_linear", "_slots", "_stopping", "_training", "_verdict", "_warning"},
     "_verdict": set(),
+    "_warning": set(),
 }
 
 

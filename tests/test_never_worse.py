@@ -112,8 +112,8 @@ def test_in_all_settings_on_training_rows_where_those_are_watched(name):
 
 def test_a_step_that_spoils_the_network_is_found_out(monkeypatch):
     """Whatever it is that happens between validation and the result."""
-    X = make_s_curve(200, random_state=0)[0]
-    params = {"random_state": 0, "max_iter": 150}
+    X = DATA["wine"]()
+    params = {"random_state": 0}
     fitted = AutoEncoderTransformer(2, **params).fit(X)
     assert fitted.stop_reason_ != "pca"
     honest = Deployed.row_losses

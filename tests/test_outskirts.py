@@ -222,5 +222,5 @@ def test_far_rows_come_back_as_pcas_where_it_was_not_learnt(monkeypatch):
         return model.reconstruction_error(far).mean()
 
     assert error() < 1.1 * bound
-    monkeypatch.setattr("skae._fitting.fade_where_astray", lambda *_: None)
+    monkeypatch.setattr("skae._finalists.fade_where_astray", lambda *_: None)
     assert error() > 2 * bound

@@ -10,10 +10,13 @@ from torch import nn
 from skae._flat import FlatParameters
 from skae._stopping import Monitor
 
+DEFAULTS = {"max_iter": 9, "n_iter_no_change": 3, "tol": 0.01}
+DEFAULTS["learning_rate"] = "constant"
+
 
 def watch(losses, start=10.0, **plan):
     """Return the monitor after the losses, whose weights are the pass's number."""
-    plan = SimpleNamespace(**{"max_iter": 9, "n_iter_no_change": 3, "tol": 0.01} | plan)
+    plan = SimpleNamespace(**DEFAULTS | plan)
     parameters = FlatParameters(nn.Linear(1, 1))
     parameters.values.fill_(0.0)
     monitor = Monitor(parameters, plan, start)
@@ -33,6 +36,15 @@ def test_cap():
 def test_patience_counts_passes_in_a_row():
     monitor = watch([5, 4, 4, 4, 3, 3, 3, 3])
     assert (monitor.reason, monitor.n_iter) == ("converged", 8)
+
+
+def test_patience_does_not_count_while_the_step_size_rises():
+    losses = [5, *[6] * 30]
+    rising = {"max_iter": 20, "learning_rate": "one_cycle"}
+    assert watch(losses, **rising).n_iter == 4 + 3
+    assert watch(losses, **rising | {"learning_rate": "constant"}).n_iter == 1 + 3
+    nothing_learnt = [12] * 30
+    assert watch(nothing_learnt, **rising).n_iter == 3
 
 
 def test_improvement_is_relative():

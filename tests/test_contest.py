@@ -1,0 +1,85 @@
+"""Contest: which regimes are tried, and which goes on."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_circles
+
+from skae import AutoEncoderTransformer, Conv, Dense, Gaussian
+from skae._contest import Regime, regimes
+from skae._slots import check_slots
+
+X = np.random.default_rng(0).normal(size=(60, 16))
+
+
+def tried(X=X, link="identity", previous=None, validates=True, has_target=False, **of):
+    params = check_slots(AutoEncoderTransformer(**of).get_params(), X.shape[1])
+    return [
+        (regime.init, regime.link)
+        for regime in regimes(params, link, X, previous, validates, has_target)
+    ]
+
+
+def test_the_plain_start_competes_with_the_anchored_one():
+    assert tried() == [("auto", "identity"), ("random", "identity")]
+    assert tried(linearity=0.0) == tried()
+
+
+def test_values_between_0_and_1_may_have_a_logistic_output():
+    assert ("auto", "logistic") in tried(abs(X) / abs(X).max())
+    pictures = X.clip(0, 1)
+    assert tried(pictures)[0] == ("auto", "logistic")
+    assert tried(pictures, previous={"_link": "logistic"}) == [("auto", "logistic")]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"init": "pca"},
+        {"init": "random"},
+        {"linearity": 10.0},
+        {"ordered": True},
+        {"latent": Gaussian()},
+        {"penalty": "sparsity"},
+        {"network": Conv()},
+        {"network": Dense(tied=True)},
+        {"max_time": 1.0},
+        {"validates": False},
+        {"has_target": True},
+    ],
+)
+def test_what_is_said_is_not_tried(params):
+    assert len(tried(**params)) == 1
+    assert Regime("identity").init == "auto"
+
+
+def test_a_plateau_of_the_anchored_start_is_left():
+    """A circle in one code: PCA explains half of it, and is where that start stays."""
+    X = make_circles(300, factor=0.99, noise=0.01, random_state=0)[0]
+    model = AutoEncoderTransformer(1, random_state=0).fit(X)
+    assert model._architecture["init"] == "faded"
+    assert model.score(X) > 0.9 > 0.6 > model.baseline_score_
+    Z = model.transform(X)
+    assert abs(Z.mean()) < 1e-3
+    far = 30 * X
+    R = model.inverse_transform(model.transform(far))
+    assert np.square(R - far).mean() < 1.5 * 0.5 * np.square(far).mean()
+
+
+def test_a_fit_that_ends_as_pca_ends_soon():
+    X = np.random.default_rng(0).normal(size=(60, 30))
+    model = AutoEncoderTransformer(3, random_state=0).fit(X)
+    assert model.stop_reason_ == "pca"
+    assert model.n_iter_ <= 100
+
+
+def test_weights_decay_only_where_nobody_has_chosen():
+    rng = np.random.default_rng(0)
+    t = rng.uniform(-2, 2, size=(150, 2))
+    X = np.hstack([t, t**2, np.sin(3 * t)]) + 0.1 * rng.normal(size=(150, 6))
+    auto, none = (
+        AutoEncoderTransformer(2, alpha=alpha, random_state=0).fit(X)
+        for alpha in ("auto", 0.0)
+    )
+    assert auto.n_iter_ > none.n_iter_
+    assert auto.loss_curve_[: none.n_iter_] == none.loss_curve_
+    assert auto.best_loss_ <= none.best_loss_
