@@ -149,13 +149,18 @@ def _ahead(entrants, pca_loss):
 
 
 def _learns_soon(params):
-    """Whether steps are as long as they should be, so that what they bring shows."""
-    return all(
+    """Whether steps are as long as they should be, so that what they bring shows.
+
+    Other networks than dense ones may take longer, and who says for how many passes to
+    train is not to get fewer.
+    """
+    return type(params["network"]) is Dense and all(
         params[name] == "auto"
         for name in (
             "solver",
             "learning_rate",
             "learning_rate_init",
             "n_iter_no_change",
+            "max_iter",
         )
     )

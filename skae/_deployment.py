@@ -39,6 +39,12 @@ class Deployed:
     frame: Frame
     codec: Codec
 
+    @property
+    def is_pca(self):
+        """Whether both ways are one linear map, which is stored once."""
+        is_linear = self.architecture["init"] == "linear"
+        return is_linear and "decoder.linear" not in self.weights
+
     def row_losses(self, objective, batches):
         """Losses of rows after `transform` and `inverse_transform`, (n_rows,).
 

@@ -61,7 +61,7 @@ def explain(codec, X, n_samples, seed):
     explained = ratio * total * unit
     n_others = min(n_samples, n_features) - n_components
     return {
-        "components_": loadings,
+        "_components": loadings,
         "explained_variance_": explained,
         "explained_variance_ratio_": ratio,
         "singular_values_": np.sqrt(explained * max(1, n_samples - 1)),

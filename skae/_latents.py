@@ -125,7 +125,7 @@ def _clusters(codes, n_mixtures, seed):
         covariance = squares / size + 1e-6 * np.eye(codes.shape[1])
         precisions.append(np.linalg.inv((covariance + covariance.T) / 2))
     return {
-        "weights_init": sizes / len(codes),
+        "weights_init": sizes / sizes.sum(),
         "means_init": means,
         "precisions_init": np.array(precisions),
         "init_params": "random",  # which draws what is not used

@@ -59,6 +59,8 @@ def describe(training, deployed, X, n_samples, seed, whiten):
     elif not whiten:
         frame = as_they_are
     codec = codec_in(frame)
+    if deployed.is_pca:
+        explained["_components"] = None  # the weights are the same numbers
     rows = np.random.default_rng(seed).permutation(training.rows)
     prior_rows = np.sort(rows[:_PRIOR_ROWS])
     return explained | {

@@ -21,6 +21,14 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
     def _n_features_out(self):
         return self.n_components_
 
+    @property
+    def components_(self):
+        """Mean slope of the decoder along each code, (n_components, n_features)."""
+        check_is_fitted(self)
+        if self._components is None:  # PCA's are its weights
+            return self._weights["encoder.linear"].copy()
+        return self._components
+
     def inverse_transform(self, X):
         """Decode codes.
 

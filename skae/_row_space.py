@@ -14,7 +14,7 @@ __all__ = ["can_hold", "expand", "row_space"]
 
 # Rows whose products with each other are worth their time, and bytes of rows at once.
 _MOST_ROWS = 3_000
-_MOST_BYTES = 2**30
+_MOST_BYTES = 2**27
 # Axes are kept, beyond those that carry signal, for so many times the components.
 _AXES_PER_COMPONENT = 3
 
@@ -99,6 +99,11 @@ def expand(network, architecture, basis, off_basis):
             values = values.double()
             values = values @ basis.T if reads else basis @ values
         of_features.copy_(values)
+    if wide.linear and torch.equal(
+        narrow["decoder.linear"], narrow["encoder.linear"].T
+    ):
+        # The same products once more could differ in their last bits.
+        wide.decoder.linear.copy_(wide.encoder.linear.T)
     if wide.anchored:  # lengths of rows are those of all their features again
         radius = wide.encoder.radius
         radius.copy_((radius.square() + off_basis).sqrt())

@@ -92,7 +92,9 @@ def test_tensors_come_back_as_tensors_where_scikit_learn_is_told_so():
 import numpy as np, sklearn, torch
 from skae import AutoEncoderTransformer
 X = np.random.RandomState(0).normal(size=(60, 5)).astype("f4")
-model = AutoEncoderTransformer(random_state=3, max_iter=1, early_stopping=False)
+model = AutoEncoderTransformer(
+    init="random", random_state=3, max_iter=1, early_stopping=False
+)
 expected = model.fit_transform(X)
 assert type(model.transform(torch.from_numpy(X))) is np.ndarray
 with sklearn.config_context(array_api_dispatch=True):

@@ -144,7 +144,12 @@ def test_every_solver_learns_with_its_own_step_size(name, schedule, digits):
 def test_alpha_reaches_the_weights(name, X):
     def norm(alpha):
         model = AutoEncoderTransformer(
-            solver=name, alpha=alpha, init="random", max_iter=20, random_state=0
+            solver=name,
+            alpha=alpha,
+            init="random",
+            max_iter=20,
+            early_stopping=False,
+            random_state=0,
         ).fit(X)
         return sum((w**2).sum() for k, w in model._weights.items() if "weight" in k)
 

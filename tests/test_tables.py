@@ -20,10 +20,13 @@ def test_short_data_hold_out_a_larger_part(n_rows, held_out):
     assert sorted([*rows, *others]) == list(range(n_rows))
 
 
-def held_out_of(y):
+def held_out_of(y, **params):
     y = np.array(y)
     target, table, _ = check_tables(
-        PARAMS, (np.arange(2 * len(y)).reshape(-1, 2), y), (None, None), seed=0
+        PARAMS | params,
+        (np.arange(2 * len(y)).reshape(-1, 2), y),
+        (None, None),
+        seed=0,
     )
     rows, (_, others) = split(PARAMS, table, None, target, 0)
     assert sorted([*rows, *others]) == list(range(len(y)))
@@ -32,7 +35,7 @@ def held_out_of(y):
 
 def test_classes_and_unlabelled_rows_are_shared_out_evenly():
     y = np.repeat([0, 1, 2, -1], [500, 50, 300, 150])
-    counts = np.unique(held_out_of(y), return_counts=True)
+    counts = np.unique(held_out_of(y, missing_label=-1), return_counts=True)
     assert dict(zip(*counts, strict=True)) == {-1: 15, 0: 50, 1: 5, 2: 30}
 
 
