@@ -212,10 +212,11 @@ def test_parts_of_a_stream_may_move_what_was_constant(X, widths):
     moved = X.copy()
     moved[:, 0] = np.arange(300)
     model.partial_fit(moved)
-    assert len(model._memory["solver"]["mean"]) == n_learnt
-    assert_array_equal(model.inverse_transform(model.transform(moved))[:, 0], X[:, 0])
+    # The network has grown by what moves, and so has the memory of the solver.
+    assert len(model._memory["solver"]["mean"]) > n_learnt
+    assert np.ptp(model.inverse_transform(model.transform(moved))[:, 0]) > 0
     # Whatever sees all features begins with a new memory of the solver.
     model.set_params(corruption="masking").partial_fit(X)
     assert len(model._memory["solver"]["mean"]) > n_learnt
-    assert widths == [32, 32, 64]
+    assert widths == [32, 48, 64]
     assert np.isfinite(model.loss_curve_).all()
