@@ -6,8 +6,9 @@ The functions are for evaluation mode; weights may change in place, the rest doe
 
 import torch
 from torch import nn
-from torch.nn.functional import gelu, linear
+from torch.nn.functional import gelu, linear, silu
 
+from ._layers import QuickGELU
 from ._model import Anchored, Faded
 
 __all__ = ["Bare"]
@@ -34,6 +35,8 @@ def _bare(module):
         return lambda x: linear(x, weight, bias)
     if type(module) is nn.GELU:
         return _gelu
+    if type(module) is QuickGELU:
+        return _quick_gelu
     return module.forward
 
 
@@ -67,6 +70,11 @@ def _anchored(module):
         return module(x)
 
     return run
+
+
+def _quick_gelu(x):
+    # In place but for the first, which may be of someone else's.
+    return silu(x * QuickGELU.slope, inplace=True).div_(QuickGELU.slope)
 
 
 def _gelu(x):

@@ -15,6 +15,9 @@ _CUDA_STEP_FLOPS = 2e8
 _CUDA_ROWS_FLOPS = 1e9
 
 
+_CPU = torch.device("cpu")
+
+
 def check_device(device, step_flops):
     """Resolve the parameter ``device`` to a `torch.device`.
 
@@ -61,11 +64,11 @@ def inference_device(name, flops):
     flops : callable
         Returns the floating point operations to be done.
     """
+    if name == "cpu" or not torch.cuda.is_available():
+        return _CPU
     device = torch.device(name)
-    if device.type == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
     is_there = device.index < torch.cuda.device_count()
-    return device if is_there and flops() >= _CUDA_ROWS_FLOPS else torch.device("cpu")
+    return device if is_there and flops() >= _CUDA_ROWS_FLOPS else _CPU
 
 
 def free_memory(device):

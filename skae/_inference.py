@@ -174,27 +174,30 @@ class Codec:
         """Codes (n_rows, n_components) of rows (n_rows, n_features)."""
         Z = np.empty((X.shape[0], self.n_components), self.dtype)
 
-        @torch.inference_mode()
-        def encode(chunks):
-            room = None
+        groups = self._groups(X.shape[0])
+        in_parts(lambda chunks: self._encode(X, Z, chunks), groups)
+        return Z
+
+    def _encode(self, X, Z, chunks):
+        room = None
+        with torch.inference_mode():
             for rows in chunks:
                 # Fresh memory for each chunk would cost more than the products.
-                if room is None:
+                if room is None and len(chunks) > 1:
                     room = torch.from_numpy(np.empty(X[rows].shape, np.float32))
-                here = room[: rows.stop - rows.start]
+                here = None if room is None else room[: rows.stop - rows.start]
                 x = self._scaled(dense_rows(X, rows), here)
                 Z[rows] = self._run(self._codes, x)
-
-        in_parts(encode, self._groups(X.shape[0]))
-        return Z
 
     def decode(self, Z):
         """Rows (n_rows, n_features) in the units of ``X`` from codes."""
         X = np.empty((len(Z), self.n_features), self.dtype)
-        constant, mean = self.scaling.constant, self.scaling.mean
+        in_parts(lambda chunks: self._decode(Z, X, chunks), self._groups(len(Z)))
+        return X
 
-        @torch.inference_mode()
-        def decode(chunks):
+    def _decode(self, Z, X, chunks):
+        constant, mean = self.scaling.constant, self.scaling.mean
+        with torch.inference_mode():
             for rows in chunks:
                 z = _tensor(Z[rows].astype(self.dtype, copy=False))
                 x = self._run(self._rows, z)
@@ -202,9 +205,6 @@ class Codec:
                 # A softmax shares out the whole, so no feature can be set alone.
                 if self.link != "softmax":
                     X[rows, constant] = mean[constant]
-
-        in_parts(decode, self._groups(len(Z)))
-        return X
 
     def _groups(self, n_rows):
         """Chunks in groups for one thread after another, one group for few rows."""

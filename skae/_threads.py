@@ -230,8 +230,8 @@ def in_parts(function, parts):
     -------
     results : list
     """
-    n_workers = min(_allowed(), len(parts))
-    if n_workers <= 1:
+    n_workers = 1 if len(parts) == 1 else min(_allowed(), len(parts))
+    if n_workers == 1:
         with one_thread():
             return [function(part) for part in parts]
 
@@ -243,9 +243,17 @@ def in_parts(function, parts):
         return list(pool.map(work, parts))
 
 
-def one_thread():
-    """Return a context in which the calling thread works alone."""
-    return ThreadTuner(most=1)
+class one_thread:  # noqa: N801, used as a function
+    """A context in which the calling thread works alone."""
+
+    def __enter__(self):
+        torch.get_num_threads()  # a thread's first question would undo what is set
+        self._libraries = _libraries()
+        self._before = self._libraries.get()
+        self._libraries.set(1)
+
+    def __exit__(self, *_):
+        self._libraries.put_back(self._before)
 
 
 def _allowed():
@@ -264,22 +272,25 @@ class _Libraries:
     """How many threads OpenMP and MKL take for the calling thread alone."""
 
     def __init__(self):
-        openmp = ThreadpoolController().select(user_api="openmp")
-        self._openmp = openmp.lib_controllers
+        openmp = ThreadpoolController().select(user_api="openmp").lib_controllers
+        # Looked up once: a row is encoded in the time of a few hundred look-ups.
+        libraries = [library.dynlib for library in openmp]
+        self._get = [library.omp_get_max_threads for library in libraries]
+        self._set = [library.omp_set_num_threads for library in libraries]
         self._mkl = _mkl_setter()
 
     def get(self):
-        return [library.get_num_threads() for library in self._openmp], self._mkl(0)
+        return [get() for get in self._get], self._mkl(0)
 
     def set(self, n_threads):
-        for library in self._openmp:
-            library.set_num_threads(n_threads)
+        for set_number in self._set:
+            set_number(n_threads)
         self._mkl(n_threads)
 
     def put_back(self, numbers):
         openmp, mkl = numbers
-        for library, n_threads in zip(self._openmp, openmp, strict=True):
-            library.set_num_threads(n_threads)
+        for set_number, n_threads in zip(self._set, openmp, strict=True):
+            set_number(n_threads)
         self._mkl(mkl)
 
 

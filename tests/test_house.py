@@ -35,7 +35,7 @@ MAY_IMPORT = {
         "_threads",
     },
     "_atomic": set(),
-    "_bare": {"_model"},
+    "_bare": {"_layers", "_model"},
     "_canonical": {"_frame"},
     "_contest": {"_losses", "_networks"},
     "_checking": {"_threads"},
