@@ -58,7 +58,7 @@ SITUATIONS = {
     "beside 1 torch program": Situation(n_multiplying=1),
     "16 threads asked for": Situation(n_threads=16),
     "one core (affinity)": Situation(has_one_core=True),
-    f"quota of {QUOTA:g} cores (cgroup)": Situation(has_quota=True),
+    f"quota of {QUOTA:g} of {len(CORES)} cores (cgroup)": Situation(has_quota=True),
 }
 
 
