@@ -84,13 +84,19 @@ class ThreadTuner:
         self._place = self._held = self._usual()
         self._libraries = _libraries()
         self._tunes = False
+        self._outcome = None
+        self._pause, self._until_trial = _FIRST_PAUSE, 0.0
+        self._upward = True
 
     @property
     def n_threads(self):
         return self._choices[self._place]
 
     def begin_work(self, most=math.inf, outcome=None):
-        """Forget how long pieces took: others come now.
+        """Forget how long pieces took, if others come now.
+
+        When it was last seen that more threads do not pay is not forgotten: the machine
+        is the same, and each trial costs.
 
         Parameters
         ----------
@@ -100,11 +106,11 @@ class ThreadTuner:
             Returns a tensor of a piece of work without doing it. Numbers of threads
             with which it has not the bits that it has with one are not used.
         """
+        if self._tunes and outcome is not None and outcome == self._outcome:
+            return
         self._last = sum(choice <= most for choice in self._choices) - 1
         self._outcome, self._checked = outcome, set()
         self._tunes = self._last > 0
-        self._pause, self._until_trial = _FIRST_PAUSE, 0.0
-        self._upward = True
         self._cost = None  # seconds of a piece, when its number of threads was chosen
         self._held = min(self._held, self._last)
         self._move_to(self._held)
