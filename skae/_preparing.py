@@ -77,6 +77,8 @@ class Training:
         Instead of the one that belongs to so many rows.
     like : Training, optional
         Of the same rows, whose scaled copies and PCA will do.
+    in_row_space : bool
+        Whether wide rows may be learnt in the space that they span.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Training:
         previous,
         plan=None,
         like=None,
+        in_row_space=True,
     ):
         has_targets = target is not None and not np.isnan(table.targets[rows]).any()
         self.plan = plan = plan or Plan.of(
@@ -118,7 +121,7 @@ class Training:
         #: Directions in which rows lie, if there are fewer than features, and then the
         #: probabilities of `likely_breaks`.
         self.basis = self._breaks = None
-        is_wide = not previous and self._has_row_space(params, loss)
+        is_wide = in_row_space and not previous and self._has_row_space(params, loss)
         shares = (
             like is not None
             and np.array_equal(self.features, like.features)

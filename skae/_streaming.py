@@ -85,6 +85,7 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         seed=seed,
         previous=previous,
         plan=_plan(params, X, link, previous),
+        in_row_space=False,  # later rows lie in others
     )
     training.resume(memory)
     if first and not worth_keeping(first, training.scaling, n_components, target):

@@ -87,6 +87,15 @@ def test_a_wide_fit_learns_what_is_curved():
     assert model._weights["encoder.linear"].shape == (2, 400)
 
 
+def test_a_stream_does_not_stay_in_the_space_of_its_first_rows():
+    X = curved(400, 150)
+    model = AutoEncoderTransformer(2, random_state=0)
+    for part in np.split(X, 4):
+        model.partial_fit(part)
+    first = model._weights["encoder.correction.0.weight"]
+    assert np.linalg.matrix_rank(first) == min(first.shape)
+
+
 @pytest.mark.parametrize("standardize", [False, True])
 def test_sparse_rows_as_dense_ones(standardize):
     rng = np.random.default_rng(0)
