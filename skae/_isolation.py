@@ -73,7 +73,7 @@ def isolated_fit(function):
 def _torch_is_as_it_comes():
     """Whether there is nothing to set aside; asked before a single row is encoded."""
     return (
-        torch.empty(0).is_cpu  # on the default device
+        _default_device_is_cpu()
         and not _autocast_devices()
         and not any(setting.is_changed() for setting in _OF_ALL_THREADS)
     )
@@ -82,7 +82,7 @@ def _torch_is_as_it_comes():
 @contextmanager
 def _torch_as_it_comes():
     with ExitStack() as stack:
-        if not torch.empty(0).is_cpu:
+        if not _default_device_is_cpu():
             stack.enter_context(torch.device("cpu"))
         for device in _autocast_devices():
             stack.enter_context(torch.autocast(device, enabled=False))
@@ -90,6 +90,13 @@ def _torch_as_it_comes():
             if setting.is_changed():
                 stack.enter_context(setting.as_it_comes())
         yield
+
+
+def _default_device_is_cpu():
+    try:
+        return torch.empty(0).is_cpu
+    except (AssertionError, RuntimeError):  # it is one that is not there
+        return False
 
 
 def _autocast_devices():

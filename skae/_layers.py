@@ -128,7 +128,7 @@ def make_activation(activation):
     """
     if isinstance(activation, str):
         return ACTIVATIONS[activation]()
-    makes_layers = n_required(activation, 2) == 0
+    makes_layers = isinstance(activation, type) or n_required(activation, 2) == 0
     return activation() if makes_layers else Elementwise(activation)
 
 

@@ -13,6 +13,8 @@ __all__ = ["baseline_score", "describe"]
 
 # Rows whose codes the prior is of, at most.
 _PRIOR_ROWS = 10_000
+# Rows of a part of a stream that tell variances.
+_ENOUGH_ROWS = 100
 
 
 def baseline_score(training, batches):
@@ -40,10 +42,11 @@ def _constant_error(scaling, batches):
     return total / (batches.n_rows * n_features)
 
 
-def describe(training, deployed, X, n_samples, seed, whiten):
+def describe(training, deployed, X, n_samples, seed, whiten, previous=None):
     """Return the attributes that a training and what is deployed of it make.
 
-    Of ``n_samples`` rows seen so far; ``X`` are those of this call.
+    Of ``n_samples`` rows seen so far; ``X`` are those of this call. Where they are too
+    few to tell variances, these stay those of the ``previous`` attributes.
     """
     scaling, frame = training.scaling, deployed.frame
     n_components = training.plan.n_components
@@ -53,6 +56,9 @@ def describe(training, deployed, X, n_samples, seed, whiten):
 
     as_they_are = replace(frame, scale=None)
     explained = explain(codec_in(as_they_are), X, n_samples, seed)
+    if previous and len(training.rows) < _ENOUGH_ROWS:
+        kept = {name: previous.get(name, value) for name, value in explained.items()}
+        explained = kept
     if whiten and frame.scale is None:
         spread = np.sqrt(explained["_code_variance"])
         frame = replace(frame, scale=np.where(spread > 0, spread, 1.0))

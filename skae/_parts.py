@@ -41,6 +41,8 @@ def n_required(function, most):
 
     One if it does not say so, as functions written in C do not.
     """
+    if isinstance(function, torch.nn.Module):
+        function = function.forward  # its call takes anything
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

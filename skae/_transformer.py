@@ -196,9 +196,11 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         times the mean squared slope of the decoder along it, it is v_j / sum(v) times
         the `score` of the training rows, of at most 10,000 drawn at random. Where a
         later code has the larger share, both get their mean: shares do not increase.
-        None is negative, and they are PCA's where the result is PCA.
+        None is negative, and they are PCA's where the result is PCA. After
+        `partial_fit` these and the following are of the last part of 100 rows or more.
     explained_variance_, singular_values_ : ndarray of shape (n_components_,)
-        The same share in squared units of ``X``, as PCA's; and the root of it times
+        The same share in squared units of ``X``, of standardized features with
+        ``standardize=True``, as PCA's; and the root of it times
         ``n_samples_ - 1``.
     noise_variance_ : float
         What is left of the variance, for each direction that is no code's.

@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
-from sklearn.datasets import load_wine, make_swiss_roll
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits, load_wine, make_swiss_roll
 from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
@@ -191,3 +191,13 @@ def test_no_property_raises(X):
             if isinstance(getattr(type(model), name), property):
                 getattr(model, name)
         assert "AutoEncoderTransformer" in model._repr_html_()
+
+
+def test_a_part_of_one_row_does_not_tell_variances():
+    X = load_digits().data[:300]
+    model = AutoEncoderTransformer(4, random_state=0).partial_fit(X)
+    before = model.explained_variance_ratio_.copy()
+    assert model.partial_fit(X[:1]).n_samples_ == 301
+    assert_array_equal(model.explained_variance_ratio_, before)
+    model.partial_fit(X[100:250])
+    assert not np.array_equal(model.explained_variance_ratio_, before)

@@ -225,3 +225,32 @@ def test_parameters_of_a_part_that_is_only_named(X):
 def test_parameters_of_no_part(name, message):
     with pytest.raises(ValueError, match=message):
         AutoEncoderTransformer().set_params(**{name: 1})
+
+
+class Swish(torch.nn.Module):
+    """A layer without an ``__init__`` of its own."""
+
+    def forward(self, x):
+        return x * torch.sigmoid(x)
+
+
+@pytest.mark.parametrize("activation", [torch.nn.Softsign, torch.nn.Tanhshrink, Swish])
+def test_classes_of_layers_without_init(activation):
+    X = np.random.default_rng(0).normal(size=(60, 5))
+    model = AutoEncoderTransformer(2, activation=activation, max_iter=1)
+    assert np.isfinite(model.fit_transform(X)).all()
+
+
+class MeanSquare(torch.nn.Module):
+    """A penalty as a module."""
+
+    def forward(self, z):
+        return z.square().mean(dim=1)
+
+
+def test_modules_as_penalty_and_corruption():
+    X = np.random.default_rng(0).normal(size=(60, 5))
+    parts = {"penalty": MeanSquare(), "corruption": torch.nn.Dropout(0.3)}
+    for slot, part in parts.items():
+        model = AutoEncoderTransformer(2, max_iter=1, **{slot: part})
+        assert np.isfinite(model.fit_transform(X)).all()

@@ -13,6 +13,7 @@ import pytest
 import sklearn
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -244,3 +245,17 @@ def test_a_teacher_of_the_users_own_under_routing(X):
     expected = model.fit_transform(X, y)
     with sklearn.config_context(enable_metadata_routing=True):
         assert_array_equal(model.fit_transform(X, y), expected)
+
+
+@pytest.mark.skipif(
+    torch.cuda.is_available(), reason="needs a device that is not there"
+)
+def test_a_default_device_that_is_not_there(X):
+    model = AutoEncoderTransformer(init="random", device="cpu", **FEW).fit(X)
+    expected = model.transform(X)
+    torch.set_default_device("cuda")
+    try:
+        assert_array_equal(model.transform(X), expected)
+        assert_array_equal(clone(model).fit(X).transform(X), expected)
+    finally:
+        torch.set_default_device(None)
