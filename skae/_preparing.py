@@ -257,6 +257,7 @@ class Training:
         n_rows, n_features = len(self.rows), len(self.features)
         return (
             can_hold(n_rows, n_features)
+            and self.scaling.variance > 0  # rows that are all alike span nothing
             and type(params["network"]) is Dense
             and self.link == "identity"
             and loss is LOSSES["squared_error"]

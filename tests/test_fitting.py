@@ -485,8 +485,10 @@ class TestWarnings:
         model = AutoEncoderTransformer(random_state=0, max_iter=5)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            cross_val_score(model, X, cv=2)
-            GridSearchCV(model, {"n_components": [1, 2]}, cv=2, refit=False).fit(X)
+            scores = cross_val_score(model, X, cv=2)
+            search = GridSearchCV(model, {"n_components": [1, 2]}, cv=2, refit=False)
+            search.fit(X)
+        assert np.isfinite(scores).all() and search.best_params_["n_components"] == 2
 
     def test_near_copies_are_noticed(self):
         series = np.cumsum(np.random.default_rng(0).normal(size=300))
