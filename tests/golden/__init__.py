@@ -1,0 +1,1 @@
+"""Fitted estimators as older versions of skae wrote them."""
