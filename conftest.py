@@ -10,6 +10,13 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 
+def pytest_configure():
+    """Limit the pools that are loaded already: a filter of warnings imports skae."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     """Return how many processes may run at once: quotas of containers count."""

@@ -29,9 +29,16 @@ from datasets import mnist
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from skae import AutoEncoderTransformer, Contraction, Conv, Dense, Gaussian, Modules
-from skae._layers import WEIGHTED
-from skae._model import AutoEncoder
+from skae import (
+    AutoEncoderTransformer,
+    Contraction,
+    Conv,
+    Dense,
+    Gaussian,
+    Modules,
+)
+from skae._nn.layers import WEIGHTED
+from skae._parts.networks import make_autoencoder
 
 warnings.simplefilter("ignore", ConvergenceWarning)
 
@@ -87,7 +94,7 @@ def make(params, max_iter):
 
 def products(model):
     """Return a function that does the products of a step of a fitted network."""
-    network = AutoEncoder(**model._architecture)
+    network = make_autoencoder(**model._architecture)
     operations = []
 
     def record(layer, inputs, output):

@@ -163,9 +163,9 @@ def pyod(X, widths, batch_size, max_iter=1):
 
     Its fit ends with the scores of all rows.
     """
-    from pyod.models.auto_encoder import AutoEncoder
+    from pyod.models.auto_encoder import make_autoencoder
 
-    AutoEncoder(
+    make_autoencoder(
         hidden_neuron_list=list(widths[1:]),
         batch_size=batch_size,
         epoch_num=max_iter,

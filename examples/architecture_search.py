@@ -26,7 +26,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import HalvingGridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
 
-from skae import AutoEncoderTransformer, Conv, Dense, Masking, Sparsity
+from skae import (
+    AutoEncoderTransformer,
+    Conv,
+    Dense,
+    Masking,
+    Sparsity,
+)
 
 
 def make(reducer):

@@ -1,11 +1,11 @@
 """Autoencoders that stand wherever scikit-learn's PCA stands."""
 
-from ._corruptions import GaussianNoise, Masking, SwapNoise
-from ._latents import Gaussian, Mixture
-from ._networks import Conv, Dense, Modules
-from ._penalties import Contraction, PenaltySum, Sparsity
-from ._transformer import AutoEncoderTransformer
-from ._warning import ValidationWarning
+from ._estimator import AutoEncoderTransformer
+from ._parts.corruptions import GaussianNoise, Masking, SwapNoise
+from ._parts.latents import Gaussian, Mixture
+from ._parts.networks import Conv, Dense, Modules
+from ._parts.penalties import Contraction, PenaltySum, Sparsity
+from ._runtime.warning import ValidationWarning
 
 __all__ = [
     "AutoEncoderTransformer",

@@ -6,10 +6,10 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._checking import as_given, check_codes
-from ._explained import score
-from ._inference import decode, squared_errors
-from ._latents import draw_codes
+from ._data.validation import as_given, check_codes
+from ._inference.codec import decode, squared_errors
+from ._inference.explained_variance import score
+from ._parts.latents import draw_codes
 
 __all__ = ["ReconstructingTransformer"]
 

@@ -5,8 +5,8 @@ import pytest
 from sklearn.datasets import make_circles
 
 from skae import AutoEncoderTransformer, Conv, Dense, Gaussian
-from skae._contest import Regime, regimes
-from skae._slots import check_slots
+from skae._fitting.contest import Regime, regimes
+from skae._parts.slots import check_slots
 
 X = np.random.default_rng(0).normal(size=(60, 16))
 

@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skae import AutoEncoderTransformer, GaussianNoise, Masking, SwapNoise
-from skae._corruptions import CORRUPTIONS, check_corruption
+from skae._parts.corruptions import CORRUPTIONS, check_corruption
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skae import AutoEncoderTransformer, Conv, Modules, _device
-from skae._device import check_device, inference_device
-from skae._inference import cached_codec
+from skae import AutoEncoderTransformer, Conv, Modules
+from skae._inference.codec import cached_codec
+from skae._runtime import device as _device
+from skae._runtime.device import check_device, inference_device
 
 from .variants import one_layer
 
@@ -121,7 +122,7 @@ class TestGpu:
             8, device="cuda", max_iter=2, batch_size=2000, random_state=0
         )
         expected = model.fit_transform(X)
-        monkeypatch.setattr("skae._data.free_memory", lambda device: 0)
+        monkeypatch.setattr("skae._data.batches.free_memory", lambda device: 0)
         assert_allclose(model.fit_transform(X), expected, atol=1e-3)
 
     def test_nothing_stays_on_the_device(self, digits, monkeypatch):

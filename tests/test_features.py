@@ -9,15 +9,16 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import minmax_scale
 
-import skae._preparing
+import skae._fitting.session
 from skae import AutoEncoderTransformer, Dense
-from skae._features import idle_features, learnt_features, narrow, widen
-from skae._losses import LOSSES
-from skae._model import AutoEncoder, initialise
-from skae._scaling import Scaling
-from skae._slots import check_slots
-from skae._tables import Table
-from skae._targets import no_values
+from skae._data.scaling import Scaling
+from skae._data.targets import no_values
+from skae._fitting.dataset import Table
+from skae._fitting.features import idle_features, learnt_features, narrow, widen
+from skae._nn.autoencoder import initialise
+from skae._parts.losses import LOSSES
+from skae._parts.networks import make_autoencoder
+from skae._parts.slots import check_slots
 
 pytestmark = pytest.mark.filterwarnings("ignore:The loss was still falling")
 
@@ -38,7 +39,7 @@ def widths(monkeypatch):
     """Widths of the networks that are trained."""
     seen = []
 
-    class Seen(skae._preparing.Objective):
+    class Seen(skae._fitting.session.Objective):
         def __init__(self, network, *args, **kwargs):
             seen.append(network.n_features)
             super().__init__(network, *args, **kwargs)
@@ -94,7 +95,7 @@ def test_a_wide_network_does_what_the_narrow_one_does(init, hidden, network):
         "network": ("Dense", network.get_params()),
     }
     features = np.array([0, 4, 5, 8])
-    small = AutoEncoder(**{**architecture, "n_features": 4}).eval()
+    small = make_autoencoder(**{**architecture, "n_features": 4}).eval()
     initialise(small, np.arange(4.0), np.random.default_rng(0))
     with torch.no_grad():
         for value in small.state_dict().values():

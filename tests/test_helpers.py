@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import all_estimators
 
 from skae import AutoEncoderTransformer, Mixture
-from skae._helpers import helper
+from skae._runtime.helpers import helper
 
 FEW = {"max_iter": 2, "random_state": 0}
 

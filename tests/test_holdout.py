@@ -13,9 +13,9 @@ from sklearn.model_selection import (
 )
 
 from skae import AutoEncoderTransformer
-from skae._holdout import equal_rows, have_near_copies, hold_out
-from skae._tables import Table, check_tables, split
-from skae._targets import no_values
+from skae._data.holdout import equal_rows, have_near_copies, hold_out
+from skae._data.targets import no_values
+from skae._fitting.dataset import Table, check_tables, split
 
 
 def table_of(X):

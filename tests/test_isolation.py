@@ -18,7 +18,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import AutoEncoderTransformer, Conv, Dense, Gaussian, Mixture, Modules
+from skae import (
+    AutoEncoderTransformer,
+    Conv,
+    Dense,
+    Gaussian,
+    Mixture,
+    Modules,
+)
 
 from .variants import two_layers
 

@@ -12,8 +12,8 @@ from sklearn.mixture import GaussianMixture
 from torch.distributions import Normal, kl_divergence
 
 from skae import AutoEncoderTransformer, Gaussian, Mixture
-from skae._latents import LATENTS, draw_codes
-from skae._layers import QuickGELU
+from skae._nn.layers import QuickGELU
+from skae._parts.latents import LATENTS, draw_codes
 
 _PRIOR = ("weights", "means", "covariances")
 

@@ -8,7 +8,7 @@ from scipy.special import expit, rel_entr, softmax
 from sklearn.metrics import log_loss, mean_poisson_deviance
 
 from skae import AutoEncoderTransformer
-from skae._losses import LINKS, LOSSES, check_loss, looks_like_pictures
+from skae._parts.losses import LINKS, LOSSES, check_loss, looks_like_pictures
 
 
 @pytest.fixture

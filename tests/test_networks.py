@@ -12,9 +12,16 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from torch import nn
 
-from skae import AutoEncoderTransformer, Conv, Dense, Gaussian, Modules
-from skae._layers import Dropout
-from skae._model import AutoEncoder, initialise
+from skae import (
+    AutoEncoderTransformer,
+    Conv,
+    Dense,
+    Gaussian,
+    Modules,
+)
+from skae._nn.autoencoder import initialise
+from skae._nn.layers import Dropout
+from skae._parts.networks import make_autoencoder
 
 SHAPES = [
     *[(n,) for n in (1, 2, 3, 5, 8, 13, 64)],
@@ -27,7 +34,7 @@ SHAPES = [
 
 def build(network, shape=(5, 2, 2), hidden=(4,), activation="tanh", init="random"):
     name, options = type(network).__name__, network.get_params(deep=False)
-    made = AutoEncoder(*shape, hidden, activation, init, (name, options))
+    made = make_autoencoder(*shape, hidden, activation, init, (name, options))
     initialise(made, np.zeros(shape[0]), np.random.default_rng(0))
     return made
 
@@ -196,7 +203,7 @@ class TestDense:
 
 
 def build_fitted(model):
-    network = AutoEncoder(**model._architecture)
+    network = make_autoencoder(**model._architecture)
     network.load_state_dict({n: torch.tensor(w) for n, w in model._weights.items()})
     return network
 

@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoEncoderTransformer
-from skae._deployment import Deployed
+from skae._fitting.deployment import Deployed
 
 from .variants import VARIANTS, autoencoder
 

@@ -8,13 +8,14 @@ import torch
 from sklearn.base import clone
 
 from skae import AutoEncoderTransformer, Contraction, PenaltySum, Sparsity
-from skae._model import AutoEncoder, initialise
-from skae._penalties import keeps_axes, needs_encoder
+from skae._nn.autoencoder import initialise
+from skae._parts.networks import make_autoencoder
+from skae._parts.penalties import keeps_axes, needs_encoder
 
 
 @pytest.fixture
 def network():
-    network = AutoEncoder(5, 3, 3, (7,), "gelu", "random", ("Dense", {}))
+    network = make_autoencoder(5, 3, 3, (7,), "gelu", "random", ("Dense", {}))
     initialise(network, np.zeros(5), np.random.default_rng(0))
     return network
 
@@ -49,7 +50,7 @@ class TestContraction:
         assert ((draws.mean(dim=0) - expected).abs() < 4 * error).all()
 
     def test_of_a_linear_encoder_of_one_feature_is_exact(self):
-        network = AutoEncoder(1, 2, 2, (), "relu", "random", ("Dense", {}))
+        network = make_autoencoder(1, 2, 2, (), "relu", "random", ("Dense", {}))
         initialise(network, np.zeros(1), np.random.default_rng(0))
         expected = network.encoder[0].weight.square().sum()
         found = cost(Contraction(1.0), network, torch.ones(4, 1))
@@ -72,7 +73,7 @@ class TestContraction:
             assert found[index].item() == pytest.approx(slope, abs=0.02)
 
     def test_rows_at_the_centre_have_a_finite_cost(self, network):
-        anchored = AutoEncoder(5, 3, 3, (7,), "gelu", "pca", ("Dense", {}))
+        anchored = make_autoencoder(5, 3, 3, (7,), "gelu", "pca", ("Dense", {}))
         initialise(anchored, np.zeros(5), np.random.default_rng(0))
         for mode in (anchored.train(), anchored.eval()):
             assert cost(Contraction(), mode, torch.zeros(2, 5)).isfinite().all()

@@ -7,8 +7,9 @@ from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 
 from skae import AutoEncoderTransformer
-from skae._model import AutoEncoder, initialise
-from skae._row_space import can_hold, expand, row_space
+from skae._fitting.row_space import can_hold, expand, row_space
+from skae._nn.autoencoder import initialise
+from skae._parts.networks import make_autoencoder
 
 
 def curved(n_rows, n_features, noise=0.0):
@@ -57,7 +58,7 @@ def test_an_expanded_network_does_the_same(init):
         "activation": "tanh",
         "init": init,
     }
-    network = AutoEncoder(**of_axes).eval()
+    network = make_autoencoder(**of_axes).eval()
     if init != "linear":
         initialise(network, np.zeros(basis.shape[1]), rng)
     with torch.no_grad():

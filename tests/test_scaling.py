@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skae import AutoEncoderTransformer
-from skae._scaling import Scaling, row_slices
+from skae._data.scaling import Scaling, row_slices
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_only_the_given_rows_count(wide_ranging):
 
 def test_many_chunks_give_what_one_gives(monkeypatch, wide_ranging):
     whole = Scaling.fit(wide_ranging, np.arange(50), standardize=True)
-    monkeypatch.setattr("skae._scaling.row_slices.__defaults__", (4 * 8 * 7,))
+    monkeypatch.setattr("skae._data.scaling.row_slices.__defaults__", (4 * 8 * 7,))
     parts = Scaling.fit(wide_ranging, np.arange(50), standardize=True)
     assert_allclose(parts.mean, whole.mean, rtol=1e-12)
     assert_allclose(parts.scale, whole.scale, rtol=1e-9)

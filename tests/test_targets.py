@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skae._targets import Target
+from skae._data.targets import Target
 
 NAN = np.nan
 

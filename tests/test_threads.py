@@ -10,8 +10,9 @@ import torch
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
 
-from skae import AutoEncoderTransformer, _threads
-from skae._threads import ThreadTuner, one_thread
+from skae import AutoEncoderTransformer
+from skae._runtime import threads as _threads
+from skae._runtime.threads import ThreadTuner, one_thread
 
 
 class Machine:

@@ -1,0 +1,83 @@
+"""Parameters: what each may be, checked by scikit-learn when `fit` begins."""
+
+from numbers import Integral, Real
+
+import numpy as np
+
+from ._compat import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    RealNotInt,
+    StrOptions,
+)
+from ._data.targets import TARGET_TYPES
+from ._nn.layers import ACTIVATIONS
+from ._parts.corruptions import CORRUPTIONS
+from ._parts.latents import LATENTS
+from ._parts.losses import LINKS, LOSSES
+from ._parts.networks import NAMED_NETWORKS, NETWORKS
+from ._parts.penalties import PENALTIES
+from ._training.optimizers import SCHEDULES, SOLVERS
+
+__all__ = ["CONSTRAINTS", "check_whole_numbers"]
+
+_AUTO = StrOptions({"auto"})
+_COUNT = Interval(Integral, 1, None, closed="left")
+
+CONSTRAINTS = {
+    "n_components": [_COUNT, Interval(RealNotInt, 0, 1, closed="neither"), None],
+    "hidden_layer_sizes": [_AUTO, "array-like", _COUNT],
+    "activation": [StrOptions({"auto", *ACTIVATIONS}), callable],
+    "loss": [StrOptions({*LOSSES}), callable],
+    "output_activation": [StrOptions({"auto", *LINKS})],
+    "init": [StrOptions({"auto", "pca", "random"})],
+    "linearity": [_AUTO, Interval(Real, 0, None, closed="left")],
+    "ordered": ["boolean"],
+    "network": [StrOptions({*NAMED_NETWORKS}), *NETWORKS.values(), None],
+    "corruption": [StrOptions({*CORRUPTIONS}), HasMethods("corrupt"), callable, None],
+    "latent": [StrOptions({*LATENTS}), *LATENTS.values(), None],
+    "penalty": [StrOptions({*PENALTIES}), HasMethods("penalize"), callable, None],
+    "supervision": [Interval(Real, 0, None, closed="left")],
+    "teacher": [_AUTO, HasMethods(["fit", "predict"]), None],
+    "missing_label": [Real, str, None],
+    "target_type": [StrOptions({"auto", *TARGET_TYPES})],
+    "standardize": ["boolean"],
+    "whiten": ["boolean"],
+    "solver": [StrOptions({"auto", *SOLVERS})],
+    "learning_rate_init": [_AUTO, Interval(Real, 0, None, closed="neither")],
+    "learning_rate": [StrOptions({"auto", *SCHEDULES})],
+    "alpha": [_AUTO, Interval(Real, 0, None, closed="left")],
+    "batch_size": [_AUTO, _COUNT],
+    "max_iter": [_AUTO, _COUNT],
+    "max_time": [Interval(Real, 0, None, closed="neither"), None],
+    "early_stopping": ["boolean"],
+    "validation": [
+        _AUTO,
+        Interval(Real, 0, 1, closed="neither"),
+        HasMethods("split"),
+        None,
+    ],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [_AUTO, _COUNT],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "warm_start": ["boolean"],
+    "device": [str],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+def check_whole_numbers(params):
+    """Refuse whole numbers that are floats, as 3.0 or 1e3, where only integers will do.
+
+    scikit-learn's message would name the ranges, and not what is wrong.
+    """
+    for name, value in params.items():
+        is_count = _COUNT in CONSTRAINTS.get(name, ())
+        if is_count and isinstance(value, float | np.floating) and value >= 1:
+            whole = f": use {int(value)}" if value == int(value) else ""
+            raise InvalidParameterError(
+                f"The {name!r} parameter must be an int, got {value!r}, which is a "
+                f"{type(value).__name__}{whole}."
+            )

@@ -1,0 +1,1 @@
+"""Rows and targets: checked, scaled, held out, cut into batches; no networks."""

@@ -1,0 +1,158 @@
+"""Data: rows of an array to batches of scaled float32 tensors on a device."""
+
+import numpy as np
+import torch
+
+from .._runtime.device import free_memory
+from .scaling import dense_rows, row_slices
+
+__all__ = ["Batches"]
+
+# Rows are kept as one tensor up to this size, or up to half of a GPU's free memory;
+# beyond it each batch is read from X as it comes.
+_RESIDENT_BYTES = 2**28
+# Of them, so many are gathered at once: several batches of a small network, as many as
+# stay in a CPU's cache, or as keep a GPU busy.
+_GATHERED_BYTES = {"cpu": 2**22, "cuda": 2**26}
+
+
+class Batches:
+    """The scaled rows of a table, in batches of tensors (batch, n_features).
+
+    With each batch comes that of its targets, (batch, width). Of features there may be
+    only those that are learnt.
+
+    Parameters
+    ----------
+    table : Table
+    rows : ndarray of int
+        The rows of the table to use.
+    scaling : Scaling
+        Of all features.
+    batch_size : int
+        Rows of a batch, at most.
+    device : torch.device
+    features : ndarray of int of shape (n_features,), optional
+        Those that are learnt.
+    basis : ndarray of shape (n_features, n_axes), optional
+        Directions in their space: rows come as their coordinates on these.
+    """
+
+    def __init__(
+        self, table, rows, scaling, batch_size, device, features=None, basis=None
+    ):
+        self.X = table.X
+        self.rows = rows
+        n_all = self.X.shape[1]
+        self.features = np.arange(n_all) if features is None else features
+        self.scaling = self.of_features = scaling.of(self.features)
+        self.basis = basis
+        self.n_rows, self.n_features = len(rows), len(self.features)
+        if basis is not None:
+            self.n_features = basis.shape[1]
+            self.scaling = scaling.on_axes(self.n_features)
+        #: What a mean over the values of a row is multiplied by, for that over all
+        #: features.
+        self.share = self.n_features / n_all
+        #: Squared error of each row off the basis, a part of any reconstruction's.
+        self.off_basis = np.zeros(self.n_rows)
+        self.batch_size = batch_size
+        self.device = device
+        self.n_batches = -(-self.n_rows // batch_size)
+        size = 4 * self.n_rows * self.n_features
+        limit = _RESIDENT_BYTES
+        if device.type == "cuda":
+            limit = free_memory(device) // 2
+        self.resident = self._load() if size <= limit else None
+        self.targets = torch.from_numpy(table.targets[rows]).to(device)
+
+    def _load(self):
+        """All rows as one tensor, filled a few at a time."""
+        x = torch.empty(
+            self.n_rows, self.n_features, dtype=torch.float32, device=self.device
+        )
+        for part in row_slices(self.n_rows, self.X.shape[1]):
+            values = self._scaled(self.rows[part])
+            if self.basis is not None:
+                values, self.off_basis[part] = self._project(values)
+            x[part] = torch.from_numpy(values).to(self.device)
+        return x
+
+    def _project(self, x):
+        """Return coordinates of rows, and their squared errors off the basis."""
+        values = x @ self.basis
+        off = np.einsum("ij,ij->i", x, x) - np.einsum("ij,ij->i", values, values)
+        return values, np.maximum(off, 0.0) / self.X.shape[1]
+
+    def _read(self, rows):
+        x = self._scaled(rows)
+        x = x if self.basis is None else x @ self.basis
+        return torch.from_numpy(x).to(self.device)
+
+    def _scaled(self, rows):
+        # Centred and scaled in float64, before float32 could lose small differences
+        # of large values.
+        values = dense_rows(self.X, rows)
+        if len(self.features) < values.shape[1]:
+            values = values[:, self.features]
+        return self.of_features.apply(values).astype(np.float32)
+
+    def shuffled(self, rng, n_passes=1):
+        """Every row once a pass, in random order, in batches of nearly equal size.
+
+        Equal sizes rather than a small rest, whose noisy gradient would count as
+        much as a full one. Several batches come at once, one after another, with
+        their targets and the list of their sizes; they may be written on.
+        """
+        orders = [rng.permutation(self.n_rows) for _ in range(n_passes)]
+        sizes = [len(part) for part in np.array_split(orders[0], self.n_batches)]
+        sizes *= n_passes
+        order = torch.from_numpy(np.concatenate(orders))
+        if self.resident is not None:
+            yield from self._gathered(order.to(self.device), sizes)
+            return
+        for part in order.split(sizes):
+            # Read in the order of the file, for memory-mapped X.
+            in_file, order_of = part.sort()
+            x = self._read(self.rows[in_file.numpy()])[order_of.argsort()]
+            yield x, self.targets[part.to(self.device)], [len(part)]
+
+    def _gathered(self, order, sizes):
+        """Batches of some sizes of resident rows in some order, many gathered at once.
+
+        Their memory is used again when the next ones are gathered.
+        """
+        n_bytes = _GATHERED_BYTES[self.device.type]
+        n_batches = max(1, n_bytes // (4 * self.n_features * sizes[0]))
+        groups = [sizes[i : i + n_batches] for i in range(0, len(sizes), n_batches)]
+        room = self.resident.new_empty(sum(groups[0]), self.n_features)
+        parts = order.split([sum(group) for group in groups])
+        for rows, group in zip(parts, groups, strict=True):
+            x = torch.index_select(self.resident, 0, rows, out=room[: sum(group)])
+            yield x, self.targets[rows], group
+
+    def parts(self):
+        """Slices of rows that `in_order` yields; few, if they are read as wide rows."""
+        n_features = self.n_features if self.basis is None else self.X.shape[1]
+        return row_slices(self.n_rows, n_features)
+
+    def in_order(self):
+        """Every row once, in order, in large batches for evaluation."""
+        for part in self.parts():
+            x = self.resident[part] if self.resident is not None else None
+            yield self._read(self.rows[part]) if x is None else x, self.targets[part]
+
+    def sample(self, n_bytes, rng):
+        """All rows and their targets as arrays, or a random part of streamed ones.
+
+        Of that part the rows take about ``n_bytes``.
+        """
+        few = 4 * self.n_rows * self.n_features <= _RESIDENT_BYTES  # of a GPU's rows
+        if few and self.resident is not None:
+            return self.resident.cpu().numpy(), self.targets.cpu().numpy()
+        n_rows = min(max(2, n_bytes // (4 * self.n_features)), self.n_rows)
+        x = np.empty((n_rows, self.n_features), np.float32)
+        chosen = np.sort(rng.choice(self.n_rows, n_rows, replace=False))
+        for part in row_slices(n_rows, self.n_features):
+            x[part] = self._read(self.rows[chosen[part]]).cpu().numpy()
+        return x, self.targets.cpu().numpy()[chosen]

@@ -1,0 +1,86 @@
+"""First rows: those of a stream, kept until they are enough to start from.
+
+Scale, linear start and which features are constant come from the first rows. A few of
+them, or rows in which something is still constant, would spoil all that follows, and
+later rows cannot mend it. So they are kept for a while, and training begins anew with
+all rows so far as long as these are few, and when what was constant moves.
+"""
+
+import numpy as np
+from scipy.sparse import issparse, vstack
+
+from .targets import join_targets
+
+__all__ = ["begins_anew", "join", "worth_keeping"]
+
+# Rows to start from, at least, and for each code.
+_FEW_ROWS = 100
+_ROWS_A_CODE = 10
+# Rows, and values, to wait for constant features to move, at most.
+_MOST_ROWS = 1_000
+_MOST_VALUES = 1_000_000
+
+
+def join(first, X, y, classes):
+    """Return the rows that were kept, and these behind them.
+
+    Parameters
+    ----------
+    first : dict or None
+        What was returned before.
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    y : array-like or None
+    classes : array-like or None
+    """
+    if first is None:
+        return {"X": X, "y": y, "classes": classes}
+    stack = vstack if issparse(X) and issparse(first["X"]) else _dense_stack
+    n_rows = first["X"].shape[0], X.shape[0]
+    rows = stack([first["X"], X])
+    return {
+        "X": rows.tocsr() if issparse(rows) else rows,
+        "y": join_targets((first["y"], y), n_rows),
+        "classes": first["classes"] if classes is None else classes,
+    }
+
+
+def _dense_stack(parts):
+    return np.vstack([part.toarray() if issparse(part) else part for part in parts])
+
+
+def begins_anew(first, X, previous, varies):
+    """Whether all rows so far are a better start than the one that was made.
+
+    Parameters
+    ----------
+    first : dict
+        The rows that were kept, without these.
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    previous : dict
+        The attributes learnt so far.
+    varies : bool
+        Whether a target varies that did not.
+    """
+    if varies or first["X"].shape[0] < _enough(previous["n_components_"]):
+        return True
+    constant = np.flatnonzero(previous["_scaling"]["constant"])
+    if not len(constant):
+        return False
+    values = X[:, constant]
+    values = values.toarray() if issparse(values) else values
+    return bool((values != previous["_scaling"]["mean"][constant]).any())
+
+
+def worth_keeping(first, scaling, n_components, target):
+    """Whether later rows may show that these were no good start."""
+    n_rows, n_features = first["X"].shape
+    if n_rows < _enough(n_components):
+        return True
+    if n_rows >= _MOST_ROWS or n_rows * n_features >= _MOST_VALUES:
+        return False
+    nothing_to_tell = target is not None and not target.uncertainty.all()
+    return bool(scaling.constant.any() or nothing_to_tell)
+
+
+def _enough(n_components):
+    return max(_FEW_ROWS, _ROWS_A_CODE * n_components)

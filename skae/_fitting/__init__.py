@@ -1,0 +1,1 @@
+"""Policy: what to train, what to keep, and the attributes that are left."""

@@ -1,0 +1,85 @@
+"""Learnt: the attributes that a training leaves, numpy and plain values."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .._data.scaling import dense_rows, row_slices, squares_about_mean
+from .._inference.codec import Codec
+from .._inference.explained_variance import explain
+from .._linear.pca import pca_errors
+
+__all__ = ["baseline_score", "describe"]
+
+# Rows whose codes the prior is of, at most.
+_PRIOR_ROWS = 10_000
+# Rows of a part of a stream that tell variances.
+_ENOUGH_ROWS = 100
+
+
+def baseline_score(training, batches):
+    """Return what the estimator's `score` of these rows would be if it were PCA."""
+    scaling = training.scaling
+    errors = pca_errors(training.pca, ((x, x) for x, _ in batches.in_order()))
+    error = batches.share * errors.mean() + batches.off_basis.mean()
+    error += _constant_error(scaling, batches)
+    total = squares_about_mean(batches.X, batches.rows, scaling.scale)
+    variance = total / (batches.n_rows * len(scaling.scale)) or scaling.variance
+    return float(1 - error / (variance or 1.0))
+
+
+def _constant_error(scaling, batches):
+    """Error of features that never moved in training, which networks do not see."""
+    n_features = len(scaling.mean)
+    constant = np.flatnonzero(scaling.constant)
+    if not len(constant):
+        return 0.0
+    mean, scale = scaling.mean[constant], scaling.scale[constant]
+    total = 0.0
+    for part in row_slices(batches.n_rows, n_features):
+        X = dense_rows(batches.X, batches.rows[part])[:, constant]
+        total += np.square((X - mean) / scale).sum()
+    return total / (batches.n_rows * n_features)
+
+
+def describe(training, deployed, X, n_samples, seed, whiten, previous=None):
+    """Return the attributes that a training and what is deployed of it make.
+
+    Of ``n_samples`` rows seen so far; ``X`` are those of this call. Where they are too
+    few to tell variances, these stay those of the ``previous`` attributes.
+    """
+    scaling, frame = training.scaling, deployed.frame
+    n_components = training.plan.n_components
+
+    def codec_in(frame):
+        return Codec(deployed.codec.network, scaling, deployed.link, frame)
+
+    as_they_are = replace(frame, scale=None)
+    explained = explain(codec_in(as_they_are), X, n_samples, seed)
+    if previous and len(training.rows) < _ENOUGH_ROWS:
+        kept = {name: previous.get(name, value) for name, value in explained.items()}
+        explained = kept
+    if whiten and frame.scale is None:
+        spread = np.sqrt(explained["_code_variance"])
+        frame = replace(frame, scale=np.where(spread > 0, spread, 1.0))
+    elif not whiten:
+        frame = as_they_are
+    codec = codec_in(frame)
+    if deployed.is_pca:
+        explained["_components"] = None  # the weights are the same numbers
+    rows = np.random.default_rng(seed).permutation(training.rows)
+    prior_rows = np.sort(rows[:_PRIOR_ROWS])
+    return explained | {
+        "n_components_": n_components,
+        "mean_": scaling.mean,
+        "scale_": scaling.scale,
+        "device_": str(training.device),
+        "_architecture": deployed.architecture,
+        "_weights": deployed.weights,
+        "_scaling": vars(scaling),
+        "_frame": vars(frame),
+        "_link": deployed.link,
+        "_prior": training.latent.prior(
+            n_components, lambda: codec.encode(X[prior_rows]), seed
+        ),
+    }

@@ -1,0 +1,137 @@
+"""Canonical form: codes centred, along their principal axes, with fixed signs.
+
+An autoencoder is free to turn its codes as it likes, as long as the decoder knows. Of
+all these networks, which reconstruct alike, this picks the one whose codes, seen in
+their frame, read like PCA's: their mean is zero, they are uncorrelated, their variances
+do not increase, and the feature that a code goes with most goes up with it.
+"""
+
+from itertools import chain
+
+import numpy as np
+import torch
+
+from .._inference.code_transform import Frame, shorten
+
+__all__ = ["canonicalise", "canonicalise_signs", "centre", "radius_of"]
+
+# Part of the rows whose codes keep their length.
+_NEAR = 0.8
+
+
+@torch.no_grad()
+def canonicalise(network, tables, radius):
+    """Turn the codes of ``network`` in place; its reconstructions stay the same.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+        In evaluation mode.
+    tables : list of Batches
+        The rows whose codes are centred and uncorrelated in the end.
+    radius : float
+        From which on lengths of codes are shortened.
+
+    Returns
+    -------
+    frame : Frame
+        What the codes are seen in.
+    """
+    mean, covariance, loadings = _moments(network, radius, tables)
+    _, axes = np.linalg.eigh(covariance)
+    axes = axes.T[::-1]  # (n_components, n_components), largest variance first
+    axes = _signs(axes @ loadings) * axes
+    if not network.anchored:
+        _centre(network, mean)
+        mean = np.zeros_like(mean)
+    _turn(network, axes)
+    return Frame(axes @ mean, radius)
+
+
+@torch.no_grad()
+def canonicalise_signs(network, tables):
+    """Do no more than to fix the signs of codes that have an order and an origin."""
+    _, _, loadings = _moments(network, np.inf, tables)
+    _turn(network, _signs(loadings) * np.eye(network.n_components))
+    return Frame.of(network.n_components)
+
+
+@torch.no_grad()
+def radius_of(network, batches):
+    """Return from which length on codes are far out, by those of some rows."""
+    codes = (_encode(network, x) for x, _ in batches.in_order())
+    lengths = torch.cat([torch.linalg.vector_norm(z, dim=1) for z in codes])
+    return float(lengths.quantile(_NEAR)) or np.inf
+
+
+def _moments(network, radius, tables):
+    """Mean and covariance of the codes, and their covariance with the features."""
+    count = sum(batches.n_rows for batches in tables)
+    n_features = tables[0].n_features
+    total = square = product = 0.0
+    for x, _ in chain.from_iterable(batches.in_order() for batches in tables):
+        z = shorten(_encode(network, x), radius)
+        product = product + (z.t() @ x.to(z.dtype)).double()
+        z = z.double()
+        total = total + z.sum(dim=0)
+        square = square + z.t() @ z
+    mean = (total / count).cpu().numpy()
+    covariance = square.cpu().numpy() / count - np.outer(mean, mean)
+    basis = tables[0].basis
+    if basis is not None:
+        product = product.cpu() @ torch.from_numpy(basis.T).double()
+        n_features = len(basis)
+    # The features are centred already, up to rounding.
+    return mean, covariance, product.cpu().numpy().reshape(-1, n_features) / count
+
+
+@torch.no_grad()
+def centre(network, tables):
+    """Let the codes of rows have the mean zero, and the decoder undo it."""
+    mean, _, _ = _moments(network, np.inf, tables)
+    _centre(network, mean)
+
+
+def _encode(network, x):
+    """Return what the encoder gives, also if it is more exact than the rows."""
+    if network.linear:
+        x = x.to(network.encoder.linear.dtype)
+    return network.encoder(x)
+
+
+def _signs(loadings):
+    """Return 1 or -1 for each code, (n_components, 1): that of its largest loading."""
+    largest = loadings[np.arange(len(loadings)), abs(loadings).argmax(axis=1)]
+    return np.where(largest < 0, -1.0, 1.0)[:, None]
+
+
+def _centre(network, mean):
+    """Let the encoder make z - mean, and the decoder undo it."""
+    last, first = network.layers[0][-1], network.layers[1][0]
+    _set(last.bias, _get(last.bias) - mean)
+    _set(first.bias, _get(first.bias) + _get(first.weight) @ mean)
+
+
+def _turn(network, axes):
+    """Let the encoder make axes @ z, and the decoder undo it."""
+    encoder, decoder = network.encoder, network.decoder
+    if network.anchored:
+        _set(encoder.linear, axes @ _get(encoder.linear))
+        _set(encoder.offset, axes @ _get(encoder.offset))
+        _set(decoder.linear, _get(decoder.linear) @ axes.T)
+    if network.linear:
+        return
+    last, first = network.layers[0][-1], network.layers[1][0]
+    # Both before either is set: they may be one weight and its transpose.
+    weights = axes @ _get(last.weight), _get(first.weight) @ axes.T
+    _set(last.bias, axes @ _get(last.bias))
+    _set(last.weight, weights[0])
+    _set(first.weight, weights[1])
+
+
+def _get(tensor):
+    return tensor.detach().double().cpu().numpy()
+
+
+def _set(tensor, values):
+    tensor.copy_(torch.from_numpy(np.ascontiguousarray(values)))

@@ -1,0 +1,164 @@
+"""Plan: what every "auto" stands for, decided from the shape of the data.
+
+The rules, on one screen. They were chosen on MNIST and on real tables; what was
+measured is in benchmarks/.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._nn.layers import check_activation
+from .._parts.networks import describe_network
+from .._parts.penalties import keeps_axes
+from .._training.optimizers import SOLVERS
+
+__all__ = ["Plan"]
+
+# Optimiser steps that train a network from its start: enough for 60,000 pictures,
+# a second or two for a small table.
+_STEPS = 2_000
+# Passes that even the largest data get.
+_LEAST_PASSES = 5
+# Links whose networks are anchored to PCA.
+_ANCHORED_LINKS = ("identity", "logistic")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The parameters of the estimator with every "auto" resolved.
+
+    The names are those of `AutoEncoderTransformer`.
+    """
+
+    n_features: int
+    n_components: int
+    n_outputs: int
+    network: tuple
+    init: str
+    hidden_layer_sizes: tuple
+    activation: str
+    solver: str
+    learning_rate_init: float
+    learning_rate: str
+    batch_size: int
+    max_iter: int | float
+    max_time: float
+    n_iter_no_change: int
+    linearity: float
+    supervision: float
+    alpha: float
+    tol: float
+
+    @classmethod
+    def of(cls, params, n_rows, n_features, link, previous, has_targets=False):
+        """Resolve ``params``, with parts for their slots, for ``n_rows`` training rows.
+
+        What "auto" stood for in the network of the ``previous`` fit, it stands for
+        again. ``has_targets`` says whether all of these rows have one.
+        """
+        previous = {**previous["_architecture"]} if previous else {}
+        if previous.get("init") == "linear":  # what a network had started from
+            previous["init"] = "pca"
+
+        def resolve(name, auto):
+            value = params[name]
+            if isinstance(value, str) and value == "auto":
+                return previous.get(name, auto)
+            return value
+
+        solver = resolve("solver", "adamw")
+        batch_size = _batch_size(n_rows, params["max_iter"])
+        batch_size = min(n_rows, resolve("batch_size", batch_size))
+        network, latent, penalty = (
+            params[slot] for slot in ("network", "latent", "penalty")
+        )
+        n_components = params["n_components"]
+        sizes = network.hidden_layer_sizes(n_rows, n_features, n_components)
+        linear = link == "identity" and not latent.has_cost
+        plain = link not in _ANCHORED_LINKS or network.starts_plain(link)
+        max_time = params["max_time"] or math.inf
+        max_iter = resolve("max_iter", _passes(n_rows, batch_size, max_time))
+        return cls(
+            n_features=n_features,
+            n_components=n_components,
+            n_outputs=latent.n_outputs(n_components),
+            network=describe_network(network),
+            # Through other links a linear start measured no better than none.
+            init=resolve("init", "random" if plain or keeps_axes(penalty) else "pca"),
+            hidden_layer_sizes=check_widths(resolve("hidden_layer_sizes", sizes)),
+            activation=check_activation(resolve("activation", "quick_gelu")),
+            solver=solver,
+            learning_rate_init=resolve(
+                # Codes that are drawn make gradients noisy.
+                "learning_rate_init",
+                SOLVERS[solver].rate * (0.5 if latent.has_cost else 1.0),
+            ),
+            learning_rate=resolve("learning_rate", "one_cycle"),
+            batch_size=batch_size,
+            max_iter=max_iter,
+            max_time=max_time,
+            n_iter_no_change=resolve(
+                "n_iter_no_change",
+                _patience(max_iter, has_targets, latent.has_cost),
+            ),
+            linearity=resolve("linearity", 1.2 if linear else 0.0),
+            supervision=float(params["supervision"]),
+            alpha=0.0 if params["alpha"] == "auto" else params["alpha"],
+            tol=params["tol"],
+        )
+
+    @property
+    def architecture(self):
+        """Arguments of `AutoEncoder`."""
+        return {
+            "n_features": self.n_features,
+            "n_components": self.n_components,
+            "n_outputs": self.n_outputs,
+            "network": self.network,
+            "hidden_layer_sizes": self.hidden_layer_sizes,
+            "activation": self.activation,
+            "init": self.init,
+        }
+
+
+def _passes(n_rows, batch_size, max_time):
+    """As many as make enough steps, or as there is time for."""
+    if max_time < math.inf:
+        return math.inf
+    return max(_LEAST_PASSES, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
+
+
+def _patience(max_iter, has_targets, is_drawn):
+    """Return how many passes may bring nothing: fewer where a target is overfitted.
+
+    Where few rows have one, what it brings is too noisy for that; and what brings codes
+    forward that are drawn shows late.
+    """
+    if max_iter == math.inf:
+        return math.inf
+    part = 15 if has_targets else 5 if is_drawn else 10
+    return max(10, max_iter // part)
+
+
+def _batch_size(n_rows, max_iter):
+    """128 rows, or 256 where that leaves a hundred steps a pass, and enough in all."""
+    n_steps = n_rows // 256
+    few = max_iter != "auto" and max_iter * n_steps < _STEPS
+    return 256 if n_steps >= 100 and not few else 128
+
+
+def check_widths(sizes):
+    """Return ``hidden_layer_sizes`` as a tuple of int."""
+    sizes = np.asarray(sizes)
+    if (
+        sizes.ndim > 1
+        or sizes.size
+        and (not np.issubdtype(sizes.dtype, np.integer) or sizes.min() < 1)
+    ):
+        raise ValueError(
+            "hidden_layer_sizes must be integers of at least 1, got "
+            f"{sizes.tolist()!r}."
+        )
+    return tuple(int(size) for size in sizes.reshape(-1))

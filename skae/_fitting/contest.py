@@ -1,0 +1,166 @@
+"""Contest: which of several regimes suits the data, as the rows held out say.
+
+A regime is what a training can be told besides the data: where it starts, and what its
+output is. Of those that nobody has chosen the promising ones begin, each with the same
+rows in the same order. After a part of the passes the best goes on alone (successive
+halving). If it overfits long before its end, it goes on from its best weights, which
+then decay.
+"""
+
+import math
+from dataclasses import dataclass
+
+from .._parts.losses import LOSSES, in_unit_interval, looks_like_pictures
+from .._parts.networks import Dense
+
+__all__ = ["Regime", "contest", "regimes"]
+
+# Parts of the passes after which trials are compared, and how many times the best loss
+# the others' may be for them to go on. After the last round one remains.
+_ROUNDS = ((0.05, 1.5), (0.1, 1.15), (0.2, 1.0))
+# The same where the first has found nothing.
+_OF_PCA = 2.0
+# Of fewer passes than these nothing can be told.
+_LEAST_PASSES = 5
+# Part by which another must be better than the first: of several, one is by chance, and
+# the first has the most to offer besides.
+_MARGIN = 0.1
+
+
+@dataclass(frozen=True)
+class Regime:
+    """What parameters that are left to chance stand for.
+
+    Attributes
+    ----------
+    link : str
+        Key of ``LINKS``.
+    init : str
+        "pca", "random", or "auto" for what belongs to the link.
+    linearity : str or float
+    """
+
+    link: str
+    init: str = "auto"
+    linearity: str | float = "auto"
+
+
+def regimes(params, link, X, previous, validates, has_target):
+    """Return the regimes to try: one where all is said, or nothing can be told.
+
+    Parameters
+    ----------
+    params : dict
+        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    link : str
+        What belongs to the loss.
+    X : ndarray or CSR matrix
+    previous : dict or None
+        The attributes of the fit to go on from.
+    validates : bool
+        Whether there are rows to validate on.
+    has_target : bool
+    """
+    first = Regime(link, params["init"], params["linearity"])
+    linear = params["loss"] == "squared_error" and params["output_activation"] == "auto"
+    codes_are_free = not params["ordered"] and not params["latent"].has_cost
+    logistic = Regime("logistic", params["init"], params["linearity"])
+    if linear and codes_are_free and params["init"] == "auto":
+        if previous:
+            return [logistic if previous["_link"] == "logistic" else first]
+        if validates and looks_like_pictures(X):
+            return [logistic, first]
+    is_open = (
+        validates
+        and not previous
+        and not has_target
+        and codes_are_free
+        and link == "identity"
+        and params["loss"] in LOSSES
+        and params["penalty"] is None
+        and type(params["network"]) is Dense
+        and not params["network"].tied
+        and params["max_time"] is None
+        and params["init"] == "auto"
+        and params["linearity"] in ("auto", 0)  # codes may be what suits the rows
+    )
+    if not is_open:
+        return [first]
+    others = [Regime(link, "random", params["linearity"])]
+    if linear and in_unit_interval(X):
+        others.append(logistic)
+    return [first, *others]
+
+
+def contest(entrants):
+    """Let trials compete, and return the best at its end.
+
+    Parameters
+    ----------
+    entrants : list of Trial
+        At their start; the first is to be beaten by a margin.
+    """
+    pca_loss = _pca_loss(entrants)
+    best = _ahead(entrants, pca_loss)
+    best.advance()
+    if pca_loss is None or not best.is_behind(pca_loss):
+        best.decay_if_overfitted()
+    return best.settle(len(entrants))
+
+
+def _pca_loss(entrants):
+    """PCA's loss on the watched rows, if a trial starts there and has to beat it."""
+    for trial in entrants:
+        if trial.training.starts_linear and trial.guarding is not None:
+            return trial.monitor.start_loss
+    return None
+
+
+def _ahead(entrants, pca_loss):
+    """Return the trial that is ahead after its part of the passes.
+
+    A network that starts as PCA and will be better soon is. One that is not gives up.
+    """
+    first, *_ = entrants
+    n_passes = first.training.plan.max_iter
+    if pca_loss is None or not _LEAST_PASSES <= n_passes < math.inf:
+        return first
+    running = entrants
+    for part, ratio in _ROUNDS:
+        for trial in running:
+            trial.advance(max(1, round(part * n_passes)))
+            if trial.training.starts_linear and _learns_soon(trial.params):
+                if trial.is_behind(pca_loss):
+                    trial.give_up()
+        if first.is_behind(pca_loss):
+            ratio = _OF_PCA  # a plateau: others need more time to leave it behind
+        least = min(trial.monitor.best_loss for trial in running)
+        running = [
+            t for t in running if t is first or t.monitor.best_loss <= ratio * least
+        ]
+        if len(running) == 1:
+            return first
+    best = min(running, key=lambda trial: trial.monitor.best_loss)
+    if best.is_behind(pca_loss) and _learns_soon(best.params):
+        best.give_up()
+        return first
+    ahead = best.monitor.best_loss < (1 - _MARGIN) * first.monitor.best_loss
+    return best if ahead or first.is_behind(pca_loss) else first
+
+
+def _learns_soon(params):
+    """Whether steps are as long as they should be, so that what they bring shows.
+
+    Other networks than dense ones may take longer, and who says for how many passes to
+    train is not to get fewer.
+    """
+    return type(params["network"]) is Dense and all(
+        params[name] == "auto"
+        for name in (
+            "solver",
+            "learning_rate",
+            "learning_rate_init",
+            "n_iter_no_change",
+            "max_iter",
+        )
+    )

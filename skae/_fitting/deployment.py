@@ -1,0 +1,86 @@
+"""Deployment: an estimator as it will answer, measured before it does.
+
+Radii, canonical axes, the frame, float64: each step between the network that validation
+has judged and `transform` should change nothing there, and one that does goes unnoticed
+unless the result itself is measured.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .._data.scaling import dense_rows
+from .._inference.code_transform import Frame
+from .._inference.codec import Codec, from_numpy, to_numpy
+from .._parts.losses import LOSSES
+
+__all__ = ["Deployed", "deploy"]
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A network with all that `transform` and `inverse_transform` need.
+
+    Attributes
+    ----------
+    architecture, weights : dict
+        Arguments of `AutoEncoder`, and arrays by name.
+    link : str
+        Key of ``LINKS``.
+    frame : Frame
+    codec : Codec
+        In float64.
+    """
+
+    architecture: dict
+    weights: dict
+    link: str
+    frame: Frame
+    codec: Codec
+
+    @property
+    def is_pca(self):
+        """Whether both ways are one linear map, which is stored once."""
+        is_linear = self.architecture["init"] == "linear"
+        return is_linear and "decoder.linear" not in self.weights
+
+    def row_losses(self, objective, batches):
+        """Losses of rows after `transform` and `inverse_transform`, (n_rows,).
+
+        Of the reconstruction alone, which nothing corrupts and whose codes are not
+        drawn.
+
+        Parameters
+        ----------
+        objective : Objective
+            Whose loss it is.
+        batches : Batches
+        """
+        losses = []
+        for part, (x, _) in zip(batches.parts(), batches.in_order(), strict=True):
+            X = dense_rows(batches.X, batches.rows[part])
+            Z = self.codec.encode(X)
+            if objective.loss.canonical:
+                output = self.codec.output(Z)[:, batches.features]
+                losses.append(objective.compare(output.to(x), x))
+                continue
+            R = self.codec.decode(Z)
+            pair = [
+                torch.from_numpy(batches.of_features.apply(rows[:, batches.features]))
+                for rows in (R, X)
+            ]
+            if objective.loss not in LOSSES.values():
+                pair = [values.float() for values in pair]  # as it is used to
+            share = len(batches.features) / X.shape[1]
+            losses.append(share * objective.loss.function(*pair))
+        return np.concatenate([part.double().cpu().numpy() for part in losses])
+
+
+def deploy(training, network, link, frame):
+    """Return a network of a `Training`, widened to all features, as `Deployed`."""
+    architecture = {**training.plan.architecture, "init": network.init}
+    weights = to_numpy(training.of_all_features(network, architecture))
+    exact = from_numpy(architecture, weights, torch.float64).eval()
+    codec = Codec(exact, training.scaling, link, frame)
+    return Deployed(architecture, weights, link, frame, codec)

@@ -1,0 +1,97 @@
+"""Features: those that a network learns.
+
+What is constant comes back as it is, whatever the network says: a twelfth of MNIST's
+pixels, most words of a small text. Networks are trained without it, and get the places
+for it, all zeros, in the end.
+"""
+
+import numpy as np
+import torch
+
+from .._data.scaling import dense_rows, row_slices
+from .._parts.networks import Dense, make_autoencoder
+from .._parts.slots import own_parts
+
+__all__ = ["idle_features", "learnt_features", "narrow", "widen"]
+
+# Products are fastest of matrices whose widths are multiples of this.
+_ALIGNED = 16
+
+
+def idle_features(params, table, rows, loss, link, scaling):
+    """Which features need no learning: constant in all rows, and free of loss.
+
+    Parameters
+    ----------
+    params : dict
+        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    table : Table
+    rows : ndarray of int
+        Its rows that the scaling was measured on, or all.
+    loss : Loss
+    link : str
+        Key of ``LINKS``.
+    scaling : Scaling
+
+    Returns
+    -------
+    idle : ndarray of bool of shape (n_features,)
+    """
+    idle = scaling.constant & loss.vanishes(scaling.mean)
+    if own_parts(params) or type(params["network"]) is not Dense or link == "softmax":
+        idle[:] = False  # they may make something of each
+    if idle.any():
+        others = np.setdiff1d(np.arange(table.n_rows), rows)
+        for part in row_slices(len(others), len(idle)):
+            same = dense_rows(table.X, others[part]) == scaling.mean
+            idle &= same.all(axis=0)
+    return idle
+
+
+def learnt_features(idle, n_components):
+    """Return the features to learn, (n_learnt,), sorted: all that are not ``idle``.
+
+    And as many of these as there are codes for, and as make products fast.
+    """
+    n_least = max(np.count_nonzero(~idle), n_components)
+    n_learnt = min(-(-n_least // _ALIGNED) * _ALIGNED, len(idle))
+    return np.sort(np.argsort(idle, kind="stable")[:n_learnt])
+
+
+@torch.no_grad()
+def widen(network, architecture, features):
+    """Return a network of an architecture that does for ``features`` what this does.
+
+    Codes do not depend on the others, whose output is zero.
+    """
+    if len(features) == architecture["n_features"]:
+        return network
+    wide = make_autoencoder(**architecture).eval()
+    if network.linear:
+        wide.to(network.encoder.linear.dtype)
+    for of_wide, of_narrow in _pairs(wide, network):
+        of_wide.zero_()[_places(of_wide, of_narrow, features)] = of_narrow.cpu()
+    return wide
+
+
+@torch.no_grad()
+def narrow(network, architecture, features):
+    """Return a network that does for ``features`` what one of an architecture does."""
+    if len(features) == architecture["n_features"]:
+        return network
+    small = make_autoencoder(**{**architecture, "n_features": len(features)})
+    for of_wide, of_narrow in _pairs(network, small):
+        of_narrow.copy_(of_wide[_places(of_wide, of_narrow, features)])
+    return small
+
+
+def _pairs(wide, narrow):
+    return zip(wide.state_dict().values(), narrow.state_dict().values(), strict=True)
+
+
+def _places(of_wide, of_narrow, features):
+    """Index of the part of a wide network's weights that a narrow one has."""
+    return tuple(
+        slice(None) if n == m else torch.from_numpy(features)
+        for n, m in zip(of_wide.shape, of_narrow.shape, strict=True)
+    )

@@ -1,0 +1,141 @@
+"""Finalists: what may be returned, best first, each measured as it will answer."""
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from .._inference.code_transform import Frame
+from .._linear.pca import pca_errors
+from .._parts.penalties import keeps_axes
+from .._training.loop import evaluate
+from .._training.outliers import fade_again, fade_where_astray, give_way
+from .canonical import canonicalise, canonicalise_signs, centre, radius_of
+from .contest import Regime
+from .deployment import deploy
+
+__all__ = ["Finalist", "finalists"]
+
+# Part by which rounding alone may raise an error, and errors that are nothing else.
+_ROUNDING = 1e-6
+_NOTHING = 1e-14
+
+
+class Finalist:
+    """A network that may be returned, with what it is measured on.
+
+    Parameters
+    ----------
+    source : _Source
+    training : Training
+    network : AutoEncoder
+        Its own, or its linear start.
+    """
+
+    def __init__(self, source, training, network):
+        self.source = source
+        self.training = training
+        self.network = network.eval()
+        self.is_linear = network.linear
+
+    @cached_property
+    def deployed(self):
+        """The network as it will answer, its codes in canonical form."""
+        link = "identity" if self.is_linear else self.training.link
+        return deploy(self.training, self.network, link, self._frame())
+
+    @property
+    def keeps_promise(self):
+        """Whether it is not worse than PCA where it can be measured."""
+        if self.is_linear or not self.source.gives_way:
+            return True
+        linear = Finalist(self.source, self.training, self.training.linear_network())
+        objective = self.training.objective
+        for batches in self._measured:
+            losses, others = (
+                finalist.deployed.row_losses(objective, batches).mean()
+                for finalist in (self, linear)
+            )
+            if not losses <= others * (1 + _ROUNDING) + _NOTHING:
+                return False
+        return True
+
+    @property
+    def _measured(self):
+        """Rows that were learnt from, and those that were validated on."""
+        validation = self.source.validation(self.training)
+        return [self.source.some(self.training), *filter(None, [validation])]
+
+    def _frame(self):
+        """Bring the codes of rows into canonical form, and return their frame."""
+        network, params, training = self.network, self.source.params, self.training
+        if params["latent"].keeps_axes or keeps_axes(params["penalty"]):
+            return Frame.of(network.n_components)
+        # Rows of the table that were held out belong to it again.
+        seen = [training.batches]
+        if len(training.rows) < self.source.table.n_rows:
+            seen.append(self.source.validation(training))
+        if params["ordered"]:
+            return canonicalise_signs(network, seen)
+        radius = np.inf
+        if self.is_linear:  # on the training rows the codes are PCA's
+            radius = network.decoder.radius.item() or np.inf
+        elif network.anchored:
+            radius = radius_of(network, self.source.some(training))
+        return canonicalise(network, seen, radius)
+
+
+def finalists(source, trial):
+    """Yield what may be returned, the best first, and the linear start in the end."""
+    n_rows, training = source.table.n_rows, trial.training
+    everything = np.arange(n_rows)
+    refits = training.starts_anchored or trial.is_chosen
+    if trial.kept or not (training.starts_linear or source.gives_way):
+        if trial.kept and refits and source.refits(training.rows):
+            again = _on_all_rows(source, trial, everything)
+            if again is not None:
+                yield Finalist(source, again, _with_radii(source, trial, again))
+        yield Finalist(source, training, _with_radii(source, trial, training))
+        if not source.gives_way:
+            return
+    if len(training.rows) < n_rows:  # holding some out costs nothing
+        training = source.training(everything, Regime("identity", init="pca"))
+    yield Finalist(source, training, training.linear_network())
+
+
+def _on_all_rows(source, trial, rows):
+    """Make the passes that were good again on all rows; None if that fails.
+
+    Those that were held out have told what to keep. In a large table they would hardly
+    add anything.
+    """
+    training = trial.training
+    plan = training.plan
+    if plan.max_time < np.inf:  # as many steps as the clock had allowed
+        passes = training.solver.steps_of_schedule / training.batches.n_batches
+        plan = replace(plan, max_iter=passes, max_time=np.inf)
+    again = source.training(rows, trial.regime, plan)
+    start_loss = evaluate(again.objective, again.batches)
+    trial.repeat(again)
+    # Rows that were held out are now learnt from: they can only have come nearer.
+    validated = evaluate(again.objective, source.validation(again))
+    improved = evaluate(again.objective, again.batches) <= start_loss
+    return again if improved and validated <= trial.monitor.best_loss else None
+
+
+def _with_radii(source, trial, training):
+    """Return its network, which far away is as good as PCA, or gives way to it."""
+    network = training.network.eval()
+    learnt = source.some(training)
+    watched = learnt if source.held_out is None else source.validation(training)
+    if training.starts_linear:
+        # PCA of the rows that the watched ones were held out from.
+        batches = trial.validation or trial.some
+        errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
+        fade_where_astray(network, watched, learnt, errors.mean(), training.reach)
+    elif network.init == "faded":  # in the fit before
+        fade_again(network, watched, learnt)
+    elif trial.regime.init == "random" != source.params["init"]:
+        centre(network, [learnt])
+        give_way(network, training.linear_network(), watched, learnt)
+    return network

@@ -1,0 +1,172 @@
+"""Fitting: from parameters and rows to everything an estimator learns.
+
+A function of its arguments that changes none of them: what it returns becomes the
+estimator's attributes in one step.
+"""
+
+import sys
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from .._data.holdout import have_near_copies
+from .._parts.losses import check_loss
+from .._parts.slots import check_slots
+from .._runtime.isolation import isolated_fit
+from .._runtime.warning import ValidationWarning, warn
+from .attributes import baseline_score, describe
+from .contest import contest, regimes
+from .dataset import check_tables, split
+from .finalists import finalists
+from .session import count_components
+from .source import Source
+
+__all__ = ["fit_autoencoder"]
+
+# Training on all rows may take longer than before, when there were less: a part of the
+# time for what comes first.
+_TIME_BEFORE_REFIT = 0.45
+
+
+@isolated_fit
+def fit_autoencoder(params, data, validation_data, previous, threads, groups=None):
+    """Train an autoencoder.
+
+    Parameters
+    ----------
+    params : dict
+        Valid parameters of `AutoEncoderTransformer`.
+    data, validation_data : pair
+        ``X``, an ndarray or CSR matrix (n_samples, n_features), and its ``y`` or None.
+        None for both where rows of ``X`` are to be held out for validation.
+    previous : dict or None
+        The attributes of the fit to go on from.
+    threads : ThreadTuner
+        Chooses how many work.
+    groups : array-like of shape (n_samples,) or None
+        Of rows that are held out together.
+
+    Returns
+    -------
+    learnt : dict
+        The estimator's attributes by name.
+    """
+    params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
+    loss, link = _check_loss(params, data[0], validation_data[0])
+    seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    target, table, table_val = check_tables(params, data, validation_data, seed)
+    n_components = count_components(params, table, seed, previous)
+    params = {**params, "n_components": n_components}
+    split_by = seed, groups, data[1]
+    rows, held_out = split(params, table, table_val, target, *split_by)
+    source = Source(params, table, held_out, target, loss, threads, seed, previous)
+    if source.draws_rows(groups) and have_near_copies(table.X, held_out[1], seed):
+        warn(
+            "Rows that follow one another are nearest to one another, as overlapping "
+            "windows of a series are: those held out at random have copies among the "
+            "others, and tell little of new ones. Pass groups to fit, a splitter that "
+            "holds out a block (validation=TimeSeriesSplit()), or X_val.",
+            ValidationWarning,
+        )
+    trial = _train(source, rows, link)
+    for final in finalists(source, trial):
+        if final.keeps_promise:
+            break
+    monitor, validation = trial.monitor, trial.validation
+    best = monitor.best_loss, monitor.best_iter
+    if final.is_linear:
+        best = monitor.start_loss, 0
+        if not trial.training.starts_linear:
+            objective = trial.training.objective
+            best = final.deployed.row_losses(objective, trial.watched).mean().item(), 0
+        monitor.reason = "pca" if target is None else "linear"
+    if final.is_linear:
+        _tell(source, trial, best[0])
+    return {
+        "n_samples_": table.n_rows,
+        "loss_curve_": trial.loss_curve,
+        "validation_loss_curve_": trial.validation_curve if validation else None,
+        "best_loss_": best[0],
+        "best_iter_": best[1],
+        "n_iter_": len(trial.loss_curve),
+        "stop_reason_": monitor.reason,
+        "baseline_score_": _baseline(final, trial),
+        **describe(
+            final.training,
+            final.deployed,
+            table.X,
+            table.n_rows,
+            seed,
+            params["whiten"],
+        ),
+        "_ordered": params["ordered"],
+        "target_type_": None if target is None else target.kind,
+        "_target": None if target is None else vars(target),
+    }
+
+
+def _tell(source, trial, loss):
+    """Say that the result is PCA, and what would help."""
+    validation, lowest = trial.validation, min(trial.validation_curve, default=np.nan)
+    name = "PCA" if source.target is None else "principal covariates regression"
+    if validation is None:
+        reason = (
+            f"{source.table.n_rows} rows are too few to hold some out. Pass X_val, or "
+            "set early_stopping=False to train without validation."
+        )
+    elif lowest < loss:
+        reason = (
+            f"on the {validation.n_rows} rows held out the best network had a loss of "
+            f"{lowest:.4g}, its is {loss:.4g}: too little to be sure of. More rows "
+            "would help, a larger part held out (validation=0.3), or linearity=0."
+        )
+    else:
+        reason = (
+            f"no network had a lower loss on the {validation.n_rows} rows held out. "
+            "More rows may help, or other codes (n_components); what is left may also "
+            "be noise, and PCA all there is."
+        )
+    message = f"The result is {name}: {reason}"
+    if source.params["verbose"]:
+        sys.stdout.write(f"[AutoEncoderTransformer] {message}\n")
+    warn(message, ValidationWarning)
+
+
+def _without_validation(params, validation_data):
+    """Return the parameters, which say so only once if nothing is validated on."""
+    if params["validation"] is None and validation_data[0] is None:
+        return {**params, "early_stopping": False}
+    return params
+
+
+def _check_loss(params, *tables):
+    """Return the loss and the name of its link, if it is made for such data."""
+    loss, link = check_loss(params["loss"], params["output_activation"])
+    for X in tables:
+        if X is not None:
+            loss.check_data(X)
+    return loss, link
+
+
+def _train(source, rows, link):
+    """Train in the regime that suits the rows to validate on best."""
+    params, table = source.params, source.table
+    validates = params["early_stopping"] and source.held_out is not None
+    options = regimes(
+        params, link, table.X, source.previous, validates, source.target is not None
+    )
+    entrants = []
+    for regime in options:
+        entrants.append(source.trial(rows, regime, entrants))
+    if entrants[0].training.starts_anchored and source.refits(rows):
+        entrants[0].training.solver.max_time *= _TIME_BEFORE_REFIT
+    trial = contest(entrants)
+    trial.judge()
+    return trial
+
+
+def _baseline(final, trial):
+    """Return PCA's score on the rows that were validated on, or else on all."""
+    if final.is_linear and final.source.holds_rows_out or trial.validation is None:
+        return baseline_score(final.training, final.source.some(final.training))
+    return baseline_score(trial.training, trial.validation)

@@ -1,0 +1,163 @@
+"""Streaming: one pass over some rows, and another over the next.
+
+The same crank as in fitting, turned once a call. What the solver remembers, the head
+and the random numbers go on from call to call, as plain numpy.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from sklearn.utils import check_consistent_length, check_random_state
+
+from .._data.first_rows import begins_anew, join, worth_keeping
+from .._data.targets import Target, no_values
+from .._inference.code_transform import Frame
+from .._parts.losses import check_loss
+from .._parts.slots import check_slots
+from .._runtime.isolation import isolated_fit
+from .attributes import baseline_score, describe
+from .config import Plan
+from .dataset import Table
+from .deployment import deploy
+from .pseudo_labels import teach
+from .session import Training, count_components
+
+__all__ = ["continue_autoencoder"]
+
+# A first part of the data says little of their number: networks are made for many.
+_MANY_ROWS = 10_000
+# Steps are this part of the largest of a one-cycle schedule, which has no place here.
+_PART_OF_RATE = 0.5
+
+
+@isolated_fit
+def continue_autoencoder(params, X, y, classes, previous, threads):
+    """Make one pass over rows.
+
+    Parameters
+    ----------
+    params : dict
+        Valid parameters of `AutoEncoderTransformer`.
+    X : ndarray of shape (n_samples, n_features)
+    y : array-like or None
+    classes : array-like or None
+        All classes of ``y``, or a list of them for several outputs.
+    previous : dict or None
+        The attributes to go on from.
+    threads : ThreadTuner
+        Chooses how many work.
+
+    Returns
+    -------
+    learnt : dict
+        The estimator's attributes by name.
+    """
+    params = check_slots(params, X.shape[1])
+    loss, link = check_loss(params["loss"], params["output_activation"])
+    loss.check_data(X)
+    before = previous or {}
+    n_samples = before.get("n_samples_", 0) + X.shape[0]
+    memory = before.get("_memory", {})
+    known_target = _known_target(params, X, y, classes, before.get("_target"))
+    first = memory.get("first")
+    if previous is None or first is not None:
+        varies = known_target is not None and known_target.varies(y)
+        anew = previous and begins_anew(first, X, previous, varies)
+        first = join(first, X, y if params["supervision"] else None, classes)
+        if anew:
+            X, y, classes = first["X"], first["y"], first["classes"]
+            previous, memory, known_target = None, {}, None
+    if previous and params["output_activation"] == "auto":
+        link = previous["_link"]
+    seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    target, table = _check_table(params, X, y, classes, known_target, seed)
+    n_components = count_components(params, table, seed, previous)
+    params = {**params, "n_components": n_components}
+    training = Training(
+        params,
+        table,
+        rows=np.arange(X.shape[0]),
+        target=target,
+        loss=loss,
+        link=link,
+        threads=threads,
+        seed=seed,
+        previous=previous,
+        plan=_plan(params, X, link, previous),
+        in_row_space=False,  # later rows lie in others
+    )
+    training.resume(memory)
+    if first and not worth_keeping(first, training.scaling, n_components, target):
+        first = None
+    baseline = before.get("baseline_score_") if previous else None
+    if baseline is None:
+        baseline = baseline_score(training, training.batches)
+    training.begin_work()
+    curve = [*before.get("loss_curve_", []), next(training.passes())]
+    if not math.isfinite(curve[-1]):
+        raise ValueError(
+            "Training diverged on these rows with learning_rate_init="
+            f"{training.plan.learning_rate_init:g}. Use a smaller one; what was learnt "
+            "before is kept."
+        )
+    frame = _frame(n_components, previous)
+    deployed = deploy(training, training.network, training.link, frame)
+    return {
+        "n_samples_": n_samples,
+        "loss_curve_": curve,
+        "validation_loss_curve_": None,
+        "best_loss_": curve[-1],
+        "best_iter_": len(curve),
+        "n_iter_": len(curve),
+        "stop_reason_": "partial_fit",
+        "baseline_score_": baseline,
+        **describe(training, deployed, X, n_samples, seed, params["whiten"], previous),
+        "_ordered": params["ordered"],
+        "target_type_": None if target is None else target.kind,
+        "_target": None if target is None else vars(target),
+        "_memory": training.memory() | ({"first": first} if first else {}),
+    }
+
+
+def _frame(n_components, previous):
+    """Return the frame of the fit that this goes on from, so that codes compare."""
+    return Frame(**previous["_frame"]) if previous else Frame.of(n_components)
+
+
+def _plan(params, X, link, previous):
+    """Return the plan of one pass, as if of many."""
+    plan = Plan.of(params, max(X.shape[0], _MANY_ROWS), X.shape[1], link, previous)
+    rate = plan.learning_rate_init
+    if params["learning_rate_init"] == "auto":
+        rate *= _PART_OF_RATE
+    one_pass = {"max_iter": 1, "max_time": math.inf, "learning_rate": "constant"}
+    return replace(plan, learning_rate_init=rate, **one_pass)
+
+
+def _known_target(params, X, y, classes, known):
+    """Return the target of the calls before, if this one goes with it."""
+    if not params["supervision"] or not known:
+        return None
+    target = Target(**known | {"missing_label": params["missing_label"]})
+    if y is not None:
+        check_consistent_length(X, y)
+        if classes is not None:
+            target.check_classes(classes)
+    return target
+
+
+def _check_table(params, X, y, classes, target, seed):
+    """Return the target, that of the first rows with one, and a table."""
+    if not params["supervision"]:
+        return None, Table(X, no_values(X.shape[0]))
+    if y is not None:
+        check_consistent_length(X, y)
+        target = target or Target.fit(
+            y, params["target_type"], classes, params["missing_label"]
+        )
+    if target is None:
+        return None, Table(X, no_values(X.shape[0]))
+    if y is None:
+        return target, Table(X, target.unknown(X.shape[0]))
+    return target, Table(X, teach(params["teacher"], X, y, target, seed))

@@ -1,0 +1,110 @@
+"""Row space: wide rows in few coordinates, which lose nothing or only noise.
+
+With more features than rows, all that training sees lies in the space that the rows
+span. Linear layers trained by the squared error never look beyond it, so that a network
+of the coordinates learns the same in a fraction of the time.
+"""
+
+import numpy as np
+import torch
+
+from .._parts.networks import make_autoencoder
+
+__all__ = ["can_hold", "expand", "row_space"]
+
+# Rows whose products with each other are worth their time, and bytes of rows at once.
+_MOST_ROWS = 3_000
+_MOST_BYTES = 2**27
+# Axes are kept, beyond those that carry signal, for so many times the components.
+_AXES_PER_COMPONENT = 3
+
+
+def can_hold(n_rows, n_features):
+    """Whether rows are fewer than features, and few enough to find their space."""
+    few = n_rows <= _MOST_ROWS and 4 * n_rows * n_features <= _MOST_BYTES
+    return n_rows < n_features and few
+
+
+def row_space(x, n_components):
+    """Return an orthonormal basis of the directions in which rows carry signal.
+
+    Directions of noise are left out: those whose singular value is below the optimal
+    hard threshold of Gavish and Donoho (2014), which takes the noise from the median
+    singular value.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_rows, n_features)
+        Scaled rows, more features than rows.
+    n_components : int
+        Of which several times as many directions are kept at least.
+
+    Returns
+    -------
+    basis : ndarray of shape (n_features, n_axes), float32
+    """
+    gram = _products(x)
+    square, vectors = np.linalg.eigh(gram)
+    square, vectors = square[::-1], vectors[:, ::-1]
+    values = np.sqrt(np.maximum(square, 0.0))
+    exact = int(np.count_nonzero(values > 1e-5 * values[0]))
+    signal = np.count_nonzero(values > _threshold(values, x.shape))
+    n_axes = min(exact, max(signal, _AXES_PER_COMPONENT * n_components))
+    scaled = (vectors[:, :n_axes] / values[:n_axes]).astype(np.float32)
+    # Once more: rounding has turned the shorter axes a little.
+    basis, _ = np.linalg.qr(x.T @ scaled)
+    return np.ascontiguousarray(basis)
+
+
+def _products(x):
+    """Products of all rows with each other, float64, (n_rows, n_rows)."""
+    total = np.zeros((len(x), len(x)))
+    step = max(1, 2**22 // len(x))
+    for i in range(0, x.shape[1], step):
+        part = x[:, i : i + step].astype(np.float64)
+        total += part @ part.T
+    return total
+
+
+def _threshold(values, shape):
+    ratio = shape[0] / shape[1]
+    factor = 0.56 * ratio**3 - 0.95 * ratio**2 + 1.82 * ratio + 1.43
+    return factor * np.median(values)
+
+
+@torch.no_grad()
+def expand(network, architecture, basis, off_basis):
+    """Return a network of all features that does what one of the coordinates does.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+        Of the coordinates.
+    architecture : dict
+        Arguments of `AutoEncoder`, for all features.
+    basis : ndarray of shape (n_features, n_axes)
+    off_basis : float
+        Largest squared distance of a training row from their space.
+    """
+    basis = torch.from_numpy(basis).double()
+    narrow = network.state_dict()
+    dtype = next(iter(narrow.values())).dtype
+    wide = make_autoencoder(**architecture).to(dtype).eval()
+    for of_features, of_axes in zip(
+        wide.state_dict().values(), narrow.values(), strict=True
+    ):
+        values = of_axes.cpu()
+        if of_features.shape != of_axes.shape:
+            reads = of_features.ndim == 2 and len(of_features) == len(of_axes)
+            values = values.double()
+            values = values @ basis.T if reads else basis @ values
+        of_features.copy_(values)
+    if wide.linear and torch.equal(
+        narrow["decoder.linear"], narrow["encoder.linear"].T
+    ):
+        # The same products once more could differ in their last bits.
+        wide.decoder.linear.copy_(wide.encoder.linear.T)
+    if wide.anchored:  # lengths of rows are those of all their features again
+        radius = wide.encoder.radius
+        radius.copy_((radius.square() + off_basis).sqrt())
+    return wide

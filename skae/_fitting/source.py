@@ -1,0 +1,148 @@
+"""Source: what every training of a fit is made of, and who is told what."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._parts.slots import own_parts
+from .session import Training
+from .trial import Trial
+
+__all__ = ["Source"]
+
+# Up to so many rows, what validation found good is trained once more on all of them.
+_REFIT_ROWS = 2_000
+# Training rows that stand for all of them where nothing is held out, at most.
+_WATCHED_ROWS = 10_000
+
+
+@dataclass
+class Source:
+    """What trainings are made of: parameters, rows, and those to validate on."""
+
+    params: dict
+    table: object
+    held_out: tuple | None
+    target: object
+    loss: object
+    threads: object
+    seed: int
+    previous: dict | None
+
+    def training(self, rows, regime, plan=None, like=None):
+        """Return a network at its start, which is to learn from some rows.
+
+        It is told a plan, or shares its rows with another, if there are some.
+        """
+        names = "init", "linearity"
+        chosen = {name: getattr(regime, name) for name in names}
+        return Training(
+            {**self.params, **chosen},
+            self.table,
+            rows,
+            self.target,
+            self.loss,
+            regime.link,
+            self.threads,
+            self.seed,
+            self.previous,
+            plan,
+            like,
+        )
+
+    def trial(self, rows, regime, entrants=(), plan=None):
+        """Return a trial of a regime, beside others that there are already."""
+        like = entrants[0] if entrants else None
+        training = self.training(rows, regime, plan, like and like.training)
+        if like is None or training.batches is not like.training.batches:
+            watched = self.validation(training), self.some(training)
+        else:
+            watched = like.validation, like.some
+        return Trial(
+            training,
+            self.params,
+            *watched,
+            distinct=self.distinct,
+            regime=regime,
+            is_chosen=self.asks_for_less_error and self.params["init"] != "random",
+            may_decay=self.may_decay,
+        )
+
+    def validation(self, training):
+        """Return the rows to validate on, as a training sees them, or None."""
+        return self.held_out and training.batches_of(*self.held_out)
+
+    @property
+    def may_decay(self):
+        """Whether weights may decay where the network overfits."""
+        params = self.params
+        return (
+            params["alpha"] == "auto"
+            and params["early_stopping"]
+            and params["solver"] in ("auto", "adamw", "muon")
+            and params["n_iter_no_change"] == "auto"
+            and params["max_time"] is None
+            and not self.previous
+            and self.asks_for_less_error
+            and not params["ordered"]
+            and not own_parts(params)
+        )
+
+    def draws_rows(self, groups):
+        """Whether the rows to validate on are drawn at random."""
+        validation = self.params["validation"]
+        by_part = isinstance(validation, str | float)
+        return self.holds_rows_out and by_part and groups is None
+
+    @property
+    def distinct(self):
+        """Which of the rows to validate on count as evidence: equal ones once."""
+        if self.held_out is None:
+            return slice(None)
+        table, rows = self.held_out
+        return table.first_of_each(rows)
+
+    def some(self, training):
+        """Return training rows to measure losses on: all, or some."""
+        rows = training.rows
+        if len(rows) <= _WATCHED_ROWS:
+            return training.batches
+        rng = np.random.default_rng(self.seed)
+        chosen = rng.choice(rows, _WATCHED_ROWS, replace=False)
+        return training.batches_of(self.table, np.sort(chosen))
+
+    @property
+    def holds_rows_out(self):
+        """Whether rows of the table itself are validated on."""
+        return self.held_out is not None and self.held_out[0] is self.table
+
+    @property
+    def asks_for_less_error(self):
+        """Whether the reconstruction is all that is asked for, in units of the data.
+
+        PCA's error can then be compared with. A target, a penalty and codes that are
+        drawn have their price.
+        """
+        params = self.params
+        return (
+            self.target is None
+            and params["penalty"] is None
+            and not params["latent"].has_cost
+            and not self.loss.canonical
+            and params["output_activation"] in ("auto", "identity")
+        )
+
+    def refits(self, rows):
+        """Whether what is validated will be trained again on all rows."""
+        return self.holds_rows_out and len(rows) < self.table.n_rows <= _REFIT_ROWS
+
+    @property
+    def gives_way(self):
+        """Whether a result that is worse than PCA gives way to PCA.
+
+        Not where it goes on from another, and not the plain network that someone asks
+        for without validation.
+        """
+        if self.previous or not self.asks_for_less_error:
+            return False
+        return self.params["early_stopping"] or self.params["init"] != "random"

@@ -1,0 +1,1 @@
+"""Codes and reconstructions from fitted weights."""

@@ -1,0 +1,281 @@
+"""Inference: a fitted network's numpy weights to codes and reconstructions, in chunks.
+
+Codecs are built from the weights when they are first needed, and cached beside the
+estimator rather than on it: what is fitted stays plain numpy.
+"""
+
+import copy
+import weakref
+from functools import cached_property
+from itertools import chain
+
+import numpy as np
+import torch
+
+from .._data.scaling import FARTHEST, Scaling, dense_rows, row_slices
+from .._nn.autoencoder import step_flops
+from .._nn.fast_forward import Bare
+from .._nn.seeded_modules import Own
+from .._parts.losses import LINKS
+from .._parts.networks import make_autoencoder
+from .._runtime.device import inference_device
+from .._runtime.isolation import isolated
+from .._runtime.threads import in_parts, one_thread
+from .code_transform import Frame
+
+__all__ = [
+    "Codec",
+    "cached_codec",
+    "decode",
+    "encode",
+    "from_numpy",
+    "squared_errors",
+    "to_numpy",
+]
+
+_LARGEST = torch.finfo(torch.float32).max
+_SMALLEST = 1 / _LARGEST
+# Means up to so many scales may be subtracted in float32 after scaling.
+_SMALL_MEAN = 8.0
+# Floating point operations of all rows from which several threads may share them.
+_SHARED_FLOPS = 2e7
+# Groups of chunks at most: as many as there may be cores.
+_MOST_GROUPS = 64
+# estimator -> (the weights the codecs were built from, {dtype: codec on the CPU})
+_CODECS = weakref.WeakKeyDictionary()
+
+
+def to_numpy(network):
+    """Return the weights by name, as arrays that share nothing with torch."""
+    weights = {
+        name: value.detach().cpu().numpy().copy()
+        for name, value in network.state_dict().items()
+    }
+    if getattr(network, "init", None) == "linear":
+        if _are_transposed(weights):
+            del weights["decoder.linear"]
+        if not weights["decoder.offset"].any():
+            del weights["decoder.offset"]
+    return weights
+
+
+def _are_transposed(weights):
+    """Whether the linear maps of PCA are one, up to rounding."""
+    encoder, decoder = weights["encoder.linear"], weights["decoder.linear"]
+    return encoder.shape == decoder.T.shape and np.allclose(
+        encoder, decoder.T, rtol=0, atol=1e-12 * np.abs(encoder).max()
+    )
+
+
+def from_numpy(architecture, weights, dtype):
+    """Return the network that `to_numpy` took the weights from."""
+    network = make_autoencoder(**architecture).to(dtype)
+    state = {name: torch.tensor(w) for name, w in weights.items()}
+    if network.linear and "decoder.linear" not in state:
+        state["decoder.linear"] = state["encoder.linear"].t()
+    network.load_state_dict(state, strict=not network.linear)
+    return network
+
+
+@isolated
+def encode(estimator, X):
+    """Return the codes of rows, by a fitted estimator."""
+    return cached_codec(estimator, X.dtype, X.shape[0]).encode(X)
+
+
+@isolated
+def decode(estimator, Z):
+    """Return the rows of codes."""
+    return cached_codec(estimator, Z.dtype, len(Z)).decode(Z)
+
+
+@isolated
+def squared_errors(estimator, X, per_feature=False):
+    """Return those of rows, or of each of their features; see `Codec`."""
+    codec = cached_codec(estimator, X.dtype, X.shape[0])
+    return codec.squared_errors(X, per_feature)
+
+
+def cached_codec(estimator, dtype, n_rows):
+    """Return the codec of a fitted estimator in a numpy dtype, built once a fit.
+
+    It is on the device that suits so many rows. On a GPU nothing stays: what is cached
+    is on the CPU.
+    """
+    learnt = vars(estimator)
+    weights = learnt["_weights"]
+    built_from, codecs = _CODECS.get(estimator, (None, None))
+    if built_from is not weights:
+        codecs = {}
+        _CODECS[estimator] = weights, codecs
+    if dtype not in codecs:
+        with one_thread():
+            codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
+    codec = codecs[dtype]
+    device = inference_device(learnt["device_"], lambda: n_rows * codec.flops)
+    return codec if device == codec.device else codec.on(device)
+
+
+def _codec(learnt, dtype):
+    """Build a codec of what an estimator has learnt, by name, in a torch dtype."""
+    network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
+    scaling, frame = Scaling(**learnt["_scaling"]), Frame(**learnt["_frame"])
+    return Codec(network.eval(), scaling, learnt["_link"], frame)
+
+
+class Codec:
+    """Encodes rows of ``X`` and decodes codes, with memory bounded by a chunk's.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+        In evaluation mode; its dtype is that of the arithmetic and of what comes out.
+    scaling : Scaling
+    link : str
+        Key of ``LINKS``.
+    frame : Frame
+        What codes are given out in.
+    """
+
+    def __init__(self, network, scaling, link, frame):
+        self.network = network
+        self.scaling = scaling
+        self.link = link
+        self.frame = frame
+        self._bare = Bare(network)
+        parameter = next(chain(network.parameters(), network.buffers()))
+        self.device = parameter.device
+        self._show, self._hide = frame.on(self.device, parameter.dtype)
+        self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
+        self.n_features, self.n_components = network.n_features, network.n_components
+        self.width = network.width
+        exact = self.dtype == np.float64 or scaling.scale.min() < _SMALLEST
+        self._float32_scaling = None if exact else _float32_scaling(scaling)
+
+    @cached_property
+    def flops(self):
+        """Floating point operations of a row, to its code and back.
+
+        Infinite where someone's own layers may do more than their weights tell.
+        """
+        if any(isinstance(module, Own) for module in self.network.modules()):
+            return np.inf
+        return step_flops(self.network, 1) / 3  # the gradient's are twice as many
+
+    def on(self, device):
+        """Return the same with a copy of the network on a device."""
+        network = copy.deepcopy(self.network).to(device)
+        return Codec(network, self.scaling, self.link, self.frame)
+
+    def chunks(self, n_rows):
+        """Slices of rows that take a few megabytes on their way through."""
+        return row_slices(n_rows, self.width)
+
+    def encode(self, X):
+        """Codes (n_rows, n_components) of rows (n_rows, n_features)."""
+        Z = np.empty((X.shape[0], self.n_components), self.dtype)
+
+        groups = self._groups(X.shape[0])
+        in_parts(lambda chunks: self._encode(X, Z, chunks), groups)
+        return Z
+
+    def _encode(self, X, Z, chunks):
+        room = None
+        with torch.inference_mode():
+            for rows in chunks:
+                # Fresh memory for each chunk would cost more than the products.
+                if room is None and len(chunks) > 1:
+                    room = torch.from_numpy(np.empty(X[rows].shape, np.float32))
+                here = None if room is None else room[: rows.stop - rows.start]
+                x = self._scaled(dense_rows(X, rows), here)
+                Z[rows] = self._run(self._codes, x)
+
+    def decode(self, Z):
+        """Rows (n_rows, n_features) in the units of ``X`` from codes."""
+        X = np.empty((len(Z), self.n_features), self.dtype)
+        in_parts(lambda chunks: self._decode(Z, X, chunks), self._groups(len(Z)))
+        return X
+
+    def _decode(self, Z, X, chunks):
+        constant, mean = self.scaling.constant, self.scaling.mean
+        with torch.inference_mode():
+            for rows in chunks:
+                z = _tensor(Z[rows].astype(self.dtype, copy=False))
+                x = self._run(self._rows, z)
+                X[rows] = self.scaling.undo(x) if self.link == "identity" else x
+                # A softmax shares out the whole, so no feature can be set alone.
+                if self.link != "softmax":
+                    X[rows, constant] = mean[constant]
+
+    def _groups(self, n_rows):
+        """Chunks in groups for one thread after another, one group for few rows."""
+        chunks = self.chunks(n_rows)
+        is_work = _SHARED_FLOPS <= n_rows * self.flops < np.inf
+        if not is_work or self.device.type != "cpu":
+            return [chunks]  # layers of someone's own may not bear company
+        n_groups = max(1, min(len(chunks), _MOST_GROUPS))
+        return [chunks[i::n_groups] for i in range(n_groups)]
+
+    @torch.inference_mode()
+    def output(self, Z):
+        """Raw output (n_rows, n_features) of codes, a tensor, which the link maps."""
+        return self._bare.decoder(self._hide(_tensor(Z).to(self.device)))
+
+    def squared_errors(self, X, per_feature):
+        """Squared errors in units of the scaling, of rows' features or their means."""
+        errors = np.empty(X.shape if per_feature else X.shape[0])
+        for rows in self.chunks(X.shape[0]):
+            original = dense_rows(X, rows)
+            x = self.decode(self.encode(original))
+            squared = np.square(np.subtract(original, x, dtype=np.float64))
+            squared /= self.scaling.unit**2
+            errors[rows] = squared if per_feature else squared.mean(axis=1)
+        return errors
+
+    def _codes(self, x):
+        return self._show(self._bare.encoder(x)[:, : self.n_components])
+
+    def _rows(self, z):
+        return LINKS[self.link].function(self._bare.decoder(self._hide(z)))
+
+    def _scaled(self, X, room=None):
+        """Scaled rows as a tensor, what `Scaling.apply` makes in float64.
+
+        Into ``room``, of float32, if that is the dtype and there is one.
+        """
+        if self._float32_scaling is None:
+            return _tensor(self.scaling.apply(X).astype(self.dtype, copy=False))
+        mean, factor, rest = self._float32_scaling
+        x = _tensor(X)
+        if mean is not None:
+            x = room = torch.sub(x, mean, out=room)
+            x.clamp_(-_LARGEST, _LARGEST)  # no infinity, that zero times it be zero
+        return torch.addcmul(rest, x, factor, out=room).clamp_(-FARTHEST, FARTHEST)
+
+    def _run(self, function, values):
+        return function(values.to(self.device)).cpu().numpy()
+
+
+def _float32_scaling(scaling):
+    """Tensors mean, factor and rest: x is scaled as ``(x - mean) * factor + rest``.
+
+    The mean is rounded first, so that a row near it is subtracted exactly, and what
+    the rounding has changed is added at the end. It is None, all of it in the rest,
+    where it is so small against the scale that float32 loses next to nothing.
+    """
+    mean = scaling.mean.astype(np.float32)
+    factor = np.where(scaling.constant, 0.0, 1 / scaling.scale)
+    if np.abs(factor * scaling.mean).max() <= _SMALL_MEAN:
+        mean = np.zeros_like(mean)
+    rest = factor * (mean - scaling.mean)
+    mean, factor, rest = (
+        torch.from_numpy(v.astype(np.float32)) for v in (mean, factor, rest)
+    )
+    return mean if mean.any() else None, factor, rest
+
+
+def _tensor(values):
+    """Return an array as a tensor; a copy if torch could not share it."""
+    if not values.flags.writeable or not values.flags.c_contiguous:
+        values = np.array(values, order="C")
+    return torch.from_numpy(values)

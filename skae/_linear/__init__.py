@@ -1,0 +1,1 @@
+"""Linear methods: the start of a network and its baseline."""

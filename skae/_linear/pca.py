@@ -1,0 +1,212 @@
+"""Linear: principal component analysis, the start and what has to be beaten."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from sklearn.decomposition import PCA
+from sklearn.utils.extmath import row_norms
+from sklearn.utils.sparsefuncs import inplace_column_scale
+
+from .._runtime.helpers import helper
+
+__all__ = [
+    "LinearStart",
+    "code_variance",
+    "components_for",
+    "linear_start",
+    "pca_errors",
+    "pca_losses",
+    "principal_components",
+    "sample",
+    "unexplained",
+]
+
+# Of arrays that are streamed PCA sees a random sample of this size.
+_SAMPLE_BYTES = 2**25
+
+# Up to so many values PCA is found in float64, which one row far out cannot outshine.
+_EXACT_VALUES = 4_000_000
+
+
+@dataclass(frozen=True)
+class LinearStart:
+    """The linear autoencoder that a network is anchored to.
+
+    Attributes
+    ----------
+    encoder : ndarray of shape (n_outputs, n_features)
+    offset : ndarray of shape (n_outputs,)
+        Of the encoder.
+    decoder : ndarray of shape (n_features, n_components)
+    row_radius, code_radius : float
+        Distances of a row and of a code from the mean beyond which corrections fade:
+        some times the largest ones.
+    """
+
+    encoder: np.ndarray
+    offset: np.ndarray
+    decoder: np.ndarray
+    row_radius: float
+    code_radius: float
+
+
+def components_for(share, batches, seed):
+    """Return how many components PCA needs to explain more than a share of variance.
+
+    Parameters
+    ----------
+    share : float in (0, 1)
+    batches : Batches
+    seed : int
+        For the sample of large data.
+    """
+    x, _ = sample(batches, seed)
+    with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
+        return int(helper(PCA(share, svd_solver="full")).fit(x).n_components_)
+
+
+def sample(batches, seed):
+    """Return scaled rows and their targets, as arrays: all, or some of very many."""
+    return batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
+
+
+def principal_components(batches, x, n_components, seed):
+    """Fit PCA to scaled rows, with as many components as they allow.
+
+    Parameters
+    ----------
+    batches : Batches
+    x : ndarray of shape (n_rows, n_features)
+        What `sample` made of them.
+    n_components : int
+    seed : int
+        For PCA's solvers.
+
+    Returns
+    -------
+    pca : PCA
+    """
+    if len(x) < batches.n_rows and issparse(batches.X):
+        return _sparse_components(batches, n_components, seed)
+    if x.size <= _EXACT_VALUES:
+        x = x.astype(np.float64)
+    pca = helper(PCA(min(n_components, *x.shape), random_state=seed))
+    with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
+        return pca.fit(x)
+
+
+def _sparse_components(batches, n_components, seed):
+    """Fit PCA to all rows of a sparse matrix, which is never made dense."""
+    scaling = batches.scaling
+    x = batches.X[batches.rows]
+    if batches.share < 1:
+        x = x[:, batches.features]
+    inplace_column_scale(x, 1 / scaling.scale)
+    x = x.astype(np.float32)
+    n_components = min(n_components, *x.shape)
+    solver = "arpack" if n_components < min(x.shape) else "covariance_eigh"
+    pca = helper(PCA(n_components, svd_solver=solver, random_state=seed)).fit(x)
+    # It is asked about rows that are centred already.
+    pca.mean_ = pca.mean_ - scaling.mean / scaling.scale
+    return pca
+
+
+def pca_errors(pca, pairs):
+    """Squared error of PCA on each row, (n_rows,), in units of the scaled data.
+
+    ``pairs`` of batches are the rows as PCA sees them, and as they should come back.
+    """
+    errors = []
+    for inputs, x in pairs:
+        inputs, x = inputs.cpu().numpy(), x.cpu().numpy()
+        residual = x - pca.inverse_transform(pca.transform(inputs))
+        errors.append(np.square(residual, dtype=np.float64).mean(axis=1))
+    return np.concatenate(errors)
+
+
+def pca_losses(pca, steps, loss):
+    """Losses of PCA's reconstruction on each row, (n_rows,), as a network's are.
+
+    ``steps`` are batches of rows as PCA sees them, and as they should come back.
+    """
+    losses = []
+    for step in steps:
+        x = pca.inverse_transform(pca.transform(step.inputs.cpu().numpy()))
+        x = torch.from_numpy(x.astype(np.float32))
+        losses.append(loss(x, step.x.cpu()).double().numpy())
+    return np.concatenate(losses)
+
+
+def linear_start(maps, x, n_components, output_slope, latent, reach, rng):
+    """Return the start that reconstructs as PCA does, or as other linear maps do.
+
+    Codes beyond the components that were found are random directions, which the
+    decoder does not use until it has learnt to.
+
+    Parameters
+    ----------
+    maps : pair of ndarray
+        The encoder (n_found, n_features) and the decoder (n_features, n_found).
+    x : ndarray of shape (n_rows, n_features)
+        The rows they were fitted to.
+    n_components : int
+    output_slope : ndarray of shape (n_features,) or float
+        What the link makes of a small step of the output, in units of the scaled data.
+    latent : Point, Gaussian or Mixture
+        Says what linear maps are best for it.
+    reach : float
+        So many times farther than the outermost row corrections fade.
+    rng : numpy.random.Generator
+    """
+    n_found, n_features = maps[0].shape
+    encoder = rng.normal(size=(n_components, n_features)) / np.sqrt(n_features)
+    encoder[:n_found] = maps[0]
+    decoder = np.zeros((n_features, n_components))
+    decoder[:, :n_found] = maps[1]
+    variance = _codes(x, encoder).var(axis=0, dtype=np.float64)
+    encoder, decoder, offset = latent.linear(encoder, decoder, variance)
+    decoder = (decoder.T / output_slope).T
+    codes = _codes(x, encoder[:n_components])
+    return LinearStart(
+        encoder,
+        offset,
+        decoder,
+        row_radius=reach * float(row_norms(x).max()),
+        code_radius=reach * float(row_norms(codes).max()),
+    )
+
+
+def code_variance(x, encoder):
+    """Variance of the linear codes, never far below the largest.
+
+    Codes are held to the anchor's relative to it, and some may hardly vary.
+    """
+    variance = _codes(x, encoder).var(axis=0, dtype=np.float64)
+    return np.maximum(variance, 1e-3 * variance.max() or 1.0)
+
+
+def unexplained(x, encoder):
+    """Share of the variance outside of the codes' directions, not quite zero.
+
+    A tenth of the rows, the longest, count as if they were as long as the others: one
+    row far out would be all of the variance.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_rows, n_features)
+        Scaled rows.
+    encoder : ndarray of shape (n_components, n_features)
+    """
+    axes, _ = np.linalg.qr(encoder.T)
+    lengths = row_norms(x)
+    weights = np.quantile(lengths, 0.9) / np.maximum(lengths, 1e-30)
+    weights = np.minimum(weights, 1.0)
+    total = np.square(weights * lengths).sum(dtype=np.float64) or 1.0
+    inside = weights * row_norms(_codes(x, axes.T))
+    return max(1e-3, 1 - np.square(inside).sum(dtype=np.float64) / total)
+
+
+def _codes(x, encoder):
+    return x @ encoder.T.astype(x.dtype)

@@ -1,0 +1,156 @@
+"""Covariates: PCA that knows the target, the start of supervised codes.
+
+Principal covariates regression (de Jong, Kiers 1992) finds the codes, linear in X, that
+minimise the error of reconstructing X plus a weight times that of predicting y: the
+principal components of X and of what linear regression makes of y, side by side.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
+
+from .._runtime.helpers import helper
+
+__all__ = ["RIDGE_ALPHAS", "linear_head", "principal_covariates"]
+
+#: Weights of the penalty of ridge regression to choose from.
+RIDGE_ALPHAS = np.logspace(-3, 5, 17)
+# Rows that a regression sees, at most.
+_ROWS = 10_000
+
+
+def principal_covariates(x, values, sizes, n_components, weight, seed):
+    """Return the maps of the best linear autoencoder that predicts the target too.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_rows, n_features)
+        Scaled rows.
+    values : ndarray of shape (n_rows, width)
+        Their targets, NaN where unknown.
+    sizes : list of int
+        Columns of each output.
+    n_components : int
+    weight : float
+        Of the target's squared error, relative to its variance, against the mean
+        squared error of the features.
+    seed : int
+
+    Returns
+    -------
+    encoder : ndarray of shape (n_found, n_features)
+    decoder : ndarray of shape (n_features, n_found)
+        As many components as the rows and the features allow.
+    """
+    n_features = x.shape[1]
+    coefficients = _regression(x, values, sizes)  # (n_features, width)
+    coefficients *= np.sqrt(weight * n_features / len(sizes))
+    coefficients = coefficients.astype(x.dtype)
+    pca = helper(PCA(min(n_components, *x.shape), random_state=seed))
+    with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
+        components = pca.fit(np.hstack([x, x @ coefficients])).components_
+    # Of features and of predictions, which are linear in the features.
+    of_x, of_y = np.hsplit(components, [n_features])
+    return of_x + of_y @ coefficients.T, of_x.T
+
+
+def _regression(x, values, sizes):
+    """Coefficients (n_features, width) of ridge regressions, chosen by evidence.
+
+    Each output is in units of its variance, that of all its classes together.
+    """
+    coefficients = np.zeros((x.shape[1], values.shape[1]))
+    known = ~np.isnan(values)
+    columns_of = {}
+    for column, rows in enumerate(known.T):
+        columns_of.setdefault(rows.tobytes(), []).append(column)
+    for columns in columns_of.values():
+        rows = _some(np.flatnonzero(known[:, columns[0]]))
+        if len(rows) < 2:
+            continue
+        target = values[np.ix_(rows, columns)].astype(np.float64)
+        ridge = helper(RidgeCV(RIDGE_ALPHAS, alpha_per_target=len(columns) > 1))
+        ridge.fit(x[rows].astype(np.float64), target)
+        coefficients[:, columns] = ridge.coef_.reshape(len(columns), -1).T
+    spread = np.ma.masked_invalid(values).var(axis=0, dtype=np.float64).filled(0.0)
+    outputs = np.split(spread, np.cumsum(sizes)[:-1])
+    unit = np.sqrt([output.sum() or 1.0 for output in outputs])
+    return coefficients / np.repeat(unit, sizes)
+
+
+def linear_head(codes, values, kind, sizes):
+    """Fit the linear models whose loss the head has, one for each output.
+
+    Returns
+    -------
+    coefficients : ndarray of shape (width, n_components)
+    intercept : ndarray of shape (width,)
+    """
+    heads = [
+        _HEADS[kind](codes, output)
+        for output in np.split(values, np.cumsum(sizes)[:-1], axis=1)
+    ]
+    return tuple(np.concatenate(parts) for parts in zip(*heads, strict=True))
+
+
+def _number_head(codes, output):
+    rows = _known(output)
+    if not len(rows):
+        return _constant_head(codes, output, 0.0)
+    model = helper(LinearRegression()).fit(codes[rows], output[rows, 0])
+    return model.coef_[None], np.array([model.intercept_])
+
+
+def _label_head(codes, output):
+    rows = _known(output)
+    labels = output[rows, 0]
+    if len(np.unique(labels)) < 2:
+        return _constant_head(codes, output, 20.0 * labels.max(initial=0) - 10.0)
+    model = _logistic_regression(codes[rows], labels)
+    return model.coef_, model.intercept_
+
+
+def _class_head(codes, output):
+    rows = _known(output)
+    labels = output[rows].argmax(axis=1)
+    if len(np.unique(labels)) < 2:
+        return _constant_head(codes, output, 0.0)
+    model = _logistic_regression(codes[rows], labels)
+    coefficients, intercept = _constant_head(codes, output, -np.log(len(rows)))
+    if len(model.classes_) == 2:  # one score for both
+        coefficients[model.classes_] = np.outer([-0.5, 0.5], model.coef_)
+        intercept[model.classes_] = np.outer([-0.5, 0.5], model.intercept_)[:, 0]
+    else:
+        coefficients[model.classes_] = model.coef_
+        intercept[model.classes_] = model.intercept_
+    return coefficients, intercept
+
+
+_HEADS = {
+    "continuous": _number_head,
+    "multilabel": _label_head,
+    "multiclass": _class_head,
+}
+
+
+def _constant_head(codes, output, value):
+    width = output.shape[1]
+    return np.zeros((width, codes.shape[1])), np.full(width, float(value))
+
+
+def _logistic_regression(codes, labels):
+    with warnings.catch_warnings():
+        # A start need not have converged; of many classes `Target` has warned.
+        warnings.simplefilter("ignore")
+        return helper(LogisticRegression()).fit(codes, labels)
+
+
+def _known(output):
+    return _some(np.flatnonzero(~np.isnan(output[:, 0])))
+
+
+def _some(rows):
+    """Evenly spaced rows, at most as many as a regression sees."""
+    return rows[:: -(-len(rows) // _ROWS) or 1]

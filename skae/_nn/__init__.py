@@ -1,0 +1,1 @@
+"""Networks of torch, and the fast paths of those that are dense."""

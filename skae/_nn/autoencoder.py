@@ -1,0 +1,198 @@
+"""Model: an encoder and a decoder, perhaps anchored to linear maps, and their start.
+
+``x`` is a batch of scaled rows, (batch, n_features), ``z`` its codes,
+(batch, n_components), which the encoder's first columns are.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from .layers import WEIGHTED, Turn
+
+__all__ = ["Anchored", "AutoEncoder", "anchor", "initialise", "step_flops"]
+
+
+class Anchored(nn.Module):
+    """A fixed linear map plus a correction that fades far from the data.
+
+    ``A x + s f(s x) + offset`` with s = min(1, radius / |x|). Beyond the radius the
+    correction is that of the row on the way there, and less. While training it does not
+    fade.
+
+    Parameters
+    ----------
+    correction : nn.Sequential or None
+        The network f, from n_in to n_out; None for the linear map alone.
+    n_in, n_out : int
+    """
+
+    def __init__(self, correction, n_in, n_out):
+        super().__init__()
+        self.correction = correction
+        self.register_buffer("linear", torch.zeros(n_out, n_in))
+        self.register_buffer("offset", torch.zeros(n_out))
+        self.register_buffer("radius", torch.tensor(torch.inf))
+
+    def anchor(self, x):
+        """Return the linear part."""
+        return torch.addmm(self.offset, x, self.linear.t())
+
+    def forward(self, x):
+        if self.correction is None:
+            return self.anchor(x)
+        norm = None if self.training else torch.linalg.vector_norm(x, dim=1)
+        if norm is None or not (norm > self.radius).any():
+            return self.anchor(x).add_(self.correction(x))
+        # Rows of zeros have no direction to shrink along, so any small number will do.
+        fade = (self.radius / norm[:, None].clamp(min=1e-30)).clamp(max=1.0)
+        return self.anchor(x) + fade * self.correction(fade * x)
+
+
+class Faded(Anchored):
+    """A network that gives way to a linear map far from the data.
+
+    ``s^3 f(s x) + (1 - s^4) (A x + offset)`` with s = min(1, radius / |x|): within the
+    radius the network alone, and soon beyond it hardly any. Parameters are those of
+    `Anchored`.
+    """
+
+    def forward(self, x):
+        norm = None if self.training else torch.linalg.vector_norm(x, dim=1)
+        if norm is None or not (norm > self.radius).any():
+            return self.correction(x)
+        fade = (self.radius / norm[:, None].clamp(min=1e-30)).clamp(max=1.0)
+        of_map = (1 - fade**4) * self.anchor(x)
+        return of_map + fade**3 * self.correction(fade * x)
+
+
+class AutoEncoder(nn.Module):
+    """An encoder and a decoder.
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Sequential or None
+        From rows to what the encoder gives, its first columns the codes, and from codes
+        to rows. None where the linear maps are all.
+    width : int
+        Of the widest layer.
+    n_features, n_components, n_outputs : int
+        Width of a row, of a code, and of what the encoder gives: codes, and whatever
+        else their distribution has.
+    init : {"pca", "random", "faded", "linear"}
+        Whether encoder and decoder are `Anchored` to linear maps, plain, `Faded` to
+        linear maps, or no more than these.
+    """
+
+    def __init__(
+        self, encoder, decoder, width, n_features, n_components, n_outputs, init
+    ):
+        super().__init__()
+        self.n_features = n_features
+        self.n_components = n_components
+        self.init = init
+        self.linear = init == "linear"
+        self.encoder, self.decoder, self.width = encoder, decoder, width
+        self.anchored = init != "random"
+        if self.anchored:
+            kind = Faded if init == "faded" else Anchored
+            self.encoder = kind(encoder, n_features, n_outputs)
+            self.decoder = kind(decoder, n_components, n_features)
+        self.float()  # whatever torch's default dtype is
+
+    @property
+    def layers(self):
+        """Layers of the encoder and of the decoder, beside their anchors if any."""
+        if self.linear:
+            return (), ()
+        parts = self.encoder, self.decoder
+        return tuple(p.correction if self.anchored else p for p in parts)
+
+    def fade(self):
+        """Make a plain network one that is `Faded`, to maps that are zero as yet."""
+        n_features, n_components = self.n_features, self.n_components
+        self.encoder = Faded(self.encoder, n_features, n_components)
+        self.decoder = Faded(self.decoder, n_components, n_features)
+        self.init, self.anchored = "faded", True
+
+    def own_buffers(self):
+        """Yield what modules learn outside of their parameters."""
+        for layers in self.layers:
+            yield from filter(torch.is_floating_point, layers.buffers())
+
+    def encode(self, x):
+        """Codes, or the means of their distributions."""
+        return self.encoder(x)[:, : self.n_components]
+
+    def forward(self, x):
+        return self.decoder(self.encode(x))
+
+
+@torch.no_grad()
+def initialise(network, output_start, rng):
+    """Fill the weights: Glorot's uniform draw, no biases, the output at its start.
+
+    What stands in modules of someone's own has its start already.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+    output_start : ndarray of shape (n_features,)
+        Bias of the last layer, so that training begins near the mean of the data
+        whatever the link.
+    rng : numpy.random.Generator
+        numpy's rather than torch's: the draw is the same for every device.
+    """
+    encoder, decoder = network.layers
+    for layer in (*encoder, *decoder):
+        if not isinstance(layer, WEIGHTED):
+            continue
+        layer.bias.zero_()
+        if isinstance(layer, Turn):
+            nn.init.eye_(layer.weight)
+            continue
+        n_in, n_out, *kernel = layer.weight.shape
+        bound = (6 / ((n_in + n_out) * math.prod(kernel))) ** 0.5
+        draw = rng.random(layer.weight.shape, dtype=np.float32)
+        layer.weight.copy_(torch.from_numpy(bound * (2 * draw - 1)))
+    if network.anchored:
+        encoder[-1].weight.zero_()
+        decoder[-1].weight.zero_()
+    decoder[-1].bias.copy_(torch.from_numpy(output_start))
+
+
+@torch.no_grad()
+def step_flops(network, n_rows):
+    """Floating point operations of a training step: forward, and twice that back.
+
+    Those of the products with weights, which are met once on each place of a picture.
+    """
+    total = 0
+
+    def count(layer, inputs, output):
+        nonlocal total
+        places = min(math.prod(t.shape[2:]) for t in (inputs[0], output))
+        total += 2 * layer.weight.numel() * places
+
+    weighted = [layer for layer in network.modules() if isinstance(layer, WEIGHTED)]
+    hooks = [layer.register_forward_hook(count) for layer in weighted]
+    if network.linear:  # each to the code and back
+        total = 2 * network.encoder.linear.numel() + 2 * network.decoder.linear.numel()
+    else:
+        network.eval()(next(network.parameters()).new_zeros(1, network.n_features))
+    for hook in hooks:
+        hook.remove()
+    return 3 * n_rows * total
+
+
+@torch.no_grad()
+def anchor(network, start):
+    """Give an anchored network the linear maps and radii of a `LinearStart`."""
+    encoder, decoder = network.encoder, network.decoder
+    encoder.linear.copy_(torch.from_numpy(start.encoder))
+    decoder.linear.copy_(torch.from_numpy(start.decoder))
+    encoder.offset.copy_(torch.from_numpy(start.offset))
+    encoder.radius.fill_(start.row_radius)
+    decoder.radius.fill_(start.code_radius)

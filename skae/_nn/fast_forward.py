@@ -1,0 +1,81 @@
+"""Bare: what a network computes, without what torch does around each layer.
+
+Of few rows, looking for hooks, weights and rows far out takes longer than the products.
+The functions are for evaluation mode; weights may change in place, the rest does not.
+"""
+
+import torch
+from torch import nn
+from torch.nn.functional import gelu, linear, silu
+
+from .autoencoder import Anchored, Faded
+from .layers import QuickGELU
+
+__all__ = ["Bare"]
+
+# oneDNN, which torch calls for GELU in float32, takes longer than float64 up to here.
+_FEW_VALUES = 1_000
+
+
+class Bare:
+    """The encoder and the decoder of a network, as functions."""
+
+    def __init__(self, network):
+        self.encoder, self.decoder = _bare(network.encoder), _bare(network.decoder)
+
+
+def _bare(module):
+    """Return a function of a tensor that gives the same as the module."""
+    if isinstance(module, Anchored):
+        return _anchored(module)
+    if isinstance(module, nn.Sequential):
+        return _in_turn([_bare(layer) for layer in module])
+    if type(module) is nn.Linear:
+        weight, bias = module.weight.detach(), module.bias.detach()
+        return lambda x: linear(x, weight, bias)
+    if type(module) is nn.GELU:
+        return _gelu
+    if type(module) is QuickGELU:
+        return _quick_gelu
+    return module.forward
+
+
+def _in_turn(functions):
+    def run(x):
+        for function in functions:
+            x = function(x)
+        return x
+
+    return run
+
+
+def _anchored(module):
+    weight, offset, radius = module.linear, module.offset, module.radius.item()
+    if module.correction is None:
+        return lambda x: linear(x, weight, offset)
+    correct = _bare(module.correction)
+    if isinstance(module, Faded):
+
+        def run(x):
+            if torch.linalg.vector_norm(x).item() <= radius:
+                return correct(x)
+            return module(x)
+
+        return run
+
+    def run(x):
+        # All together are no farther out than the radius, so none of them is.
+        if torch.linalg.vector_norm(x).item() <= radius:
+            return linear(x, weight, offset).add_(correct(x))
+        return module(x)
+
+    return run
+
+
+def _quick_gelu(x):
+    # In place but for the first, which may be of someone else's.
+    return silu(x * QuickGELU.slope, inplace=True).div_(QuickGELU.slope)
+
+
+def _gelu(x):
+    return gelu(x.double()).to(x.dtype) if x.numel() <= _FEW_VALUES else gelu(x)

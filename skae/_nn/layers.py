@@ -1,0 +1,251 @@
+"""Layers: what networks are built of.
+
+None draws from torch's global generator, neither when made nor in training.
+"""
+
+from functools import partial
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import skip_init
+
+from .._runtime.calls import n_required
+
+__all__ = [
+    "ACTIVATIONS",
+    "WEIGHTED",
+    "Dropout",
+    "FromImages",
+    "Layers",
+    "QuickGELU",
+    "Rescaling",
+    "ToImages",
+    "Transposed",
+    "Turn",
+    "check_activation",
+    "convolution",
+    "make_activation",
+    "stack",
+    "turn",
+]
+
+
+class QuickGELU(nn.Module):
+    """x logistic(1.702 x), which is nearly GELU (Hendrycks, Gimpel 2016).
+
+    On a CPU it takes half the time of GELU, which takes a third of a small network's.
+    """
+
+    slope = 1.702
+
+    def forward(self, x):
+        return F.silu(self.slope * x) / self.slope
+
+
+ACTIVATIONS = {
+    "identity": nn.Identity,
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "gelu": nn.GELU,
+    "quick_gelu": QuickGELU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+    "logistic": nn.Sigmoid,
+}
+
+
+# What else is known by these names.
+_FUNCTIONS = {
+    torch.relu: "relu",
+    torch.tanh: "tanh",
+    torch.sigmoid: "logistic",
+    F.relu: "relu",
+    F.leaky_relu: "leaky_relu",
+    F.elu: "elu",
+    F.selu: "selu",
+    F.gelu: "gelu",
+    F.silu: "silu",
+    F.softplus: "softplus",
+    F.tanh: "tanh",
+    F.sigmoid: "logistic",
+}
+_NAMES = {layer: name for name, layer in ACTIVATIONS.items()} | _FUNCTIONS
+
+
+class Elementwise(nn.Module):
+    """A function of someone's own as a layer.
+
+    Parameters
+    ----------
+    function : callable
+        From a tensor to one of the same shape.
+    """
+
+    def __init__(self, function):
+        super().__init__()
+        self._function = [function]  # in a list, lest a module be registered
+
+    def forward(self, x):
+        return self._function[0](x)
+
+
+def check_activation(activation):
+    """Return the name of a class, a function or a module that has one, or itself.
+
+    Raises
+    ------
+    TypeError
+        If it is a module with weights, which would go from fold to fold.
+    """
+    if isinstance(activation, str):
+        return activation
+    if isinstance(activation, nn.Module):
+        if any(True for _ in activation.parameters()):
+            raise TypeError(
+                f"activation={activation!r} has weights, which would go from fold to "
+                f"fold: pass the class, {type(activation).__name__}."
+            )
+        known = _NAMES.get(type(activation))
+        if known and repr(activation) == repr(type(activation)()):
+            return known  # with its defaults
+        return activation
+    return _NAMES.get(activation, activation)
+
+
+def make_activation(activation):
+    """Return a new layer.
+
+    Parameters
+    ----------
+    activation : str or callable
+        Key of ``ACTIVATIONS``; a class or a function without arguments that makes a
+        layer; or a function of a tensor.
+    """
+    if isinstance(activation, str):
+        return ACTIVATIONS[activation]()
+    makes_layers = isinstance(activation, type) or n_required(activation, 2) == 0
+    return activation() if makes_layers else Elementwise(activation)
+
+
+# (number of axes, whether transposed) -> layer.
+_CONVOLUTIONS = {
+    (1, False): nn.Conv1d,
+    (1, True): nn.ConvTranspose1d,
+    (2, False): nn.Conv2d,
+    (2, True): nn.ConvTranspose2d,
+}
+# Layers whose weights have to be drawn.
+WEIGHTED = (nn.Linear, *_CONVOLUTIONS.values())
+
+
+class Layers(nn.Sequential):
+    """Linear layers and what is between them, one behind the other."""
+
+
+class Dropout(nn.Module):
+    """Zero values at random while training, and enlarge the others to make up for it.
+
+    Unlike torch's it draws from the generator ``rng`` of the fit, and not from a global
+    one.
+    """
+
+    def __init__(self, share):
+        super().__init__()
+        self.share = share
+        self.rng = None
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        kept = torch.from_numpy(self.rng.random(x.shape, dtype="float32") >= self.share)
+        return x * kept.to(x) / (1 - self.share)
+
+
+class Rescaling(nn.Module):
+    """A factor and a shift for each feature, behind layers that have none.
+
+    Parameters
+    ----------
+    n_features : int
+    """
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_features))
+        self.bias = nn.Parameter(torch.zeros(n_features))
+
+    def forward(self, x):
+        return torch.addcmul(self.bias, x, self.weight)
+
+
+class Turn(nn.Linear):
+    """A linear layer that starts as no change at all."""
+
+
+class Transposed(nn.Module):
+    """A linear layer with the weight of another, transposed, and a bias of its own.
+
+    It takes the first ``n_in`` of what the other one gives.
+    """
+
+    def __init__(self, tied_to, n_in):
+        super().__init__()
+        self._tied_to = [tied_to]  # in a list, so that it is not registered twice
+        self.n_in = n_in
+        self.bias = nn.Parameter(torch.zeros(tied_to.in_features))
+
+    @property
+    def weight(self):
+        return self._tied_to[0].weight[: self.n_in].t()
+
+    def forward(self, z):
+        return F.linear(z, self.weight, self.bias)
+
+
+class ToImages(nn.Module):
+    """Flat rows, channels last, to (batch, channels, ...)."""
+
+    def __init__(self, size, n_colours):
+        super().__init__()
+        self.shape = (*size, n_colours)
+
+    def forward(self, x):
+        return x.view(-1, *self.shape).movedim(-1, 1)
+
+
+class FromImages(nn.Module):
+    """Back to flat rows."""
+
+    def forward(self, x):
+        return x.movedim(1, -1).flatten(1)
+
+
+# skip_init: the layers' own start would draw from torch's global generator.
+_linear = partial(skip_init, nn.Linear)
+
+
+def turn(width):
+    """Return a `Turn` of codes."""
+    return skip_init(Turn, width, width)
+
+
+def stack(widths, between, make=_linear):
+    """Linear layers of the ``widths``, with what comes ``between`` them."""
+    layers = []
+    for n_in, n_out in pairwise(widths[:-1]):
+        layers += [make(n_in, n_out), *between(n_out)]
+    return Layers(*layers, make(*widths[-2:]))
+
+
+def convolution(n_in, n_out, kernel_size, size, transposed=False):
+    """Return what halves pictures of a ``size``, or what brings them back to it."""
+    options = {"stride": 2, "padding": kernel_size // 2}
+    if transposed:
+        options["output_padding"] = tuple(1 - n % 2 for n in size)
+    make = _CONVOLUTIONS[len(size), transposed]
+    return skip_init(make, n_in, n_out, kernel_size, **options)

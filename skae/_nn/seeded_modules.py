@@ -1,0 +1,87 @@
+"""Modules that users wrote, run with random numbers of the fit and no side effects."""
+
+import copy
+import threading
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from .._compat import seed_torch
+
+__all__ = ["Own", "own_generator", "two_rows"]
+
+_CPU = torch.device("cpu")
+
+
+class Own(nn.Module):
+    """A module of someone's own, whose random numbers are those of the fit.
+
+    Modules draw from torch's global generator, so that one is lent a seed while a
+    module that draws is at work, and put back as it was.
+
+    Parameters
+    ----------
+    module : nn.Module
+    n_in : int
+        Width of what goes in.
+    """
+
+    def __init__(self, module, n_in):
+        super().__init__()
+        self.module = module
+        self.rng = None
+        self._of_batches = [m for m in module.modules() if hasattr(m, "running_mean")]
+        self._draws = _moves_generator(module, two_rows(n_in))
+
+    def forward(self, x):
+        if self.training:
+            for norm in self._of_batches:  # one row has neither mean nor variance
+                norm.training = len(x) > 1
+            if self._draws:
+                with own_generator(int(self.rng.integers(2**63)), x.device):
+                    return self.module(x)
+        if torch.get_default_dtype() == torch.float32:
+            return self.module(x)
+        with _ONE_AT_A_TIME, _float32_by_default():
+            return self.module(x)
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@contextmanager
+def _float32_by_default():
+    """Make tensors float32 where modules of someone's own do not say what they want."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
+def own_generator(seed, device=_CPU):
+    """Seed torch's global generators in the block, and put them back behind it."""
+    cuda = [device] if device.type == "cuda" else []
+    with (
+        _ONE_AT_A_TIME,
+        _float32_by_default(),
+        torch.random.fork_rng(devices=cuda),
+    ):
+        seed_torch(seed, device)
+        yield
+
+
+def two_rows(n_in):
+    """Return two rows of zeros to try a module on."""
+    return torch.zeros(2, n_in, dtype=torch.float32)
+
+
+def _moves_generator(module, x):
+    """Whether a module draws random numbers while training."""
+    with own_generator(0), torch.no_grad():
+        before = torch.get_rng_state()
+        copy.deepcopy(module).train()(x)
+        return not torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,49 @@
+"""Parts: what may stand in a slot of the estimator, and what it may return."""
+
+import torch
+
+__all__ = ["check_part", "check_row_values"]
+
+
+def check_part(slot, part, named):
+    """Resolve a name to its part, and see that the part's own parameters are valid.
+
+    Parameters
+    ----------
+    slot : str
+        The estimator's parameter, for messages.
+    part : str, object or None
+    named : dict
+        name -> class of a part that can be made without arguments.
+    """
+    if isinstance(part, str):
+        return named[part]()
+    if isinstance(part, type):
+        raise TypeError(
+            f"{slot} must be an object, not the class: {part.__name__}(...)."
+        )
+    if hasattr(part, "_parameter_constraints"):
+        part._validate_params()
+    return part
+
+
+def check_row_values(part, values, n_rows):
+    """Return what a part of someone's own has returned, if it is a number for each row.
+
+    Parameters
+    ----------
+    part : str
+        For messages.
+    values : object
+    n_rows : int
+    """
+    if not isinstance(values, torch.Tensor):
+        found = f"{type(values).__module__}.{type(values).__name__}"
+    elif values.shape != (n_rows,) or not values.is_floating_point():
+        found = f"{values.dtype} of shape {tuple(values.shape)}"
+    else:
+        return values
+    raise TypeError(
+        f"{part} must return a float tensor with a number for each row, of shape "
+        f"({n_rows},), got {found}."
+    )

@@ -1,0 +1,186 @@
+"""Corruptions: what is done to rows before they are encoded, to be undone.
+
+A denoising autoencoder (Vincent et al. 2008) encodes a corrupted row and has to decode
+the clean one. Rows are corrupted each time anew while training, always alike where
+losses are compared, and never by the fitted estimator; in units of the scaled data,
+whose mean is zero.
+"""
+
+from numbers import Real
+
+import torch
+from sklearn.base import BaseEstimator
+
+from .._compat import Interval
+from .._runtime.calls import call
+from .base import check_part
+
+__all__ = [
+    "CORRUPTIONS",
+    "GaussianNoise",
+    "Masking",
+    "SwapNoise",
+    "check_corruption",
+    "corrupt",
+]
+
+_SHARE = {"share": [Interval(Real, 0, 1, closed="both")]}
+
+
+class Masking(BaseEstimator):
+    """Hide entries of rows, as if they were missing.
+
+    Each entry is set to its feature's mean with probability ``share`` [1]_.
+
+    Parameters
+    ----------
+    share : float in [0, 1], default=0.3
+
+    References
+    ----------
+    .. [1] Vincent, Larochelle, Bengio, Manzagol (2008). Extracting and composing robust
+       features with denoising autoencoders. ICML.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoderTransformer, Masking
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> noise = Masking(0.2)
+    >>> ae = AutoEncoderTransformer(8, corruption=noise, max_iter=10, random_state=0)
+    >>> ae.fit_transform(X).shape
+    (1797, 8)
+    """
+
+    _parameter_constraints = _SHARE
+
+    def __init__(self, share=0.3):
+        self.share = share
+
+    def corrupt(self, x, rng):
+        """Return a corrupted copy of rows.
+
+        Parameters
+        ----------
+        x : Tensor of shape (batch, n_features)
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        corrupted : Tensor of shape (batch, n_features)
+        """
+        return x.masked_fill(_chosen(x, self.share, rng), 0.0)
+
+
+class GaussianNoise(BaseEstimator):
+    """Add noise of the normal distribution to each entry [1]_.
+
+    Parameters
+    ----------
+    scale : float, default=0.1
+        Standard deviation, in units of that of the data (of each feature with
+        ``standardize=True``).
+
+    References
+    ----------
+    .. [1] Vincent et al. (2010). Stacked denoising autoencoders. JMLR 11.
+
+    Examples
+    --------
+    >>> from skae import AutoEncoderTransformer, GaussianNoise
+    >>> AutoEncoderTransformer(corruption=GaussianNoise(0.5))
+    AutoEncoderTransformer(corruption=GaussianNoise(scale=0.5))
+    """
+
+    _parameter_constraints = {"scale": [Interval(Real, 0, 1e15, closed="both")]}
+
+    def __init__(self, scale=0.1):
+        self.scale = scale
+
+    def corrupt(self, x, rng):
+        """Return a corrupted copy of rows; see `Masking.corrupt`."""
+        noise = torch.from_numpy(rng.standard_normal(x.shape, dtype="float32"))
+        return x.add(noise.to(x.device), alpha=self.scale)
+
+
+class SwapNoise(BaseEstimator):
+    """Take entries from other rows, so that each value is one that occurs.
+
+    Each entry is replaced with probability ``share`` by that of the same feature in
+    another row of the batch, drawn at random. It is the noise of choice for tables,
+    whose features differ in kind and scale [1]_.
+
+    Parameters
+    ----------
+    share : float in [0, 1], default=0.15
+
+    References
+    ----------
+    .. [1] Jahrer (2018). 1st place solution of Porto Seguro's safe driver prediction.
+       Kaggle.
+
+    Examples
+    --------
+    >>> from skae import AutoEncoderTransformer, SwapNoise
+    >>> AutoEncoderTransformer(corruption=SwapNoise())
+    AutoEncoderTransformer(corruption=SwapNoise())
+    """
+
+    _parameter_constraints = _SHARE
+
+    def __init__(self, share=0.15):
+        self.share = share
+
+    def corrupt(self, x, rng):
+        """Return a corrupted copy of rows; see `Masking.corrupt`."""
+        n_rows = len(x)
+        if n_rows == 1:
+            return x.clone()  # there is no other row
+        # From one of the n - 1 rows after its own, round the end.
+        step = torch.from_numpy(rng.integers(1, n_rows, size=x.shape)).to(x.device)
+        row = torch.arange(n_rows, device=x.device)[:, None]
+        others = x.gather(0, (row + step) % n_rows)
+        return torch.where(_chosen(x, self.share, rng), others, x)
+
+
+def _chosen(x, share, rng):
+    chosen = rng.random(x.shape, dtype="float32") < share
+    return torch.from_numpy(chosen).to(x.device)
+
+
+#: name -> corruption with its defaults.
+CORRUPTIONS = {
+    "masking": Masking,
+    "gaussian_noise": GaussianNoise,
+    "swap_noise": SwapNoise,
+}
+
+
+def check_corruption(corruption):
+    """Resolve a name to its corruption, and see that the parameters are valid."""
+    return check_part("corruption", corruption, CORRUPTIONS)
+
+
+def corrupt(corruption, x, rng):
+    """Return corrupted rows, and make sure that they are; ``x`` stays as it is."""
+    if corruption is None:
+        return x
+    if hasattr(corruption, "corrupt"):
+        result = corruption.corrupt(x.clone(), rng)
+    else:
+        result = call(corruption, x.clone(), rng)
+    if not isinstance(result, torch.Tensor):
+        found = type(result).__name__
+    elif result.shape != x.shape or result.dtype != x.dtype:
+        found = f"{result.dtype} of shape {tuple(result.shape)}"
+    else:
+        return result
+    raise TypeError(
+        f"corruption={corruption!r} must return a tensor like the one it gets, "
+        f"{x.dtype} of shape {tuple(x.shape)}, got {found}."
+    )
+
+
+# Pickles name the public place, so that they survive a move of this file.
+for _part in CORRUPTIONS.values():
+    _part.__module__ = "skae"

@@ -1,0 +1,290 @@
+"""Latents: what a code is, a point or a distribution, and what to sample from.
+
+The encoder's output h is (batch, n_outputs); its first ``n_components`` columns are the
+code, or the mean of the codes' distribution. A prior is a mixture of normal
+distributions of codes, as plain arrays, so that nobody need ask where it is from.
+"""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from .._compat import Interval
+from .._runtime.helpers import helper
+from .base import check_part
+
+__all__ = ["LATENTS", "Gaussian", "Mixture", "Point", "check_latent", "draw_codes"]
+
+# Variances are kept within these logarithms, for float32's sake.
+_LOWEST, _HIGHEST = -10.0, 10.0
+
+
+class _Points:
+    """Codes that are points, without a cost."""
+
+    keeps_axes = False
+    has_cost = False
+
+    def n_outputs(self, n_components):
+        return n_components
+
+    def draw(self, h, rng):
+        return h
+
+    def linear(self, encoder, decoder, variance):
+        return encoder, decoder, np.zeros(len(encoder))
+
+
+class Point(_Points):
+    """Codes that are points, and no more: the null object."""
+
+    def prior(self, n_components, encode, seed):
+        return None
+
+
+class Mixture(_Points, BaseEstimator):
+    """Codes that are points, with a density to sample from.
+
+    When training has ended, a mixture of normal distributions
+    (`sklearn.mixture.GaussianMixture`) is fitted to the codes [1]_, of at most 10,000
+    training rows, or, after `partial_fit`, of those of the last call. It changes
+    neither the codes nor the reconstruction.
+
+    Parameters
+    ----------
+    n_mixtures : int, default=20
+        Distributions; fewer where there are not ten rows for each.
+
+    References
+    ----------
+    .. [1] Ghosh, Sajjadi, Vergari, Black, Schölkopf (2020). From variational to
+       deterministic autoencoders. ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoderTransformer, Mixture
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> ae = AutoEncoderTransformer(8, latent=Mixture(50), random_state=0).fit(X)
+    >>> ae.sample(3, random_state=0).shape
+    (3, 64)
+    """
+
+    _parameter_constraints = {
+        "n_mixtures": [Interval(Integral, 1, None, closed="left")]
+    }
+
+    def __init__(self, n_mixtures=20):
+        self.n_mixtures = n_mixtures
+
+    def prior(self, n_components, encode, seed):
+        """Return a mixture.
+
+        Parameters
+        ----------
+        n_components : int
+        encode : callable
+            Returns the codes (n_rows, n_components) of training rows.
+        seed : int
+        """
+        codes = encode()
+        if len(codes) < 2:
+            return _mixture([1.0], codes, np.zeros((1, *2 * codes.shape[1:])))
+        n_mixtures = max(1, min(self.n_mixtures, len(codes) // 10))
+        # Its floor under variances is in units of the codes; they are at home in one.
+        scale = codes.std() or 1.0
+        with warnings.catch_warnings():
+            # A density need not have converged, nor use all of its parts.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            start = _clusters(codes / scale, n_mixtures, seed)
+            mixture = GaussianMixture(n_mixtures, random_state=seed, **start)
+            helper(mixture).fit(codes / scale)
+        return _mixture(
+            mixture.weights_, mixture.means_ * scale, mixture.covariances_ * scale**2
+        )
+
+
+def _clusters(codes, n_mixtures, seed):
+    """Return what `GaussianMixture` starts from by itself: clusters of KMeans.
+
+    It would fit that one in public, for others to log.
+    """
+    kmeans = helper(KMeans(n_mixtures, n_init=1, random_state=seed))
+    member = np.eye(n_mixtures)[kmeans.fit(codes).labels_]  # (n_rows, n_mixtures)
+    sizes = member.sum(axis=0) + 10 * np.finfo(float).eps
+    means = member.T @ codes / sizes[:, None]
+    precisions = []
+    for is_in, size, mean in zip(member.T, sizes, means, strict=True):
+        squares = (codes - mean).T @ (is_in[:, None] * (codes - mean))
+        covariance = squares / size + 1e-6 * np.eye(codes.shape[1])
+        precisions.append(np.linalg.inv((covariance + covariance.T) / 2))
+    return {
+        "weights_init": sizes / sizes.sum(),
+        "means_init": means,
+        "precisions_init": np.array(precisions),
+        "init_params": "random",  # which draws what is not used
+    }
+
+
+class Gaussian(BaseEstimator):
+    """Codes that are normal distributions: the variational autoencoder [1]_.
+
+    The encoder gives the mean and the logarithm of the variance of each code; while
+    training, the code is drawn from them, and costs its divergence from the standard
+    normal prior, which `sample` draws from ::
+
+        beta / n_features * sum(variance + mean² - 1 - log(variance)) / 2
+
+    `transform` gives the means. With ``loss="log_loss"`` and ``beta=1`` the loss is the
+    negative evidence bound in nats, divided by the number of features; with the squared
+    error it is that of a decoder with the variance beta / 2, in units of the scaled
+    data. Training starts as the best linear variational autoencoder, which is
+    probabilistic PCA [3]_ [4]_, and has to beat its bound; components of less variance
+    than the decoder's are not used. Codes keep their axes and are not centred, and the
+    start is not held on to (``linearity="auto"`` is 0).
+
+    Parameters
+    ----------
+    beta : float, default=1.0
+        Weight of the divergence [2]_. Less of it gives sharper reconstructions, more of
+        it codes that are closer to the prior.
+    warm_up : float in [0, 1), default=0.1
+        Part of the training in which the weight rises from zero.
+
+    References
+    ----------
+    .. [1] Kingma, Welling (2014). Auto-encoding variational Bayes. ICLR.
+    .. [2] Higgins et al. (2017). beta-VAE: learning basic visual concepts with a
+       constrained variational framework. ICLR.
+    .. [3] Tipping, Bishop (1999). Probabilistic principal component analysis. Journal
+       of the Royal Statistical Society B 61.
+    .. [4] Lucas, Tucker, Grosse, Norouzi (2019). Don't blame the ELBO! A linear VAE
+       perspective on posterior collapse. NeurIPS.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoderTransformer, Gaussian
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> latent = Gaussian(beta=0.5)
+    >>> ae = AutoEncoderTransformer(8, latent=latent, max_iter=10, random_state=0)
+    >>> ae.fit(X).sample(3, random_state=0).shape
+    (3, 64)
+    """
+
+    keeps_axes = True
+    has_cost = True
+
+    _parameter_constraints = {
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "warm_up": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(self, beta=1.0, warm_up=0.1):
+        self.beta = beta
+        self.warm_up = warm_up
+
+    def n_outputs(self, n_components):
+        """Columns that the encoder has to give."""
+        return 2 * n_components
+
+    def draw(self, h, rng):
+        """Return codes (batch, n_components) from the encoder's output."""
+        mean, log_variance = self._split(h)
+        noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype="float32"))
+        return mean + noise.to(mean) * (0.5 * log_variance).exp()
+
+    def cost(self, h, n_features):
+        """Return the weighted divergence of rows' codes from the prior, (batch,)."""
+        mean, log_variance = self._split(h)
+        divergence = log_variance.exp() + mean.square() - 1 - log_variance
+        return 0.5 * self.beta / n_features * divergence.sum(dim=1)
+
+    def warmth(self, progress):
+        """Part of the weight at a progress in [0, 1] of the training."""
+        return min(1.0, progress / self.warm_up) if self.warm_up else 1.0
+
+    def linear(self, encoder, decoder, variance):
+        """Return the linear start with the least expected cost.
+
+        Parameters
+        ----------
+        encoder, decoder : ndarray
+            Of points: (n_components, n_features), (n_features, n_components).
+        variance : ndarray of shape (n_components,)
+            Of their codes.
+
+        Returns
+        -------
+        encoder : ndarray of shape (n_outputs, n_features)
+        decoder : ndarray of shape (n_features, n_components)
+        offset : ndarray of shape (n_outputs,)
+            Of the encoder.
+        """
+        length = np.linalg.norm(decoder, axis=0)
+        explained = length**2 * variance
+        noise = 0.5 * self.beta
+        used = explained > noise
+        explained = np.where(used, explained, 1.0)
+        size = np.sqrt(np.where(used, explained - noise, 0.0))
+        mean = (size / explained * length)[:, None] * encoder
+        decoder = decoder / np.where(used, length, 1.0) * size
+        log_variance = np.log(np.where(used, max(noise, 1e-4) / explained, 1.0))
+        offset = np.concatenate([np.zeros(len(mean)), log_variance])
+        return np.concatenate([mean, np.zeros_like(mean)]), decoder, offset
+
+    def prior(self, n_components, encode, seed):
+        """Return the standard normal distribution; see `Mixture.prior`."""
+        means, covariances = np.zeros((1, n_components)), np.eye(n_components)[None]
+        return _mixture([1.0], means, covariances)
+
+    @staticmethod
+    def _split(h):
+        mean, log_variance = h.chunk(2, dim=1)
+        return mean, log_variance.clamp(_LOWEST, _HIGHEST)
+
+
+#: name -> latent with its defaults.
+LATENTS = {"gaussian": Gaussian, "mixture": Mixture}
+
+
+def check_latent(latent):
+    """Resolve a name, or None, to its latent; see that the parameters are valid."""
+    return Point() if latent is None else check_part("latent", latent, LATENTS)
+
+
+def _mixture(weights, means, covariances):
+    """Arrays (n,), (n, n_components), (n, n_components, n_components)."""
+    return {
+        "weights": np.asarray(weights, dtype=np.float64),
+        "means": np.asarray(means, dtype=np.float32),
+        "covariances": np.asarray(covariances, dtype=np.float32),
+    }
+
+
+def draw_codes(prior, n_samples, rng):
+    """Draw codes (n_samples, n_components), float64.
+
+    Parameters
+    ----------
+    prior : dict
+        What a latent's ``prior`` returned.
+    n_samples : int
+    rng : RandomState
+    """
+    mixture = GaussianMixture(len(prior["weights"]), random_state=rng)
+    for name, values in prior.items():
+        setattr(mixture, f"{name}_", values.astype(np.float64))
+    codes, _ = mixture.sample(n_samples)
+    return rng.permutation(codes)  # they come sorted by the mixture's parts
+
+
+# Pickles name the public place, so that they survive a move of this file.
+for _part in LATENTS.values():
+    _part.__module__ = "skae"

@@ -1,0 +1,397 @@
+"""Losses: what a reconstruction is compared by, each with the link it is meant for.
+
+A loss compares the decoder's raw output with the rows it should reproduce and gives
+one number for each; training minimises their mean. The link turns the same raw output
+into values of ``X``.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .._data.scaling import dense_rows, row_slices
+from .base import check_row_values
+
+__all__ = [
+    "LINKS",
+    "LOSSES",
+    "Link",
+    "Loss",
+    "autograd_gradient",
+    "check_loss",
+    "in_unit_interval",
+    "looks_like_pictures",
+]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A map from the decoder's raw output to values of ``X``.
+
+    With its inverse, and its derivative as a function of the value.
+    """
+
+    function: Callable
+    inverse: Callable
+    derivative: Callable
+    #: Open range of the values, where the inverse is finite.
+    low: float = -np.inf
+    high: float = np.inf
+
+    def start(self, mean):
+        """Raw output, shape (n_features,), whose reconstruction is about ``mean``."""
+        return self.inverse(np.clip(mean, self.low, self.high))
+
+    def slope(self, mean):
+        """Return the derivative at `start`, at least a tenth of the largest one.
+
+        Infinite where no linear map of the codes can start the output.
+        """
+        slope = self.derivative(np.clip(mean, self.low, self.high))
+        slope = np.maximum(slope, 0.1 * slope.max())
+        return np.where(slope > 0, slope, np.inf)
+
+
+def _softmax(output):
+    return torch.softmax(output, dim=-1)
+
+
+def _exp(output):
+    # exp(50) is far above any count that float32 can tell from its neighbour.
+    return output.clamp(max=50.0).exp()
+
+
+def _logit(value):
+    return np.log(value) - np.log1p(-value)
+
+
+def _logistic_derivative(value):
+    return value * (1 - value)
+
+
+def _softplus_inverse(value):
+    return value + np.log(-np.expm1(-value))
+
+
+def _identity(value):
+    return value
+
+
+_TINY = 1e-3
+
+LINKS = {
+    # Its output is in units of the scaled data, whose mean is zero.
+    "identity": Link(_identity, np.zeros_like, np.ones_like),
+    "logistic": Link(torch.sigmoid, _logit, _logistic_derivative, _TINY, 1 - _TINY),
+    "tanh": Link(torch.tanh, np.arctanh, lambda v: 1 - v**2, _TINY - 1, 1 - _TINY),
+    "relu": Link(torch.relu, _identity, np.ones_like, low=_TINY),
+    "softplus": Link(F.softplus, _softplus_inverse, lambda v: -np.expm1(-v), low=_TINY),
+    # A step that is small near the mean is a factor far from it: start flat.
+    "exp": Link(_exp, np.log, lambda v: np.full_like(v, np.inf), low=_TINY),
+    "softmax": Link(_softmax, np.log, _logistic_derivative, low=1e-6),
+}
+
+
+def autograd_gradient(function):
+    """Return what a `Loss.written_gradient` returns, for any loss of rows."""
+
+    def gradient(output, x, n_moved=0):
+        output = output.detach().requires_grad_()
+        with torch.enable_grad():
+            losses = function(output, x)
+            mean = losses.mean()
+        (slope,) = torch.autograd.grad(mean, output)
+        value = losses.detach()[n_moved:].mean() if n_moved else mean.detach()
+        return value, slope.contiguous()  # of a sum, it is one number
+
+    return gradient
+
+
+def _mean_over_features(compare):
+    """Return a loss of rows, (batch,), from one of torch's."""
+
+    def loss(output, target):
+        return compare(output, target, reduction="none").mean(dim=1)
+
+    return loss
+
+
+def _squared_error_gradient(share, mean, scale):
+    def gradient(output, x, n_moved=0):
+        difference = output.sub_(x)
+        stayed = difference[n_moved:] if n_moved else difference
+        # As fast as a dot product, whose last digits depend on the threads.
+        norm = _number(torch.linalg.vector_norm(stayed))
+        value = share * norm * norm / stayed.numel()
+        return value, difference.mul_(_factor(2 * share / difference.numel()))
+
+    return gradient
+
+
+class _LogLossGradient:
+    """The same of the cross-entropy, with as few passes over memory as there can be.
+
+    Targets are made with the factor that the gradient has, and buffers used again.
+    """
+
+    def __init__(self, share, mean, scale):
+        self.share, self.mean, self.scale = share, mean, scale
+        self._rooms = {}  # batches have two sizes at most, a row apart
+
+    def __call__(self, output, x, n_moved=0):
+        # Where it is used, no rows are moved: outputs end where data do.
+        factor, mean, scale, minus_target, probability, product = self._room_for(x)
+        torch.addcmul(mean, x, scale, out=minus_target)
+        torch.sigmoid(output, out=probability)
+        p = probability.view(-1)
+        # log(1 + exp(y)) - y t, the first part as max(y, 0) - log(max(p, 1 - p)).
+        value = _total(torch.mul(output, minus_target, out=product))
+        gradient = torch.add(minus_target, probability, alpha=factor, out=minus_target)
+        value += factor * _total(output.relu_())
+        y = output.view(-1)
+        larger = torch.maximum(p, torch.sub(_factor(1.0), p, out=y), out=y)
+        return value - factor * _sum_of_logs(larger), gradient
+
+    def _room_for(self, x):
+        """Return the factor, minus it times what makes ``x`` a target, and buffers."""
+        if x.shape[0] not in self._rooms:
+            factor = self.share / x.numel()
+            self._rooms[x.shape[0]] = (
+                factor,
+                -factor * self.mean,
+                -factor * self.scale,
+                torch.empty_like(x),
+                torch.empty_like(x),
+                torch.empty_like(x),
+            )
+        return self._rooms[x.shape[0]]
+
+
+@lru_cache(64)
+def _factor(value):
+    """Return a number as a tensor, by which to multiply takes half the time."""
+    return torch.tensor(value, dtype=torch.float32, device="cpu")
+
+
+def _number(value):
+    """Return a number, which is quick to work with, but where to ask for it waits."""
+    return value.item() if value.is_cpu else value
+
+
+def _total(values):
+    """Sum of a matrix, row by row: the same bits for any number of threads."""
+    return _number(values.sum(dim=1).sum())
+
+
+def _sum_of_logs(values):
+    """Sum of the logarithms of values, which are between 0.5 and 1.
+
+    Logarithms are slow, so products of up to 64 values, which stay above 2**-64, are
+    taken first.
+    """
+    n_factors = math.gcd(values.shape[0], 64)
+    logs = values.view(n_factors, -1).prod(dim=0).log_()
+    # None is positive. A norm is the same for any number of threads, a sum is not.
+    return -_number(torch.linalg.vector_norm(logs, ord=1))
+
+
+def _kl_divergence(output, target):
+    target = _without_rounding(target)
+    log_q = torch.log_softmax(output, dim=-1)
+    return (torch.xlogy(target, target) - target * log_q).sum(dim=1)
+
+
+def _poisson(output, target):
+    target = _without_rounding(target)
+    # Half the Poisson deviance: zero for a perfect reconstruction, never negative.
+    rate = _exp(output)
+    log_rate = output.clamp(max=50.0)
+    deviance = rate - target - target * log_rate + torch.xlogy(target, target)
+    return deviance.mean(dim=1)
+
+
+def _without_rounding(target):
+    """Return counts or shares without the hair under zero that scaling may leave."""
+    return target.clamp(min=0.0)  # where logarithms end
+
+
+def _anything(X):
+    """Accept every finite ``X``."""
+
+
+def _non_negative(X):
+    low = X.min()
+    if low < 0:
+        # The first words are those that scikit-learn's checks look for.
+        raise ValueError(
+            f"Negative values in data passed to AutoEncoderTransformer, down to "
+            f"{low:g}: this loss needs values >= 0. Scale the data, or use "
+            "loss='squared_error'."
+        )
+
+
+def _unit_interval(X):
+    _non_negative(X)
+    high = X.max()
+    if high > 1:
+        raise ValueError(
+            f"loss='log_loss' needs values in [0, 1], got a maximum of {high:g}. Put "
+            "a MinMaxScaler(clip=True) before the autoencoder, or use "
+            "loss='squared_error'."
+        )
+
+
+def _distributions(X):
+    _non_negative(X)
+    sums = np.ravel(X.sum(axis=1, dtype=np.float64))  # a column, of a sparse matrix
+    worst = np.abs(sums - 1).argmax()
+    if abs(sums[worst] - 1) > 1e-3:
+        raise ValueError(
+            "loss='kl_divergence' needs rows that are distributions and sum to 1, "
+            f"but row {worst} sums to {sums[worst]:g}. Put a Normalizer(norm='l1') "
+            "before the autoencoder."
+        )
+
+
+def _everywhere(values):
+    return np.full(np.shape(values), True)
+
+
+def _at_the_bounds(values):
+    return np.isin(values, (0.0, 1.0))
+
+
+def _nowhere(values):
+    return np.full(np.shape(values), False)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss, its link and the data it is made for.
+
+    ``canonical`` losses take the raw output and compare it with ``X`` in its own
+    units, the link being part of their formula. The others compare the linked output
+    with ``X``, both in units of the scaled data.
+
+    ``function`` of (output, target) gives the loss of each row, (batch,).
+    ``written_gradient`` of (share, mean, scale) returns a function of (output, x,
+    n_moved=0), which gives ``share`` times the mean loss, without the first ``n_moved``
+    rows, and of all rows the gradient to the output, which it may write on. Of rows
+    ``x`` as the network sees them; ``mean`` and ``scale`` make units of ``X`` of them.
+    Where it is None, autograd finds the gradient.
+    ``vanishes`` tells of values whether their loss is zero if they are met exactly.
+    """
+
+    function: Callable
+    link: str = "identity"
+    canonical: bool = False
+    check_data: Callable = _anything
+    written_gradient: Callable | None = None
+    vanishes: Callable = _everywhere
+
+    @property
+    def non_negative(self):
+        """Whether negative values are refused."""
+        return self.check_data is not _anything
+
+
+LOSSES = {
+    "squared_error": Loss(
+        _mean_over_features(F.mse_loss), written_gradient=_squared_error_gradient
+    ),
+    "absolute_error": Loss(_mean_over_features(F.l1_loss)),
+    "huber": Loss(_mean_over_features(F.huber_loss)),
+    "log_loss": Loss(
+        _mean_over_features(F.binary_cross_entropy_with_logits),
+        "logistic",
+        canonical=True,
+        check_data=_unit_interval,
+        written_gradient=_LogLossGradient,
+        vanishes=_at_the_bounds,
+    ),
+    "kl_divergence": Loss(
+        _kl_divergence, "softmax", True, _distributions, vanishes=_nowhere
+    ),
+    "poisson": Loss(_poisson, "exp", True, _non_negative),
+}
+
+
+def check_loss(loss, output_activation):
+    """Resolve ``loss`` and ``output_activation`` to a `Loss` and the link's name."""
+    resolved = _own_loss(loss) if callable(loss) else LOSSES[loss]
+    if output_activation == "auto":
+        return resolved, resolved.link
+    if resolved.canonical and output_activation != resolved.link:
+        raise ValueError(
+            f"loss={loss!r} goes with output_activation={resolved.link!r}, got "
+            f"{output_activation!r}. Leave output_activation='auto', or choose "
+            "loss='squared_error', 'absolute_error' or 'huber'."
+        )
+    return resolved, output_activation
+
+
+def _own_loss(function):
+    """Return a `Loss` of someone's own function of (output, target)."""
+    if isinstance(function, type):
+        raise TypeError(
+            f"loss must be a function or an object, not the class: "
+            f"{function.__name__}()."
+        )
+
+    def loss(output, target):
+        # A copy: what a function does to its arguments should not be seen.
+        losses = _of_rows(function, output, target.clone())
+        losses = check_row_values(f"loss={function!r}", losses, len(target))
+        if output.requires_grad and not losses.requires_grad:
+            raise TypeError(
+                f"loss={function!r} must depend on its first argument, the output, by "
+                "operations of torch."
+            )
+        return losses
+
+    return Loss(loss, vanishes=_nowhere)
+
+
+def _of_rows(function, output, target):
+    """Return the loss of each row, of a function of values, of rows or of a batch.
+
+    As torch's losses are, with ``reduction="none"``, and without.
+    """
+    losses = function(output, target)
+    if not isinstance(losses, torch.Tensor):
+        return losses
+    if losses.ndim == 0:
+        losses = torch.vmap(function)(output, target)  # each row a batch of its own
+    return losses.mean(dim=1) if losses.shape == output.shape else losses
+
+
+# Part of the values that are at the ends of the range of pictures.
+_AT_THE_ENDS = 0.1
+
+
+def in_unit_interval(X):
+    """Whether all values are in [0, 1]."""
+    parts = (dense_rows(X, rows) for rows in row_slices(*X.shape))
+    return all(values.min() >= 0 and values.max() <= 1 for values in parts)
+
+
+def looks_like_pictures(X):
+    """Whether values fill [0, 1], a tenth of them at its ends.
+
+    A logistic output then saturates where the data do, which a linear one has to learn
+    for each code anew.
+    """
+    n_zeros = n_ones = 0
+    for rows in row_slices(*X.shape):
+        values = dense_rows(X, rows)
+        if values.min() < 0 or values.max() > 1:
+            return False
+        n_zeros += np.count_nonzero(values == 0)
+        n_ones += np.count_nonzero(values == 1)
+    n_values = X.shape[0] * X.shape[1]
+    return min(n_zeros, n_ones) > 0 and n_zeros + n_ones >= _AT_THE_ENDS * n_values

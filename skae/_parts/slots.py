@@ -1,0 +1,83 @@
+"""Slots: the parts of the estimator, resolved in one place when `fit` begins."""
+
+from .corruptions import CORRUPTIONS, check_corruption
+from .latents import LATENTS, check_latent
+from .networks import NAMED_NETWORKS, Modules, check_network
+from .penalties import PENALTIES, check_penalty
+
+__all__ = ["check_slots", "own_parts", "with_parts"]
+
+_NAMED = {
+    "network": NAMED_NETWORKS,
+    "corruption": CORRUPTIONS,
+    "latent": LATENTS,
+    "penalty": PENALTIES,
+    "teacher": {},
+}
+
+
+def with_parts(params, current):
+    """Return parameters to set, with a part in each slot of which they set a parameter.
+
+    ``latent="gaussian", latent__beta=0.1`` makes a part of the name, whose parameter
+    can be set; so does ``network__dropout=0.1`` of the dense network, which None is.
+
+    Parameters
+    ----------
+    params : dict
+        What `set_params` is given.
+    current : dict
+        What the slots hold.
+    """
+    parts = {}
+    for key in params:
+        slot, is_nested, _ = key.partition("__")
+        if not is_nested or slot not in _NAMED:
+            continue
+        part = params.get(slot, current.get(slot))
+        if slot == "network" and part is None:
+            part = "dense"
+        if isinstance(part, str) and part in _NAMED[slot]:
+            parts[slot] = _NAMED[slot][part]()
+        elif part is None or isinstance(part, str):
+            names = ", ".join(map(repr, _NAMED[slot])) or "an estimator"
+            raise ValueError(
+                f"{key} cannot be set: {slot}={part!r} has no parameters. Set {slot} "
+                f"first, to {names} or an object."
+            )
+    return params | parts
+
+
+def check_slots(params, n_features):
+    """Return the parameters with a part in each slot, or None where none is one.
+
+    Parameters
+    ----------
+    params : dict
+        Parameters of `AutoEncoderTransformer`.
+    n_features : int
+    """
+    latent = check_latent(params["latent"])
+    if params["whiten"] and latent.has_cost:
+        raise ValueError(
+            f"whiten=True is not for latent={params['latent']!r}, whose codes have "
+            "unit variance in the prior that they are drawn from: set whiten=False."
+        )
+    return {
+        **params,
+        "network": check_network(params["network"], params, n_features),
+        "corruption": check_corruption(params["corruption"]),
+        "latent": latent,
+        "penalty": check_penalty(params["penalty"]),
+    }
+
+
+def own_parts(params):
+    """Name the parts whose numbers may be of someone's own making, for messages."""
+    parts = [(slot, params[slot]) for slot in ("corruption", "penalty")]
+    parts = [(slot, part) for slot, part in parts if part is not None]
+    if callable(params["loss"]):
+        parts.append(("loss", params["loss"]))
+    if isinstance(params["network"], Modules):
+        parts.append(("network", params["network"]))
+    return " or ".join(f"{slot}={part!r}" for slot, part in parts)

@@ -1,0 +1,1 @@
+"""A loss minimised over batches: no policy, no estimator."""

@@ -1,0 +1,281 @@
+"""Solvers: steps along flat gradients, and schedules of the step size.
+
+Each solver works on one buffer for all parameters, in place, so that a step takes a
+handful of operations however many layers there are. Its size may be a number, or a
+tensor, which can change where the operations are recorded.
+"""
+
+import math
+import time
+
+import numpy as np
+import torch
+
+from .._compat import fused_adam
+
+__all__ = ["SCHEDULES", "SOLVERS", "WARM_UP", "Solver"]
+
+# Parts of a buffer that a GPU works on at once: as many as one launch takes.
+_GPU_PARTS = 32
+
+
+class _Adam:
+    """Adam (Kingma, Ba 2015), with torch's fused kernel."""
+
+    rate = 1e-3
+    decoupled = False
+    beta2 = 0.999
+    memory = ("mean", "square", "count")
+
+    def __init__(self, parameters):
+        self.values, self.gradients = parameters.values, parameters.gradients
+        self._begin()
+
+    def _begin(self):
+        self.mean = torch.zeros_like(self.values)
+        self.square = torch.zeros_like(self.values)
+        self.count = self.values.new_zeros(())
+        self._one = torch.ones_like(self.count)
+        state = self.values, self.gradients, self.mean, self.square
+        # Each block of a GPU takes 65,536 values of a tensor: with one tensor alone,
+        # most of them would stay idle.
+        n_parts = _GPU_PARTS if self.values.is_cuda else 1
+        self._lists = *(list(tensor.chunk(n_parts)) for tensor in state), []
+        self._counts = [self.count] * len(self._lists[0])
+
+    def move(self, rate):
+        self.count.add_(self._one)
+        fused_adam(
+            *self._lists,
+            self._counts,
+            lr=rate,
+            beta1=0.9,
+            beta2=self.beta2,
+            weight_decay=0.0,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+class _AdamW(_Adam):
+    """Adam with decoupled weight decay (Loshchilov, Hutter 2019).
+
+    A shorter memory of squares follows a step size that moves all the time.
+    """
+
+    rate = 8e-3
+    decoupled = True
+    beta2 = 0.99
+
+
+class _Muon(_AdamW):
+    """Muon (Jordan et al. 2024): the momentum of each matrix, made orthogonal.
+
+    All directions of a matrix move alike, also those that gradients hardly show. Steps
+    are as large as those of Adam (Liu et al. 2025), which moves all that is no matrix.
+    To make a matrix orthogonal costs as much as some hundred rows, whatever the batch.
+    """
+
+    rate = 1e-2
+    memory = (*_AdamW.memory, "momentum")
+
+    def __init__(self, parameters):
+        n_linear = sum(weight.numel() for weight, _ in parameters.linear)
+        self.values = parameters.values[n_linear:]
+        self.gradients = parameters.gradients[n_linear:]
+        self._begin()
+        self.linear = parameters.linear
+        self.linear_gradients = parameters.gradients[:n_linear]
+        self.momentum = torch.zeros_like(self.linear_gradients)
+
+    def move(self, rate):
+        super().move(rate)
+        self.momentum.mul_(0.95).add_(self.linear_gradients)
+        # Nesterov's: where the momentum will be.
+        self.linear_gradients.add_(self.momentum, alpha=0.95)
+        for weight, direction in self.linear:
+            step = rate * 0.2 * max(weight.shape) ** 0.5
+            weight.sub_(_orthogonal(direction).mul_(step))
+
+
+def _orthogonal(matrix):
+    """Return a matrix with the same singular vectors, and values between .7 and 1.2.
+
+    By five steps of Newton and Schulz, with coefficients for a fast start.
+    """
+    x = matrix if len(matrix) <= matrix.shape[1] else matrix.t()
+    x = x / torch.linalg.vector_norm(x).clamp(min=1e-30)
+    for _ in range(5):
+        gram = x @ x.t()
+        gram = torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
+        x = torch.addmm(x, gram, x, beta=3.4445)
+    return x if len(matrix) <= matrix.shape[1] else x.t()
+
+
+class _RMSProp:
+    """RMSProp (Tieleman, Hinton 2012), with the decay that Keras has."""
+
+    rate = 1e-3
+    decoupled = False
+    memory = ("square",)
+
+    def __init__(self, parameters):
+        self.values, self.gradients = parameters.values, parameters.gradients
+        self.square = torch.zeros_like(self.values)
+
+    def move(self, rate):
+        self.square.mul_(0.9).addcmul_(self.gradients, self.gradients, value=0.1)
+        root = self.square.sqrt().add_(1e-7)
+        self.values.addcdiv_(self.gradients, root.div_(rate), value=-1)
+
+
+class _SGD:
+    """Stochastic gradient descent with Nesterov momentum (Sutskever et al. 2013).
+
+    Gradients longer than 1 are shortened to 1 (Pascanu et al. 2013): their size is not
+    that of the distance to go, and one step size could not suit all data.
+    """
+
+    rate = 0.05
+    decoupled = False
+    memory = ("velocity",)
+
+    def __init__(self, parameters):
+        self.values, self.gradients = parameters.values, parameters.gradients
+        self.velocity = torch.zeros_like(self.values)
+
+    def move(self, rate):
+        norm = torch.linalg.vector_norm(self.gradients)
+        self.gradients.div_(norm.clamp(min=1.0))
+        self.velocity.mul_(0.9).add_(self.gradients)
+        ahead = self.gradients.add_(self.velocity, alpha=0.9)
+        self.values.sub_(ahead.mul_(rate))
+
+
+#: name -> solver; its ``rate`` is the step size that "auto" stands for.
+SOLVERS = {
+    "adam": _Adam,
+    "adamw": _AdamW,
+    "muon": _Muon,
+    "rmsprop": _RMSProp,
+    "sgd": _SGD,
+}
+
+
+def _constant(progress):
+    return 1.0
+
+
+#: Part of a one-cycle schedule in which the step size rises.
+WARM_UP = 0.2
+
+
+def _one_cycle(progress, warm_up=WARM_UP):
+    """Rise along a line, then fall to zero along a half cosine (Smith, 2018)."""
+    if progress < warm_up:
+        return 0.1 + 0.9 * progress / warm_up
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - warm_up) / (1 - warm_up))
+
+
+#: name -> factor of the step size at a progress in [0, 1).
+SCHEDULES = {"constant": _constant, "one_cycle": _one_cycle}
+
+
+class Solver:
+    """Steps of a scheduled size, with weight decay.
+
+    Parameters
+    ----------
+    parameters : FlatParameters
+        What is trained; only its matrices are decayed.
+    plan : Plan
+        Names the solver and the schedule; holds the step size, the weight decay, and
+        the seconds after which the schedule ends.
+    n_steps : int or float
+        Steps after which it ends, if they are made before.
+
+    Attributes
+    ----------
+    n_steps_made : int
+    progress : float
+        Part of the training that is over; more steps are as if all of it were.
+    """
+
+    def __init__(self, parameters, plan, n_steps):
+        self.parameters = parameters
+        self.solver = SOLVERS[plan.solver](parameters)
+        self.schedule = SCHEDULES[plan.learning_rate]
+        self.learning_rate = plan.learning_rate_init
+        self.alpha = plan.alpha
+        self.n_steps = n_steps
+        self.max_time = plan.max_time
+        self.begin = time.monotonic()
+        self.skip_to(0)
+
+    def skip_to(self, n_steps_made):
+        """Be where the schedule is after so many steps."""
+        self.n_steps_made = n_steps_made
+        progress = n_steps_made / self.n_steps
+        if self.max_time < math.inf:
+            progress = max(progress, self._time_spent())
+        self.progress = min(1.0, progress)
+
+    def decay_from_here(self, alpha, n_steps):
+        """Let weights decay from now on, and end the schedule in so many steps.
+
+        A flat part of it is not skipped: what is left is gone through faster.
+        """
+        self.alpha = alpha
+        self.n_steps = n_steps / max(1 - self.progress, 1e-6)
+        self.n_steps_made = self.progress * self.n_steps
+
+    @property
+    def steps_of_schedule(self):
+        """With how many steps the schedule ends, at the pace so far."""
+        return self.n_steps_made / self.progress
+
+    @property
+    def out_of_time(self):
+        """Whether there is no time for another step."""
+        return self.max_time < math.inf and self._time_spent() >= 1
+
+    def _time_spent(self):
+        return (time.monotonic() - self.begin) / self.max_time
+
+    def memory(self):
+        """Return what the solver remembers of the steps so far, by name, as arrays."""
+        return {
+            name: getattr(self.solver, name).cpu().numpy().copy()
+            for name in self.solver.memory
+        }
+
+    def resume(self, memory):
+        """Go on from what `memory` returned; another solver or size begins anew."""
+        shapes, now = (
+            {name: array.shape for name, array in arrays.items()}
+            for arrays in (memory, self.memory())
+        )
+        if shapes != now:
+            return
+        for name, array in memory.items():
+            getattr(self.solver, name).copy_(torch.tensor(np.asarray(array)))
+
+    @property
+    def rate(self):
+        """The step size that is due."""
+        return self.learning_rate * self.schedule(self.progress)
+
+    def step(self):
+        """Move the parameters once along the negative gradient."""
+        self.move(self.rate)
+        self.skip_to(self.n_steps_made + 1)
+
+    def move(self, rate):
+        """Move them by a step of some size: a number, or a tensor of one."""
+        if self.alpha and self.solver.decoupled:
+            self.parameters.matrices.mul_(1 - rate * self.alpha)
+        elif self.alpha:
+            matrices = self.parameters.matrices
+            self.parameters.matrix_gradients.add_(matrices, alpha=self.alpha)
+        self.solver.move(rate)

@@ -1,0 +1,122 @@
+"""The layout: packages in layers, what is public, and how long a module may be."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import skae
+
+ROOT = Path(skae.__file__).parent
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in ROOT.rglob("*.py")
+}
+
+# From the bottom up: a module imports from its own package and from those before it.
+LAYERS = [
+    "_compat",
+    "_runtime",
+    "_data",
+    "_linear",
+    "_nn",
+    "_parts",
+    "_training",
+    "_inference",
+    "_fitting",
+    "_constraints",
+    "_reconstruction",
+    "_estimator",
+    "__init__",
+]
+# Packages that know nothing of estimators. The rest may.
+WITHOUT_SKLEARN = {"_nn", "_training"}
+
+
+def _layer(module):
+    return LAYERS.index(module.split(".")[0])
+
+
+def _imports(path):
+    """Yield (module, level, node) of every import in a file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, 0, node
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module, node.level, node
+
+
+def _outside(path):
+    """Return the packages from elsewhere that a file imports."""
+    return {name.split(".")[0] for name, level, _ in _imports(path) if not level}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_go_down(module):
+    package = module.split(".")[:-1]
+    for name, level, _ in _imports(MODULES[module]):
+        if level:
+            imported = [*package[: len(package) + 1 - level], *name.split(".")]
+            same = package and imported[0] == package[0]
+            assert same or _layer(imported[0]) < _layer(module), ".".join(imported)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_no_import_inside_a_function(module):
+    tree = ast.parse(MODULES[module].read_text())
+    nodes = {node for _, _, node in _imports(MODULES[module])}
+    assert len(nodes) == sum(
+        isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body
+    )
+
+
+@pytest.mark.parametrize(
+    "module", sorted(m for m in MODULES if m.split(".")[0] in WITHOUT_SKLEARN)
+)
+def test_networks_and_training_know_no_estimator(module):
+    assert "sklearn" not in _outside(MODULES[module])
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"_compat"}))
+def test_private_names_of_others_are_used_in_one_place(module):
+    """Neither imported nor looked up: `_compat.py` has them all."""
+    tree = ast.parse(MODULES[module].read_text())
+    for name, level, node in _imports(MODULES[module]):
+        if not level:
+            names = [alias.name for alias in getattr(node, "names", [])]
+            assert not any(part.startswith("_") for part in name.split(".")), name
+            assert level or not any(n.startswith("_") for n in names), names
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            of_others = node.value.id in {"torch", "np", "nn", "F", "sklearn"}
+            is_private = node.attr.startswith("_") and not node.attr.startswith("__")
+            assert not (of_others and is_private), node.attr
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_module_is_short_enough_to_read(module):
+    text = MODULES[module].read_text()
+    documents = [
+        node.body[0]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and ast.get_docstring(node)
+    ]
+    n_documented = sum(d.end_lineno - d.lineno + 1 for d in documents)
+    assert len(text.splitlines()) - n_documented <= 400
+
+
+def test_public_names_are_sorted_complete_and_say_where_they_live():
+    public = {name for name in vars(skae) if not name.startswith("_")}
+    assert skae.__all__ == sorted(skae.__all__)
+    assert set(skae.__all__) == public | {"__version__"}
+    assert all(getattr(skae, name).__module__ == "skae" for name in public)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_module_needs_only_the_run_time_dependencies(module):
+    # joblib, scipy and threadpoolctl come along with scikit-learn.
+    needed = {"joblib", "numpy", "scipy", "sklearn", "threadpoolctl", "torch"}
+    assert _outside(MODULES[module]) <= needed | sys.stdlib_module_names

@@ -1,0 +1,78 @@
+"""State: what was fitted by any older version of skae is read, and gives the same."""
+
+import copy
+import lzma
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skae import AutoEncoderTransformer
+from skae._inference.state import STATE_VERSION, from_pickle
+
+from .conftest import rows
+from .variants import VARIANTS, autoencoder
+
+FILES = sorted((Path(__file__).parent / "golden").glob("state_*.pkl.xz"))
+
+
+def _read(path):
+    with lzma.open(path) as file:
+        return pickle.load(file)
+
+
+@pytest.fixture(scope="module", params=FILES, ids=lambda path: path.name.split(".")[0])
+def golden(request):
+    return _read(request.param)
+
+
+def test_every_version_before_this_has_a_golden_file():
+    names = {path.name for path in FILES}
+    assert names == {f"state_{v}.pkl.xz" for v in range(STATE_VERSION)}
+
+
+def test_what_older_versions_fitted_gives_the_same(golden):
+    assert VARIANTS.keys() <= golden.keys()
+    for name, (state, X, Z, R) in golden.items():
+        model = pickle.loads(state)
+        # Written on another machine, perhaps: products may differ in the last digits.
+        near = {"rtol": 1e-4, "atol": 1e-5 * np.abs(Z).max(), "err_msg": name}
+        assert_allclose(model.transform(X), Z, **near)
+        near["atol"] = 1e-5 * np.abs(R).max()
+        assert_allclose(model.inverse_transform(Z), R, **near)
+
+
+def test_streams_of_older_versions_go_on(golden):
+    model = pickle.loads(golden["stream"][0])
+    before = model.transform(rows())
+    assert np.abs(model.partial_fit(rows()).transform(rows()) - before).max() > 0
+
+
+def test_warm_starts_from_older_versions(golden):
+    model = pickle.loads(golden["warm start"][0])
+    score = model.score(rows())
+    assert model.set_params(max_iter=2).fit(rows()).score(rows()) > score - 0.02
+
+
+def test_a_newer_version_is_refused_in_a_sentence():
+    model = AutoEncoderTransformer()
+    state = model.__getstate__()
+    state["_state_version"] = STATE_VERSION + 1
+    with pytest.raises(ValueError, match="newer version of skae.*Update skae"):
+        model.__setstate__(state)
+
+
+def test_the_version_is_in_the_pickle_and_not_in_the_estimator():
+    model = autoencoder("default", max_iter=1).fit(rows())
+    assert model.__getstate__()["_state_version"] == STATE_VERSION
+    again = pickle.loads(pickle.dumps(copy.deepcopy(model)))
+    assert "_state_version" not in vars(again)
+    assert vars(again).keys() == vars(model).keys()
+
+
+def test_migrations_leave_the_given_state_alone():
+    state = {"n_components": 2}
+    from_pickle(state)["other"] = 1
+    assert state == {"n_components": 2}
