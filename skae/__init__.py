@@ -6,6 +6,8 @@ from ._parts.latents import Gaussian, Mixture
 from ._parts.networks import Conv, Dense, Modules
 from ._parts.penalties import Contraction, PenaltySum, Sparsity
 from ._runtime.warning import ValidationWarning
+from ._saving import skops_types
+from ._version import __version__
 
 __all__ = [
     "AutoEncoderTransformer",
@@ -22,6 +24,5 @@ __all__ = [
     "SwapNoise",
     "ValidationWarning",
     "__version__",
+    "skops_types",
 ]
-
-__version__ = "0.1.0"
