@@ -3,13 +3,14 @@
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import fit_context
+from ._compat import Summarized, fit_context
 from ._constraints import CONSTRAINTS, check_whole_numbers
 from ._data.validation import as_given, check_rows
 from ._fitting.fit import fit_autoencoder
 from ._fitting.partial_fit import continue_autoencoder
 from ._inference.codec import encode
 from ._inference.state import from_pickle, to_pickle
+from ._notebook import summary_html
 from ._parts.losses import LOSSES
 from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
@@ -19,7 +20,7 @@ from ._runtime.threads import ThreadTuner
 __all__ = ["AutoEncoderTransformer"]
 
 
-class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
+class AutoEncoderTransformer(Summarized, ReconstructingTransformer, BaseEstimator):
     """Reduce features with an autoencoder, where PCA would stand.
 
     Trains an encoder and a decoder to minimise ::
@@ -193,6 +194,10 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         What `score` would give PCA with as many components, fitted to the rows that
         were trained on, on those held out or ``X_val``; if there are none, or if the
         result is PCA, on the training rows, of which 10,000 stand for more.
+    baseline_loss_ : float or None
+        PCA's loss on the rows held out, or on those trained on if there are none, as
+        the curves have it. None where it has none that compares: with a target, a
+        penalty, codes that are drawn or ordered, and losses with a link of their own.
     explained_variance_ratio_ : ndarray of shape (n_components_,)
         Share of the variance that each code explains. With v_j = variance of code j
         times the mean squared slope of the decoder along it, it is v_j / sum(v) times
@@ -454,6 +459,9 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
 
     def _validate(self, X, **checks):
         return check_rows(self, X, **checks)
+
+    def _summary_html(self):
+        return summary_html(self)
 
     def __getstate__(self):
         return to_pickle(super().__getstate__())

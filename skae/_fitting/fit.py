@@ -91,6 +91,7 @@ def fit_autoencoder(params, data, validation_data, previous, threads, groups=Non
         "n_iter_": len(trial.loss_curve),
         "stop_reason_": monitor.reason,
         "baseline_score_": _baseline(final, trial),
+        "baseline_loss_": _baseline_loss(source, trial),
         **describe(
             final.training,
             final.deployed,
@@ -163,6 +164,14 @@ def _train(source, rows, link):
     trial = contest(entrants)
     trial.judge()
     return trial
+
+
+def _baseline_loss(source, trial):
+    """Return PCA's loss on the rows of the curves, if it has one that compares."""
+    if not source.asks_for_less_error or source.params["ordered"]:
+        return None
+    batches = trial.validation or trial.some
+    return float(trial.losses_of_pca(batches).mean())
 
 
 def _baseline(final, trial):

@@ -181,15 +181,17 @@ class Trial:
 
     def _beats_pca(self, by_chance):
         """Whether the network is better than PCA on the rows that are watched."""
-        training, watched = self.training, self.guarding
-        objective = training.objective
+        objective, watched = self.training.objective, self.guarding
         losses = row_losses(objective, watched, objective.reconstruction)
-        # PCA has to do with the same corrupted rows.
-        steps = watched_steps(objective, watched)
-        errors = pca_losses(training.pca, steps, objective.loss.function)
-        losses, errors = losses.cpu().numpy(), watched.share * errors
-        errors += watched.off_basis
+        losses, errors = losses.cpu().numpy(), self.losses_of_pca(watched)
         return is_lower(losses[self.distinct], errors[self.distinct], by_chance)
+
+    def losses_of_pca(self, batches):
+        """Losses of PCA on rows, (n_rows,), corrupted as those of a network are."""
+        objective = self.training.objective
+        steps = watched_steps(objective, batches)
+        losses = pca_losses(self.training.pca, steps, objective.loss.function)
+        return batches.share * losses + batches.off_basis
 
     def _beats_its_start(self, by_chance):
         """Whether the best weights beat the first ones by more than noise."""
