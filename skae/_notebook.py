@@ -39,8 +39,10 @@ def summary_html(estimator):
         for name, text in rows.items()
     )
     return (
-        '<div class="estimator-table skae-summary" style="padding: 0.3em 0.5em">'
-        f'<table class="parameters-table"><tbody>{cells}</tbody></table>'
+        '<div class="estimator-table skae-summary" style="padding: 0.3em 0.5em; '
+        'color: var(--sklearn-color-text)">'
+        '<table class="parameters-table" style="color: inherit">'
+        f"<tbody>{cells}</tbody></table>"
         f"{_curve_svg(estimator)}</div>"
     )
 
@@ -146,7 +148,7 @@ def _curve_svg(estimator):
     lines = line(
         training, 'stroke="currentColor" stroke-opacity="0.5" stroke-dasharray="2 2"'
     )
-    named = ["⋯ training"]
+    named = ["··· training"]
     if len(validation):
         lines += line(np.asarray(validation), f'stroke="{_OURS}" stroke-width="1.5"')
         named.append(f'<span style="color: {_OURS}">— validation</span>')

@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import AutoEncoderTransformer, report
+from skae import AutoEncoderTransformer, ErrorDisplay, report
 from skae._runtime.files import write_whole
 
 pytest.importorskip("jinja2")
@@ -74,6 +74,17 @@ def test_the_page_is_whole_and_asks_the_network_for_nothing(page):
     assert all(src.startswith("data:image/png;base64,iVBOR") for src in parsed.images)
     assert "&lt;Wine&gt;" in page and "<Wine>" not in page
     assert not re.search("https?://", page)
+
+
+def test_features_have_their_names(model, monkeypatch, tmp_path):
+    """Also in the pictures, of what a pipeline hands to its last step."""
+    drawn = []
+    show = ErrorDisplay.plot
+    monkeypatch.setattr(
+        ErrorDisplay, "plot", lambda self, **kw: drawn.append(self) or show(self, **kw)
+    )
+    report(model, WINE.data, path=tmp_path / "page.html")
+    assert drawn[0].feature_names == list(WINE.data.columns)
 
 
 def test_the_table_compares_features_pca_and_codes(page, model):

@@ -250,4 +250,4 @@ def _rank(errors, i):
         return "least error"
     if rank == len(errors) - 1:
         return "largest error"
-    return f"error above {rank / (len(errors) - 1):.0%}"
+    return f"error > {rank / (len(errors) - 1):.0%} of rows"

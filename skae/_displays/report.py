@@ -5,6 +5,7 @@ import datetime
 import io
 import platform
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from .comparison import (
     compare,
     dense,
     encode,
+    last_step,
     name_features,
     share_of_variance,
     unpack,
@@ -111,7 +113,7 @@ def report(
     if y is not None:
         check_consistent_length(compared.X, y)
     shape = {"image_shape": image_shape, "feature_axis": feature_axis}
-    figures = _pictures(fitted, rows, learnt if X_train is not None else None, y, shape)
+    figures = _pictures(estimator, X, X_train, y, shape)
     text = template.render(
         title=title or f"{type(fitted).__name__}: {len(compared.X):,} rows",
         facts=_facts(fitted, compared),
@@ -230,33 +232,31 @@ def _notes(fitted, X_train, y):
     return notes
 
 
-def _pictures(fitted, rows, learnt, y, shape):
+def _pictures(estimator, X, X_train, y, shape):
     """Return the pictures that there can be, each with a caption."""
-    of_rows = {"X_train": learnt}
+    of_rows = {"X_train": X_train}
     axis = {"feature_axis": shape["feature_axis"]}
-    makers = {
-        "What comes back": lambda: ReconstructionDisplay.from_estimator(
-            fitted, rows, **of_rows, **shape
-        ),
-        "Errors of the features": lambda: ErrorDisplay.from_estimator(
-            fitted, rows, **of_rows, **axis
-        ),
-        "Errors of the rows": lambda: ErrorDisplay.from_estimator(
-            fitted, rows, kind="row", **of_rows
-        ),
-        "What the codes do": lambda: TraversalDisplay.from_estimator(
-            fitted, rows, **shape
-        ),
-    }
-    if encode(fitted, rows[:1]).shape[1] > 1:
-        makers["Two codes"] = lambda: EmbeddingDisplay.from_estimator(fitted, rows, y)
+    fitted = last_step(estimator)
+    draw = partial(_draw, estimator, X)
+    figures = [
+        draw("What comes back", ReconstructionDisplay, **of_rows, **shape),
+        draw("Errors of the features", ErrorDisplay, **of_rows, **axis),
+        draw("Errors of the rows", ErrorDisplay, kind="row", **of_rows),
+        draw("What the codes do", TraversalDisplay, **shape),
+    ]
+    if np.shape(estimator.transform(X[:1]))[1] > 1:
+        figures.append(draw("Two codes", EmbeddingDisplay, y=y))
     if getattr(fitted, "loss_curve_", None):
-        makers["The training"] = lambda: LossCurveDisplay.from_estimator(fitted)
+        display = LossCurveDisplay.from_estimator(estimator)
+        figures.append({"caption": "The training", "png": _png(display)})
     if getattr(fitted, "_ordered", False):
-        makers["How many codes"] = lambda: ScreeDisplay.from_estimator(
-            fitted, rows, **of_rows
-        )
-    return [{"caption": name, "png": _png(make())} for name, make in makers.items()]
+        figures.append(draw("How many codes", ScreeDisplay, **of_rows))
+    return figures
+
+
+def _draw(estimator, X, caption, display, **options):
+    picture = display.from_estimator(estimator, X, **options)
+    return {"caption": caption, "png": _png(picture)}
 
 
 def _png(display):
