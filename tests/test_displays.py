@@ -236,6 +236,12 @@ class TestEmbedding:
             assert cells.get_array().sum() == 6_000
         assert len(cells.get_array()) < 3_000
 
+    def test_one_target_at_a_time(self, digits_model):
+        draw = EmbeddingDisplay.from_estimator
+        assert len(draw(digits_model, DIGITS, LABELS[:, None]).ax_.collections) == 10
+        with pytest.raises(ValueError, match=r"shape \(200, 2\).*one of its columns"):
+            draw(digits_model, DIGITS, np.c_[LABELS, LABELS])
+
     def test_other_codes_of_any_transformer(self, pca):
         display = EmbeddingDisplay.from_estimator(pca, NEW, components=(2, 0))
         share = pca.explained_variance_ratio_[2]

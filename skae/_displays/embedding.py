@@ -167,6 +167,12 @@ EmbeddingDisplay.__module__ = "skae"
 def read_target(y):
     """Return the targets that are known, and which of them are."""
     y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise ValueError(
+            f"y has shape {y.shape}: points have one colour. Pass one of its columns."
+        )
     if y.dtype.kind == "f":
         known = ~np.isnan(y)
     elif y.dtype == object:
