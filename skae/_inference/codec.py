@@ -43,7 +43,7 @@ _SHARED_FLOPS = 2e7
 # Groups of chunks at most: as many as there may be cores.
 _MOST_GROUPS = 64
 # estimator -> (the weights the codecs were built from, {dtype: codec on the CPU})
-_CODECS = weakref.WeakKeyDictionary()
+_CODECS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def to_numpy(network):

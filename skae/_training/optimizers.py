@@ -25,7 +25,7 @@ class _Adam:
     rate = 1e-3
     decoupled = False
     beta2 = 0.999
-    memory = ("mean", "square", "count")
+    memory: tuple[str, ...] = ("mean", "square", "count")
 
     def __init__(self, parameters):
         self.values, self.gradients = parameters.values, parameters.gradients
