@@ -20,7 +20,7 @@ from ._parts.networks import NAMED_NETWORKS, NETWORKS
 from ._parts.penalties import PENALTIES
 from ._training.optimizers import SCHEDULES, SOLVERS
 
-__all__ = ["CONSTRAINTS", "check_whole_numbers"]
+__all__ = ["CONSTRAINTS", "check_missing_label", "check_whole_numbers"]
 
 _AUTO = StrOptions({"auto"})
 _COUNT = Interval(Integral, 1, None, closed="left")
@@ -81,3 +81,12 @@ def check_whole_numbers(params):
                 f"The {name!r} parameter must be an int, got {value!r}, which is a "
                 f"{type(value).__name__}{whole}."
             )
+
+
+def check_missing_label(label):
+    """Refuse a truth value, which Python takes for 0 or 1."""
+    if isinstance(label, bool | np.bool_):
+        raise InvalidParameterError(
+            "The 'missing_label' parameter must be a number, a str, 'auto' or None, "
+            f"got {label!r}: name the value of y that means a row without a target."
+        )
