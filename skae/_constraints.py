@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+import torch
 
 from ._compat import (
     HasMethods,
@@ -62,7 +63,7 @@ CONSTRAINTS = {
     "n_iter_no_change": [_AUTO, _COUNT],
     "tol": [Interval(Real, 0, None, closed="left")],
     "warm_start": ["boolean"],
-    "device": [str],
+    "device": [str, torch.device],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }

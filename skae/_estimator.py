@@ -167,7 +167,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         Part of the loss by which it must fall to count as improvement.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights, mean and scale of the previous fit.
-    device : str, default="auto"
+    device : str or torch.device, default="auto"
         "cpu", "cuda", "cuda:N", or "auto", a GPU if the network gains by it.
     random_state : int, RandomState instance or None, default=None
         Seed of the start, of the order of rows and of the split. An int repeats a fit
@@ -389,7 +389,6 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            At least two rows the first time.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             As in `fit`.
         classes : array-like or list of them, default=None
@@ -408,8 +407,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         """
         with all_or_nothing(self), ThreadTuner() as threads:
             previous = vars(self) if hasattr(self, "_weights") else None
-            least = 1 if previous else 2
-            X = self._validate(X, ensure_min_samples=least, reset=previous is None)
+            X = self._validate(X, reset=previous is None)
             params = self._params()
             learnt = continue_autoencoder(params, X, y, classes, previous, threads)
             vars(self).update(learnt)
