@@ -4,7 +4,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import fit_context
-from ._constraints import CONSTRAINTS, check_whole_numbers
+from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
 from ._data.validation import as_given, check_rows
 from ._fitting.fit import fit_autoencoder
 from ._fitting.partial_fit import continue_autoencoder
@@ -114,11 +114,13 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         What ``y`` is: "continuous", "multiclass" or "multilabel", each for one or
         several outputs. "auto" asks `sklearn.utils.multiclass.type_of_target`, which
         takes whole numbers for classes; but floats are numbers if more than 20 of them,
-        and than the root of the rows, differ. ``target_type_`` says what was decided.
+        and than the root of the rows, differ, and a warning tells of others that are
+        taken for classes. ``target_type_`` says what was decided.
     missing_label : "auto", int, float, str or None, default="auto"
         What means in ``y`` that a row has no target, beside NaN, None and ``NA``, as
         -1 does in scikit-learn's semi-supervised models. None and "auto" are nothing
-        else, and "auto" warns where -1 stands beside other classes.
+        else, and "auto" warns where -1 stands beside other classes, or a text such as
+        "nan". A number is no text: "-1" beside -1 as label is an error.
     standardize : bool, default=False
         Whether to weight features equally, as if a `StandardScaler` stood before, and
         not by their variance as PCA does. Undone by `inverse_transform`.
@@ -165,7 +167,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         Part of the loss by which it must fall to count as improvement.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights, mean and scale of the previous fit.
-    device : str, default="auto"
+    device : str or torch.device, default="auto"
         "cpu", "cuda", "cuda:N", or "auto", a GPU if the network gains by it.
     random_state : int, RandomState instance or None, default=None
         Seed of the start, of the order of rows and of the split. An int repeats a fit
@@ -387,7 +389,6 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            At least two rows the first time.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             As in `fit`.
         classes : array-like or list of them, default=None
@@ -406,8 +407,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         """
         with all_or_nothing(self), ThreadTuner() as threads:
             previous = vars(self) if hasattr(self, "_weights") else None
-            least = 1 if previous else 2
-            X = self._validate(X, ensure_min_samples=least, reset=previous is None)
+            X = self._validate(X, reset=previous is None)
             params = self._params()
             learnt = continue_autoencoder(params, X, y, classes, previous, threads)
             vars(self).update(learnt)
@@ -449,7 +449,9 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         return {name: getattr(self, name) for name in CONSTRAINTS}
 
     def _validate_params(self):
-        check_whole_numbers(self.get_params(deep=False))
+        params = self.get_params(deep=False)
+        check_whole_numbers(params)
+        check_missing_label(params.get("missing_label"))
         super()._validate_params()
 
     def _validate(self, X, **checks):
