@@ -22,6 +22,7 @@ from .._runtime.device import inference_device
 from .._runtime.isolation import isolated
 from .._runtime.threads import in_parts, one_thread
 from .code_transform import Frame
+from .few_rows import FewRows
 
 __all__ = [
     "Codec",
@@ -77,16 +78,18 @@ def from_numpy(architecture, weights, dtype):
     return network
 
 
-@isolated
 def encode(estimator, X):
     """Return the codes of rows, by a fitted estimator."""
-    return cached_codec(estimator, X.dtype, X.shape[0]).encode(X)
+    codec = cached_codec(estimator, X.dtype, X.shape[0])
+    Z = codec.few_rows and codec.few_rows.encode(X)
+    return isolated(codec.encode)(X) if Z is None else Z
 
 
-@isolated
 def decode(estimator, Z):
     """Return the rows of codes."""
-    return cached_codec(estimator, Z.dtype, len(Z)).decode(Z)
+    codec = cached_codec(estimator, Z.dtype, len(Z))
+    X = codec.few_rows and codec.few_rows.decode(Z)
+    return isolated(codec.decode)(Z) if X is None else X
 
 
 @isolated
@@ -109,18 +112,19 @@ def cached_codec(estimator, dtype, n_rows):
         codecs = {}
         _CODECS[estimator] = weights, codecs
     if dtype not in codecs:
-        with one_thread():
-            codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
+        codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
     codec = codecs[dtype]
     device = inference_device(learnt["device_"], lambda: n_rows * codec.flops)
     return codec if device == codec.device else codec.on(device)
 
 
+@isolated
 def _codec(learnt, dtype):
     """Build a codec of what an estimator has learnt, by name, in a torch dtype."""
-    network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
-    scaling, frame = Scaling(**learnt["_scaling"]), Frame(**learnt["_frame"])
-    return Codec(network.eval(), scaling, learnt["_link"], frame)
+    with one_thread():
+        network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
+        scaling, frame = Scaling(**learnt["_scaling"]), Frame(**learnt["_frame"])
+        return Codec(network.eval(), scaling, learnt["_link"], frame)
 
 
 class Codec:
@@ -151,6 +155,10 @@ class Codec:
         self.width = network.width
         exact = self.dtype == np.float64 or scaling.scale.min() < _SMALLEST
         self._float32_scaling = None if exact else _float32_scaling(scaling)
+        self.few_rows = None
+        if self.device.type == "cpu":
+            scalings = scaling, self._float32_scaling
+            self.few_rows = FewRows(network, *scalings, link, frame)
 
     @cached_property
     def flops(self):
@@ -162,6 +170,7 @@ class Codec:
             return np.inf
         return step_flops(self.network, 1) / 3  # the gradient's are twice as many
 
+    @isolated
     def on(self, device):
         """Return the same with a copy of the network on a device."""
         network = copy.deepcopy(self.network).to(device)
