@@ -128,14 +128,18 @@ def _with_radii(source, trial, training):
     network = training.network.eval()
     learnt = source.some(training)
     watched = learnt if source.held_out is None else source.validation(training)
-    if training.starts_linear:
-        # PCA of the rows that the watched ones were held out from.
-        batches = trial.validation or trial.some
-        errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
-        fade_where_astray(network, watched, learnt, errors.mean(), training.reach)
-    elif network.init == "faded":  # in the fit before
-        fade_again(network, watched, learnt)
-    elif trial.regime.init == "random" != source.params["init"]:
+    gives_way = source.must_extrapolate(trial.regime)
+    if not (training.starts_linear or gives_way or network.init == "faded"):
+        return network
+    # PCA of the rows that the watched ones were held out from.
+    batches = trial.validation or trial.some
+    errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
+    far = watched, learnt, errors.mean(), training.reach
+    if gives_way:
         centre(network, [learnt])
-        give_way(network, training.linear_network(), watched, learnt)
+        give_way(network, training.linear_network(), *far)
+    elif network.init == "faded":  # in the fit before
+        fade_again(network, *far)
+    else:
+        fade_where_astray(network, *far)
     return network

@@ -48,7 +48,15 @@ class Source:
             self.previous,
             plan,
             like,
+            moves_rows=self.must_extrapolate(regime),
         )
+
+    def must_extrapolate(self, regime):
+        """Whether a plain network is to be as good as PCA far from the data.
+
+        Not the one that someone asks for.
+        """
+        return regime.init == "random" != self.params["init"]
 
     def trial(self, rows, regime, entrants=(), plan=None):
         """Return a trial of a regime, beside others that there are already."""
