@@ -14,6 +14,7 @@ from ._parts.losses import LOSSES
 from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
 from ._runtime.atomic import all_or_nothing
+from ._runtime.clock import TimeLimit
 from ._runtime.threads import ThreadTuner
 
 __all__ = ["AutoEncoderTransformer"]
@@ -143,8 +144,12 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         Passes over the training rows, at most. "auto" makes 2,000 steps, but at least
         5 passes. A one-cycle schedule ends with them, and gives no warning then.
     max_time : float, default=None
-        Seconds of training, about, with which a one-cycle schedule ends; `fit` goes on
-        so long with ``max_iter="auto"``. Such fits do not repeat bit for bit.
+        Seconds of the whole `fit`, about. Training and a one-cycle schedule end so long
+        before that what comes after, as measured, has its time; ``max_iter="auto"``
+        goes on until then. Reading the rows, PCA, a teacher, a step and the weighing of
+        the result are never cut: where they take longer, the result is PCA. Of many
+        rows only some are watched. Such fits do not repeat bit for bit. `partial_fit`
+        makes its one pass, however long it takes.
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, and keep the weights that
         were best there. A network has to beat PCA there beyond doubt, in the mean (by
@@ -361,6 +366,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         ConvergenceWarning
             If training stopped while the loss was still falling, or diverged.
         """
+        limit = TimeLimit(self.max_time)
         with all_or_nothing(self), ThreadTuner() as threads:
             continued = self.warm_start and hasattr(self, "_weights")
             X = self._validate(X, ensure_min_samples=2, reset=not continued)
@@ -369,7 +375,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
             previous = vars(self) if continued else None
             params = self._params()
             data = (X, y), (X_val, y_val)
-            learnt = fit_autoencoder(params, *data, previous, threads, groups)
+            learnt = fit_autoencoder(params, *data, previous, threads, groups, limit)
             vars(self).pop("_memory", None)
             vars(self).update(learnt)
         return self
