@@ -193,6 +193,9 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         validation rows after it; None if there are none.
     best_loss_, best_iter_ : float, int
         The lowest loss watched, and its pass, whose weights are kept; 0 is the start.
+    result_ : str
+        What the result is: "network"; "pca", where no network was better beyond doubt;
+        or "linear", the same with a target, the linear codes of [6]_.
     n_iter_, stop_reason_ : int, str
         Passes that were made, and why no more: "converged", "max_iter", "max_time",
         "diverged"; "pca", or "linear" with a target, if none was better; "partial_fit".
@@ -467,7 +470,8 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         return to_pickle(super().__getstate__())
 
     def __setstate__(self, state):
-        super().__setstate__(from_pickle(state))
+        # Parameters that were not there when it was written are as if not set.
+        super().__setstate__({**_DEFAULTS, **from_pickle(state)})
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_weights")
@@ -482,5 +486,6 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         return tags
 
 
+_DEFAULTS = AutoEncoderTransformer().get_params(deep=False)
 # Pickles name the public place, so that they survive a move of this file.
 AutoEncoderTransformer.__module__ = "skae"

@@ -29,6 +29,14 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             return self._weights["encoder.linear"].copy()
         return self._components
 
+    @property
+    def result_(self):
+        """What the result is: "network", "pca", or "linear", as PCA with a target."""
+        check_is_fitted(self)
+        if self._architecture["init"] != "linear":
+            return "network"
+        return "pca" if self.target_type_ is None else "linear"
+
     def inverse_transform(self, X):
         """Decode codes.
 
