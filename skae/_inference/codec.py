@@ -112,7 +112,9 @@ def cached_codec(estimator, dtype, n_rows):
         codecs = {}
         _CODECS[estimator] = weights, codecs
     if dtype not in codecs:
-        codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
+        # Whatever mode it is built in, `sensitivity` differentiates it later.
+        with torch.inference_mode(False):
+            codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
     codec = codecs[dtype]
     device = inference_device(learnt["device_"], lambda: n_rows * codec.flops)
     return codec if device == codec.device else codec.on(device)
@@ -161,12 +163,17 @@ class Codec:
             self.few_rows = FewRows(network, *scalings, link, frame)
 
     @cached_property
+    def bears_company(self):
+        """Whether several threads may use it: not layers of someone's own."""
+        return not any(isinstance(module, Own) for module in self.network.modules())
+
+    @cached_property
     def flops(self):
         """Floating point operations of a row, to its code and back.
 
         Infinite where someone's own layers may do more than their weights tell.
         """
-        if any(isinstance(module, Own) for module in self.network.modules()):
+        if not self.bears_company:
             return np.inf
         return step_flops(self.network, 1) / 3  # the gradient's are twice as many
 
@@ -197,7 +204,7 @@ class Codec:
                     room = torch.from_numpy(np.empty(X[rows].shape, np.float32))
                 here = None if room is None else room[: rows.stop - rows.start]
                 x = self._scaled(dense_rows(X, rows), here)
-                Z[rows] = self._run(self._codes, x)
+                Z[rows] = self._run(self.codes, x)
 
     def decode(self, Z):
         """Rows (n_rows, n_features) in the units of ``X`` from codes."""
@@ -241,7 +248,8 @@ class Codec:
             errors[rows] = squared if per_feature else squared.mean(axis=1)
         return errors
 
-    def _codes(self, x):
+    def codes(self, x):
+        """Codes of scaled rows, both tensors on the codec's device."""
         return self._show(self._bare.encoder(x)[:, : self.n_components])
 
     def _rows(self, z):
