@@ -142,9 +142,9 @@ def _check_penalty(part, n_rows):
 def _check_loss(part, n_rows):
     loss, _ = check_loss(part, "auto")
     target = _rows(n_rows, _N_FEATURES, 0)
-    for output in (_rows(n_rows, _N_FEATURES, 1), target.clone()):
-        output.requires_grad_()
-        values = _repeatable(part, lambda rng, output=output: loss.function(output, target))
+    for values in (_rows(n_rows, _N_FEATURES, 1), target.clone()):
+        output = values.requires_grad_()
+        values = _repeatable(part, lambda rng, o=output: loss.function(o, target))
         _assert(torch.isfinite(values).all(), part, "must return finite losses")
         values.mean().backward()
         _assert(
