@@ -75,7 +75,7 @@ class Plan:
         )
         n_components = params["n_components"]
         sizes = network.hidden_layer_sizes(n_rows, n_features, n_components)
-        linear = link == "identity" and not latent.has_cost
+        linear = link == "identity" and not latent.has_kl
         plain = link not in _ANCHORED_LINKS or network.starts_plain(link)
         is_timed = params["max_time"] is not None
         max_iter = resolve("max_iter", _passes(n_rows, batch_size, is_timed))
@@ -92,14 +92,14 @@ class Plan:
             learning_rate_init=resolve(
                 # Codes that are drawn make gradients noisy.
                 "learning_rate_init",
-                SOLVERS[solver].rate * (0.5 if latent.has_cost else 1.0),
+                SOLVERS[solver].rate * (0.5 if latent.has_kl else 1.0),
             ),
             learning_rate=resolve("learning_rate", "one_cycle"),
             batch_size=batch_size,
             max_iter=max_iter,
             n_iter_no_change=resolve(
                 "n_iter_no_change",
-                _patience(max_iter, has_targets, latent.has_cost),
+                _patience(max_iter, has_targets, latent.has_kl),
             ),
             linearity=resolve("linearity", 1.2 if linear else 0.0),
             supervision=float(params["supervision"]),

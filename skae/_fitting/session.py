@@ -331,7 +331,7 @@ class Training:
     @property
     def _learns_outskirts(self):
         # Other links end where data do, and other latents where their prior does.
-        return self.link == "identity" and not self.latent.has_cost
+        return self.link == "identity" and not self.latent.has_kl
 
     @property
     def reach(self):

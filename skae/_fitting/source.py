@@ -189,7 +189,7 @@ class Source:
         return (
             self.target is None
             and params["penalty"] is None
-            and not params["latent"].has_cost
+            and not params["latent"].has_kl
             and not self.loss.canonical
             and params["output_activation"] in ("auto", "identity")
         )

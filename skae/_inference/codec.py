@@ -253,7 +253,7 @@ class Codec:
         return self._show(self._bare.encoder(x)[:, : self.n_components])
 
     def _rows(self, z):
-        return LINKS[self.link].function(self._bare.decoder(self._hide(z)))
+        return LINKS[self.link].inverse(self._bare.decoder(self._hide(z)))
 
     def _scaled(self, X, room=None):
         """Scaled rows as a tensor, what `Scaling.apply` makes in float64.

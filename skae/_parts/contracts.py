@@ -72,8 +72,8 @@ class Latent(Protocol):
 
     #: Whether the codes' axes mean something, so that they may not be turned.
     keeps_axes: bool
-    #: Whether `cost` is to be added to the loss.
-    has_cost: bool
+    #: Whether a divergence from the prior is to be added to the loss.
+    has_kl: bool
 
     def n_outputs(self, n_components: int) -> int:
         """Return the number of columns that the encoder has to give."""
