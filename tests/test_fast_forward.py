@@ -1,4 +1,4 @@
-"""FastForward: the same numbers as the modules give, near the data and far from them."""
+"""FastForward: the same numbers as the modules give, near the data and far out."""
 
 import pytest
 import torch

@@ -274,7 +274,7 @@ class DenseBackprop:
         ) and all(isinstance(layers, Layers) for layers in network.layers)
 
     def avoid_underflow(self):
-        """Keep gradients from becoming subnormal in later steps; see `_StackBackprop`."""
+        """Keep gradients from becoming subnormal in later steps."""
         self.encoder.avoid_underflow()
         self.decoder.avoid_underflow()
 

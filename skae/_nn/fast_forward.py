@@ -1,8 +1,8 @@
 """Inference without what `torch.nn.Module` does around each layer.
 
-For small batches, its overhead (hooks, looking up attributes, the test for rows far out)
-takes longer than the products. The functions are for evaluation mode; weights may change
-in place, the rest does not.
+For small batches, its overhead (hooks, looking up attributes, the test for rows far
+out) takes longer than the products. The functions are for evaluation mode; weights may
+change in place, the rest does not.
 """
 
 import torch
