@@ -65,6 +65,7 @@ CONSTRAINTS = {
     "device": [str],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
+    "on_interrupt": [StrOptions({"raise", "keep"})],
 }
 
 

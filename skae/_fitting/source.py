@@ -28,6 +28,7 @@ class Source:
     threads: object
     seed: int
     previous: dict | None
+    progress: object
 
     def training(self, rows, regime, plan=None, like=None):
         """Return a network at its start, which is to learn from some rows.
@@ -66,6 +67,7 @@ class Source:
             regime=regime,
             is_chosen=self.asks_for_less_error and self.params["init"] != "random",
             may_decay=self.may_decay,
+            progress=self.progress,
         )
 
     def validation(self, training):
