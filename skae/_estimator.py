@@ -4,7 +4,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import CallbackSupportMixin, fit_context
-from ._constraints import CONSTRAINTS, check_whole_numbers
+from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
 from ._data.validation import as_given, check_rows
 from ._fitting.callbacks import Callbacks
 from ._fitting.fit import fit_autoencoder
@@ -17,6 +17,7 @@ from ._parts.losses import LOSSES
 from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
 from ._runtime.atomic import all_or_nothing
+from ._runtime.clock import TimeLimit
 from ._runtime.threads import ThreadTuner
 
 __all__ = ["AutoEncoderTransformer"]
@@ -119,11 +120,13 @@ class AutoEncoderTransformer(
         What ``y`` is: "continuous", "multiclass" or "multilabel", each for one or
         several outputs. "auto" asks `sklearn.utils.multiclass.type_of_target`, which
         takes whole numbers for classes; but floats are numbers if more than 20 of them,
-        and than the root of the rows, differ. ``target_type_`` says what was decided.
+        and than the root of the rows, differ, and a warning tells of others that are
+        taken for classes. ``target_type_`` says what was decided.
     missing_label : "auto", int, float, str or None, default="auto"
         What means in ``y`` that a row has no target, beside NaN, None and ``NA``, as
         -1 does in scikit-learn's semi-supervised models. None and "auto" are nothing
-        else, and "auto" warns where -1 stands beside other classes.
+        else, and "auto" warns where -1 stands beside other classes, or a text such as
+        "nan". A number is no text: "-1" beside -1 as label is an error.
     standardize : bool, default=False
         Whether to weight features equally, as if a `StandardScaler` stood before, and
         not by their variance as PCA does. Undone by `inverse_transform`.
@@ -146,8 +149,12 @@ class AutoEncoderTransformer(
         Passes over the training rows, at most. "auto" makes 2,000 steps, but at least
         5 passes. A one-cycle schedule ends with them, and gives no warning then.
     max_time : float, default=None
-        Seconds of training, about, with which a one-cycle schedule ends; `fit` goes on
-        so long with ``max_iter="auto"``. Such fits do not repeat bit for bit.
+        Seconds of the whole `fit`, about. Training and a one-cycle schedule end so long
+        before that what comes after, as measured, has its time; ``max_iter="auto"``
+        goes on until then. Reading the rows, PCA, a teacher, a step and the weighing of
+        the result are never cut: where they take longer, the result is PCA. Of many
+        rows only some are watched. Such fits do not repeat bit for bit. `partial_fit`
+        makes its one pass, however long it takes.
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, and keep the weights that
         were best there. A network has to beat PCA there beyond doubt, in the mean (by
@@ -170,7 +177,7 @@ class AutoEncoderTransformer(
         Part of the loss by which it must fall to count as improvement.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights, mean and scale of the previous fit.
-    device : str, default="auto"
+    device : str or torch.device, default="auto"
         "cpu", "cuda", "cuda:N", or "auto", a GPU if the network gains by it.
     random_state : int, RandomState instance or None, default=None
         Seed of the start, of the order of rows and of the split. An int repeats a fit
@@ -389,6 +396,7 @@ class AutoEncoderTransformer(
         ConvergenceWarning
             If training stopped while the loss was still falling, or diverged.
         """
+        limit = TimeLimit(self.max_time)
         progress = self._progress("fit")
         with all_or_nothing(self), progress, ThreadTuner() as threads:
             continued = self.warm_start and hasattr(self, "_weights")
@@ -399,7 +407,9 @@ class AutoEncoderTransformer(
             params = self._params()
             data = (X, y), (X_val, y_val)
             progress.see(X, y)
-            learnt = fit_autoencoder(params, *data, previous, threads, groups, progress)
+            learnt = fit_autoencoder(
+                params, *data, previous, threads, groups, limit, progress
+            )
             vars(self).pop("_memory", None)
             vars(self).update(learnt)
         return self
@@ -419,7 +429,6 @@ class AutoEncoderTransformer(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            At least two rows the first time.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             As in `fit`.
         classes : array-like or list of them, default=None
@@ -439,8 +448,7 @@ class AutoEncoderTransformer(
         progress = self._progress("partial-fit")
         with all_or_nothing(self), progress, ThreadTuner() as threads:
             previous = vars(self) if hasattr(self, "_weights") else None
-            least = 1 if previous else 2
-            X = self._validate(X, ensure_min_samples=least, reset=previous is None)
+            X = self._validate(X, reset=previous is None)
             params = self._params()
             progress.see(X, y)
             progress.begin_fit(None, None, 0)
@@ -496,7 +504,9 @@ class AutoEncoderTransformer(
         return {name: getattr(self, name) for name in CONSTRAINTS}
 
     def _validate_params(self):
-        check_whole_numbers(self.get_params(deep=False))
+        params = self.get_params(deep=False)
+        check_whole_numbers(params)
+        check_missing_label(params.get("missing_label"))
         super()._validate_params()
 
     def _validate(self, X, **checks):

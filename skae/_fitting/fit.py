@@ -20,20 +20,15 @@ from .attributes import baseline_score, describe
 from .contest import contest, regimes
 from .dataset import check_tables, split
 from .finalists import Finalist, finalists, with_radii
-from .progress import Progress
 from .session import count_components
 from .source import Source
 
 __all__ = ["fit_autoencoder"]
 
-# Training on all rows may take longer than before, when there were less: a part of the
-# time for what comes first.
-_TIME_BEFORE_REFIT = 0.45
-
 
 @isolated_fit
 def fit_autoencoder(
-    params, data, validation_data, previous, threads, groups=None, progress=None
+    params, data, validation_data, previous, threads, groups, limit, progress
 ):
     """Train an autoencoder.
 
@@ -50,7 +45,9 @@ def fit_autoencoder(
         Chooses how many work.
     groups : array-like of shape (n_samples,) or None
         Of rows that are held out together.
-    progress : Progress, optional
+    limit : TimeLimit
+        Of the whole fit, which has begun.
+    progress : Progress
         Who is told how it goes on.
 
     Returns
@@ -66,9 +63,17 @@ def fit_autoencoder(
     params = {**params, "n_components": n_components}
     split_by = seed, groups, data[1]
     rows, held_out = split(params, table, table_val, target, *split_by)
-    progress = progress or Progress()
     source = Source(
-        params, table, held_out, target, loss, threads, seed, previous, progress
+        params,
+        table,
+        held_out,
+        target,
+        loss,
+        threads,
+        seed,
+        previous,
+        progress,
+        limit,
     )
     if source.draws_rows(groups) and have_near_copies(table.X, held_out[1], seed):
         warn(
@@ -166,7 +171,12 @@ def _why_linear(source, trial, loss):
     """Return that the result is PCA, why, and what would help."""
     validation, lowest = trial.validation, min(trial.validation_curve, default=np.nan)
     name = "PCA" if source.target is None else "principal covariates regression"
-    if validation is None:
+    if not trial.training.solver.limit.seconds:
+        reason = (
+            f"max_time={source.params['max_time']:g} s were over before training could "
+            "begin. Give it more."
+        )
+    elif validation is None:
         reason = (
             f"{source.table.n_rows} rows are too few to hold some out. Pass X_val, or "
             "set early_stopping=False to train without validation."
@@ -214,8 +224,9 @@ def _train(source, rows, link):
     entrants = []
     for regime in options:
         entrants.append(source.trial(rows, regime, entrants))
-    if entrants[0].training.starts_anchored and source.refits(rows):
-        entrants[0].training.solver.max_time *= _TIME_BEFORE_REFIT
+    time_to_train = source.time_to_train(entrants[0].training)
+    for trial in entrants:
+        trial.training.solver.begin_within(time_to_train)
     trial = contest(entrants)
     source.progress.end_training()
     trial.judge()

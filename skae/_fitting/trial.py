@@ -159,7 +159,8 @@ class Trial:
         passes = self.progress.repeated(self, training, training.passes())
         training.begin_work()
         for _ in zip(range(first), passes, strict=False):
-            pass
+            if training.solver.out_of_time:
+                return
         if best_iter > before:
             passes = training.decaying_passes(n_passes)
             passes = self.progress.repeated(self, training, passes)
@@ -260,9 +261,12 @@ class Trial:
             and monitor.best_iter == 0 < monitor.start_loss
         ):
             if not starts_linear:
+                remedy = "Use a smaller learning_rate_init."
+                if monitor.reason == "max_time":
+                    remedy = f"Give it more than max_time={self.params['max_time']:g}."
                 warn(
                     f"No pass lowered the loss with {step}; the network is untrained. "
-                    "Use a smaller learning_rate_init."
+                    + remedy
                 )
         elif (
             monitor.reason == "max_iter"

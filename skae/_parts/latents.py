@@ -17,7 +17,7 @@ from sklearn.mixture import GaussianMixture
 
 from .._compat import Interval
 from .._runtime.helpers import helper
-from .base import check_part
+from .base import resolve_part
 
 __all__ = ["LATENTS", "Gaussian", "Mixture", "Point", "check_latent", "draw_codes"]
 
@@ -256,7 +256,7 @@ LATENTS = {"gaussian": Gaussian, "mixture": Mixture}
 
 def check_latent(latent):
     """Resolve a name, or None, to its latent; see that the parameters are valid."""
-    return Point() if latent is None else check_part("latent", latent, LATENTS)
+    return Point() if latent is None else resolve_part("latent", latent, LATENTS)
 
 
 def _mixture(weights, means, covariances):
