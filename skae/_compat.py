@@ -51,7 +51,7 @@ def callback_context(estimator, task_name):
     """
     if not getattr(estimator, "_skl_callbacks", None):
         return None
-    return estimator._init_callback_context(task_name=task_name)
+    return estimator._init_callback_context(task_name=task_name, max_subtasks=None)
 
 
 def seed_torch(seed, device):

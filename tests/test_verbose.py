@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.datasets import make_circles
+from sklearn.exceptions import ConvergenceWarning
 
 from skae import AutoEncoderTransformer, ValidationWarning
 from skae._fitting import verbose
@@ -108,6 +109,11 @@ class TestLines:
         losses = [line.split("validation ")[1].split(",")[0] for line in lines()[:4]]
         found = [float(loss) for loss in losses]
         assert found == pytest.approx(model.validation_loss_curve_, rel=1e-3)
+
+    def test_with_a_target_it_is_another_linear_start(self, lines):
+        y = X[:, 0] > 0
+        AutoEncoderTransformer(2, **FEW, verbose=2, supervision=1.0).fit(X, y)
+        assert ", linear 0." in lines()[0]
 
     def test_starts_that_compete_are_named(self, lines):
         circle = make_circles(100, factor=0.99, noise=0.01, random_state=0)[0]
@@ -230,6 +236,12 @@ class TestInterrupts:
         assert model.best_loss_ == min(model.loss_curve_)
         assert model.baseline_score_ < model.score(X) < whole.score(X)
         assert "of 8 (interrupted): R2" in lines()[0]
+
+    def test_a_network_that_has_learnt_nothing_yet_is_named(self, interrupted):
+        interrupted(1)
+        params = {"init": "random", "early_stopping": False, "on_interrupt": "keep"}
+        with pytest.warns(ConvergenceWarning, match="untrained. Let it go on"):
+            fitted(X, **params)
 
     def test_starts_that_compete_all_end(self, interrupted):
         interrupted(5)

@@ -257,13 +257,15 @@ class Trial:
                 f"learning_rate_init{suspects}."
             )
         elif (
-            monitor.reason in ("converged", "max_time")
+            monitor.reason in ("converged", "max_time", "interrupted", "callback")
             and monitor.best_iter == 0 < monitor.start_loss
         ):
             if not starts_linear:
                 remedy = "Use a smaller learning_rate_init."
                 if monitor.reason == "max_time":
                     remedy = f"Give it more than max_time={self.params['max_time']:g}."
+                elif monitor.reason == self.progress.stopped_by:
+                    remedy = "Let it go on for longer."
                 warn(
                     f"No pass lowered the loss with {step}; the network is untrained. "
                     + remedy

@@ -72,7 +72,7 @@ class Writer(Observer):
         if metrics["validation_loss"] is not None:
             parts.append(f"validation {metrics['validation_loss']:.4g}")
         if metrics["baseline_loss"] is not None:
-            parts.append(f"PCA {metrics['baseline_loss']:.4g}")
+            parts.append(f"{_baseline(task)} {metrics['baseline_loss']:.4g}")
         parts.append(f"step {metrics['learning_rate']:.2g}")
         parts.append(f"{perf_counter() - self.begin:.1f} s")
         return ", ".join(parts)
@@ -82,12 +82,17 @@ class Writer(Observer):
         bar, metrics = self._bar, task.metrics
         bar.total = None if task.max_iter == math.inf else task.max_iter
         bar.set_description(f"{self.name}, {task.name}", refresh=False)
-        losses = {"loss": metrics["loss"], "PCA": metrics["baseline_loss"]}
+        losses = {"loss": metrics["loss"], _baseline(task): metrics["baseline_loss"]}
         if metrics["validation_loss"] is not None:
             losses["loss"] = metrics["validation_loss"]
         shown = {k: f"{v:.3g}" for k, v in losses.items() if v is not None}
         bar.set_postfix(shown, refresh=False)
         bar.update(task.epoch - bar.n)
+
+
+def _baseline(task):
+    """Return what has to be beaten: with a target other linear codes than PCA's."""
+    return "PCA" if task.training.target is None else "linear"
 
 
 def _bar(name):
