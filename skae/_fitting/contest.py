@@ -102,6 +102,7 @@ def contest(entrants):
     """
     pca_loss = _pca_loss(entrants)
     best = _ahead(entrants, pca_loss)
+    best.progress.only(best)
     best.advance()
     if pca_loss is None or not best.is_behind(pca_loss):
         best.decay_if_overfitted()

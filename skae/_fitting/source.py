@@ -37,6 +37,7 @@ class Source:
     threads: object
     seed: int
     previous: dict | None
+    progress: object
     limit: TimeLimit = TimeLimit()
     shares: Shares = Shares()
 
@@ -89,6 +90,7 @@ class Source:
             regime=regime,
             is_chosen=self.asks_for_less_error and self.params["init"] != "random",
             may_decay=self.may_decay,
+            progress=self.progress,
         )
 
     def _share_time(self, training):
