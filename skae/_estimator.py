@@ -201,7 +201,8 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         the `score` of the training rows, of at most 10,000 drawn at random. Where a
         later code has the larger share, both get their mean: shares do not increase.
         None is negative, and they are PCA's where the result is PCA. After
-        `partial_fit` these and the following are of the last part of 100 rows or more.
+        `partial_fit` these and the following are of the rows so far, of which 1,000, or
+        ten times those of the last part, count before it at most.
     explained_variance_, singular_values_ : ndarray of shape (n_components_,)
         The same share in squared units of ``X``, of standardized features with
         ``standardize=True``, as PCA's; and the root of it times

@@ -14,7 +14,7 @@ from .._parts.losses import check_loss
 from .._parts.slots import check_slots
 from .._runtime.isolation import isolated_fit
 from .._runtime.warning import ValidationWarning, warn
-from .attributes import baseline_score, describe
+from .attributes import baseline_score, describe, measure
 from .contest import contest, regimes
 from .dataset import check_tables, split
 from .finalists import finalists
@@ -82,6 +82,7 @@ def fit_autoencoder(params, data, validation_data, previous, threads, groups=Non
         monitor.reason = "pca" if target is None else "linear"
     if final.is_linear:
         _tell(source, trial, best[0])
+    moments = measure(final.training, final.deployed, table.X, seed)
     return {
         "n_samples_": table.n_rows,
         "loss_curve_": trial.loss_curve,
@@ -98,6 +99,7 @@ def fit_autoencoder(params, data, validation_data, previous, threads, groups=Non
             table.n_rows,
             seed,
             params["whiten"],
+            moments,
         ),
         "_ordered": params["ordered"],
         "target_type_": None if target is None else target.kind,
