@@ -22,8 +22,14 @@ _SERIES = {
     "ListArray",
 }
 # What their dtypes of vectors begin with, and "object", which may be anything.
-_MAYBE_VECTORS = ("object", "list", "array", "fixed_size_list", "large_list")
-_MAYBE_VECTORS += ("extension<arrow.fixed_shape_tensor",)
+_MAYBE_VECTORS = (
+    "object",
+    "list",
+    "array",
+    "fixed_size_list",
+    "large_list",
+    "extension<arrow.fixed_shape_tensor",
+)
 
 
 def as_array(X):

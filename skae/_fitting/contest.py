@@ -63,7 +63,7 @@ def regimes(params, link, X, previous, validates, has_target):
     """
     first = Regime(link, params["init"], params["linearity"])
     linear = params["loss"] == "squared_error" and params["output_activation"] == "auto"
-    codes_are_free = not params["ordered"] and not params["latent"].has_cost
+    codes_are_free = not params["ordered"] and not params["latent"].has_kl
     logistic = Regime("logistic", params["init"], params["linearity"])
     if linear and codes_are_free and params["init"] == "auto":
         if previous:
@@ -102,6 +102,7 @@ def contest(entrants):
     """
     pca_loss = _pca_loss(entrants)
     best = _ahead(entrants, pca_loss)
+    best.progress.only(best)
     best.advance()
     if pca_loss is None or not best.is_behind(pca_loss):
         best.decay_if_overfitted()

@@ -18,7 +18,7 @@ from .._data.scaling import dense_rows, squares_about_mean
 from .._runtime.isolation import isolated
 from .codec import cached_codec
 
-__all__ = ["Moments", "explain", "score"]
+__all__ = ["Moments", "explain", "score", "score_of"]
 
 # Rows that the share of variance is measured on, at most, how many values they may
 # have, and how many rows may be decoded for the slopes: twice for each code.
@@ -165,7 +165,11 @@ def explain(moments, scaling, n_samples):
 @isolated
 def score(estimator, X):
     """Return the share of the variance of rows that comes back."""
-    codec = cached_codec(estimator, X.dtype, X.shape[0])
+    return score_of(cached_codec(estimator, X.dtype, X.shape[0]), X)
+
+
+def score_of(codec, X):
+    """Return the same of a codec."""
     n_rows = X.shape[0]
     total = squares_about_mean(X, np.arange(n_rows), codec.scaling.scale)
     if total == 0:  # one row, or rows that are all alike
