@@ -316,8 +316,8 @@ class AutoEncoderTransformer(
     **Explained variance.** With v_j the variance of code j times the mean squared slope
     of the decoder along it, code j explains v_j / sum(v) of the `score` on the training
     rows, of which at most 10,000 are drawn. Where a later code has a larger share, both
-    get their mean. After `partial_fit`, they are of the last part with at least 100
-    rows.
+    get their mean. After `partial_fit`, they are of the rows so far; those before the
+    last part count as 1,000 rows at most, or as ten times those of that part.
 
     **Callbacks.** With scikit-learn 1.9 and newer ``set_callbacks`` takes callbacks
     (`sklearn.callback`), as `ProgressBar` and `ScoringMonitor`. The task ``fit`` has
@@ -498,8 +498,8 @@ class AutoEncoderTransformer(
         feature or the target has been constant, up to 1,000 rows, rows are kept with
         the estimator, and what makes a better start begins the training anew with all
         of them. A feature that moves later is learnt from there on. Codes are not
-        turned to
-        principal axes, nothing is held out, and a teacher learns from these rows alone.
+        turned to principal axes, nothing is held out, and a teacher learns from these
+        rows alone.
 
         Parameters
         ----------
