@@ -4,6 +4,7 @@ from ._estimator import AutoEncoderTransformer
 from ._parts.corruptions import GaussianNoise, Masking, SwapNoise
 from ._parts.latents import Gaussian, Mixture
 from ._parts.networks import Conv, Dense, Modules
+from ._parts.part_checks import check_part
 from ._parts.penalties import Contraction, PenaltySum, Sparsity
 from ._runtime.warning import ValidationWarning
 
@@ -22,6 +23,7 @@ __all__ = [
     "SwapNoise",
     "ValidationWarning",
     "__version__",
+    "check_part",
 ]
 
 __version__ = "0.1.0"

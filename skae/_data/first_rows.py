@@ -9,7 +9,7 @@ all rows so far as long as these are few, and when what was constant moves.
 import numpy as np
 from scipy.sparse import issparse, vstack
 
-from .targets import join_targets
+from .outputs import join_targets
 
 __all__ = ["begins_anew", "join", "worth_keeping"]
 

@@ -44,7 +44,6 @@ class Plan:
     learning_rate: str
     batch_size: int
     max_iter: int | float
-    max_time: float
     n_iter_no_change: int
     linearity: float
     supervision: float
@@ -76,10 +75,10 @@ class Plan:
         )
         n_components = params["n_components"]
         sizes = network.hidden_layer_sizes(n_rows, n_features, n_components)
-        linear = link == "identity" and not latent.has_cost
+        linear = link == "identity" and not latent.has_kl
         plain = link not in _ANCHORED_LINKS or network.starts_plain(link)
-        max_time = params["max_time"] or math.inf
-        max_iter = resolve("max_iter", _passes(n_rows, batch_size, max_time))
+        is_timed = params["max_time"] is not None
+        max_iter = resolve("max_iter", _passes(n_rows, batch_size, is_timed))
         return cls(
             n_features=n_features,
             n_components=n_components,
@@ -93,15 +92,14 @@ class Plan:
             learning_rate_init=resolve(
                 # Codes that are drawn make gradients noisy.
                 "learning_rate_init",
-                SOLVERS[solver].rate * (0.5 if latent.has_cost else 1.0),
+                SOLVERS[solver].rate * (0.5 if latent.has_kl else 1.0),
             ),
             learning_rate=resolve("learning_rate", "one_cycle"),
             batch_size=batch_size,
             max_iter=max_iter,
-            max_time=max_time,
             n_iter_no_change=resolve(
                 "n_iter_no_change",
-                _patience(max_iter, has_targets, latent.has_cost),
+                _patience(max_iter, has_targets, latent.has_kl),
             ),
             linearity=resolve("linearity", 1.2 if linear else 0.0),
             supervision=float(params["supervision"]),
@@ -123,9 +121,9 @@ class Plan:
         }
 
 
-def _passes(n_rows, batch_size, max_time):
+def _passes(n_rows, batch_size, is_timed):
     """As many as make enough steps, or as there is time for."""
-    if max_time < math.inf:
+    if is_timed:
         return math.inf
     return max(_LEAST_PASSES, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
 

@@ -63,7 +63,7 @@ def regimes(params, link, X, previous, validates, has_target):
     """
     first = Regime(link, params["init"], params["linearity"])
     linear = params["loss"] == "squared_error" and params["output_activation"] == "auto"
-    codes_are_free = not params["ordered"] and not params["latent"].has_cost
+    codes_are_free = not params["ordered"] and not params["latent"].has_kl
     logistic = Regime("logistic", params["init"], params["linearity"])
     if linear and codes_are_free and params["init"] == "auto":
         if previous:

@@ -135,7 +135,7 @@ def _split_by(splitter, table, y, groups):
     """Return the last split of a splitter: of a series, that with the latest rows."""
     n_rows = table.n_rows
     given = {} if groups is None else {"groups": groups}
-    *_, last = [((), ()), *splitter.split(np.zeros((n_rows, 1)), y, **given)]
+    last = [((), ()), *splitter.split(np.zeros((n_rows, 1)), y, **given)][-1]
     rows, held_out = (np.arange(n_rows)[np.asarray(part, int)] for part in last)
     if len(rows) < 2 or not len(held_out):
         raise ValueError(

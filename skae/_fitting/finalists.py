@@ -8,6 +8,7 @@ import numpy as np
 from .._inference.code_transform import Frame
 from .._linear.pca import pca_errors
 from .._parts.penalties import keeps_axes
+from .._runtime.clock import TimeLimit
 from .._training.loop import evaluate
 from .._training.outliers import fade_again, fade_where_astray, give_way
 from .canonical import canonicalise, canonicalise_signs, centre, radius_of
@@ -49,16 +50,21 @@ class Finalist:
         """Whether it is not worse than PCA where it can be measured."""
         if self.is_linear or not self.source.gives_way:
             return True
-        linear = Finalist(self.source, self.training, self.training.linear_network())
         objective = self.training.objective
+        both = self.deployed, self._deployed_start()
         for batches in self._measured:
             losses, others = (
-                finalist.deployed.row_losses(objective, batches).mean()
-                for finalist in (self, linear)
+                deployed.row_losses(objective, batches).mean() for deployed in both
             )
             if not losses <= others * (1 + _ROUNDING) + _NOTHING:
                 return False
         return True
+
+    def _deployed_start(self):
+        """Return the linear start as it would answer, its codes as they are."""
+        network = self.training.linear_network()
+        frame = Frame.of(network.n_components)
+        return deploy(self.training, network, "identity", frame)
 
     @property
     def _measured(self):
@@ -71,10 +77,7 @@ class Finalist:
         network, params, training = self.network, self.source.params, self.training
         if params["latent"].keeps_axes or keeps_axes(params["penalty"]):
             return Frame.of(network.n_components)
-        # Rows of the table that were held out belong to it again.
-        seen = [training.batches]
-        if len(training.rows) < self.source.table.n_rows:
-            seen.append(self.source.validation(training))
+        seen = self._seen()
         if params["ordered"]:
             return canonicalise_signs(network, seen)
         radius = np.inf
@@ -83,6 +86,16 @@ class Finalist:
         elif network.anchored:
             radius = radius_of(network, self.source.some(training))
         return canonicalise(network, seen, radius)
+
+    def _seen(self):
+        """Rows of the table, also those that were held out, or some of them."""
+        source, training = self.source, self.training
+        some = source.coded(np.arange(source.table.n_rows))
+        if some is not None:
+            return [training.batches_of(source.table, some)]
+        if len(training.rows) < source.table.n_rows:
+            return [training.batches, source.validation(training)]
+        return [training.batches]
 
 
 def finalists(source, trial):
@@ -98,7 +111,8 @@ def finalists(source, trial):
         yield Finalist(source, training, _with_radii(source, trial, training))
         if not source.gives_way:
             return
-    if len(training.rows) < n_rows:  # holding some out costs nothing
+    # Holding some out costs nothing, unless there is no time.
+    if len(training.rows) < n_rows and source.has_time_to_prepare:
         training = source.training(everything, Regime("identity", init="pca"))
     yield Finalist(source, training, training.linear_network())
 
@@ -111,10 +125,11 @@ def _on_all_rows(source, trial, rows):
     """
     training = trial.training
     plan = training.plan
-    if plan.max_time < np.inf:  # as many steps as the clock had allowed
+    if source.limit.is_set:  # as many steps as the clock had allowed
         passes = training.solver.steps_of_schedule / training.batches.n_batches
-        plan = replace(plan, max_iter=passes, max_time=np.inf)
+        plan = replace(plan, max_iter=passes)
     again = source.training(rows, trial.regime, plan)
+    again.solver.begin_within(TimeLimit(source.shares.to_train(source.limit)))
     start_loss = evaluate(again.objective, again.batches)
     trial.repeat(again)
     # Rows that were held out are now learnt from: they can only have come nearer.
@@ -128,14 +143,18 @@ def _with_radii(source, trial, training):
     network = training.network.eval()
     learnt = source.some(training)
     watched = learnt if source.held_out is None else source.validation(training)
-    if training.starts_linear:
-        # PCA of the rows that the watched ones were held out from.
-        batches = trial.validation or trial.some
-        errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
-        fade_where_astray(network, watched, learnt, errors.mean(), training.reach)
-    elif network.init == "faded":  # in the fit before
-        fade_again(network, watched, learnt)
-    elif trial.regime.init == "random" != source.params["init"]:
+    gives_way = source.must_extrapolate(trial.regime)
+    if not (training.starts_linear or gives_way or network.init == "faded"):
+        return network
+    # PCA of the rows that the watched ones were held out from.
+    batches = trial.validation or trial.some
+    errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
+    far = watched, learnt, errors.mean(), training.reach
+    if gives_way:
         centre(network, [learnt])
-        give_way(network, training.linear_network(), watched, learnt)
+        give_way(network, training.linear_network(), *far)
+    elif network.init == "faded":  # in the fit before
+        fade_again(network, *far)
+    else:
+        fade_where_astray(network, *far)
     return network

@@ -23,13 +23,9 @@ from .source import Source
 
 __all__ = ["fit_autoencoder"]
 
-# Training on all rows may take longer than before, when there were less: a part of the
-# time for what comes first.
-_TIME_BEFORE_REFIT = 0.45
-
 
 @isolated_fit
-def fit_autoencoder(params, data, validation_data, previous, threads, groups=None):
+def fit_autoencoder(params, data, validation_data, previous, threads, groups, limit):
     """Train an autoencoder.
 
     Parameters
@@ -45,6 +41,8 @@ def fit_autoencoder(params, data, validation_data, previous, threads, groups=Non
         Chooses how many work.
     groups : array-like of shape (n_samples,) or None
         Of rows that are held out together.
+    limit : TimeLimit
+        Of the whole fit, which has begun.
 
     Returns
     -------
@@ -59,7 +57,9 @@ def fit_autoencoder(params, data, validation_data, previous, threads, groups=Non
     params = {**params, "n_components": n_components}
     split_by = seed, groups, data[1]
     rows, held_out = split(params, table, table_val, target, *split_by)
-    source = Source(params, table, held_out, target, loss, threads, seed, previous)
+    source = Source(
+        params, table, held_out, target, loss, threads, seed, previous, limit
+    )
     if source.draws_rows(groups) and have_near_copies(table.X, held_out[1], seed):
         warn(
             "Rows that follow one another are nearest to one another, as overlapping "
@@ -109,7 +109,12 @@ def _tell(source, trial, loss):
     """Say that the result is PCA, and what would help."""
     validation, lowest = trial.validation, min(trial.validation_curve, default=np.nan)
     name = "PCA" if source.target is None else "principal covariates regression"
-    if validation is None:
+    if not trial.training.solver.limit.seconds:
+        reason = (
+            f"max_time={source.params['max_time']:g} s were over before training could "
+            "begin. Give it more."
+        )
+    elif validation is None:
         reason = (
             f"{source.table.n_rows} rows are too few to hold some out. Pass X_val, or "
             "set early_stopping=False to train without validation."
@@ -158,8 +163,9 @@ def _train(source, rows, link):
     entrants = []
     for regime in options:
         entrants.append(source.trial(rows, regime, entrants))
-    if entrants[0].training.starts_anchored and source.refits(rows):
-        entrants[0].training.solver.max_time *= _TIME_BEFORE_REFIT
+    time_to_train = source.time_to_train(entrants[0].training)
+    for trial in entrants:
+        trial.training.solver.begin_within(time_to_train)
     trial = contest(entrants)
     trial.judge()
     return trial

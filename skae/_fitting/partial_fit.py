@@ -131,7 +131,7 @@ def _plan(params, X, link, previous):
     rate = plan.learning_rate_init
     if params["learning_rate_init"] == "auto":
         rate *= _PART_OF_RATE
-    one_pass = {"max_iter": 1, "max_time": math.inf, "learning_rate": "constant"}
+    one_pass = {"max_iter": 1, "learning_rate": "constant"}
     return replace(plan, learning_rate_init=rate, **one_pass)
 
 

@@ -6,6 +6,7 @@ from numbers import Integral
 
 import numpy as np
 import torch
+from sklearn.utils.extmath import row_norms
 from torch import nn
 
 from .._data.batches import Batches
@@ -43,7 +44,7 @@ _REACH = 100.0
 # The weight decay against overfitting.
 _DECAY = 1.0
 # And where they are not learnt there, or where statistics of batches would take rows
-# that are moved so far for data.
+# that are moved so far for data; and plain networks, which have to learn it all.
 _SHORT_REACH = 10.0
 # Floating point operations of a step below which it is over before a second thread has
 # woken up.
@@ -79,6 +80,8 @@ class Training:
         Of the same rows, whose scaled copies and PCA will do.
     in_row_space : bool
         Whether wide rows may be learnt in the space that they span.
+    moves_rows : bool
+        Whether a plain network learns from rows moved outward too, as anchored ones do.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class Training:
         plan=None,
         like=None,
         in_row_space=True,
+        moves_rows=False,
     ):
         has_targets = target is not None and not np.isnan(table.targets[rows]).any()
         self.plan = plan = plan or Plan.of(
@@ -105,6 +109,7 @@ class Training:
         self.seed = seed
         self.link = link
         self.rows = rows
+        self._moves_rows = moves_rows
         self.rng = np.random.default_rng(seed)
         self.latent = params["latent"]
         if like is not None:
@@ -329,23 +334,35 @@ class Training:
     @property
     def _learns_outskirts(self):
         # Other links end where data do, and other latents where their prior does.
-        return self.link == "identity" and not self.latent.has_cost
+        return self.link == "identity" and not self.latent.has_kl
+
+    @property
+    def reach(self):
+        """How many times farther than the outermost row rows are moved, if they are."""
+        has_statistics = any(True for _ in self.network.own_buffers())
+        far = self._learns_outskirts and not has_statistics
+        return _REACH if far and self.network.init == "pca" else _SHORT_REACH
 
     def _guidance(self, params, x, t):
         """Return what steers the training, as arguments of `Objective`."""
         slots = ("ordered", "corruption", "latent", "penalty")
         guidance = {slot: params[slot] for slot in slots}
-        if self.network.init == "pca":
-            encoder = self.network.encoder
-            linear = encoder.linear[: self.plan.n_components].numpy()
-            left = unexplained(x, linear)
-            if linearity := self.plan.linearity:
-                guidance["linearity"] = linearity * left**2
-                guidance["code_variance"] = code_variance(x, linear)
-            if self._learns_outskirts and (radius := encoder.radius.item()):
-                breaks = likely_breaks(x) if self._breaks is None else self._breaks
-                guidance |= {"reach": radius, "breaks": breaks, "basis": self.basis}
-                guidance["moved_weight"] = moved_weight(left)
+        network, linear, farthest = self.network, None, 0.0
+        if network.anchored:
+            linear = network.encoder.linear[: self.plan.n_components].numpy()
+        elif self._moves_rows:
+            linear = self.pca.components_
+        if network.init == "pca":
+            farthest = network.encoder.radius.item()
+        elif linear is not None:
+            farthest = self.reach * float(row_norms(x).max())
+        if network.init == "pca" and (linearity := self.plan.linearity):
+            guidance["linearity"] = linearity * unexplained(x, linear) ** 2
+            guidance["code_variance"] = code_variance(x, linear)
+        if self._learns_outskirts and farthest:
+            breaks = likely_breaks(x) if self._breaks is None else self._breaks
+            guidance |= {"reach": farthest, "breaks": breaks, "basis": self.basis}
+            guidance["moved_weight"] = moved_weight(unexplained(x, linear))
         if self.target is not None:
             guidance["head"] = self._head(x, t).to(self.device)
         return guidance
@@ -356,9 +373,6 @@ class Training:
         scaling = self.batches.scaling
         initialise(network, link.start(scaling.mean), self.rng)
         if network.anchored:
-            has_statistics = any(True for _ in network.own_buffers())
-            far = self._learns_outskirts and not has_statistics
-            self.reach = _REACH if far else _SHORT_REACH
             slope = np.ones(x.shape[1])
             if self.link != "identity":
                 slope = link.slope(scaling.mean) / scaling.scale

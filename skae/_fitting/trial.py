@@ -229,7 +229,8 @@ class Trial:
             if how is not None:
                 passes = training.decaying_passes(how)
             for _ in zip(range(n_made), passes, strict=False):
-                pass
+                if training.solver.out_of_time:
+                    return
 
     def settle(self, n_entrants=1):
         """Keep the best weights, if they will do.
@@ -336,9 +337,12 @@ class Trial:
             and monitor.best_iter == 0 < monitor.start_loss
         ):
             if not starts_linear:
+                remedy = "Use a smaller learning_rate_init."
+                if monitor.reason == "max_time":
+                    remedy = f"Give it more than max_time={self.params['max_time']:g}."
                 warn(
                     f"No pass lowered the loss with {step}; the network is untrained. "
-                    "Use a smaller learning_rate_init."
+                    + remedy
                 )
         elif (
             monitor.reason == "max_iter"

@@ -22,6 +22,7 @@ from .._runtime.device import inference_device
 from .._runtime.isolation import isolated
 from .._runtime.threads import in_parts, one_thread
 from .code_transform import Frame
+from .few_rows import FewRows
 
 __all__ = [
     "Codec",
@@ -42,7 +43,7 @@ _SHARED_FLOPS = 2e7
 # Groups of chunks at most: as many as there may be cores.
 _MOST_GROUPS = 64
 # estimator -> (the weights the codecs were built from, {dtype: codec on the CPU})
-_CODECS = weakref.WeakKeyDictionary()
+_CODECS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def to_numpy(network):
@@ -77,16 +78,18 @@ def from_numpy(architecture, weights, dtype):
     return network
 
 
-@isolated
 def encode(estimator, X):
     """Return the codes of rows, by a fitted estimator."""
-    return cached_codec(estimator, X.dtype, X.shape[0]).encode(X)
+    codec = cached_codec(estimator, X.dtype, X.shape[0])
+    Z = codec.few_rows and codec.few_rows.encode(X)
+    return isolated(codec.encode)(X) if Z is None else Z
 
 
-@isolated
 def decode(estimator, Z):
     """Return the rows of codes."""
-    return cached_codec(estimator, Z.dtype, len(Z)).decode(Z)
+    codec = cached_codec(estimator, Z.dtype, len(Z))
+    X = codec.few_rows and codec.few_rows.decode(Z)
+    return isolated(codec.decode)(Z) if X is None else X
 
 
 @isolated
@@ -109,18 +112,21 @@ def cached_codec(estimator, dtype, n_rows):
         codecs = {}
         _CODECS[estimator] = weights, codecs
     if dtype not in codecs:
-        with one_thread():
+        # Whatever mode it is built in, `sensitivity` differentiates it later.
+        with torch.inference_mode(False):
             codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
     codec = codecs[dtype]
     device = inference_device(learnt["device_"], lambda: n_rows * codec.flops)
     return codec if device == codec.device else codec.on(device)
 
 
+@isolated
 def _codec(learnt, dtype):
     """Build a codec of what an estimator has learnt, by name, in a torch dtype."""
-    network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
-    scaling, frame = Scaling(**learnt["_scaling"]), Frame(**learnt["_frame"])
-    return Codec(network.eval(), scaling, learnt["_link"], frame)
+    with one_thread():
+        network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
+        scaling, frame = Scaling(**learnt["_scaling"]), Frame(**learnt["_frame"])
+        return Codec(network.eval(), scaling, learnt["_link"], frame)
 
 
 class Codec:
@@ -151,6 +157,15 @@ class Codec:
         self.width = network.width
         exact = self.dtype == np.float64 or scaling.scale.min() < _SMALLEST
         self._float32_scaling = None if exact else _float32_scaling(scaling)
+        self.few_rows = None
+        if self.device.type == "cpu":
+            scalings = scaling, self._float32_scaling
+            self.few_rows = FewRows(network, *scalings, link, frame)
+
+    @cached_property
+    def bears_company(self):
+        """Whether several threads may use it: not layers of someone's own."""
+        return not any(isinstance(module, Own) for module in self.network.modules())
 
     @cached_property
     def flops(self):
@@ -158,10 +173,11 @@ class Codec:
 
         Infinite where someone's own layers may do more than their weights tell.
         """
-        if any(isinstance(module, Own) for module in self.network.modules()):
+        if not self.bears_company:
             return np.inf
         return step_flops(self.network, 1) / 3  # the gradient's are twice as many
 
+    @isolated
     def on(self, device):
         """Return the same with a copy of the network on a device."""
         network = copy.deepcopy(self.network).to(device)
@@ -188,7 +204,7 @@ class Codec:
                     room = torch.from_numpy(np.empty(X[rows].shape, np.float32))
                 here = None if room is None else room[: rows.stop - rows.start]
                 x = self._scaled(dense_rows(X, rows), here)
-                Z[rows] = self._run(self._codes, x)
+                Z[rows] = self._run(self.codes, x)
 
     def decode(self, Z):
         """Rows (n_rows, n_features) in the units of ``X`` from codes."""
@@ -232,11 +248,12 @@ class Codec:
             errors[rows] = squared if per_feature else squared.mean(axis=1)
         return errors
 
-    def _codes(self, x):
+    def codes(self, x):
+        """Codes of scaled rows, both tensors on the codec's device."""
         return self._show(self._bare.encoder(x)[:, : self.n_components])
 
     def _rows(self, z):
-        return LINKS[self.link].function(self._bare.decoder(self._hide(z)))
+        return LINKS[self.link].inverse(self._bare.decoder(self._hide(z)))
 
     def _scaled(self, X, room=None):
         """Scaled rows as a tensor, what `Scaling.apply` makes in float64.

@@ -31,21 +31,23 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Link:
-    """A map from the decoder's raw output to values of ``X``.
+    """A link function, as of generalised linear models.
 
-    With its inverse, and its derivative as a function of the value.
+    ``inverse`` maps the decoder's raw output, a tensor, to values of ``X``. ``link``
+    maps values, an array, back. ``derivative`` is that of the inverse, as a function of
+    the value.
     """
 
-    function: Callable
     inverse: Callable
+    link: Callable
     derivative: Callable
-    #: Open range of the values, where the inverse is finite.
+    #: Open range of the values, where the link is finite.
     low: float = -np.inf
     high: float = np.inf
 
     def start(self, mean):
         """Raw output, shape (n_features,), whose reconstruction is about ``mean``."""
-        return self.inverse(np.clip(mean, self.low, self.high))
+        return self.link(np.clip(mean, self.low, self.high))
 
     def slope(self, mean):
         """Return the derivative at `start`, at least a tenth of the largest one.

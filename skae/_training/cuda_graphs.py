@@ -4,7 +4,6 @@ A step of a dense network is some forty kernels of a few microseconds, and to la
 each takes longer than to run it. A CUDA graph launches them all at once.
 """
 
-import math
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -74,7 +73,7 @@ class _Recording:
 
     def replay(self, step):
         """Make the step, of the same kind, and return its loss until the next one."""
-        timed = self.solver.max_time < math.inf
+        timed = self.solver.limit.is_set
         if timed and self.solver.n_steps_made % _LAUNCHED_AHEAD == 0:
             self.loss.item()  # waits for the steps before
         for name, tensor in _given(step).items():

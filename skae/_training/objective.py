@@ -124,14 +124,14 @@ class Objective:
         self.corruption = corruption
         self.latent = latent
         self.penalty = penalty
-        self.codes_cost = latent.has_cost or penalty is not None
+        self.codes_cost = latent.has_kl or penalty is not None
         self.is_random = self.codes_cost or corruption is not None
         self.head = head
         self.parameters = FlatParameters(
             *filter(None, [network, head]), buffers=network.own_buffers()
         )
         self.loss = loss
-        self.link = LINKS[link].function
+        self.link = LINKS[link].inverse
         self.scaled_output = link == "identity"
         self.reach = reach
         self.breaks = breaks
@@ -251,8 +251,8 @@ class Objective:
         """Costs of the rows that stayed: of the latent, and of the penalty."""
         h, z, x = h[step.n_moved :], z[step.n_moved :], step.inputs[step.n_moved :]
         of_latent = of_penalty = z.new_zeros(len(z))
-        if self.latent.has_cost:
-            of_latent = self.latent.cost(h, self.n_features)
+        if self.latent.has_kl:
+            of_latent = self.latent.kl_divergence(h, self.n_features)
         if self.penalty is not None:
             of_penalty = penalize(self.penalty, z, x, self.network.encode, step.rng)
         return of_latent, of_penalty
@@ -260,8 +260,8 @@ class Objective:
     def _mean_costs(self, h, z, step, progress):
         """Return the mean cost, and what of it the gradient is to be taken of."""
         of_latent, of_penalty = (costs.mean() for costs in self._costs(h, z, step))
-        warmth = self.latent.warmth(progress) if self.latent.has_cost else 1.0
-        return of_latent + of_penalty, warmth * of_latent + of_penalty
+        kl_weight = self.latent.kl_weight(progress) if self.latent.has_kl else 1.0
+        return of_latent + of_penalty, kl_weight * of_latent + of_penalty
 
     def compare(self, output, x):
         """Losses of the rows of an output, before the link."""
