@@ -66,6 +66,7 @@ CONSTRAINTS = {
     "device": [str, torch.device],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
+    "on_interrupt": [StrOptions({"raise", "keep"})],
 }
 
 

@@ -3,11 +3,14 @@
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import fit_context
+from ._compat import CallbackSupportMixin, fit_context
 from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
 from ._data.validation import as_given, check_rows
+from ._fitting.callbacks import Callbacks
 from ._fitting.fit import fit_autoencoder
 from ._fitting.partial_fit import continue_autoencoder
+from ._fitting.progress import Progress
+from ._fitting.verbose import Writer
 from ._inference.codec import encode
 from ._inference.state import from_pickle, to_pickle
 from ._parts.losses import LOSSES
@@ -20,7 +23,9 @@ from ._runtime.threads import ThreadTuner
 __all__ = ["AutoEncoderTransformer"]
 
 
-class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
+class AutoEncoderTransformer(
+    CallbackSupportMixin, ReconstructingTransformer, BaseEstimator
+):
     """Reduce features with an autoencoder, where PCA would stand.
 
     A neural network, the encoder, turns each row of ``X`` into a code (embedding,
@@ -204,7 +209,20 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         Seed of the start, the order of rows and the split. An int repeats a fit bit for
         bit on the same machine with the same versions.
     verbose : bool or int, default=False
-        Whether to print the losses of each epoch.
+        What is written to the standard output:
+
+        - False or 0: nothing;
+        - True or 1: a line at the end, which names the epoch that is kept, or that the
+          result is PCA and why, and gives the share of variance that comes back, beside
+          PCA's. Meanwhile, in terminals and notebooks with tqdm (``skae[progress]``),
+          a bar shows the epochs;
+        - 2: also a line an epoch: losses, PCA's loss, step size, seconds.
+    on_interrupt : {"raise", "keep"}, default="raise"
+        What Ctrl-C, or the stop button of a notebook, does while epochs are trained:
+
+        - "raise": raise KeyboardInterrupt. The estimator stays as it was before `fit`;
+        - "keep": end the training, and keep the best weights so far. A second Ctrl-C,
+          in what follows the training, raises.
 
     Attributes
     ----------
@@ -224,8 +242,9 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         "network"; "pca", where no network was better beyond doubt; or "linear", the
         same with a target: the linear codes of [6]_.
     stop_reason_ : str
-        Why training ended: "converged", "max_iter", "max_time", "diverged"; "pca" or
-        "linear" if no network was better; "partial_fit".
+        Why training ended: "converged", "max_iter", "max_time", "diverged",
+        "interrupted", "callback"; "pca" or "linear" if no network was better;
+        "partial_fit".
     n_iter_ : int
         Number of epochs.
     loss_curve_ : list of float
@@ -297,8 +316,18 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
     **Explained variance.** With v_j the variance of code j times the mean squared slope
     of the decoder along it, code j explains v_j / sum(v) of the `score` on the training
     rows, of which at most 10,000 are drawn. Where a later code has a larger share, both
-    get their mean. After `partial_fit`, they are of the last part with at least 100
-    rows.
+    get their mean. After `partial_fit`, they are of the rows so far; those before the
+    last part count as 1,000 rows at most, or as ten times those of that part.
+
+    **Callbacks.** With scikit-learn 1.9 and newer ``set_callbacks`` takes callbacks
+    (`sklearn.callback`), as `ProgressBar` and `ScoringMonitor`. The task ``fit`` has
+    one for each training, ``train-from-pca`` and the starts that compete with it in
+    turn, and ``refit-on-all-rows``; their tasks are ``epoch``. At the end of an epoch
+    ``context.metrics`` is a dict with "epoch", "loss", "validation_loss",
+    "baseline_loss" (PCA's) and "learning_rate". ``fitted_estimator`` is the network of
+    that epoch, better than PCA or not; it is built for hooks that ask for it. A hook
+    that returns True ends all training, and the best so far is the result. ``y`` is
+    ``X`` where there is none, so that scores are monitored.
 
     References
     ----------
@@ -367,6 +396,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         device="auto",
         random_state=None,
         verbose=False,
+        on_interrupt="raise",
     ):
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -402,6 +432,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+        self.on_interrupt = on_interrupt
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, X_val=None, y_val=None, groups=None):
@@ -427,7 +458,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         -------
         self : AutoEncoderTransformer
             The fitted estimator. A fit that fails or is interrupted leaves the
-            previous one as it was.
+            previous one as it was; see ``on_interrupt``.
 
         Raises
         ------
@@ -441,7 +472,8 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
             If training stopped while the loss was still falling, or diverged.
         """
         limit = TimeLimit(self.max_time)
-        with all_or_nothing(self), ThreadTuner() as threads:
+        progress = self._progress("fit")
+        with all_or_nothing(self), progress, ThreadTuner() as threads:
             continued = self.warm_start and hasattr(self, "_weights")
             X = self._validate(X, ensure_min_samples=2, reset=not continued)
             if X_val is not None:
@@ -449,7 +481,10 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
             previous = vars(self) if continued else None
             params = self._params()
             data = (X, y), (X_val, y_val)
-            learnt = fit_autoencoder(params, *data, previous, threads, groups, limit)
+            progress.see(X, y)
+            learnt = fit_autoencoder(
+                params, *data, previous, threads, groups, limit, progress
+            )
             vars(self).pop("_memory", None)
             vars(self).update(learnt)
         return self
@@ -463,8 +498,8 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         feature or the target has been constant, up to 1,000 rows, rows are kept with
         the estimator, and what makes a better start begins the training anew with all
         of them. A feature that moves later is learnt from there on. Codes are not
-        turned to
-        principal axes, nothing is held out, and a teacher learns from these rows alone.
+        turned to principal axes, nothing is held out, and a teacher learns from these
+        rows alone.
 
         Parameters
         ----------
@@ -485,12 +520,18 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
             If features that were constant now have most of the variance, and the first
             rows are gone.
         """
-        with all_or_nothing(self), ThreadTuner() as threads:
+        progress = self._progress("partial-fit")
+        with all_or_nothing(self), progress, ThreadTuner() as threads:
             previous = vars(self) if hasattr(self, "_weights") else None
             X = self._validate(X, reset=previous is None)
             params = self._params()
+            progress.see(X, y)
+            progress.begin_fit(None, None, 0)
             learnt = continue_autoencoder(params, X, y, classes, previous, threads)
             vars(self).update(learnt)
+            progress.conclude(
+                lambda: f"epoch {self.n_iter_}: loss {self.best_loss_:.4g}"
+            )
         return self
 
     def transform(self, X):
@@ -523,6 +564,15 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         self : AutoEncoderTransformer
         """
         return super().set_params(**with_parts(params, vars(self)))
+
+    def _progress(self, task_name):
+        """Return who is told how a fit goes on.
+
+        Made before the fit remembers how the estimator was: what scikit-learn keeps
+        there for callbacks stays until it ends them.
+        """
+        observers = [*Callbacks.of(self, task_name), *Writer.of(self)]
+        return Progress(observers, self.on_interrupt)
 
     def _params(self):
         """Return all parameters, those too that a subclass does not ask for."""

@@ -263,11 +263,6 @@ def test_what_is_trained_again_takes_as_many_passes(digits, progress):
     assert max(progress) <= 1
 
 
-def test_passes_are_not_counted_down(X, capsys):
-    make(early_stopping=False, max_time=1.0, verbose=True).fit(X)
-    assert "] pass 1: loss" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("value", [0, -1.0, "long"])
 def test_no_time_is_an_error(value, X):
     with pytest.raises(ValueError, match="'max_time' parameter"):

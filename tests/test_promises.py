@@ -251,15 +251,6 @@ def test_nothing_is_written(fit):
     assert fit.written == ""
 
 
-def test_verbose_writes_a_line_a_pass(X, capfd):
-    AutoEncoderTransformer(max_iter=3, verbose=True, random_state=0).fit(X)
-    *passes, result = capfd.readouterr().out.splitlines()
-    assert len(passes) == 3
-    assert "pass 3/3: loss" in passes[-1]
-    assert "validation loss" in passes[-1]
-    assert "The result is PCA" in result
-
-
 def test_two_processes_give_the_same_codes():
     code = DIGEST + "print(digest)"
     there = subprocess.run(

@@ -101,6 +101,7 @@ def contest(entrants):
         At their start; the first is to be beaten by a margin.
     """
     best = _ahead(entrants, _pca_loss(entrants))
+    best.progress.only(best)
     try_decay(best)
     best.advance()
     decay_if_overfitted(best)

@@ -15,7 +15,7 @@ from .canonical import canonicalise, canonicalise_signs, centre, radius_of
 from .contest import Regime
 from .deployment import deploy
 
-__all__ = ["Finalist", "finalists"]
+__all__ = ["Finalist", "finalists", "with_radii"]
 
 # Part by which rounding alone may raise an error, and errors that are nothing else.
 _ROUNDING = 1e-6
@@ -103,12 +103,13 @@ def finalists(source, trial):
     n_rows, training = source.table.n_rows, trial.training
     everything = np.arange(n_rows)
     refits = training.starts_anchored or trial.is_chosen
+    refits &= not source.progress.stopped_by
     if trial.kept or not (training.starts_linear or source.gives_way):
         if trial.kept and refits and source.refits(training.rows):
             again = _on_all_rows(source, trial, everything)
             if again is not None:
-                yield Finalist(source, again, _with_radii(source, trial, again))
-        yield Finalist(source, training, _with_radii(source, trial, training))
+                yield Finalist(source, again, with_radii(source, trial, again))
+        yield Finalist(source, training, with_radii(source, trial, training))
         if not source.gives_way:
             return
     # Holding some out costs nothing, unless there is no time.
@@ -132,15 +133,20 @@ def _on_all_rows(source, trial, rows):
     again.solver.begin_within(TimeLimit(source.shares.to_train(source.limit)))
     start_loss = evaluate(again.objective, again.batches)
     trial.repeat(again)
+    if source.progress.stopped_by:
+        return None
     # Rows that were held out are now learnt from: they can only have come nearer.
     validated = evaluate(again.objective, source.validation(again))
     improved = evaluate(again.objective, again.batches) <= start_loss
     return again if improved and validated <= trial.monitor.best_loss else None
 
 
-def _with_radii(source, trial, training):
-    """Return its network, which far away is as good as PCA, or gives way to it."""
-    network = training.network.eval()
+def with_radii(source, trial, training, network=None):
+    """Return its network, or a copy that is given, made ready to leave the training.
+
+    Far from the rows it is as good as PCA, or gives way to it.
+    """
+    network = (training.network if network is None else network).eval()
     learnt = source.some(training)
     watched = learnt if source.held_out is None else source.validation(training)
     gives_way = source.must_extrapolate(trial.regime)

@@ -1,7 +1,6 @@
 """Trial: one training, watched from its start to its last pass."""
 
 import math
-import sys
 from copy import copy
 from functools import cached_property
 from itertools import islice
@@ -14,6 +13,7 @@ from .._runtime.warning import warn
 from .._training.early_stopping import Monitor
 from .._training.loop import evaluate, row_losses, watched_steps
 from .overfitting import generalisation_gap, overfits
+from .progress import Progress
 from .verdict import BY_CHANCE, is_lower
 
 __all__ = ["Trial"]
@@ -50,6 +50,8 @@ class Trial:
         beyond doubt, also where it does not start as PCA.
     may_decay : bool
         Whether weights may decay where the network overfits.
+    progress : Progress
+        Who is told of each epoch, and may end the training.
 
     Attributes
     ----------
@@ -70,7 +72,9 @@ class Trial:
         regime=None,
         is_chosen=False,
         may_decay=False,
+        progress=None,
     ):
+        self.progress = progress or Progress()
         self.training = training
         self.params = params
         self.validation = validation
@@ -133,26 +137,28 @@ class Trial:
 
     def advance(self, n_passes=math.inf):
         """Make passes until there are so many, or until one is the last."""
+        with self.progress.interruptible(self):
+            self._advance(n_passes)
+
+    def _advance(self, n_passes):
         training, monitor = self.training, self.monitor
         n_passes -= len(self.loss_curve)
-        if monitor.reason is not None or n_passes <= 0:
+        if monitor.reason is not None or n_passes <= 0 or self.progress.ends(self):
             return
         stop = None if n_passes == math.inf else n_passes
         training.begin_work()
-        for loss in islice(self._passes, stop):
+        for loss in islice(self.progress.epochs(self, self._passes), stop):
             self.loss_curve.append(loss)
-            how, n_made = self._parts[-1]
-            self._parts[-1] = how, n_made + 1
             if self.validation is not None:
                 validation_loss = evaluate(training.objective, self.validation)
                 self.validation_curve.append(validation_loss)
-            if self.params["verbose"]:
-                self._report()
             watched = loss if self.guarding is None else validation_loss
             monitor.should_stop(watched, training.solver.out_of_time)
+            how, n_made = self._parts[-1]
+            self._parts[-1] = how, n_made + 1
             if self.may_decay and self._parts[-1][0] in (None, math.inf):
                 self._look_for_overfitting()
-            if self.has_stopped:
+            if self.progress.end_epoch(self) or self.has_stopped:
                 break
 
     @cached_property
@@ -238,6 +244,7 @@ class Trial:
             passes = training.passes()
             if how is not None:
                 passes = training.decaying_passes(how)
+            passes = self.progress.repeated(self, training, passes)
             for _ in zip(range(n_made), passes, strict=False):
                 if training.solver.out_of_time:
                     return
@@ -307,15 +314,6 @@ class Trial:
             of_target = of_target.mean().item()
         return row_losses(objective, watched).cpu().numpy(), of_target
 
-    def _report(self):
-        """Write one line on the pass that has ended."""
-        max_iter, n_iter = self.training.plan.max_iter, len(self.loss_curve)
-        of_all = f"/{max_iter}" if max_iter < np.inf else ""
-        line = f"pass {n_iter}{of_all}: loss {self.loss_curve[-1]:.6g}"
-        if self.validation_curve:
-            line += f", validation loss {self.validation_curve[-1]:.6g}"
-        sys.stdout.write(f"[AutoEncoderTransformer] {line}\n")
-
     def judge(self):
         """Tell the user of a training that did not end as it should."""
         monitor, plan = self.monitor, self.training.plan
@@ -343,13 +341,15 @@ class Trial:
                 f"learning_rate_init{suspects}."
             )
         elif (
-            monitor.reason in ("converged", "max_time")
+            monitor.reason in ("converged", "max_time", "interrupted", "callback")
             and monitor.best_iter == 0 < monitor.start_loss
         ):
             if not starts_linear:
                 remedy = "Use a smaller learning_rate_init."
                 if monitor.reason == "max_time":
                     remedy = f"Give it more than max_time={self.params['max_time']:g}."
+                elif monitor.reason == self.progress.stopped_by:
+                    remedy = "Let it go on for longer."
                 warn(
                     f"No pass lowered the loss with {step}; the network is untrained. "
                     + remedy

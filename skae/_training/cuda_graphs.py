@@ -61,8 +61,8 @@ class _Recording:
     def __init__(self, objective, solver, step):
         self.solver = solver
         self.rate = torch.zeros((), dtype=torch.float32, device=step.x.device)
-        self.rooms = {name: tensor.clone() for name, tensor in _given(step).items()}
-        own = replace(step, **{"inputs": self.rooms["x"], **self.rooms})
+        self.inputs = {name: tensor.clone() for name, tensor in _given(step).items()}
+        own = replace(step, **{"inputs": self.inputs["x"], **self.inputs})
 
         def kernels():
             loss = objective.backward(own)
@@ -77,7 +77,7 @@ class _Recording:
         if timed and self.solver.n_steps_made % _LAUNCHED_AHEAD == 0:
             self.loss.item()  # waits for the steps before
         for name, tensor in _given(step).items():
-            self.rooms[name].copy_(tensor)
+            self.inputs[name].copy_(tensor)
         self.rate.fill_(self.solver.rate)
         self.launch()
         self.solver.skip_to(self.solver.n_steps_made + 1)

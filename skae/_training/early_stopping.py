@@ -42,8 +42,8 @@ class Monitor:
         """Take the loss of another pass; set ``reason`` and say if it was the last."""
         self.n_iter += 1
         if loss < self.best_loss:
-            self.best_loss, self.best_iter = loss, self.n_iter
-            self.best_values = self.parameters.copy()
+            values = self.parameters.copy()  # first: an interrupt may come meanwhile
+            self.best_loss, self.best_iter, self.best_values = loss, self.n_iter, values
         if loss < self._target:
             self._target = loss * (1 - self.plan.tol)
             self._last_improvement = self.n_iter

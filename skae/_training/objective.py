@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import inference_mode, no_grad
 
-from .._nn.dense_backprop import DenseGradient
-from .._nn.fast_forward import Bare
+from .._nn.dense_backprop import DenseBackprop
+from .._nn.fast_forward import FastForward
 from .._nn.layers import Dropout
 from .._nn.seeded_modules import Own
 from .._parts.corruptions import corrupt
@@ -142,16 +142,16 @@ class Objective:
         if linearity:
             weight = torch.as_tensor(linearity / code_variance, dtype=torch.float32)
             self.bend_weight = weight.to(device)
-        written = DenseGradient.handles(network) and not needs_encoder(penalty)
-        self.dense = DenseGradient(network) if written else None
-        self.bare = Bare(network)  # where losses are compared
+        written = DenseBackprop.handles(network) and not needs_encoder(penalty)
+        self.dense = DenseBackprop(network) if written else None
+        self.fast = FastForward(network)  # where losses are compared
         self.share = share
         self.n_features = round(network.n_features / share)
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
         self._written = None
-        if loss.written_gradient and (loss.canonical or self.scaled_output):
-            self._written = loss.written_gradient(share, self.mean, self.scale)
+        if loss.closed_form and (loss.canonical or self.scaled_output):
+            self._written = loss.closed_form(share, self.mean, self.scale)
 
     def without_autograd(self):
         """Return a context for steps: whatever needs autograd in them asks for it.
@@ -224,8 +224,8 @@ class Objective:
 
     def __call__(self, step):
         """Losses of the rows of a batch, (batch,), without the bend."""
-        h, z, code = self._encode(self.bare, step)
-        losses = self.compare(self.bare.decoder(code), step.x)
+        h, z, code = self._encode(self.fast, step)
+        losses = self.compare(self.fast.decoder(code), step.x)
         if self.codes_cost:
             of_latent, of_penalty = self._costs(h, z, step)
             losses = losses + of_latent + of_penalty
@@ -233,12 +233,12 @@ class Objective:
 
     def reconstruction(self, step):
         """Return the part of the losses that is the reconstruction's."""
-        _, _, code = self._encode(self.bare, step)
-        return self.compare(self.bare.decoder(code), step.x)
+        _, _, code = self._encode(self.fast, step)
+        return self.compare(self.fast.decoder(code), step.x)
 
     def of_target(self, step):
         """Return the part of the losses that is the target's, if there is a head."""
-        _, _, code = self._encode(self.bare, step)
+        _, _, code = self._encode(self.fast, step)
         return self.head(code, step.t)
 
     def _encode(self, network, step):
