@@ -100,13 +100,11 @@ def contest(entrants):
     entrants : list of Trial
         At their start; the first is to be beaten by a margin.
     """
-    pca_loss = _pca_loss(entrants)
-    best = _ahead(entrants, pca_loss)
+    best = _ahead(entrants, _pca_loss(entrants))
     best.progress.only(best)
     try_decay(best)
     best.advance()
-    if pca_loss is None or best.is_promising(pca_loss):
-        decay_if_overfitted(best)
+    decay_if_overfitted(best)
     return best.settle(len(entrants))
 
 

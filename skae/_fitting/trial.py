@@ -117,9 +117,14 @@ class Trial:
         """Whether it makes no more passes."""
         return self.monitor.reason is not None
 
-    def is_promising(self, loss):
-        """Whether it has gained so much on a loss that more effort is worth a try."""
-        return self.monitor.best_loss < loss * (1 - _PROMISING)
+    @property
+    def is_promising(self):
+        """Whether it has gained so much on PCA that more effort is worth a try.
+
+        What someone has asked for need not.
+        """
+        least = self._pca_loss * (1 - _PROMISING)
+        return not self.is_chosen or self.monitor.best_loss < least
 
     def is_behind(self, loss):
         """Whether it has not yet gained on a loss what one that learns soon has."""
@@ -157,12 +162,15 @@ class Trial:
                 break
 
     @cached_property
+    def _pca_loss(self):
+        """PCA's loss of the rows held out."""
+        return self._pca_losses(self.guarding).mean()
+
+    @cached_property
     def _pca_gap(self):
         """PCA's loss of rows held out, over that of those it was fitted to."""
-        held_out, learnt = (
-            self._pca_losses(rows).mean() for rows in (self.guarding, self.some)
-        )
-        return held_out / learnt if learnt > 0 else math.inf
+        learnt = self._pca_losses(self.some).mean()
+        return self._pca_loss / learnt if learnt > 0 else math.inf
 
     def gap(self, n_passes):
         """Return the generalisation gap of the last passes."""
@@ -172,7 +180,9 @@ class Trial:
     def _look_for_overfitting(self):
         """Stop once the network overfits, and not where only long steps go astray."""
         monitor, curves = self.monitor, (self.loss_curve, self.validation_curve)
-        out_of_patience = monitor.reason == "converged" and monitor.best_iter > 0
+        out_of_patience = monitor.reason == "converged"
+        if out_of_patience and not self.is_promising:
+            return
         if monitor.reason is not None and not out_of_patience:
             return
         if overfits(monitor, *curves, self._pca_gap):

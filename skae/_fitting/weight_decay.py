@@ -42,7 +42,7 @@ def try_decay(trial):
     n_before = max(len(trial.loss_curve), round(_AFTER * n_in_all), n_now)
     n_after = n_before + max(1, round(_FOR * n_in_all))
     trial.advance(n_before)
-    if trial.has_stopped or trial.gap(n_now) < _GAP:
+    if trial.has_stopped or not trial.is_promising or trial.gap(n_now) < _GAP:
         return
     begin = trial.state()
     trial.go_back(begin)  # both are to draw the same rows
@@ -61,7 +61,8 @@ def decay_if_overfitted(trial):
     """Go on from the best weights, which decay, if they came long before the end."""
     monitor, n_in_all = trial.monitor, trial.training.plan.max_iter
     early = monitor.best_iter < _EARLY * n_in_all
-    if trial.may_decay and early and monitor.reason == "converged":
+    overfitted = trial.may_decay and early and monitor.reason == "converged"
+    if overfitted and trial.is_promising:
         trial.back_to_best()
         n_passes = max(1, round(_DECAYING * n_in_all))
         trial.decay(n_passes, max(3, math.ceil(_IN_VAIN * n_passes)))
