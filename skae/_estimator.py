@@ -234,6 +234,8 @@ class AutoEncoderTransformer(
         Names of the features, if ``X`` had names that are all strings.
     n_samples_ : int
         Number of rows seen in `fit`.
+    n_samples_seen_ : int
+        The same, as `sklearn.decomposition.IncrementalPCA` calls it.
     mean_ : ndarray of shape (n_features_in_,)
         Mean of each feature.
     scale_ : ndarray of shape (n_features_in_,)
@@ -544,7 +546,9 @@ class AutoEncoderTransformer(
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components)
-            Codes; float32 if ``X`` is, else float64.
+            Codes; float32 if ``X`` is, else float64. With scikit-learn's
+            ``array_api_dispatch``, of a tensor they are a tensor on its device; what is
+            fitted is numpy's all the same.
         """
         if not self.__sklearn_is_fitted__():  # the check itself takes a row's time
             check_is_fitted(self)

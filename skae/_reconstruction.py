@@ -24,6 +24,12 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return self.n_components_
 
     @property
+    def n_samples_seen_(self):
+        """Rows seen so far: ``n_samples_``, by the name it has in `IncrementalPCA`."""
+        check_is_fitted(self)
+        return self.n_samples_
+
+    @property
     def components_(self):
         """Mean slope of the decoder along each code, (n_components, n_features)."""
         check_is_fitted(self)

@@ -258,7 +258,7 @@ def test_a_stream_may_begin_with_one_row(name, X):
         assert np.isfinite(model.explained_variance_ratio_).all()
     together = autoencoder(name).partial_fit(X, y)
     assert_array_equal(model.transform(X), together.transform(X))
-    assert model.n_samples_ == 100
+    assert model.n_samples_ == model.n_samples_seen_ == 100
 
 
 def test_a_single_class_is_refused_once_rows_are_many(monkeypatch, X):
