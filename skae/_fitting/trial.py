@@ -26,6 +26,8 @@ _SOON = 0.02
 # The best pass came before this part of them all: the others learnt by heart. Weights
 # then decay in so many more passes, a part of them all.
 _EARLY = 0.75
+# Rows that were held out are learnt in so many passes more, a part of the good ones.
+_FINE_TUNING = 0.2
 _DECAYING = 0.15
 
 
@@ -156,16 +158,29 @@ class Trial:
         """Make the passes that were good with another training of the same plan."""
         best_iter = self.monitor.best_iter
         first, n_passes, before = self.phases or (best_iter, 0, best_iter)
-        passes = self.progress.repeated(self, training, training.passes())
+        passes = self.progress.repeated(self, training, training.passes(), best_iter)
         training.begin_work()
         for _ in zip(range(first), passes, strict=False):
             if training.solver.out_of_time:
                 return
         if best_iter > before:
             passes = training.decaying_passes(n_passes)
-            passes = self.progress.repeated(self, training, passes)
+            passes = self.progress.repeated(self, training, passes, best_iter)
             for _ in zip(range(best_iter - before), passes, strict=False):
                 pass
+
+    def fine_tune(self, training):
+        """Go on from the best weights in small steps, with the rows of a training."""
+        best_iter = self.monitor.best_iter
+        if self.phases and best_iter <= self.phases[2]:
+            training.solver.alpha = training.plan.alpha  # the decay has brought nothing
+        n_passes = max(1, round(_FINE_TUNING * best_iter))
+        training.begin_work()
+        passes = training.fine_tuning_passes(n_passes)
+        passes = self.progress.repeated(self, training, passes, n_passes)
+        for _ in zip(range(n_passes), passes, strict=False):
+            if training.solver.out_of_time:
+                break
 
     def settle(self, n_entrants=1):
         """Keep the best weights, if they will do.
