@@ -210,14 +210,20 @@ class AutoEncoderTransformer(
         Seed of the start, the order of rows and the split. An int repeats a fit bit for
         bit on the same machine with the same versions.
     verbose : bool or int, default=False
-        1 or True writes a line at the end: the epoch that is kept, or that the result
-        is PCA and why, and the share of variance that comes back, beside PCA's. A bar
-        shows the epochs meanwhile in terminals and notebooks, with tqdm
-        (``skae[progress]``). 2 writes a line an epoch: losses, PCA's, step size, time.
+        What is written to the standard output:
+
+        - False or 0: nothing;
+        - True or 1: a line at the end, which names the epoch that is kept, or that the
+          result is PCA and why, and gives the share of variance that comes back, beside
+          PCA's. Meanwhile, in terminals and notebooks with tqdm (``skae[progress]``),
+          a bar shows the epochs;
+        - 2: also a line an epoch: losses, PCA's loss, step size, seconds.
     on_interrupt : {"raise", "keep"}, default="raise"
-        What Ctrl-C, or a notebook's stop button, does in training. "raise" leaves the
-        estimator as it was. "keep" ends the training as if it were over: the best
-        weights so far are the result. Pressed later, in what follows, it raises.
+        What Ctrl-C, or the stop button of a notebook, does while epochs are trained:
+
+        - "raise": raise KeyboardInterrupt. The estimator stays as it was before `fit`;
+        - "keep": end the training, and keep the best weights so far. A second Ctrl-C,
+          in what follows the training, raises.
 
     Attributes
     ----------
@@ -312,12 +318,10 @@ class AutoEncoderTransformer(
     **Explained variance.** With v_j the variance of code j times the mean squared slope
     of the decoder along it, code j explains v_j / sum(v) of the `score` on the training
     rows, of which at most 10,000 are drawn. Where a later code has a larger share, both
-    get their mean. After `partial_fit`, they are of the last part with at least 100
-    rows.
+    get their mean. After `partial_fit`, they are of the rows so far; those before the
+    last part count as 1,000 rows at most, or as ten times those of that part.
 
-    Notes
-    -----
-    With scikit-learn 1.9 and newer ``set_callbacks`` takes callbacks
+    **Callbacks.** With scikit-learn 1.9 and newer ``set_callbacks`` takes callbacks
     (`sklearn.callback`), as `ProgressBar` and `ScoringMonitor`. The task ``fit`` has
     one for each training, ``train-from-pca`` and the starts that compete with it in
     turn, and ``refit-on-all-rows``; their tasks are ``epoch``. At the end of an epoch
@@ -496,8 +500,8 @@ class AutoEncoderTransformer(
         feature or the target has been constant, up to 1,000 rows, rows are kept with
         the estimator, and what makes a better start begins the training anew with all
         of them. A feature that moves later is learnt from there on. Codes are not
-        turned to
-        principal axes, nothing is held out, and a teacher learns from these rows alone.
+        turned to principal axes, nothing is held out, and a teacher learns from these
+        rows alone.
 
         Parameters
         ----------

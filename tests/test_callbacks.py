@@ -17,6 +17,8 @@ from sklearn.preprocessing import StandardScaler
 
 from skae import AutoEncoderTransformer
 from skae._compat import CallbackSupportMixin
+from skae._fitting.callbacks import Callbacks
+from skae._fitting.progress import Task
 
 HAS_CALLBACKS = hasattr(CallbackSupportMixin, "set_callbacks")
 if HAS_CALLBACKS:
@@ -152,11 +154,21 @@ class TestTasks:
         AutoEncoderTransformer(2, **FEW).set_callbacks(linear).fit(X, X_val=X[::3])
         assert linear.metrics[0]["baseline_loss"] == pytest.approx(expected, rel=1e-5)
 
-    def test_decay_and_time_make_more_epochs_than_were_known(self):
+    def test_there_may_be_more_epochs_than_were_known(self):
+        """Where time ends them, or where weights decay after the last."""
         told = Recorder()
         model = AutoEncoderTransformer(2, max_time=0.05, random_state=0)
         model.set_callbacks(told).fit(X)
         assert told.count("epoch") >= model.n_iter_ >= 1
+        (observer,) = Callbacks.of(model, "fit")
+        observer.begin_fit(lambda task: {}, 1)
+        for name in ("one", "two"):
+            task = Task(name, None, None, max_iter=2)
+            for _ in range(5):
+                observer.begin_epoch(task)
+                observer.end_epoch(task)
+            observer.end_training(task)
+        assert [context.max_subtasks for context in observer.context][:2] == [2, 5]
 
     def test_a_stream_is_a_task_a_call(self):
         told = Recorder()
@@ -361,6 +373,7 @@ class TestMetaEstimators:
     @pytest.mark.skipif(not HAS_RICH, reason="scikit-learn's bars need rich")
     def test_a_progress_bar_goes_down_to_the_epochs(self, capsys, monkeypatch):
         monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr("rich._console", None)  # it may know another width
         bar = ProgressBar(max_propagation_depth=None)
         search = GridSearchCV(
             AutoEncoderTransformer(**FEW | {"max_iter": 2}), {"n_components": [2]}, cv=2

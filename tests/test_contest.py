@@ -98,16 +98,3 @@ def test_a_fit_that_ends_as_pca_ends_soon():
     model = AutoEncoderTransformer(3, random_state=0).fit(X)
     assert model.stop_reason_ == "pca"
     assert model.n_iter_ <= 100
-
-
-def test_weights_decay_only_where_nobody_has_chosen():
-    rng = np.random.default_rng(0)
-    t = rng.uniform(-2, 2, size=(150, 2))
-    X = np.hstack([t, t**2, np.sin(3 * t)]) + 0.1 * rng.normal(size=(150, 6))
-    auto, none = (
-        AutoEncoderTransformer(2, alpha=alpha, random_state=0).fit(X)
-        for alpha in ("auto", 0.0)
-    )
-    assert auto.n_iter_ > none.n_iter_
-    assert auto.loss_curve_[: none.n_iter_] == none.loss_curve_
-    assert auto.best_loss_ <= none.best_loss_

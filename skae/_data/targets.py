@@ -113,15 +113,19 @@ class Target:
         uncertainty = np.array(
             [_entropy(*pair) for pair in zip(known, classes, strict=True)]
         )
-        if all_classes is None and not uncertainty.any():
-            raise ValueError(
-                f"y must hold at least two classes where supervision > 0, got only "
-                f"{classes[0].tolist()!r}. Set supervision=0, or pass "
-                "target_type='continuous' if y are numbers."
-            )
         n_outputs = len(known)
         mean, scale = np.zeros(n_outputs), np.ones(n_outputs)
         return cls(kind, tuple(classes), mean, scale, uncertainty)
+
+    def check_learnable(self):
+        """Refuse a single class, which leaves nothing to tell."""
+        if self.kind != "continuous" and max(map(len, self.classes)) < 2:
+            raise ValueError(
+                f"y must hold at least two classes where supervision > 0, got only "
+                f"{self.classes[0].tolist()!r}. Set supervision=0, pass target_type="
+                "'continuous' if y are numbers, or name all classes by the argument "
+                "classes of partial_fit."
+            )
 
     def check_classes(self, classes):
         """Refuse other classes than those of the first call."""

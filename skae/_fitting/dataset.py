@@ -62,6 +62,8 @@ def check_tables(params, data, validation_data, seed):
         check_consistent_length(X, y)
         missing_label = params["missing_label"]
         target = Target.fit(y, params["target_type"], missing_label=missing_label)
+        if target is not None:
+            target.check_learnable()
     if target is None:
         table_val = None if X_val is None else Table(X_val, no_values(X_val.shape[0]))
         return None, Table(X, no_values(X.shape[0])), table_val

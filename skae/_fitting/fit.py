@@ -16,7 +16,7 @@ from .._parts.losses import check_loss
 from .._parts.slots import check_slots
 from .._runtime.isolation import isolated_fit
 from .._runtime.warning import ValidationWarning, warn
-from .attributes import baseline_score, describe
+from .attributes import baseline_score, describe, measure
 from .contest import contest, regimes
 from .dataset import check_tables, split
 from .finalists import Finalist, finalists, with_radii
@@ -108,6 +108,7 @@ def _attributes(source, trial, final, best, reason):
     """
     table, target = source.table, source.target
     validates = trial.validation is not None
+    moments = measure(final.training, final.deployed, table.X, source.seed)
     return {
         "n_samples_": table.n_rows,
         "loss_curve_": [*trial.loss_curve],
@@ -124,6 +125,7 @@ def _attributes(source, trial, final, best, reason):
             table.n_rows,
             source.seed,
             source.params["whiten"],
+            moments,
         ),
         "_ordered": source.params["ordered"],
         "target_type_": None if target is None else target.kind,

@@ -241,9 +241,12 @@ class Training:
             network = expand(network, of_learnt, self.basis, off_basis)
         return widen(network, architecture, self.features)
 
-    def decaying_passes(self, n_passes):
-        """Go on to the end of the schedule in so many passes, with weights decaying."""
-        self.solver.decay_from_here(_DECAY, n_passes * self.batches.n_batches)
+    def decaying_passes(self, n_passes=math.inf):
+        """Go on with weights that decay, as planned or to the end in so many passes."""
+        if n_passes == math.inf:
+            self.solver.alpha = _DECAY
+        else:
+            self.solver.decay_from_here(_DECAY, n_passes * self.batches.n_batches)
         return self.passes()
 
     def with_rows(self, table, rows):

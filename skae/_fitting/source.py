@@ -1,11 +1,12 @@
 """Source: what every training of a fit is made of, and who is told what."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .._parts.slots import own_parts
 from .._runtime.clock import TimeLimit
+from .progress import Progress
 from .session import Training
 from .timing import Shares, measure
 from .trial import Trial
@@ -36,7 +37,7 @@ class Source:
     threads: object
     seed: int
     previous: dict | None
-    progress: object
+    progress: Progress = field(default_factory=Progress)
     limit: TimeLimit = TimeLimit()
     shares: Shares = Shares()
 

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from importlib.util import find_spec
 from time import perf_counter
 
 from .progress import Observer
@@ -100,7 +101,11 @@ def _bar(name):
     if not _is_watched():
         return None
     try:
-        from tqdm.auto import tqdm
+        # Notebooks without widgets show the bar of a terminal, without a warning.
+        if find_spec("ipywidgets"):
+            from tqdm.auto import tqdm
+        else:
+            from tqdm import tqdm
     except ImportError:
         return None
     return tqdm(desc=name, leave=False, unit="epoch", miniters=1, file=sys.stdout)

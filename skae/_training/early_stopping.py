@@ -66,11 +66,14 @@ class Monitor:
             begin = max(begin, min(WARM_UP * max_iter, self.n_iter))
         return self.n_iter - begin
 
-    def extend(self, n_passes):
-        """Go on, for so many passes more, whatever they bring."""
+    def extend(self, n_passes, n_iter_no_change=math.inf):
+        """Go on, for so many passes more, and no longer than so many in vain."""
         self.reason = None
+        self._last_improvement = self.n_iter
         self.plan = replace(
-            self.plan, max_iter=self.n_iter + n_passes, n_iter_no_change=math.inf
+            self.plan,
+            max_iter=self.n_iter + n_passes,
+            n_iter_no_change=n_iter_no_change,
         )
 
     def settle(self):
