@@ -95,7 +95,7 @@ class TestFineTuning:
         fine_tune = Trial.fine_tune
 
         def watched(trial, training):
-            trial.phases = trial.monitor.best_iter, 5, trial.monitor.n_iter
+            trial._parts = [(None, trial.monitor.n_iter), (5, 0)]
             training.solver.alpha = 1.0
             fine_tune(trial, training)
             seen.append(training.solver.alpha)

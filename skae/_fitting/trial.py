@@ -253,11 +253,10 @@ class Trial:
 
     def fine_tune(self, training):
         """Go on from the best weights in small steps, with the rows of a training."""
-        best_iter = self.monitor.best_iter
-        parts = [how for how, n_made in self._parts_to_best() if n_made > 0]
-        if not parts or parts[-1] is None:
-            training.solver.alpha = training.plan.alpha  # no decay has brought anything
-        n_passes = max(1, round(_FINE_TUNING * best_iter))
+        parts = self._parts_to_best()
+        if not any(n_made for how, n_made in parts if how is not None):
+            training.solver.alpha = training.plan.alpha  # decay has brought nothing
+        n_passes = max(1, round(_FINE_TUNING * self.monitor.best_iter))
         training.begin_work()
         passes = training.fine_tuning_passes(n_passes)
         passes = self.progress.repeated(self, training, passes, n_passes)
