@@ -7,6 +7,8 @@ from ._parts.networks import Conv, Dense, Modules
 from ._parts.part_checks import check_part
 from ._parts.penalties import Contraction, PenaltySum, Sparsity
 from ._runtime.warning import ValidationWarning
+from ._saving import skops_types
+from ._version import __version__
 
 __all__ = [
     "AutoEncoderTransformer",
@@ -24,6 +26,5 @@ __all__ = [
     "ValidationWarning",
     "__version__",
     "check_part",
+    "skops_types",
 ]
-
-__version__ = "0.1.0"

@@ -171,7 +171,8 @@ class AutoEncoderTransformer(
         training 2,000; else 128.
     max_iter : "auto" or int, default="auto"
         Epochs (passes over the training rows), at most. "auto" makes 2,000 steps, and
-        at least 5 epochs. A one-cycle schedule ends with them.
+        at least 5 epochs; with `Conv` no more than 1.5e9 floating point operations a
+        row are worth, and at least 50. A one-cycle schedule ends with them.
     max_time : float or None, default=None
         Seconds of the whole `fit`, about. Training ends early enough to leave the
         measured time of what comes after. Reading the rows, PCA, a teacher and the
@@ -234,6 +235,8 @@ class AutoEncoderTransformer(
         Names of the features, if ``X`` had names that are all strings.
     n_samples_ : int
         Number of rows seen in `fit`.
+    n_samples_seen_ : int
+        The same, as `sklearn.decomposition.IncrementalPCA` calls it.
     mean_ : ndarray of shape (n_features_in_,)
         Mean of each feature.
     scale_ : ndarray of shape (n_features_in_,)
@@ -305,7 +308,8 @@ class AutoEncoderTransformer(
     **The result is not worse than PCA.** A network must beat PCA on the held-out rows,
     in the mean (by 10 % where ``linearity`` is above 0) and on most rows by the
     signed-rank test [5]_. The estimator is measured exactly as it will answer. With up
-    to 2,000 rows, the epochs that were found good are then repeated on all rows.
+    to 2,000 rows, the epochs that were found good are then repeated on all rows, or,
+    where they take long, a fifth as many with small steps follow.
 
     **Rows far from the data.** Networks are also trained on rows moved outward and on
     rows with a broken feature. Beyond the outermost training row their output tends to
@@ -544,7 +548,9 @@ class AutoEncoderTransformer(
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components)
-            Codes; float32 if ``X`` is, else float64.
+            Codes; float32 if ``X`` is, else float64. With scikit-learn's
+            ``array_api_dispatch``, of a tensor they are a tensor on its device; what is
+            fitted is numpy's all the same.
         """
         if not self.__sklearn_is_fitted__():  # the check itself takes a row's time
             check_is_fitted(self)

@@ -266,6 +266,13 @@ with sklearn.config_context(array_api_dispatch=True):
     assert isinstance(model.score_samples(torch.from_numpy(X)), torch.Tensor)
     assert isinstance(model.score(torch.from_numpy(X)), float)
     assert type(model.transform(X)) is np.ndarray
+    for dtype in (torch.float16, torch.bfloat16, torch.int64):
+        codes = model.transform(torch.from_numpy(X).to(dtype))
+        assert codes.dtype == model.inverse_transform(codes).dtype == torch.float64
+    with_gradient = torch.nn.Parameter(torch.from_numpy(X))
+    codes = model.fit_transform(with_gradient)
+    assert codes.dtype == torch.float32 and not codes.requires_grad
+    assert torch.equal(codes, Z) and type(model.components_) is np.ndarray
 assert np.array_equal(Z.numpy(), expected)
 """
     subprocess.run(

@@ -113,12 +113,9 @@ def test_a_fit_tells_its_target_to_the_calls_after_it(digits):
         model.partial_fit(X[:1], ["a"])
 
 
-def test_a_single_row_is_enough_after_the_first_call(X):
+def test_a_single_row_is_enough_in_every_call(X):
     model = AutoEncoderTransformer(random_state=0)
-    with pytest.raises(ValueError, match="minimum of 2 is required"):
-        model.partial_fit(X[:1])
-    assert not hasattr(model, "n_features_in_")
-    model.partial_fit(X[:2]).partial_fit(X[2:3])
+    model.partial_fit(X[:1]).partial_fit(X[1:2]).partial_fit(X[2:3])
     assert model.transform(X).shape == (100, 2)
 
 
@@ -261,7 +258,7 @@ def test_a_stream_may_begin_with_one_row(name, X):
         assert np.isfinite(model.explained_variance_ratio_).all()
     together = autoencoder(name).partial_fit(X, y)
     assert_array_equal(model.transform(X), together.transform(X))
-    assert model.n_samples_ == 100
+    assert model.n_samples_ == model.n_samples_seen_ == 100
 
 
 def test_a_single_class_is_refused_once_rows_are_many(monkeypatch, X):

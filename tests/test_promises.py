@@ -13,6 +13,7 @@ import warnings
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import SimpleNamespace
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -118,6 +119,11 @@ def fit(name, tmp_path_factory):
         written=written,
     )
     assert pickle.dumps(model) == state
+
+
+def test_a_copy_is_the_same_to_joblib(fit):
+    """Which hashes what it caches, strides of arrays included."""
+    assert joblib.hash(copy.deepcopy(fit.model)) == joblib.hash(fit.model)
 
 
 def test_state_is_numpy_and_plain_values(fit):

@@ -209,7 +209,7 @@ def test_what_cannot_be_learnt_is_refused(y, target_type, message):
         assert Target.fit(y, target_type).sizes == [2]
         return
     with pytest.raises(ValueError, match=message):
-        Target.fit(y, target_type)
+        Target.fit(y, target_type).check_learnable()
 
 
 def test_a_class_that_is_not_known_is_named():

@@ -5,12 +5,12 @@ measured is in benchmarks/.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .._nn.layers import check_activation
-from .._parts.networks import describe_network
+from .._parts.networks import Conv, describe_network
 from .._parts.penalties import keeps_axes
 from .._training.optimizers import SOLVERS
 
@@ -21,6 +21,11 @@ __all__ = ["Plan"]
 _STEPS = 2_000
 # Passes that even the largest data get.
 _LEAST_PASSES = 5
+# Floating point operations that a row may take in all passes through convolutions, and
+# the least passes: those of a long signal cost two hundred times what dense layers of a
+# small table do, and few rows do not have more to tell for that.
+_ROW_FLOPS = 1.5e9
+_LEAST_CONV_PASSES = 50
 # Links whose networks are anchored to PCA.
 _ANCHORED_LINKS = ("identity", "logistic")
 
@@ -106,6 +111,28 @@ class Plan:
             alpha=0.0 if params["alpha"] == "auto" else params["alpha"],
             tol=params["tol"],
         )
+
+    def affordable(self, params, row_flops, has_targets):
+        """Return one with as many passes as few rows are worth, if those are fewer.
+
+        Parameters
+        ----------
+        params : dict
+            What the plan was made of.
+        row_flops : callable
+            Returns the floating point operations of a row in a step.
+        has_targets : bool
+        """
+        is_open = params["max_iter"] == "auto" and params["max_time"] is None
+        if not is_open or type(params["network"]) is not Conv:
+            return self
+        most = max(_LEAST_CONV_PASSES, math.ceil(_ROW_FLOPS / row_flops()))
+        if self.max_iter <= most:
+            return self
+        patience = self.n_iter_no_change
+        if params["n_iter_no_change"] == "auto":
+            patience = _patience(most, has_targets, params["latent"].has_kl)
+        return replace(self, max_iter=most, n_iter_no_change=patience)
 
     @property
     def architecture(self):

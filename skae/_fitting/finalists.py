@@ -1,5 +1,6 @@
 """Finalists: what may be returned, best first, each measured as it will answer."""
 
+import copy
 from dataclasses import replace
 from functools import cached_property
 
@@ -8,6 +9,7 @@ import numpy as np
 from .._inference.code_transform import Frame
 from .._linear.pca import pca_errors
 from .._parts.penalties import keeps_axes
+from .._parts.slots import own_parts
 from .._runtime.clock import TimeLimit
 from .._training.loop import evaluate
 from .._training.outliers import fade_again, fade_where_astray, give_way
@@ -20,6 +22,10 @@ __all__ = ["Finalist", "finalists", "with_radii"]
 # Part by which rounding alone may raise an error, and errors that are nothing else.
 _ROUNDING = 1e-6
 _NOTHING = 1e-14
+# Floating point operations from which on passes are not made again: some two seconds.
+_DEAR = 1e11
+# So many times as long as the first training another may take: it has more rows.
+_LONGER = 1.3
 
 
 class Finalist:
@@ -106,9 +112,9 @@ def finalists(source, trial):
     refits &= not source.progress.stopped_by
     if trial.kept or not (training.starts_linear or source.gives_way):
         if trial.kept and refits and source.refits(training.rows):
-            again = _on_all_rows(source, trial, everything)
-            if again is not None:
+            for again in _on_all_rows(source, trial, everything):
                 yield Finalist(source, again, with_radii(source, trial, again))
+                break
         yield Finalist(source, training, with_radii(source, trial, training))
         if not source.gives_way:
             return
@@ -119,26 +125,77 @@ def finalists(source, trial):
 
 
 def _on_all_rows(source, trial, rows):
-    """Make the passes that were good again on all rows; None if that fails.
+    """Yield trainings that have learnt from all rows, and are better for it.
 
     Those that were held out have told what to keep. In a large table they would hardly
-    add anything.
+    add anything. To make the passes that were good again, from the start, is best
+    where there are few rows, and as dear as what came before. So networks that take
+    long are fine-tuned.
     """
-    training = trial.training
-    plan = training.plan
+    can_go_on = not own_parts(source.params)
+    dear = trial.monitor.best_iter * trial.training.pass_flops > _DEAR
+    if can_go_on and (dear or not _has_time_again(source, trial)):
+        yield from _fine_tuned(source, trial, rows)
+    if _has_time_again(source, trial) and not source.progress.stopped_by:
+        yield from _from_the_start(source, trial, rows)
+
+
+def _has_time_again(source, trial):
+    """Whether there is time to train once more."""
+    limit = trial.training.solver.limit
+    if not limit.is_set:
+        return True
+    before = limit.seconds * limit.part_spent
+    return _LONGER * before < source.shares.to_train(source.limit)
+
+
+def _fine_tuned(source, trial, rows):
+    """Yield a training that goes on from the best weights, if it helps."""
+    training = trial.training.with_rows(source.table, rows)
+    # The weights are changed in place.
+    trial.training.network = copy.deepcopy(training.network)
+    is_better = _improvement(source, trial, training)
+    training.solver.begin_within(_time_left(source))
+    trial.fine_tune(training)
+    if is_better():
+        yield training
+
+
+def _from_the_start(source, trial, rows):
+    """Yield a training that makes the good passes again, if it helps."""
+    plan = trial.training.plan
     if source.limit.is_set:  # as many steps as the clock had allowed
+        training = trial.training
         passes = training.solver.steps_of_schedule / training.batches.n_batches
         plan = replace(plan, max_iter=passes)
     again = source.training(rows, trial.regime, plan)
-    again.solver.begin_within(TimeLimit(source.shares.to_train(source.limit)))
-    start_loss = evaluate(again.objective, again.batches)
+    is_better = _improvement(source, trial, again)
+    again.solver.begin_within(_time_left(source))
     trial.repeat(again)
-    if source.progress.stopped_by:
-        return None
-    # Rows that were held out are now learnt from: they can only have come nearer.
-    validated = evaluate(again.objective, source.validation(again))
-    improved = evaluate(again.objective, again.batches) <= start_loss
-    return again if improved and validated <= trial.monitor.best_loss else None
+    if is_better():
+        yield again
+
+
+def _time_left(source):
+    return TimeLimit(source.shares.to_train(source.limit))
+
+
+def _improvement(source, trial, training):
+    """Return what tells whether a training has become better since now.
+
+    Rows that were held out are then learnt from: they can only have come nearer.
+    """
+    held_out = source.validation(training)
+    start_loss = evaluate(training.objective, training.batches)
+
+    def is_better():
+        if source.progress.stopped_by:
+            return False
+        improved = evaluate(training.objective, training.batches) <= start_loss
+        validated = evaluate(training.objective, held_out) <= trial.monitor.best_loss
+        return improved and validated
+
+    return is_better
 
 
 def with_radii(source, trial, training, network=None):

@@ -199,13 +199,11 @@ class Progress:
             del trial.loss_curve[trial.monitor.n_iter :]
             del trial.validation_curve[trial.monitor.n_iter :]
 
-    def repeated(self, trial, training, losses):
-        """Yield what ``losses`` does, of a trial's epochs that are made once more."""
+    def repeated(self, trial, training, losses, n_epochs):
+        """Yield ``losses``, those of ``n_epochs`` that a trial makes on all rows."""
         key = id(training)
         if self.observers and key not in self._tasks:
-            self._tasks[key] = Task(
-                "refit-on-all-rows", trial, training, trial.monitor.best_iter
-            )
+            self._tasks[key] = Task("refit-on-all-rows", trial, training, n_epochs)
         while not self.stopped_by:
             try:
                 for observer in self.observers:

@@ -1,5 +1,6 @@
 """Preparing: from parameters and rows to a network at its start, ready to train."""
 
+import copy
 import math
 from functools import cached_property, partial
 from numbers import Integral
@@ -41,6 +42,9 @@ __all__ = ["Training", "count_components"]
 
 # So many times farther than the outermost row corrections are learnt, and then fade.
 _REACH = 100.0
+# From here on a one-cycle schedule is gone through again by rows that come later: steps
+# are a fifth of the longest.
+_LAST_PART = 0.765
 # The weight decay against overfitting.
 _DECAY = 1.0
 # And where they are not learnt there, or where statistics of batches would take rows
@@ -101,7 +105,7 @@ class Training:
         moves_rows=False,
     ):
         has_targets = target is not None and not np.isnan(table.targets[rows]).any()
-        self.plan = plan = plan or Plan.of(
+        self.plan = plan or Plan.of(
             params, len(rows), table.X.shape[1], link, previous, has_targets
         )
         self.target = target
@@ -122,7 +126,7 @@ class Training:
             self.scaling = Scaling.fit(table.X, rows, params["standardize"])
         measured = np.arange(table.n_rows) if previous else rows
         idle = idle_features(params, table, measured, loss, link, self.scaling)
-        self.features = learnt_features(idle, plan.n_components)
+        self.features = learnt_features(idle, self.plan.n_components)
         #: Directions in which rows lie, if there are fewer than features, and then the
         #: probabilities of `likely_breaks`.
         self.basis = self._breaks = None
@@ -136,13 +140,17 @@ class Training:
             self.basis, self._breaks = like.basis, like._breaks
         elif is_wide:
             x = self._wide_rows(table)
-            self.basis = row_space(x, plan.n_components)
+            self.basis = row_space(x, self.plan.n_components)
             self._breaks = likely_breaks(x)
         self.network = self._network(previous)
         for layer in self.network.modules():
             if isinstance(layer, Dropout | Own):
                 layer.rng = self.rng
-        self._step_flops = partial(step_flops, self.network, plan.batch_size)
+        self._step_flops = partial(step_flops, self.network, self.plan.batch_size)
+        if plan is None:
+            row_flops = partial(step_flops, self.network, 1)
+            self.plan = self.plan.affordable(params, row_flops, has_targets)
+        plan = self.plan
         self.device = check_device(params["device"], self._step_flops)
         if shares:
             self.batches, self._sample, self.pca = like.batches, like._sample, like.pca
@@ -210,6 +218,11 @@ class Training:
             most = min(most, _MUON_THREADS)
         self.threads.begin_work(most, self.objective.gradient_alone)
 
+    @property
+    def pass_flops(self):
+        """Floating point operations of a pass."""
+        return self.batches.n_batches * self._step_flops()
+
     def passes(self):
         """Train, yielding the loss of one pass after another."""
         return epochs(self.objective, self.batches, self.solver, self.rng, self.threads)
@@ -234,6 +247,19 @@ class Training:
             self.solver.alpha = _DECAY
         else:
             self.solver.decay_from_here(_DECAY, n_passes * self.batches.n_batches)
+        return self.passes()
+
+    def with_rows(self, table, rows):
+        """Return the same network as one that learns from other rows, scaled alike."""
+        other = copy.copy(self)
+        other.rows, other.batches = rows, self.batches_of(table, rows)
+        other._sample = sample(other.batches, self.seed)
+        vars(other).pop("pca", None)
+        return other
+
+    def fine_tuning_passes(self, n_passes):
+        """Go through the end of the schedule once more, in so many passes."""
+        self.solver.go_back_to(_LAST_PART, n_passes * self.batches.n_batches)
         return self.passes()
 
     def memory(self):

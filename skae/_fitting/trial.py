@@ -28,6 +28,8 @@ _WORTH_A_BEND = 0.1
 _SOON = 0.02
 # And what it has gained before it overfits, if more is worth a try.
 _PROMISING = 0.05
+# Rows that were held out are learnt in so many passes more, a part of the good ones.
+_FINE_TUNING = 0.2
 
 
 class Trial:
@@ -238,16 +240,30 @@ class Trial:
     def repeat(self, training):
         """Make the passes that were good with another training of the same plan."""
         training.begin_work()
-        for how, n_made in self._parts_to_best():
-            if n_made == 0:
-                continue
+        parts = [(how, n) for how, n in self._parts_to_best() if n > 0]
+        n_in_all = sum(n for _, n in parts)
+        for how, n_made in parts:
             passes = training.passes()
             if how is not None:
                 passes = training.decaying_passes(how)
-            passes = self.progress.repeated(self, training, passes)
+            passes = self.progress.repeated(self, training, passes, n_in_all)
             for _ in zip(range(n_made), passes, strict=False):
                 if training.solver.out_of_time:
                     return
+
+    def fine_tune(self, training):
+        """Go on from the best weights in small steps, with the rows of a training."""
+        best_iter = self.monitor.best_iter
+        parts = [how for how, n_made in self._parts_to_best() if n_made > 0]
+        if not parts or parts[-1] is None:
+            training.solver.alpha = training.plan.alpha  # no decay has brought anything
+        n_passes = max(1, round(_FINE_TUNING * best_iter))
+        training.begin_work()
+        passes = training.fine_tuning_passes(n_passes)
+        passes = self.progress.repeated(self, training, passes, n_passes)
+        for _ in zip(range(n_passes), passes, strict=False):
+            if training.solver.out_of_time:
+                break
 
     def settle(self, n_entrants=1):
         """Keep the best weights, if they will do.

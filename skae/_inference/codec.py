@@ -29,6 +29,7 @@ __all__ = [
     "cached_codec",
     "decode",
     "encode",
+    "float32_scaling",
     "from_numpy",
     "squared_errors",
     "to_numpy",
@@ -155,8 +156,8 @@ class Codec:
         self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
         self.n_features, self.n_components = network.n_features, network.n_components
         self.width = network.width
-        exact = self.dtype == np.float64 or scaling.scale.min() < _SMALLEST
-        self._float32_scaling = None if exact else _float32_scaling(scaling)
+        is_float32 = self.dtype == np.float32
+        self._float32_scaling = float32_scaling(scaling) if is_float32 else None
         self.few_rows = None
         if self.device.type == "cpu":
             scalings = scaling, self._float32_scaling
@@ -273,13 +274,19 @@ class Codec:
         return function(values.to(self.device)).cpu().numpy()
 
 
-def _float32_scaling(scaling):
+def float32_scaling(scaling):
     """Tensors mean, factor and rest: x is scaled as ``(x - mean) * factor + rest``.
+
+    None where float32 does not hold a mean or a scale, and rows have to be scaled in
+    float64.
 
     The mean is rounded first, so that a row near it is subtracted exactly, and what
     the rounding has changed is added at the end. It is None, all of it in the rest,
     where it is so small against the scale that float32 loses next to nothing.
     """
+    largest = max(scaling.scale.max(), np.abs(scaling.mean).max())
+    if scaling.scale.min() < _SMALLEST or largest > _LARGEST:
+        return None
     mean = scaling.mean.astype(np.float32)
     factor = np.where(scaling.constant, 0.0, 1 / scaling.scale)
     if np.abs(factor * scaling.mean).max() <= _SMALL_MEAN:

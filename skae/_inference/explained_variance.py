@@ -147,7 +147,7 @@ def explain(moments, scaling, n_samples):
     share = max(0.0, 1 - left / total) if total > 0 else 0.0
     ratio = share * parts / (parts.sum() or 1.0)
     # Codes that are not in the order of what they are worth share it alike.
-    ratio = np.asarray(isotonic_regression(ratio, increasing=False))
+    ratio = np.ascontiguousarray(isotonic_regression(ratio, increasing=False))
     # In squared units of X, and, as PCA's, over one row less.
     unit = np.mean((scaling.scale / scaling.unit) ** 2) / max(1, n_rows - 1)
     explained = ratio * total * unit

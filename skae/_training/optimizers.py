@@ -233,6 +233,11 @@ class Solver:
         self.n_steps = n_steps / max(1 - self.progress, 1e-6)
         self.n_steps_made = self.progress * self.n_steps
 
+    def go_back_to(self, progress, n_steps):
+        """Be where the schedule was earlier, and end it from there in so many steps."""
+        self.progress = progress
+        self.decay_from_here(self.alpha, n_steps)
+
     @property
     def steps_of_schedule(self):
         """With how many steps the schedule ends, at the pace so far."""
