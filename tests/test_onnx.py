@@ -141,6 +141,23 @@ def test_an_older_opset_is_refused():
         skl2onnx.to_onnx(model, X[:1], target_opset=15)
 
 
+def options(n_in, n_out):
+    return nn.Sequential(
+        nn.Linear(n_in, 12, bias=False),
+        nn.LayerNorm(12, elementwise_affine=False),
+        nn.Unflatten(1, (2, 6)),
+        nn.Conv1d(2, 4, 3, groups=2, padding="same"),
+        nn.Softmax(dim=1),
+        nn.Flatten(),
+        nn.Linear(24, n_out),
+    )
+
+
+def test_options_of_layers_of_ones_own():
+    model = _quick(network=Modules(options, nn.Linear)).fit(DATA)
+    _compare(model, near_and_far(model, DATA[:5]), np.float32)
+
+
 def test_torch_exports_the_module_itself():
     pytest.importorskip("onnxscript")
     model, X = fitted("default")

@@ -8,7 +8,7 @@ import copy
 import numpy as np
 import torch
 
-from .onnx_layers import LAYERS
+from .onnx_layers import LAYERS, is_known
 
 __all__ = ["OLDEST_OPSET", "OnnxGraph"]
 
@@ -39,8 +39,10 @@ class OnnxGraph:
 
     def layer(self, layer, x):
         """Add what a layer computes of ``x``, a name, and return the name of that."""
-        add = LAYERS.get(type(layer))
-        return self.by_torch(layer, x) if add is None else add(self, layer, x)
+        kind = type(layer)
+        if kind in LAYERS and is_known(layer):
+            return LAYERS[kind](self, layer, x)
+        return self.by_torch(layer, x)
 
     def layer_within(self, outer, layer, x):
         """Add a layer that another one calls, which torch does not know of."""

@@ -26,7 +26,7 @@ from .torch_module import (
     UnscaleRows,
 )
 
-__all__ = ["LAYERS"]
+__all__ = ["LAYERS", "is_known"]
 
 
 def _nothing(graph, layer, x):
@@ -278,4 +278,35 @@ LAYERS = {
     nn.GELU: _gelu,
     nn.SiLU: _silu,
     nn.Softplus: _softplus,
+}
+
+
+def _is_plain_convolution(layer):
+    return (
+        layer.groups == 1
+        and not isinstance(layer.padding, str)
+        and set(layer.dilation) == {1}
+        and layer.padding_mode == "zeros"
+        and layer.bias is not None
+    )
+
+
+def is_known(layer):
+    """Whether a layer has no options but those that are known here."""
+    is_plain = _IS_PLAIN.get(type(layer))
+    return is_plain is None or is_plain(layer)
+
+
+_IS_PLAIN = {
+    nn.Linear: lambda layer: layer.bias is not None,
+    nn.LayerNorm: lambda layer: layer.bias is not None and layer.weight.ndim == 1,
+    nn.Softmax: lambda layer: layer.dim == -1,
+    nn.Flatten: lambda layer: (layer.start_dim, layer.end_dim) == (1, -1),
+    nn.Unflatten: lambda layer: (
+        layer.dim == 1 and all(isinstance(n, int) for n in layer.unflattened_size)
+    ),
+    nn.Conv1d: _is_plain_convolution,
+    nn.Conv2d: _is_plain_convolution,
+    nn.ConvTranspose1d: _is_plain_convolution,
+    nn.ConvTranspose2d: _is_plain_convolution,
 }
