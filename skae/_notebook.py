@@ -32,7 +32,7 @@ def summary_html(estimator):
         "network": network_shape(estimator),
         "parameters": f"{n_weights:,}",
         "R²": _scores(estimator),
-        "passes": f"{estimator.n_iter_} ({estimator.stop_reason_})",
+        "epochs": f"{estimator.n_iter_} ({estimator.stop_reason_})",
     }
     cells = "".join(
         f"<tr><td>{name}</td><td>{html.escape(text)}</td></tr>"
@@ -91,7 +91,7 @@ def held_out_scores(estimator):
     level = getattr(estimator, "baseline_loss_", None)
     curve, best = estimator.validation_loss_curve_, estimator.best_iter_
     are_errors = estimator.loss == "squared_error" and estimator.corruption is None
-    is_network = estimator.stop_reason_ not in ("pca", "linear")
+    is_network = estimator.result_ == "network"
     if not (level and curve and are_errors and is_network and 0 < best <= len(curve)):
         return None
     of_pca = estimator.baseline_score_
@@ -99,9 +99,9 @@ def held_out_scores(estimator):
 
 
 def _result(estimator):
-    if estimator.stop_reason_ == "pca":
+    if estimator.result_ == "pca":
         return "PCA: no network was better beyond doubt"
-    if estimator.stop_reason_ == "linear":
+    if estimator.result_ == "linear":
         return "the best linear codes: no network was better beyond doubt"
     return "network"
 
@@ -110,7 +110,7 @@ def _scores(estimator):
     scores = held_out_scores(estimator)
     if scores is not None:
         return f"{scores[0]:.3f} on rows held out, PCA {scores[1]:.3f}"
-    if estimator.stop_reason_ == "pca":
+    if estimator.result_ == "pca":
         return f"{estimator.baseline_score_:.3f} on the training rows"
     share = estimator.explained_variance_ratio_.sum()
     where = (
@@ -120,7 +120,7 @@ def _scores(estimator):
 
 
 def _curve_svg(estimator):
-    """Return the losses of the passes and PCA's as a picture of a few lines."""
+    """Return the losses of the epochs and PCA's as a picture of a few lines."""
     training = np.asarray(estimator.loss_curve_, dtype=float)
     validation = estimator.validation_loss_curve_ or []
     level = getattr(estimator, "baseline_loss_", None)
@@ -138,9 +138,9 @@ def _curve_svg(estimator):
         return _HEIGHT - _MARGIN - share * (_HEIGHT - 2 * _MARGIN)
 
     def line(losses, style):
-        passes = np.arange(len(losses))
+        epochs = np.arange(len(losses))
         some = np.unique(np.linspace(0, len(losses) - 1, _MOST_POINTS).astype(int))
-        x = _MARGIN + passes * (_WIDTH - 2 * _MARGIN) / max(1, len(training) - 1)
+        x = _MARGIN + epochs * (_WIDTH - 2 * _MARGIN) / max(1, len(training) - 1)
         y = height(losses)
         points = " ".join(f"{x[i]:.0f},{y[i]:.1f}" for i in some if np.isfinite(y[i]))
         return f'<polyline points="{points}" fill="none" {style}/>'
@@ -158,10 +158,10 @@ def _curve_svg(estimator):
         lines += f'<line x1="0" x2="{_WIDTH}" y1="{y}" y2="{y}" {style}/>'
         named.append(f'<span style="color: {_PCA}">-- PCA</span>')
     scale = ", by logarithm" if is_wide else ", from 0" if low >= 0 else ""
-    caption = f"loss of {len(training)} passes{scale}: " + ", ".join(named)
+    caption = f"loss of {len(training)} epochs{scale}: " + ", ".join(named)
     return (
         f'<svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         'role="img" style="display: block; margin-top: 0.4em">'
-        f"<title>Losses of the passes</title>{lines}</svg>"
+        f"<title>Losses of the epochs</title>{lines}</svg>"
         f'<div style="font-size: 0.85em">{caption}</div>'
     )

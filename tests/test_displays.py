@@ -66,7 +66,7 @@ class TestLossCurve:
         assert_array_equal(lines[validation], digits_model.validation_loss_curve_)
         (level,) = [v for label, v in lines.items() if label.startswith("PCA, valid")]
         assert_array_equal(level, digits_model.baseline_loss_)
-        (kept,) = [v for label, v in lines.items() if label.startswith("kept: pass")]
+        (kept,) = [v for label, v in lines.items() if label.startswith("kept: epoch")]
         assert kept[0] == digits_model.best_loss_
 
     def test_pca_has_the_loss_that_it_has_on_the_rows_held_out(self):
@@ -112,7 +112,7 @@ class TestLossCurve:
         wide, narrow = LossCurveDisplay([10.0, 0.1]), LossCurveDisplay([2.0, 1.0])
         assert wide.plot().ax_.get_yscale() == "log"
         assert narrow.plot().ax_.get_ylim()[0] == 0
-        assert "There was no pass" == LossCurveDisplay([]).plot().ax_.get_title()
+        assert "There was no epoch" == LossCurveDisplay([]).plot().ax_.get_title()
 
 
 class TestReconstruction:

@@ -13,18 +13,18 @@ _WIDE = 8.0
 
 
 class LossCurveDisplay:
-    """Losses of each pass, PCA's beside them, and the pass whose weights are kept.
+    """Losses of each epoch, PCA's beside them, and the epoch whose weights are kept.
 
     Make it by `from_estimator`; the parameters are what it draws.
 
     Parameters
     ----------
-    loss_curve : array-like of shape (n_passes,)
+    loss_curve : array-like of shape (n_epochs,)
         Training loss, as it was met along the way.
-    validation_loss_curve : array-like of shape (n_passes,), default=None
-        Loss on rows held out, after each pass.
+    validation_loss_curve : array-like of shape (n_epochs,), default=None
+        Loss on rows held out, after each epoch.
     best_iter : int, default=None
-        The pass whose weights are kept, from 1; 0 is the start.
+        The epoch whose weights are kept, from 1; 0 is the start.
     baseline_loss : float, default=None
         PCA's loss, on the rows held out if there are some.
     is_pca : bool, default=False
@@ -47,7 +47,7 @@ class LossCurveDisplay:
     >>> ae = ae.fit(load_iris().data)
     >>> display = LossCurveDisplay.from_estimator(ae)
     >>> display.ax_.get_xlabel()
-    'pass over the training rows'
+    'epoch'
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class LossCurveDisplay:
             getattr(estimator, "validation_loss_curve_", None),
             best_iter=getattr(estimator, "best_iter_", None),
             baseline_loss=getattr(estimator, "baseline_loss_", None),
-            is_pca=getattr(estimator, "stop_reason_", None) == "pca",
+            is_pca=getattr(estimator, "result_", None) == "pca",
         )
         return display.plot(ax=ax)
 
@@ -115,28 +115,28 @@ class LossCurveDisplay:
         """
         ax = self.ax_ = one_axes(ax)
         self.figure_ = ax.figure
-        passes = np.arange(1, len(self.loss_curve) + 1)
+        epochs = np.arange(1, len(self.loss_curve) + 1)
         held_out = self.validation_loss_curve is not None
-        self._line(ax, "train", passes, self.loss_curve, "training, along the way")
+        self._line(ax, "train", epochs, self.loss_curve, "training, along the way")
         watched = self.loss_curve
         if held_out:
             watched = self.validation_loss_curve
-            self._line(ax, "ours", passes, watched, "validation")
+            self._line(ax, "ours", epochs, watched, "validation")
         if self.baseline_loss is not None:
             where = "validation" if held_out else "training"
             label = f"PCA, {where}: {self.baseline_loss:.3g}"
             self._level(ax, label)
-        self._mark_kept(ax, passes, watched)
+        self._mark_kept(ax, epochs, watched)
         self._scale(ax, watched)
-        ax.set(xlabel="pass over the training rows", ylabel="loss")
+        ax.set(xlabel="epoch", ylabel="loss")
         ax.xaxis.get_major_locator().set_params(integer=True)
         if ax.get_legend_handles_labels()[0]:
             ax.legend(frameon=False)
         return self
 
-    def _line(self, ax, role, passes, losses, label):
+    def _line(self, ax, role, epochs, losses, label):
         ax.plot(
-            passes,
+            epochs,
             losses,
             color=COLOURS[role],
             linestyle=DASHES[role],
@@ -148,19 +148,19 @@ class LossCurveDisplay:
         style = {"color": COLOURS["baseline"], "linestyle": DASHES["baseline"]}
         ax.axhline(self.baseline_loss, label=label, **style)
 
-    def _mark_kept(self, ax, passes, watched):
+    def _mark_kept(self, ax, epochs, watched):
         if self.is_pca:
             ax.set_title("The result is PCA: no network was better beyond doubt")
         elif self.best_iter and self.best_iter <= len(watched):
             loss = watched[self.best_iter - 1]
             ax.axvline(self.best_iter, color=COLOURS["kept"], lw=0.8, ls=DASHES["kept"])
-            label = f"kept: pass {self.best_iter} of {len(passes)}, {loss:.3g}"
+            label = f"kept: epoch {self.best_iter} of {len(epochs)}, {loss:.3g}"
             style = {"color": COLOURS["kept"], "linestyle": "none", "marker": "o"}
             ax.plot([self.best_iter], [loss], label=label, **style)
-        elif not len(passes):
-            ax.set_title("There was no pass")
+        elif not len(epochs):
+            ax.set_title("There was no epoch")
         elif self.best_iter == 0:
-            ax.set_title("The start is kept: no pass was better")
+            ax.set_title("The start is kept: no epoch was better")
 
     def _scale(self, ax, watched):
         values = np.concatenate([self.loss_curve, watched])

@@ -153,7 +153,7 @@ def _facts(fitted, compared):
             "fitted to": f"{fitted.n_samples_:,} rows",
             "network": network_shape(fitted),
             "parameters": f"{n_weights:,}",
-            "passes": f"{fitted.n_iter_}, kept: {fitted.best_iter_}",
+            "epochs": f"{fitted.n_iter_}, kept: {fitted.best_iter_}",
             "ended": fitted.stop_reason_,
         }
     return facts
@@ -227,7 +227,7 @@ def _notes(fitted, X_train, y):
                 "The autoencoder was fitted with a target: on rows that it was fitted "
                 "to, its score is too high."
             )
-    if getattr(fitted, "stop_reason_", None) == "pca":
+    if getattr(fitted, "result_", None) == "pca":
         notes.append("The result is PCA: no network was better beyond doubt.")
     return notes
 
