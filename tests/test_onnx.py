@@ -153,9 +153,10 @@ def options(n_in, n_out):
     )
 
 
-def test_options_of_layers_of_ones_own():
+def test_options_of_layers_of_ones_own(capfd):
     model = _quick(network=Modules(options, nn.Linear)).fit(DATA)
     _compare(model, near_and_far(model, DATA[:5]), np.float32)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_torch_exports_the_module_itself():

@@ -4,6 +4,8 @@ Nothing here imports onnx: a container of skl2onnx takes names, numbers and arra
 """
 
 import copy
+import logging
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -94,14 +96,15 @@ class OnnxGraph:
         """Add what torch's own exporter makes of a layer that is not known here."""
         version = self._container.main_opset
         try:
-            program = torch.onnx.export(
-                copy.deepcopy(layer).eval(),
-                (self._inputs[layer],),
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                opset_version=version,
-                dynamo=True,
-                verbose=False,
-            )
+            with _without_advice():
+                program = torch.onnx.export(
+                    copy.deepcopy(layer).eval(),
+                    (self._inputs[layer],),
+                    dynamic_shapes=({0: torch.export.Dim("batch")},),
+                    opset_version=version,
+                    dynamo=True,
+                    verbose=False,
+                )
             model = program.model_proto
         except Exception as error:  # whatever a module of someone's own may do there
             raise ValueError(
@@ -142,6 +145,18 @@ class OnnxGraph:
             ("", self._container.main_opset)
         )
         return renamed(graph.output[0].name)
+
+
+@contextmanager
+def _without_advice():
+    """Let torch's exporter not log which packages it would like to have."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @torch.no_grad()
