@@ -1,5 +1,6 @@
 """Autoencoders that stand wherever scikit-learn's PCA stands."""
 
+from ._anomaly.detector import ReconstructionOutlierDetector
 from ._estimator import AutoEncoderTransformer
 from ._parts.corruptions import GaussianNoise, Masking, SwapNoise
 from ._parts.latents import Gaussian, Mixture
@@ -18,6 +19,7 @@ __all__ = [
     "Mixture",
     "Modules",
     "PenaltySum",
+    "ReconstructionOutlierDetector",
     "Sparsity",
     "SwapNoise",
     "ValidationWarning",

@@ -28,6 +28,7 @@ LAYERS = [
     "_constraints",
     "_reconstruction",
     "_estimator",
+    "_anomaly",
     "__init__",
 ]
 # Packages that know nothing of estimators. The rest may.
