@@ -1,8 +1,13 @@
 """One thread in each process of the tests: these run side by side, on all cores."""
 
 import os
+from importlib.util import find_spec
 
 import pytest
+
+# Its examples need an extra, which not every set of dependencies has.
+has_onnx = find_spec("skl2onnx") and find_spec("onnxruntime")
+collect_ignore = [] if has_onnx else ["skae/onnx.py"]
 
 # Read where the pools of threads are loaded, so before numpy and torch; processes that
 # a test starts inherit it. Tests of threads ask for more (``two_threads``).

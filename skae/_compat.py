@@ -13,13 +13,23 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing: scikit-learn has callbacks from 1.9 on."""
+
+
 __all__ = [
     "ATEN",
+    "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "InvalidParameterError",
     "RealNotInt",
     "StrOptions",
+    "callback_context",
     "fit_context",
     "fused_adam",
     "seed_torch",
@@ -32,6 +42,16 @@ ATEN = torch.ops.aten
 #: One kernel for a step of Adam on a list of tensors; the optimiser's own wrapper takes
 #: as long as the step of a small network.
 fused_adam = torch._fused_adam_
+
+
+def callback_context(estimator, task_name):
+    """Return the context of a fit for scikit-learn's callbacks; None if there are none.
+
+    `fit_context` sees to it that callbacks are told of the end, whatever it is.
+    """
+    if not getattr(estimator, "_skl_callbacks", None):
+        return None
+    return estimator._init_callback_context(task_name=task_name, max_subtasks=None)
 
 
 def seed_torch(seed, device):

@@ -9,6 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 from ._data.validation import as_given, check_codes
 from ._inference.codec import decode, squared_errors
 from ._inference.explained_variance import score
+from ._inference.sensitivity import sensitivity
+from ._inference.torch_module import to_torch
 from ._parts.latents import draw_codes
 
 __all__ = ["ReconstructingTransformer"]
@@ -22,12 +24,26 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return self.n_components_
 
     @property
+    def n_samples_seen_(self):
+        """Rows seen so far: ``n_samples_``, by the name it has in `IncrementalPCA`."""
+        check_is_fitted(self)
+        return self.n_samples_
+
+    @property
     def components_(self):
         """Mean slope of the decoder along each code, (n_components, n_features)."""
         check_is_fitted(self)
         if self._components is None:  # PCA's are its weights
             return self._weights["encoder.linear"].copy()
         return self._components
+
+    @property
+    def result_(self):
+        """What the result is: "network", "pca", or "linear", as PCA with a target."""
+        check_is_fitted(self)
+        if self._architecture["init"] != "linear":
+            return "network"
+        return "pca" if self.target_type_ is None else "linear"
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -78,6 +94,46 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         check_is_fitted(self)
         errors = squared_errors(self, self._validate(X), per_feature)
         return as_given(errors, X)
+
+    def sensitivity(self, X, *, average=True):
+        """Differentiate the codes by the features: which of them move a code.
+
+        The Jacobian of `transform`, exact, by automatic differentiation; to
+        `components_` it is what an encoder is to a decoder. Where the result is PCA, it
+        is ``components_ / scale_`` for every row. Multiplied by the features' standard
+        deviations, it compares features of different units.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        average : bool, default=True
+            Whether to return the mean over the rows, rather than each row's.
+
+        Returns
+        -------
+        jacobian : ndarray of shape (n_components, n_features), or \
+                (n_samples, n_components, n_features) with ``average=False``
+            Code for each unit of ``X``; float32 if ``X`` is, else float64. Features
+            that were constant in `fit` move nothing.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from skae import AutoEncoderTransformer
+        >>> X = load_iris().data
+        >>> ae = AutoEncoderTransformer(2, max_iter=5, random_state=0).fit(X)
+        >>> ae.sensitivity(X).shape
+        (2, 4)
+        >>> step = np.array([0.0, 0.0, 1e-6, 0.0])
+        >>> slope = (ae.transform(X + step) - ae.transform(X - step)) / 2e-6
+        >>> np.allclose(slope, ae.sensitivity(X, average=False)[:, :, 2], atol=1e-6)
+        True
+        """
+        check_is_fitted(self)
+        rows = self._validate(X)
+        jacobian = sensitivity(self, rows, average).astype(rows.dtype, copy=False)
+        return as_given(jacobian, X)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw codes from the prior and decode them: rows like the training rows.
@@ -143,6 +199,49 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         """
         check_is_fitted(self)
         return score(self, self._validate(X))
+
+    def to_torch(self, dtype="float32"):
+        """Return the autoencoder as a module of torch, in units of ``X``.
+
+        All of it: scaling, network, what happens far from the data, output activation,
+        whitening. No layer branches on values, so that `torch.export`,
+        `torch.compile`, `torch.onnx.export`, quantization and further training work.
+        Weights are parameters, those of PCA's linear maps too; the scaling of rows and
+        codes are buffers. ``torch.save`` of it names classes of skae; a state dict, an
+        exported program or ONNX does not.
+
+        Parameters
+        ----------
+        dtype : str, numpy.dtype or torch.dtype, default="float32"
+            float32 or float64, of the parameters, and of rows and codes. float64 gives
+            what `transform` and `inverse_transform` give for such rows, up to rounding.
+
+        Returns
+        -------
+        module : torch.nn.Module
+            With ``encoder``, from (batch, n_features) to (batch, n_components), and
+            ``decoder``, the way back; called, it reconstructs rows. On the CPU, in
+            evaluation mode, and sharing nothing with the estimator.
+
+        Raises
+        ------
+        ValueError
+            If ``dtype`` is another one.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sklearn.datasets import load_digits
+        >>> from skae import AutoEncoderTransformer
+        >>> X, _ = load_digits(return_X_y=True)
+        >>> ae = AutoEncoderTransformer(8, max_iter=3, random_state=0).fit(X)
+        >>> module = ae.to_torch()
+        >>> x = torch.tensor(X[:5], dtype=torch.float32)
+        >>> module.encoder(x).shape, module(x).shape
+        (torch.Size([5, 8]), torch.Size([5, 64]))
+        """
+        check_is_fitted(self)
+        return to_torch(vars(self), dtype)
 
     def get_covariance(self):
         """Covariance of the features as the codes tell it, by a linear decoder.

@@ -16,7 +16,11 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from skae import AutoEncoderTransformer, ReconstructionOutlierDetector
+from skae import (
+    AutoEncoderTransformer,
+    ReconstructionOutlierDetector,
+    skops_types,
+)
 from skae._anomaly.sampling import judges, left_out_rows, remember
 
 
@@ -178,6 +182,15 @@ def test_pickle_answers_and_names_no_private_module(autoencoder):
     X = plane(10, seed=1)
     again = pickle.loads(pickled).score_samples(X)
     assert_array_equal(again, autoencoder.score_samples(X))
+
+
+def test_skops_gives_back_what_answers_the_same(autoencoder):
+    skops = pytest.importorskip("skops.io")
+    data = skops.dumps(autoencoder)
+    assert set(skops.get_untrusted_types(data=data)) <= {*skops_types()}
+    again = skops.loads(data, trusted=skops_types())
+    X = plane(10, seed=1)
+    assert_array_equal(again.score_samples(X), autoencoder.score_samples(X))
 
 
 def test_members_do_not_warn_each_that_they_are_pca():

@@ -9,10 +9,10 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import minmax_scale
 
-import skae._fitting.session
 from skae import AutoEncoderTransformer, Dense
 from skae._data.scaling import Scaling
 from skae._data.targets import no_values
+from skae._fitting import session
 from skae._fitting.dataset import Table
 from skae._fitting.features import idle_features, learnt_features, narrow, widen
 from skae._nn.autoencoder import initialise
@@ -39,12 +39,12 @@ def widths(monkeypatch):
     """Widths of the networks that are trained."""
     seen = []
 
-    class Seen(skae._fitting.session.Objective):
+    class Seen(session.Objective):
         def __init__(self, network, *args, **kwargs):
             seen.append(network.n_features)
             super().__init__(network, *args, **kwargs)
 
-    monkeypatch.setattr(skae._preparing, "Objective", Seen)
+    monkeypatch.setattr(session, "Objective", Seen)
     return seen
 
 

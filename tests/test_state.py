@@ -3,19 +3,20 @@
 import copy
 import lzma
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.exceptions import InconsistentVersionWarning
 
-from skae import AutoEncoderTransformer
+from skae import AutoEncoderTransformer, __version__
 from skae._inference.state import STATE_VERSION, from_pickle
 
 from .conftest import rows
+from .fitted import GOLDEN
 from .variants import VARIANTS, autoencoder
 
-FILES = sorted((Path(__file__).parent / "golden").glob("state_*.pkl.xz"))
+FILES = GOLDEN
 
 
 def _read(path):
@@ -62,6 +63,25 @@ def test_a_newer_version_is_refused_in_a_sentence():
     state["_state_version"] = STATE_VERSION + 1
     with pytest.raises(ValueError, match="newer version of skae.*Update skae"):
         model.__setstate__(state)
+
+
+def _written_by(release):
+    state = AutoEncoderTransformer().__getstate__()
+    assert state["_skae_version"] == __version__
+    return state | {"_skae_version": release}
+
+
+@pytest.mark.parametrize("release", ["99.0", "99.1.0rc1", "0.1.99"])
+def test_a_newer_release_with_the_same_state_is_warned_of(release):
+    model = AutoEncoderTransformer()
+    with pytest.warns(InconsistentVersionWarning, match=f"by skae {release}.*update"):
+        model.__setstate__(_written_by(release))
+    assert not any("version" in name for name in vars(model))
+
+
+@pytest.mark.parametrize("release", ["0.0.9", __version__])
+def test_older_releases_are_read_in_silence(release):
+    AutoEncoderTransformer().__setstate__(_written_by(release))
 
 
 def test_the_version_is_in_the_pickle_and_not_in_the_estimator():

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-__all__ = ["Frame", "shorten"]
+__all__ = ["FARTHEST_CODE", "Frame", "shorten"]
 
 # No code is farther than this: float32 can still square and add such values.
-_FARTHEST = 1e17
+FARTHEST_CODE = 1e17
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,18 @@ def shorten(z, radius):
     # All together are no farther out than the radius, so none of them is.
     if torch.linalg.vector_norm(z).item() <= radius:
         return z
-    ratio = _lengths(z).div_(radius).clamp_(min=1.0)
-    return z * ratio.log().add_(1.0).div_(ratio)
+    # Not in place: the lengths are needed for their own derivative.
+    ratio = (_lengths(z) / radius).clamp(min=1.0)
+    return z * ratio.log().add(1.0).div(ratio)
 
 
 def lengthen(z, radius):
     """Undo `shorten`."""
     if torch.linalg.vector_norm(z).item() <= radius:
         return z
-    z = z.clamp(-_FARTHEST, _FARTHEST)
+    z = z.clamp(-FARTHEST_CODE, FARTHEST_CODE)
     ratio = _lengths(z).div_(radius).clamp_(min=1.0)
-    highest = np.log(_FARTHEST / radius)
+    highest = np.log(FARTHEST_CODE / radius)
     return z * ratio.sub(1.0).clamp_(max=highest).exp_().div_(ratio)
 
 

@@ -4,13 +4,26 @@ The fitted state of an estimator is a dict of numpy arrays and plain values. Its
 are a format: what one version of skae wrote to a disk, each later one reads. A change
 of keys or of their meaning raises `STATE_VERSION` by one, adds a migration, and adds a
 golden file of the version before (``tests/golden``).
+
+That an older skae wrote a state is no reason to warn, unlike in scikit-learn: the
+golden files are tested to give the same. What a later release wrote in this format has
+no such test here, so that is warned of.
 """
+
+import re
+import warnings
+
+from sklearn.exceptions import InconsistentVersionWarning
+
+from .._version import __version__
 
 __all__ = ["STATE_VERSION", "from_pickle", "to_pickle"]
 
 STATE_VERSION = 1
 
 _KEY = "_state_version"
+# The release of skae that wrote it.
+_RELEASE = "_skae_version"
 
 
 def _name_the_version(state):
@@ -34,7 +47,7 @@ def to_pickle(state):
     -------
     state : dict
     """
-    return {**state, _KEY: STATE_VERSION}
+    return {**state, _KEY: STATE_VERSION, _RELEASE: __version__}
 
 
 def from_pickle(state):
@@ -53,16 +66,46 @@ def from_pickle(state):
     Raises
     ------
     ValueError
-        If a newer version of skae wrote it.
+        If a newer version of skae wrote it, in a format that is not known here.
+
+    Warns
+    -----
+    InconsistentVersionWarning
+        If a newer version of skae wrote it, in this format.
     """
     state = dict(state)
-    version = state.pop(_KEY, 0)
+    version, release = state.pop(_KEY, 0), state.pop(_RELEASE, None)
     if version > STATE_VERSION:
         raise ValueError(
             f"This estimator was written by a newer version of skae: its state has "
             f"version {version}, and this skae reads up to {STATE_VERSION}. "
             "Update skae to load it."
         )
+    if release is not None and _numbers(release) > _numbers(__version__):
+        warnings.warn(_NewerVersionWarning(release), stacklevel=3)
     for migrate in _MIGRATIONS[version:]:
         state = migrate(state)
     return state
+
+
+class _NewerVersionWarning(InconsistentVersionWarning):
+    """scikit-learn's, for those who filter or catch it, with a text of our own."""
+
+    def __init__(self, release):
+        super().__init__(
+            estimator_name="AutoEncoderTransformer",
+            current_sklearn_version=__version__,
+            original_sklearn_version=release,
+        )
+        self.release = release
+
+    def __str__(self):
+        return (
+            f"This {self.estimator_name} was written by skae {self.release}, which is "
+            f"newer than this, {__version__}. It may not give the same: update skae."
+        )
+
+
+def _numbers(release):
+    """Return the numbers of a release, which compare."""
+    return tuple(int(n) for n in re.findall(r"[0-9]+", release)[:3])

@@ -17,6 +17,7 @@ __all__ = [
     "ACTIVATIONS",
     "WEIGHTED",
     "Dropout",
+    "Elementwise",
     "FromImages",
     "Layers",
     "QuickGELU",
@@ -89,6 +90,11 @@ class Elementwise(nn.Module):
     def __init__(self, function):
         super().__init__()
         self._function = [function]  # in a list, lest a module be registered
+
+    @property
+    def function(self):
+        """The function."""
+        return self._function[0]
 
     def forward(self, x):
         return self._function[0](x)
@@ -198,6 +204,11 @@ class Transposed(nn.Module):
         self._tied_to = [tied_to]  # in a list, so that it is not registered twice
         self.n_in = n_in
         self.bias = nn.Parameter(torch.zeros(tied_to.in_features))
+
+    @property
+    def tied_to(self):
+        """The other layer."""
+        return self._tied_to[0]
 
     @property
     def weight(self):

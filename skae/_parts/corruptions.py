@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 
 from .._compat import Interval
 from .._runtime.calls import call
-from .base import check_part
+from .base import resolve_part
 
 __all__ = [
     "CORRUPTIONS",
@@ -158,7 +158,7 @@ CORRUPTIONS = {
 
 def check_corruption(corruption):
     """Resolve a name to its corruption, and see that the parameters are valid."""
-    return check_part("corruption", corruption, CORRUPTIONS)
+    return resolve_part("corruption", corruption, CORRUPTIONS)
 
 
 def corrupt(corruption, x, rng):

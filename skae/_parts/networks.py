@@ -27,7 +27,7 @@ from .._nn.layers import (
     make_activation,
     stack,
 )
-from .base import check_part
+from .base import resolve_part
 from .modules import Modules
 
 __all__ = [
@@ -290,7 +290,7 @@ NETWORKS = {"Dense": Dense, "Conv": Conv, "Modules": Modules}
 
 def check_network(network, params, n_features):
     """Resolve None to the dense network, and see that the parameters are valid."""
-    network = check_part("network", network or "dense", NAMED_NETWORKS)
+    network = resolve_part("network", network or "dense", NAMED_NETWORKS)
     network.check(params, n_features)
     return network
 

@@ -23,7 +23,7 @@ from torch.autograd import forward_ad
 
 from .._compat import HasMethods, Interval
 from .._runtime.calls import call, n_required
-from .base import check_part, check_row_values
+from .base import check_row_values, resolve_part
 
 __all__ = [
     "PENALTIES",
@@ -249,7 +249,7 @@ PENALTIES = {"sparsity": Sparsity, "contraction": Contraction}
 
 def check_penalty(penalty):
     """Resolve a name to its penalty, and see that the parameters are valid."""
-    return check_part("penalty", penalty, PENALTIES)
+    return resolve_part("penalty", penalty, PENALTIES)
 
 
 def needs_encoder(penalty):

@@ -1,0 +1,306 @@
+"""Few rows through a dense network, in numpy: torch's calls take longer than the work.
+
+A row of 784 features is encoded in the time of a few dozen calls of torch, so that what
+surrounds the products counts: threads and settings of torch to set aside, tensors to
+make. numpy needs none of it. What is not plain (rows far from the data, layers of other
+kinds, other links) goes the general way, in `Codec`.
+"""
+
+import math
+
+import numpy as np
+from scipy.special import erf
+from torch import nn
+
+from .._nn.autoencoder import Anchored, Faded
+from .._nn.layers import Dropout, QuickGELU
+
+__all__ = ["FewRows"]
+
+# Floating point operations, there or back, up to which this way is the shorter one.
+_MOST_FLOPS = 4e6
+# Length of scaled rows up to which float32 can take any step here.
+_FAR = 1e10
+
+
+class FewRows:
+    """Encodes and decodes few rows of a fitted network.
+
+    Each method returns None where the general way has to be taken.
+
+    Parameters
+    ----------
+    network : AutoEncoder
+        On the CPU, in evaluation mode.
+    scaling : Scaling
+    float32_scaling : tuple or None
+        Mean or None, factor and rest, tensors: what rows are scaled by in float32.
+    link : str
+        Key of ``LINKS``.
+    transform : Frame
+        What codes are given out in.
+    """
+
+    def __init__(self, network, scaling, float32_scaling, link, transform):
+        weights = network.state_dict().values()
+        dtype = np.dtype(str(next(iter(weights)).dtype).removeprefix("torch."))
+        self._most_rows = _MOST_FLOPS / sum(weight.numel() for weight in weights)
+        self._encoder = _map(network.encoder, network.n_components)
+        self._decoder = _map(network.decoder)
+        if float32_scaling is not None:
+            self._mean, self._factor, self._rest = (
+                None if t is None else t.numpy() for t in float32_scaling
+            )
+        elif dtype == np.float64:
+            self._mean, self._rest = scaling.mean, None
+            self._factor = np.where(scaling.constant, 0.0, 1 / scaling.scale)
+        else:  # a scale that float32 does not hold
+            self._encoder = None
+        self._link = _LINKS.get(link)
+        self._output_scale = np.where(scaling.constant, 0.0, scaling.scale)
+        self._output_mean = scaling.mean
+        # A softmax shares out the whole, so no feature can be set alone.
+        keeps = scaling.constant.any() and link not in ("identity", "softmax")
+        self._constant = np.flatnonzero(scaling.constant) if keeps else None
+        self._origin = transform.origin.astype(dtype)
+        self._unit = None if transform.scale is None else transform.scale.astype(dtype)
+        self._radius = transform.radius
+
+    def encode(self, X):
+        """Return the codes (n_rows, n_components) of rows (n_rows, n_features)."""
+        if self._encoder is None or not self._are_few(X):
+            return None
+        with np.errstate(all="ignore"):  # what overflows is far out
+            x = X if self._mean is None else X - self._mean
+            x = x * self._factor
+            if self._rest is not None:
+                x += self._rest
+            z = self._encoder(x)
+            if z is None:
+                return None
+            length = _length(z)
+            if not length <= self._radius:
+                if not length <= _FAR:
+                    return None
+                z = _shorten(z, self._radius)
+            z -= self._origin
+            return z if self._unit is None else np.divide(z, self._unit, out=z)
+
+    def decode(self, Z):
+        """Return the rows (n_rows, n_features) of codes (n_rows, n_components)."""
+        if self._decoder is None or not self._are_few(Z):
+            return None
+        with np.errstate(all="ignore"):
+            z = Z if self._unit is None else Z * self._unit
+            z = z + self._origin
+            if not _length(z) <= self._radius:
+                if self._radius < np.inf:
+                    z = _lengthen(z, self._radius)
+            x = self._decoder(z)
+            return None if x is None else self._to_units(x)
+
+    def _to_units(self, x):
+        """Rows in the units of ``X`` from the decoder's raw output."""
+        if self._link is None:
+            values = x * self._output_scale  # in float64, as the mean is
+            values += self._output_mean
+            return values.astype(x.dtype, copy=False)
+        values = self._link(x)
+        if self._constant is not None:
+            values[:, self._constant] = self._output_mean[self._constant]
+        return values
+
+    def _are_few(self, values):
+        return type(values) is np.ndarray and 0 < len(values) <= self._most_rows
+
+
+def _length(x):
+    """Length of all rows together: none of them is farther out."""
+    flat = x.ravel()
+    return math.sqrt(np.dot(flat, flat))
+
+
+def _lengths(z):
+    return np.sqrt(np.einsum("ij,ij->i", z, z))[:, None]
+
+
+def _shorten(z, radius):
+    """Do what `shorten` of the code transform does."""
+    ratio = np.maximum(_lengths(z) / radius, 1)
+    return z * ((np.log(ratio) + 1) / ratio).astype(z.dtype)
+
+
+def _lengthen(z, radius):
+    ratio = np.maximum(_lengths(z) / radius, 1)
+    return z * (np.exp(ratio - 1) / ratio).astype(z.dtype)
+
+
+def _map(module, n_outputs=None):
+    """Return a function of rows for an encoder or a decoder, or None.
+
+    It returns None for rows far from the data.
+
+    Parameters
+    ----------
+    module : nn.Module
+    n_outputs : int or None
+        First columns that are asked for; None for all.
+    """
+    if not isinstance(module, Anchored):
+        steps = _steps(module, n_outputs)
+
+        def run_plain(x):
+            return _run(steps, x) if _length(x) <= _FAR else None
+
+        return None if steps is None else run_plain
+    linear, offset, radius = (
+        t.numpy() for t in (module.linear, module.offset, module.radius)
+    )
+    linear, offset = linear[:n_outputs].T, offset[:n_outputs]
+    nearest = min(radius.item(), _FAR)
+    if module.correction is None:
+
+        def project(x):
+            if not _length(x) <= _FAR:
+                return None
+            x = np.dot(x, linear)
+            x += offset
+            return x
+
+        return project
+    steps = _steps(module.correction, n_outputs)
+    if steps is None:
+        return None
+    is_faded = isinstance(module, Faded)
+
+    def run(x):
+        if not _length(x) <= nearest:
+            return None
+        if is_faded:
+            return _run(steps, x)
+        z = np.dot(x, linear)
+        z += offset
+        z += _run(steps, x)
+        return z
+
+    return run
+
+
+def _run(steps, x):
+    for step in steps:
+        x = step(x)
+    return x
+
+
+def _steps(network, n_outputs):
+    """Return functions of the layers of a stack, or None if one is not known here."""
+    if not isinstance(network, nn.Sequential):
+        return None
+    steps = []
+    for layer in network:
+        if type(layer) in (Dropout, nn.Identity):
+            continue
+        if isinstance(layer, nn.Linear):
+            last = n_outputs if layer is network[-1] else None
+            steps.append(_affine(layer, last))
+        elif isinstance(layer, nn.Sequential):
+            inner = _steps(layer, n_outputs if layer is network[-1] else None)
+            if inner is None:
+                return None
+            steps += inner
+        elif type(layer) in _ACTIVATIONS and _is_usual(layer):
+            steps.append(_ACTIVATIONS[type(layer)])
+        else:
+            return None
+    return steps
+
+
+def _is_usual(layer):
+    """Whether an activation has the parameters that it is made with here."""
+    return repr(layer) == repr(type(layer)())
+
+
+def _affine(layer, n_outputs):
+    weight = layer.weight.detach().numpy()[:n_outputs].T
+    bias = layer.bias.detach().numpy()[:n_outputs]
+
+    def run(x):
+        x = np.dot(x, weight)
+        x += bias
+        return x
+
+    return run
+
+
+# Activations, each in place of the array it is given, which nobody else has.
+
+
+def _silu(x, slope=1.0):
+    rest = x * -slope
+    np.exp(rest, out=rest)
+    rest += 1
+    x /= rest
+    return x
+
+
+def _logistic(x):
+    np.negative(x, out=x)
+    np.exp(x, out=x)
+    x += 1
+    return np.reciprocal(x, out=x)
+
+
+def _gelu(x):
+    x *= 0.5 * (1 + erf(x * 0.5**0.5)).astype(x.dtype)
+    return x
+
+
+def _elu(x, low=1.0, slope=1.0):
+    under = np.expm1(np.minimum(x, 0))
+    under *= low * slope
+    np.maximum(x, 0, out=x)
+    x *= slope
+    x += under
+    return x
+
+
+def _softplus(x):
+    return np.logaddexp(x, 0, out=x)
+
+
+def _softmax(x):
+    x -= x.max(axis=1, keepdims=True)
+    np.exp(x, out=x)
+    x /= x.sum(axis=1, keepdims=True)
+    return x
+
+
+def _relu(x):
+    return np.maximum(x, 0, out=x)
+
+
+def _tanh(x):
+    return np.tanh(x, out=x)
+
+
+# All but the identity, whose output is in units of the scaled rows.
+_LINKS = {
+    "logistic": _logistic,
+    "tanh": _tanh,
+    "relu": _relu,
+    "softplus": _softplus,
+    "exp": lambda x: np.exp(np.minimum(x, 50, out=x), out=x),
+    "softmax": _softmax,
+}
+_ACTIVATIONS = {
+    QuickGELU: lambda x: _silu(x, QuickGELU.slope),
+    nn.ELU: _elu,
+    nn.GELU: _gelu,
+    nn.LeakyReLU: lambda x: np.maximum(x, 0.01 * x, out=x),
+    nn.ReLU: _relu,
+    nn.SELU: lambda x: _elu(x, 1.6732632423543772, 1.0507009873554805),
+    nn.SiLU: _silu,
+    nn.Sigmoid: _logistic,
+    nn.Softplus: _softplus,
+    nn.Tanh: _tanh,
+}

@@ -1,0 +1,157 @@
+"""ONNX: a graph of skl2onnx, to which layers of a plain module are added.
+
+Nothing here imports onnx: a container of skl2onnx takes names, numbers and arrays.
+"""
+
+import copy
+
+import numpy as np
+import torch
+
+from .onnx_layers import LAYERS
+
+__all__ = ["OLDEST_OPSET", "OnnxGraph"]
+
+#: That of LayerNormalization.
+OLDEST_OPSET = 17
+
+_TYPES = {torch.float32: 1, torch.float64: 11}  # of onnx.TensorProto
+_INT64, _BOOL = 7, 9
+
+
+class OnnxGraph:
+    """Adds operators to a graph of skl2onnx.
+
+    Parameters
+    ----------
+    scope, container
+        What a converter of skl2onnx is given.
+    module : nn.Module
+        All that will be asked for, in evaluation mode.
+    n_in : int
+        Width of what goes into it.
+    """
+
+    def __init__(self, scope, container, module, n_in):
+        self._scope, self._container = scope, container
+        self.dtype = next(module.parameters()).dtype
+        self._inputs = _inputs(module, torch.zeros(2, n_in, dtype=self.dtype))
+
+    def layer(self, layer, x):
+        """Add what a layer computes of ``x``, a name, and return the name of that."""
+        add = LAYERS.get(type(layer))
+        return self.by_torch(layer, x) if add is None else add(self, layer, x)
+
+    def layer_within(self, outer, layer, x):
+        """Add a layer that another one calls, which torch does not know of."""
+        self._inputs[layer] = self._inputs[outer]
+        return self.layer(layer, x)
+
+    def input_of(self, layer):
+        """Return an example, two rows, of what goes into a layer."""
+        return self._inputs[layer]
+
+    def op(self, kind, *inputs, **options):
+        """Add an operator of names, arrays and numbers; return its output's name."""
+        names = [v if isinstance(v, str) else self._constant(v) for v in inputs]
+        output = self._scope.get_unique_variable_name("v")
+        name = self._scope.get_unique_operator_name(kind)
+        self._container.add_node(kind, names, output, name=name, **options)
+        return output
+
+    def cast(self, x, dtype):
+        """Add a cast to a dtype of torch, if it is not that of the graph."""
+        return x if dtype == self.dtype else self.op("Cast", x, to=_TYPES[dtype])
+
+    def cast_from(self, x, dtype):
+        """Add the way back of `cast`."""
+        return x if dtype == self.dtype else self.op("Cast", x, to=_TYPES[self.dtype])
+
+    def in_float32(self, add, x):
+        """Add what onnxruntime does not have in float64, in float32."""
+        return self.cast_from(add(self.cast(x, torch.float32)), torch.float32)
+
+    def norm(self, x):
+        """Add the lengths of rows, (batch, 1)."""
+        squares = self.op("Mul", x, x)
+        return self.op("Sqrt", self.op("ReduceSum", squares, np.array([1]), keepdims=1))
+
+    def _constant(self, value):
+        """Add an array, a tensor or a number, which is of the graph's dtype."""
+        if isinstance(value, torch.Tensor):
+            value = value.detach().numpy()
+        elif isinstance(value, int | float):
+            value = np.array(value, str(self.dtype).removeprefix("torch."))
+        kinds = {"f4": 1, "f8": 11, "i8": _INT64, "b1": _BOOL}
+        name = self._scope.get_unique_variable_name("c")
+        kind = kinds[value.dtype.str[1:]]
+        self._container.add_initializer(name, kind, value.shape, value.ravel())
+        return name
+
+    def by_torch(self, layer, x):
+        """Add what torch's own exporter makes of a layer that is not known here."""
+        version = self._container.main_opset
+        try:
+            program = torch.onnx.export(
+                copy.deepcopy(layer).eval(),
+                (self._inputs[layer],),
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                opset_version=version,
+                dynamo=True,
+                verbose=False,
+            )
+            model = program.model_proto
+        except Exception as error:  # whatever a module of someone's own may do there
+            raise ValueError(
+                f"No operators of ONNX are known for {layer!r}, and torch.onnx.export "
+                f"failed on it: {error}"
+            ) from error
+        if model.functions or {o.domain for o in model.opset_import} - {""}:
+            raise ValueError(
+                f"torch.onnx.export makes functions of {layer!r}, which a graph of "
+                "skl2onnx cannot hold: export estimator.to_torch() with torch.onnx."
+            )
+        return self._inline(model.graph, x)
+
+    def _inline(self, graph, x):
+        unique = self._scope.get_unique_variable_name
+        names = {"": "", graph.input[0].name: x}
+
+        def renamed(name):
+            if name not in names:
+                names[name] = unique("t")
+            return names[name]
+
+        for tensor in graph.initializer:
+            tensor.name = renamed(tensor.name)
+            self._container.initializers.append(tensor)
+        for node in graph.node:
+            if any(attribute.HasField("g") for attribute in node.attribute):
+                raise ValueError(
+                    f"torch.onnx.export makes a branch ({node.op_type}) of a module, "
+                    "which is not followed here: let it compute both and choose by "
+                    "torch.where."
+                )
+            node.name = self._scope.get_unique_operator_name(node.op_type)
+            node.input[:] = map(renamed, node.input)
+            node.output[:] = map(renamed, node.output)
+            self._container.nodes.append(node)
+        self._container.node_domain_version_pair_sets.add(
+            ("", self._container.main_opset)
+        )
+        return renamed(graph.output[0].name)
+
+
+@torch.no_grad()
+def _inputs(module, x):
+    """Return what goes into each module within one."""
+    inputs, hooks = {}, []
+    for layer in module.modules():
+        hook = layer.register_forward_pre_hook(
+            lambda layer, given: inputs.update({layer: given[0].clone()})
+        )
+        hooks.append(hook)
+    module(x)
+    for hook in hooks:
+        hook.remove()
+    return inputs

@@ -1,0 +1,344 @@
+"""A fitted autoencoder as a plain module of torch, from rows in units of ``X`` to them.
+
+Scaling, network, code transform and link are layers like any other. No layer looks at
+its values to decide what to compute, so that tracing compilers follow all of it:
+where codes or rows are far out is answered by a factor, which is one for the others.
+"""
+
+from collections import OrderedDict
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import skip_init
+
+from .._data.scaling import FARTHEST, Scaling
+from .._nn.autoencoder import Anchored, Faded
+from .._nn.layers import Dropout, Transposed
+from .._nn.seeded_modules import Own
+from .._runtime.isolation import isolated
+from .code_transform import FARTHEST_CODE, Frame
+from .codec import float32_scaling, from_numpy
+
+__all__ = [
+    "Anchor",
+    "Exp",
+    "FadingAnchor",
+    "FirstColumns",
+    "KeepConstant",
+    "Lengthen",
+    "ScaleRows",
+    "Shorten",
+    "Tied",
+    "TorchAutoEncoder",
+    "UnscaleRows",
+    "to_torch",
+]
+
+
+class TorchAutoEncoder(nn.Module):
+    """What `AutoEncoderTransformer.to_torch` returns.
+
+    Parameters
+    ----------
+    encoder : nn.Sequential
+        From rows (batch, n_features) in units of ``X`` to codes (batch, n_components).
+    decoder : nn.Sequential
+        From codes to rows in units of ``X``.
+    """
+
+    def __init__(self, encoder, decoder):
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def forward(self, x):
+        """Return the reconstructions of rows."""
+        return self.decoder(self.encoder(x))
+
+
+class ScaleRows(nn.Module):
+    """``(x - mean) * factor + rest``, no farther out than `FARTHEST`.
+
+    Of numbers that float32 does not hold, mean and factor are float64, and what comes
+    out is of ``dtype`` again.
+    """
+
+    def __init__(self, mean, factor, rest, dtype):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("factor", factor)
+        self.register_buffer("rest", rest)
+        self.dtype = dtype
+
+    def forward(self, x):
+        # No infinity, that zero times it be zero.
+        largest = torch.finfo(self.mean.dtype).max
+        x = (x.to(self.mean.dtype) - self.mean).clamp(-largest, largest)
+        x = (x * self.factor + self.rest).clamp(-FARTHEST, FARTHEST)
+        return x.to(self.dtype)
+
+
+class UnscaleRows(nn.Module):
+    """``x * scale + mean``."""
+
+    def __init__(self, mean, scale, dtype):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+        self.dtype = dtype
+
+    def forward(self, x):
+        return (x.to(self.mean.dtype) * self.scale + self.mean).to(self.dtype)
+
+
+class KeepConstant(nn.Module):
+    """Set features that never moved to the value that they have."""
+
+    def __init__(self, constant, value):
+        super().__init__()
+        self.register_buffer("constant", constant)
+        self.register_buffer("value", value)
+
+    def forward(self, x):
+        return torch.where(self.constant, self.value, x)
+
+
+class FirstColumns(nn.Module):
+    """The codes, of what the encoder gives for them."""
+
+    def __init__(self, n_columns):
+        super().__init__()
+        self.n_columns = n_columns
+
+    def forward(self, x):
+        return x[:, : self.n_columns]
+
+
+class Anchor(nn.Module):
+    """What `_nn.autoencoder.Anchored` computes in evaluation mode.
+
+    Parameters
+    ----------
+    linear : nn.Linear
+    correction : nn.Module
+    radius : Tensor
+        Of no dimension.
+    """
+
+    def __init__(self, linear, correction, radius):
+        super().__init__()
+        self.linear = linear
+        self.correction = correction
+        self.register_buffer("radius", radius)
+
+    def fade(self, x):
+        """Return the factors (batch, 1) that bring rows to the radius, if beyond."""
+        norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+        return (self.radius / norm.clamp(min=1e-30)).clamp(max=1.0)
+
+    def forward(self, x):
+        fade = self.fade(x)
+        return self.linear(x) + fade * self.correction(fade * x)
+
+
+class FadingAnchor(Anchor):
+    """What `_nn.autoencoder.Faded` computes in evaluation mode."""
+
+    def forward(self, x):
+        fade = self.fade(x)
+        of_map = (1 - fade**4) * self.linear(x)
+        return of_map + fade**3 * self.correction(fade * x)
+
+
+class Shorten(nn.Module):
+    """Codes as they are given out: those far out brought nearer, centred, whitened.
+
+    Parameters
+    ----------
+    origin, scale : Tensor of shape (n_components,)
+    radius : float
+        From which on lengths grow by logarithm only.
+    """
+
+    def __init__(self, origin, scale, radius):
+        super().__init__()
+        self.register_buffer("origin", origin)
+        self.register_buffer("scale", scale)
+        self.radius = radius
+
+    def forward(self, z):
+        if self.radius < np.inf:
+            ratio = self.ratio(z)
+            z = z * ((ratio.log() + 1) / ratio)
+        return (z - self.origin) / self.scale
+
+    def ratio(self, z):
+        """Return lengths over the radius (batch, 1), at least 1."""
+        norm = torch.linalg.vector_norm(z, dim=1, keepdim=True)
+        return (norm / self.radius).clamp(min=1.0)
+
+
+class Lengthen(Shorten):
+    """The way back of `Shorten`."""
+
+    def forward(self, codes):
+        z = codes * self.scale + self.origin
+        if self.radius == np.inf:
+            return z
+        z = z.clamp(-FARTHEST_CODE, FARTHEST_CODE)
+        ratio = self.ratio(z)
+        highest = np.log(FARTHEST_CODE / self.radius).item()
+        return z * ((ratio - 1).clamp(max=highest).exp() / ratio)
+
+
+class Tied(nn.Module):
+    """A linear layer with the weight of another, transposed, and a bias of its own.
+
+    Parameters
+    ----------
+    tied_to : nn.Linear
+        Whose first ``n_in`` outputs come in. The weight is one parameter of both.
+    n_in : int
+    bias : nn.Parameter of shape (n_out,)
+    """
+
+    def __init__(self, tied_to, n_in, bias):
+        super().__init__()
+        self.weight = tied_to.weight
+        self.n_in = n_in
+        self.bias = bias
+
+    def forward(self, z):
+        return nn.functional.linear(z, self.weight[: self.n_in].t(), self.bias)
+
+
+class Exp(nn.Module):
+    """The link "exp"."""
+
+    def forward(self, x):
+        return x.clamp(max=50.0).exp()
+
+
+_LINKS = {
+    "identity": nn.Identity,
+    "logistic": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "softplus": nn.Softplus,
+    "exp": Exp,
+    "softmax": lambda: nn.Softmax(dim=-1),
+}
+
+
+@isolated
+def to_torch(learnt, dtype):
+    """Return a `TorchAutoEncoder` in evaluation mode, which shares nothing.
+
+    Parameters
+    ----------
+    learnt : dict
+        What an estimator has learnt, by name.
+    dtype : str, numpy.dtype or torch.dtype
+        float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        If it is another one.
+    """
+    dtype = _check_dtype(dtype)
+    scaling, frame = Scaling(**learnt["_scaling"]), Frame(**learnt["_frame"])
+    with torch.inference_mode(False):
+        network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
+        shown = _frame(frame, dtype)
+        encoder = OrderedDict(scale=_scale(scaling, dtype))
+        encoder["network"] = _plain(network.encoder)
+        if learnt["_architecture"]["n_outputs"] > network.n_components:
+            encoder["first"] = FirstColumns(network.n_components)
+        encoder["shorten"] = Shorten(*shown)
+        decoder = OrderedDict(lengthen=Lengthen(*shown))
+        decoder["network"] = _plain(network.decoder)
+        link = learnt["_link"]
+        if link == "identity":
+            decoder["unscale"] = _unscale(scaling, dtype)
+        else:
+            decoder["link"] = _LINKS[link]()
+        # A softmax shares out the whole, so no feature can be set alone.
+        if scaling.constant.any() and link != "softmax":
+            mean = torch.tensor(scaling.mean, dtype=dtype)
+            decoder["constant"] = KeepConstant(torch.tensor(scaling.constant), mean)
+        ways = nn.Sequential(encoder), nn.Sequential(decoder)
+        return TorchAutoEncoder(*ways).eval()
+
+
+def _check_dtype(dtype):
+    try:
+        name = str(dtype).removeprefix("torch.")
+        name = name if isinstance(dtype, torch.dtype) else np.dtype(dtype).name
+    except TypeError:
+        name = None
+    if dtype is None or name not in ("float32", "float64"):
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}.")
+    return getattr(torch, name)
+
+
+def _scale(scaling, dtype):
+    of_float32 = float32_scaling(scaling) if dtype == torch.float32 else None
+    if of_float32 is not None:
+        mean, factor, rest = of_float32
+        mean = torch.zeros_like(rest) if mean is None else mean
+        return ScaleRows(mean.clone(), factor.clone(), rest.clone(), dtype)
+    factor = torch.tensor(np.where(scaling.constant, 0.0, 1 / scaling.scale))
+    mean = torch.tensor(scaling.mean)
+    return ScaleRows(mean, factor, torch.zeros_like(mean), dtype)
+
+
+def _unscale(scaling, dtype):
+    if float32_scaling(scaling) is None:
+        held = torch.float64
+    else:
+        held = dtype
+    mean, scale = (torch.tensor(v, dtype=held) for v in (scaling.mean, scaling.scale))
+    return UnscaleRows(mean, scale, dtype)
+
+
+def _frame(frame, dtype):
+    origin = torch.tensor(frame.origin, dtype=dtype)
+    if frame.scale is None:
+        scale = torch.ones_like(origin)
+    else:
+        scale = torch.tensor(frame.scale, dtype=dtype)
+    return origin, scale, float(frame.radius)
+
+
+def _plain(module):
+    """Return a module of a fitted network without what only a fit needs."""
+    if isinstance(module, Anchored):
+        linear = _linear(module.linear, module.offset)
+        if module.correction is None:
+            return linear
+        kind = FadingAnchor if isinstance(module, Faded) else Anchor
+        return kind(linear, _plain(module.correction), module.radius)
+    if isinstance(module, nn.Sequential):
+        return nn.Sequential(*map(_plain, module))
+    if isinstance(module, Own):
+        return module.module
+    if isinstance(module, Dropout):
+        return nn.Dropout(module.share)
+    if isinstance(module, Transposed):
+        return Tied(module.tied_to, module.n_in, module.bias)
+    if isinstance(module, nn.Linear) and type(module) is not nn.Linear:
+        return _linear(module.weight, module.bias)
+    return module
+
+
+def _linear(weight, bias):
+    """Return a linear layer of parameters, without a draw of its start."""
+    n_out, n_in = weight.shape
+    layer = skip_init(nn.Linear, n_in, n_out)
+    layer.weight, layer.bias = (
+        nn.Parameter(t.detach().clone(memory_format=torch.contiguous_format))
+        for t in (weight, bias)
+    )
+    return layer

@@ -1,0 +1,164 @@
+"""ONNX: fitted autoencoders, and pipelines with them, as graphs for other runtimes.
+
+`register` tells skl2onnx about skae; its ``to_onnx`` then converts an
+`AutoEncoderTransformer` like any estimator of scikit-learn, alone or in a fitted
+`Pipeline`, and `Decoder` for the way back. Graphs take float32 or float64, as the input
+type says, and opset 17 (ONNX 1.12, of 2022) or newer. They give what `transform` gives,
+also far outside the data. Two things are float32 in graphs of float64 too, since
+onnxruntime does not have them otherwise: convolutions, and the error function of
+``activation="gelu"``.
+
+Modules and activations of one's own are converted by ``torch.onnx.export``, which needs
+the package onnxscript, and `to_onnx` fails with its reason where that fails.
+"""
+
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from ._estimator import AutoEncoderTransformer
+from ._inference.onnx_graph import OLDEST_OPSET, OnnxGraph
+
+try:
+    from skl2onnx import update_registered_converter
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+except ImportError as error:
+    raise ImportError(
+        "skae.onnx needs skl2onnx, onnx and onnxruntime: pip install 'skae[onnx]'."
+    ) from error
+
+__all__ = ["Decoder", "register"]
+
+
+class Decoder(TransformerMixin, BaseEstimator):
+    """The way back of a fitted estimator, as a transformer that can be converted.
+
+    Parameters
+    ----------
+    estimator : AutoEncoderTransformer
+        Fitted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import onnxruntime
+    >>> import skae.onnx
+    >>> from skl2onnx import to_onnx
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data.astype(np.float32)
+    >>> ae = skae.AutoEncoderTransformer(8, max_iter=3, random_state=0).fit(X)
+    >>> Z = ae.transform(X)
+    >>> skae.onnx.register()
+    >>> graph = to_onnx(skae.onnx.Decoder(ae), Z[:1])
+    >>> session = onnxruntime.InferenceSession(graph.SerializeToString())
+    >>> (R,) = session.run(None, {"X": Z})
+    >>> bool(np.allclose(R, ae.inverse_transform(Z), atol=1e-3))
+    True
+    """
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def fit(self, X=None, y=None):
+        """Return the decoder, which has nothing to learn.
+
+        Parameters
+        ----------
+        X, y : Ignored
+
+        Returns
+        -------
+        self : Decoder
+        """
+        check_is_fitted(self.estimator)
+        return self
+
+    def transform(self, X):
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+        """
+        return self.estimator.inverse_transform(X)
+
+    def __sklearn_is_fitted__(self):
+        return self.estimator.__sklearn_is_fitted__()
+
+
+Decoder.__module__ = "skae.onnx"
+
+
+def register():
+    """Tell skl2onnx, in this process, how to convert estimators of skae.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import onnxruntime
+    >>> import skae.onnx
+    >>> from skl2onnx import to_onnx
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> X, y = load_digits(return_X_y=True)
+    >>> ae = skae.AutoEncoderTransformer(8, max_iter=3, random_state=0)
+    >>> model = make_pipeline(ae, LogisticRegression(max_iter=1000)).fit(X, y)
+    >>> skae.onnx.register()
+    >>> graph = to_onnx(model, X[:1].astype(np.float32), options={"zipmap": False})
+    >>> session = onnxruntime.InferenceSession(graph.SerializeToString())
+    >>> labels, shares = session.run(None, {"X": X.astype(np.float32)})
+    >>> bool(np.mean(labels == model.predict(X)) > 0.99)
+    True
+    """
+    update_registered_converter(
+        AutoEncoderTransformer,
+        "SkaeAutoEncoderTransformer",
+        _calculate_shapes,
+        _convert,
+        overwrite=True,
+    )
+    update_registered_converter(
+        Decoder, "SkaeDecoder", _calculate_shapes, _convert, overwrite=True
+    )
+
+
+def _calculate_shapes(operator):
+    kind = DoubleTensorType if _is_double(operator) else FloatTensorType
+    n_rows = operator.inputs[0].get_first_dimension()
+    _, _, n_out = _way(operator.raw_operator)
+    operator.outputs[0].type = kind([n_rows, n_out])
+
+
+def _convert(scope, operator, container):
+    version = container.main_opset
+    if version < OLDEST_OPSET:
+        raise ValueError(
+            f"skae converts to ONNX of opset {OLDEST_OPSET} or newer, got "
+            f"target_opset={version}."
+        )
+    part, n_in, _ = _way(operator.raw_operator)
+    module = part("float64" if _is_double(operator) else "float32")
+    graph = OnnxGraph(scope, container, module, n_in)
+    (given,), (output,) = operator.inputs, operator.outputs
+    x = given.full_name
+    if not isinstance(given.type, DoubleTensorType | FloatTensorType):
+        x = graph.op("Cast", x, to=1)
+    container.add_node("Identity", graph.layer(module, x), output.full_name)
+
+
+def _way(model):
+    """Return a function of the dtype that makes the module, and its widths."""
+    if isinstance(model, Decoder):
+        model = model.estimator
+        widths = model.n_components_, model.n_features_in_
+        return lambda dtype: model.to_torch(dtype).decoder, *widths
+    widths = model.n_features_in_, model.n_components_
+    return lambda dtype: model.to_torch(dtype).encoder, *widths
+
+
+def _is_double(operator):
+    return isinstance(operator.inputs[0].type, DoubleTensorType)
