@@ -1,5 +1,6 @@
 """Autoencoders that stand wherever scikit-learn's PCA stands."""
 
+from ._anomaly.detector import ReconstructionOutlierDetector
 from ._displays.embedding import EmbeddingDisplay
 from ._displays.error import ErrorDisplay
 from ._displays.loss_curve import LossCurveDisplay
@@ -32,6 +33,7 @@ __all__ = [
     "Modules",
     "PenaltySum",
     "ReconstructionDisplay",
+    "ReconstructionOutlierDetector",
     "ScreeDisplay",
     "Sparsity",
     "SwapNoise",

@@ -32,6 +32,7 @@ LAYERS = [
     "_notebook",
     "_estimator",
     "_displays",
+    "_anomaly",
     "_saving",
     "__init__",
     "onnx",
