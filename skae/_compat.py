@@ -13,13 +13,25 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Nothing: scikit-learn has callbacks from 1.9 on."""
+
+
 __all__ = [
     "ATEN",
+    "CallbackSupportMixin",
+    "Documented",
     "HasMethods",
     "Interval",
     "InvalidParameterError",
     "RealNotInt",
     "StrOptions",
+    "Summarized",
+    "callback_context",
     "fit_context",
     "fused_adam",
     "seed_torch",
@@ -34,6 +46,16 @@ ATEN = torch.ops.aten
 fused_adam = torch._fused_adam_
 
 
+def callback_context(estimator, task_name):
+    """Return the context of a fit for scikit-learn's callbacks; None if there are none.
+
+    `fit_context` sees to it that callbacks are told of the end, whatever it is.
+    """
+    if not getattr(estimator, "_skl_callbacks", None):
+        return None
+    return estimator._init_callback_context(task_name=task_name, max_subtasks=None)
+
+
 def seed_torch(seed, device):
     """Seed torch's global generators of the CPU, and of a GPU if that is the device."""
     torch.default_generator.manual_seed(seed)
@@ -44,3 +66,40 @@ def seed_torch(seed, device):
 def torch_library():
     """Return the path of the library that torch's Python names are loaded from."""
     return torch._C.__file__
+
+
+#: A placeholder: the documentation has no site yet.
+DOCUMENTATION_URL = "https://skae.example.org/api/"
+
+
+class Documented:
+    """What links scikit-learn's HTML of an object to its page of the documentation."""
+
+    _doc_link_module = "skae"
+    _doc_link_template = DOCUMENTATION_URL + "{estimator_name}.html"
+
+
+class Summarized(Documented):
+    """An estimator whose HTML has a summary above its fitted attributes.
+
+    From scikit-learn 1.9 on, also inside of pipelines and searches; versions before
+    show none. The method ``_summary_html`` returns it.
+    """
+
+    def _get_fitted_attr_html(self, doc_link=""):
+        attributes = super()._get_fitted_attr_html(doc_link)
+        return _BelowSummary(attributes, self._summary_html())
+
+
+class _BelowSummary:
+    """Attributes with a summary above them, as scikit-learn asks for their HTML."""
+
+    def __init__(self, attributes, summary):
+        self._attributes = attributes
+        self._summary = summary
+
+    def __len__(self):
+        return len(self._attributes)
+
+    def _repr_html_inner(self):
+        return self._summary + self._attributes._repr_html_inner()

@@ -3,6 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
+import torch
 
 from ._compat import (
     HasMethods,
@@ -20,7 +21,7 @@ from ._parts.networks import NAMED_NETWORKS, NETWORKS
 from ._parts.penalties import PENALTIES
 from ._training.optimizers import SCHEDULES, SOLVERS
 
-__all__ = ["CONSTRAINTS", "check_whole_numbers"]
+__all__ = ["CONSTRAINTS", "check_missing_label", "check_whole_numbers"]
 
 _AUTO = StrOptions({"auto"})
 _COUNT = Interval(Integral, 1, None, closed="left")
@@ -62,9 +63,10 @@ CONSTRAINTS = {
     "n_iter_no_change": [_AUTO, _COUNT],
     "tol": [Interval(Real, 0, None, closed="left")],
     "warm_start": ["boolean"],
-    "device": [str],
+    "device": [str, torch.device],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
+    "on_interrupt": [StrOptions({"raise", "keep"})],
 }
 
 
@@ -81,3 +83,12 @@ def check_whole_numbers(params):
                 f"The {name!r} parameter must be an int, got {value!r}, which is a "
                 f"{type(value).__name__}{whole}."
             )
+
+
+def check_missing_label(label):
+    """Refuse a truth value, which Python takes for 0 or 1."""
+    if isinstance(label, bool | np.bool_):
+        raise InvalidParameterError(
+            "The 'missing_label' parameter must be a number, a str, 'auto' or None, "
+            f"got {label!r}: name the value of y that means a row without a target."
+        )

@@ -3,221 +3,340 @@
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import fit_context
-from ._constraints import CONSTRAINTS, check_whole_numbers
+from ._compat import CallbackSupportMixin, Summarized, fit_context
+from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
 from ._data.validation import as_given, check_rows
+from ._fitting.callbacks import Callbacks
 from ._fitting.fit import fit_autoencoder
 from ._fitting.partial_fit import continue_autoencoder
+from ._fitting.progress import Progress
+from ._fitting.verbose import Writer
 from ._inference.codec import encode
 from ._inference.state import from_pickle, to_pickle
+from ._notebook import summary_html
 from ._parts.losses import LOSSES
 from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
 from ._runtime.atomic import all_or_nothing
+from ._runtime.clock import TimeLimit
 from ._runtime.threads import ThreadTuner
 
 __all__ = ["AutoEncoderTransformer"]
 
 
-class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
+class AutoEncoderTransformer(
+    Summarized, CallbackSupportMixin, ReconstructingTransformer, BaseEstimator
+):
     """Reduce features with an autoencoder, where PCA would stand.
 
-    Trains an encoder and a decoder to minimise ::
+    A neural network, the encoder, turns each row of ``X`` into a code (embedding,
+    latent vector) of ``n_components`` numbers; another, the decoder, turns codes back
+    into rows [1]_. Both are trained together to reconstruct ``X``. The codes follow
+    structure that is not linear, and otherwise read like PCA's: on the training rows
+    they are centred, uncorrelated and sorted by variance, with fixed signs.
 
-        loss(decode(z), x) + linearity * bend(z, x) + supervision * error(head(z), y)
-                           + cost(z) + penalty(z, x)
-
-    with z = latent(encode(corrupt(x))), where x is a row of ``X``, centred and divided
-    by one scale for all features, z its code of ``n_components`` numbers [1]_, the bend
-    their distance from PCA's, and the head a linear model of ``y``, if it is to guide
-    them. The other nouns are parameters, each a slot for a part; by default empty.
-    What is returned is not worse than PCA on rows held out; if no network is better
-    there beyond doubt, it is PCA. The codes follow structure that is not linear, and
-    read like PCA's: on the training rows they are centred, uncorrelated, the largest
-    variance first, and their signs are fixed. Long ones (a fifth; of PCA, those beyond
-    the training rows) are shortened, lest a single row carry a model behind away.
+    Training starts as PCA. If no network is better than PCA on held-out rows beyond
+    doubt, the result is PCA itself (``result_``). Use it to reduce features before a
+    model, to visualise, compress or denoise, to find unusual rows by their
+    reconstruction error, and to generate rows. When the structure is linear, or when
+    there are fewer than some hundred rows, PCA is as good and much faster.
 
     Parameters
     ----------
     n_components : int, float or None, default=2
-        Width of the code. A float in (0, 1): as many as PCA needs to explain more than
-        that share of the variance. None: the smaller side of ``X``.
+        Width of the code (the bottleneck).
+
+        - int: this number.
+        - float in (0, 1): as many as PCA needs to explain more than this share of the
+          variance.
+        - None: the smaller side of ``X``.
+
     hidden_layer_sizes : "auto", int or array-like of int, default="auto"
-        Widths of the layers from the input to the code, mirrored in the decoder.
-        ``()`` makes a linear autoencoder. "auto" is two layers, the first about twice
-        as wide as the data, or a quarter of few rows, 64 to 512, the second half, or
-        64. From 25,600 rows on the first has 128 at least, and for few codes there is a
-        third, half again.
+        Widths of the layers from the input to the code. The decoder has them in
+        reverse. ``()`` makes a linear autoencoder. "auto" is two layers: the first has
+        twice as many units as there are features, or a quarter of the number of rows if
+        that is less, between 64 and 512; the second has half of that, at least 64. From
+        25,600 rows on the first layer has at least 128 units, and a network with few
+        codes has a third layer.
     activation : str or callable, default="auto"
-        Of the hidden layers: a function of a tensor, a class such as `torch.nn.Mish`
-        that makes a layer, or "identity", "relu", "leaky_relu", "elu", "selu", "gelu",
-        "quick_gelu" (x logistic(1.702 x), nearly the same), "silu", "softplus", "tanh"
-        or "logistic". "auto" is "quick_gelu".
+        Activation of the hidden layers.
+
+        - "identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus",
+          "tanh", "logistic": as in torch.
+        - "quick_gelu": x logistic(1.702 x), an approximation of GELU.
+        - "auto": "quick_gelu".
+        - callable: a function of a tensor, or a class such as `torch.nn.Mish`.
+
     loss : str or callable, default="squared_error"
-        "squared_error", "absolute_error", "huber" (quadratic up to one unit of scaled
-        data), "log_loss" for values in [0, 1], "kl_divergence" for rows that are
-        distributions, or "poisson" for counts (half the Poisson deviance). Or a
-        function of (output, target), tensors (batch, n_features) of scaled data, that
-        returns the loss of each row, (batch,), or of each value, or their mean, as
-        `torch.nn.MSELoss` does.
+        Reconstruction error to minimise.
+
+        - "squared_error", "absolute_error".
+        - "huber": quadratic up to one unit of scaled data, linear beyond.
+        - "log_loss": cross-entropy, for values in [0, 1].
+        - "kl_divergence": Kullback-Leibler divergence, for rows that are distributions.
+        - "poisson": half the Poisson deviance, for counts.
+        - callable: a function of (output, target), tensors (batch, n_features) of
+          scaled data. It returns the loss of each row, (batch,), or of each value, or
+          their mean, as `torch.nn.MSELoss` does.
+
     output_activation : str, default="auto"
-        "auto" is what belongs to the loss: "identity", but "logistic" for "log_loss"
-        and for pictures (see ``init``), "softmax" for "kl_divergence", "exp" for
-        "poisson". The first three losses also take "logistic", "tanh", "relu",
-        "softplus", "exp" or "softmax", whose range must hold the values of ``X``.
+        Last step of the decoder: "identity", "logistic", "tanh", "relu", "softplus",
+        "exp" or "softmax". Its range must hold the values of ``X``. "auto" follows the
+        loss: "logistic" for "log_loss", "softmax" for "kl_divergence", "exp" for
+        "poisson", which take no other; else "identity", or "logistic" where that is
+        better for values that fill [0, 1] like those of pictures.
     init : str, default="auto"
-        "pca" anchors encoder and decoder to PCA's linear maps: training starts with
-        PCA's reconstruction and learns corrections to it, also for rows moved outward
-        or broken in a feature, up to 100 times the farthest one, where they fade. If
-        the output activation is not "identity" it starts near PCA only. "random" is the
-        plain network, which gives way to PCA as well, unless nothing is held out.
-        "auto" is "pca" for "identity" and "logistic", else "random"; where rows are
-        held out, others compete with it.
+        Start of the weights.
+
+        - "pca": encoder and decoder are PCA's linear maps plus a network, whose last
+          layers start at zero. Training starts with PCA's reconstruction. If the output
+          activation is not "identity", it starts near it.
+        - "random": the plain network.
+        - "auto": "pca" if the output activation is "identity" or "logistic", else
+          "random". Where rows are held out, other starts compete with it.
+
     linearity : "auto" or float, default="auto"
-        For networks anchored to PCA, weight of the squared distance of the codes from
-        PCA's, in units of their variance, times the squared share of variance that PCA
-        leaves. 0 is for the least error; 10 keeps the codes nearly linear in ``X``, for
-        linear models behind. "auto" is 1.2 where the output is linear, else 0.
+        Weight of the penalty that keeps the codes close to PCA's, for networks that
+        start as PCA (see Notes). 0 gives the lowest reconstruction error. 10 gives
+        codes that are nearly linear in ``X``, for linear models behind. "auto" is 1.2
+        if the output is linear, else 0.
     ordered : bool, default=False
-        Whether to train the first codes to do without the later ones, by nested
-        dropout [4]_. `inverse_transform` then takes any number of the first codes, and
-        the loss is that of one code, two, and so on in turn. Such codes are neither
-        centred, turned nor shortened, nor are those of `Gaussian` and `Sparsity`.
+        Whether the first codes are trained to do without the later ones, by nested
+        dropout [4]_. `inverse_transform` then takes any number of the first codes.
+        Such codes are neither centred nor rotated nor shortened.
     network : str, Dense, Conv, Modules or None, default=None
-        Encoder and decoder. None and "dense" are `Dense()`, "conv" is `Conv()`.
-    corruption : str, object or None, default=None
-        What is done to rows while training, to be undone by the decoder: "masking",
-        "gaussian_noise", "swap_noise", or `Masking`, `GaussianNoise`, `SwapNoise` with
-        their own parameters, or any object with a method ``corrupt(x, rng)``, or a
-        function of these.
+        Architecture of encoder and decoder.
+
+        - None, "dense", `Dense`: fully connected layers.
+        - "conv", `Conv`: convolutions, for pictures and signals.
+        - `Modules`: functions that make your own modules of torch.
+
+    corruption : str, object, callable or None, default=None
+        What is done to rows in training and undone by the decoder: a denoising
+        autoencoder. "masking", "gaussian_noise", "swap_noise", or `Masking`,
+        `GaussianNoise`, `SwapNoise` with their parameters; or an object with a method
+        ``corrupt(x, rng)``, or a function of these.
     latent : str, Gaussian, Mixture or None, default=None
-        What a code is: a point; a normal distribution ("gaussian", the variational
-        autoencoder), or a point with a density ("mixture"). Both can `sample`.
-    penalty : str, object or None, default=None
-        What codes cost: "sparsity", "contraction", `Sparsity`, `Contraction` with
-        their own parameters, a sum of them, or any object with a method
-        ``penalize(z, x, encode, rng)``, or a function of the first of these.
+        What a code is.
+
+        - None: a point.
+        - "gaussian", `Gaussian`: a normal distribution, as in a variational
+          autoencoder.
+        - "mixture", `Mixture`: a point, with a density fitted to all codes.
+
+        The last two can `sample`.
+    penalty : str, object, callable or None, default=None
+        What codes cost besides the error: "sparsity", "contraction", `Sparsity`,
+        `Contraction` with their parameters, or a sum of them; or an object with a
+        method ``penalize(z, x, encode, rng)``, or a function of the first of these.
     supervision : float, default=0.0
-        Weight of the error of telling ``y`` from the codes, 1 for the best constant
-        answer, against that of the reconstruction; 3 is a good first value. 0 ignores
-        ``y``. Else codes start as those of principal covariates regression [6]_, PCA's
-        with an eye on ``y``, and a linear head on them is trained along, to be thrown
-        away. Rows without a target, NaN, None or ``missing_label``, train the
-        reconstruction alone.
+        Weight of the error of predicting ``y`` from the codes by a linear model, which
+        is trained along and then dropped. The error is 1 for the best constant
+        prediction; 3 is a good first value. 0 ignores ``y``. With a weight, codes start
+        as those of principal covariates regression [6]_. Rows without a target (NaN,
+        None, ``missing_label``) train the reconstruction alone.
     teacher : estimator, "auto" or None, default=None
-        A classifier or regressor that learns from the rows with a target, one output at
-        a time, what those without are likely to have. They then count as if they had
-        it, also where they are held out [8]_. "auto" is trees and a linear model, of
-        classes, and for numbers what of them tells more of rows held out; of up to
-        5,000 rows, and none if neither tells more than a constant.
+        Classifier or regressor that predicts the targets of rows without one, for
+        semi-supervised learning [8]_. "auto" chooses between trees and linear models on
+        up to 5,000 rows, and uses none if neither is better than a constant.
     target_type : str, default="auto"
         What ``y`` is: "continuous", "multiclass" or "multilabel", each for one or
-        several outputs. "auto" asks `sklearn.utils.multiclass.type_of_target`, which
-        takes whole numbers for classes; but floats are numbers if more than 20 of them,
-        and than the root of the rows, differ. ``target_type_`` says what was decided.
+        several outputs. "auto" asks `sklearn.utils.multiclass.type_of_target`. Whole
+        numbers stored as floats are numbers if more than 20 of them, and more than the
+        square root of the number of rows, differ; otherwise they are classes, and a
+        warning says so.
     missing_label : "auto", int, float, str or None, default="auto"
-        What means in ``y`` that a row has no target, beside NaN, None and ``NA``, as
-        -1 does in scikit-learn's semi-supervised models. None and "auto" are nothing
-        else, and "auto" warns where -1 stands beside other classes.
+        Value of ``y`` that means "no target", besides NaN, None and ``NA``; -1 in
+        scikit-learn's semi-supervised models. "auto" and None add no value; "auto"
+        warns if -1 stands beside other classes, or a text such as "nan".
     standardize : bool, default=False
-        Whether to weight features equally, as if a `StandardScaler` stood before, and
-        not by their variance as PCA does. Undone by `inverse_transform`.
+        Whether features count equally, as behind a `StandardScaler`, rather than by
+        their variance, as in PCA. Undone by `inverse_transform`.
     whiten : bool, default=False
-        Whether to divide the codes by their standard deviation on the training rows,
-        as PCA does. Undone by `inverse_transform`. After `partial_fit` that of the
+        Whether codes are divided by their standard deviation on the training rows, as
+        in PCA. Undone by `inverse_transform`. After `partial_fit` it is that of the
         first rows.
     solver : str, default="auto"
         "adam" [2]_, "adamw", "muon" [7]_, "rmsprop" or "sgd". "auto" is "adamw".
     learning_rate_init : "auto" or float, default="auto"
-        Largest step size. "auto" depends on the solver, half for `Gaussian` codes.
+        Largest step size. "auto" depends on the solver; it is halved for `Gaussian`
+        codes.
     learning_rate : str, default="auto"
-        "constant", or "one_cycle" [3]_, which rises and falls to zero. "auto" is that.
+        Schedule of the step size: "constant", or "one_cycle" [3]_, which rises and then
+        falls to zero. "auto" is "one_cycle".
     alpha : "auto" or float, default="auto"
-        Weight decay, not of biases; with "adamw" and "muon" apart from the gradient.
-        "auto" is 0, or 1 if that is better on rows held out where 0 overfits.
+        Weight decay, not of biases; decoupled for "adamw" and "muon". "auto" is 0, or 1
+        where 0 overfits and 1 is better on held-out rows.
     batch_size : "auto" or int, default="auto"
-        Rows of a step. "auto" is 256 if that makes 2,000 steps, 100 a pass; else 128.
+        Rows of a step. "auto" is 256 if an epoch then has at least 100 steps, and the
+        training 2,000; else 128.
     max_iter : "auto" or int, default="auto"
-        Passes over the training rows, at most. "auto" makes 2,000 steps, but at least
-        5 passes. A one-cycle schedule ends with them, and gives no warning then.
-    max_time : float, default=None
-        Seconds of training, about, with which a one-cycle schedule ends; `fit` goes on
-        so long with ``max_iter="auto"``. Such fits do not repeat bit for bit.
+        Epochs (passes over the training rows), at most. "auto" makes 2,000 steps, and
+        at least 5 epochs; with `Conv` no more than 1.5e9 floating point operations a
+        row are worth, and at least 50. A one-cycle schedule ends with them.
+    max_time : float or None, default=None
+        Seconds of the whole `fit`, about. Training ends early enough to leave the
+        measured time of what comes after. Reading the rows, PCA, a teacher and the
+        comparison with PCA are never cut: where they take longer, the result is PCA.
+        Such fits do not repeat bit for bit. `partial_fit` makes its one epoch, however
+        long it takes.
     early_stopping : bool, default=True
-        Whether to hold out rows, watch the loss on them, and keep the weights that
-        were best there. A network has to beat PCA there beyond doubt, in the mean (by
-        10 %, if it has a ``linearity``) and on most rows [5]_, or PCA of all rows is
-        the result; with up to 2,000 rows, the good passes are then made again on all.
-        Of fewer than 15 rows none are held out: the result is PCA. If False, the
-        training loss is watched.
+        Whether to hold out rows, watch the loss on them, keep the weights of the best
+        epoch, and fall back to PCA (see Notes). Of fewer than 15 rows none are held
+        out, and the result is PCA. If False, the training loss is watched.
     validation : "auto", float, splitter or None, default="auto"
-        Rows to hold out, unless `fit` gets ``X_val``. "auto" draws
-        ``validation_fraction`` of them, a float is such a part; equal rows stay
-        together. Of a splitter, as `TimeSeriesSplit`, it is the last split. None holds
-        out nothing, as ``early_stopping=False`` does.
+        Rows to hold out, unless `fit` gets ``X_val``.
+
+        - "auto": ``validation_fraction`` of them, drawn at random. Equal rows stay
+          together.
+        - float: this share.
+        - splitter, such as `TimeSeriesSplit`: its last split.
+        - None: none, as with ``early_stopping=False``.
+
     validation_fraction : float, default=0.1
-        Part of the rows to hold out; of short data up to a fifth, for 100 rows.
+        Share of the rows to hold out. Small data hold out up to a fifth, to have 100
+        rows.
     n_iter_no_change : "auto" or int, default="auto"
-        Passes in a row without improvement that end the training. "auto" is a tenth
-        of ``max_iter``, a fifth for codes that are drawn, or a fifteenth if all rows
-        have a target that guides them, but at least 10.
+        Patience: epochs in a row without improvement that end the training. "auto" is a
+        tenth of ``max_iter``, a fifth for `Gaussian` codes, a fifteenth if all rows
+        have a target, and at least 10.
     tol : float, default=1e-4
-        Part of the loss by which it must fall to count as improvement.
+        Smallest relative decrease of the loss that counts as improvement.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights, mean and scale of the previous fit.
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:N", or "auto", a GPU if the network gains by it.
+        Whether `fit` continues from the weights, mean and scale of the previous fit.
+    device : str or torch.device, default="auto"
+        "cpu", "cuda", "cuda:N", or "auto": a GPU if the network is large enough to gain
+        by it.
     random_state : int, RandomState instance or None, default=None
-        Seed of the start, of the order of rows and of the split. An int repeats a fit
-        bit for bit on the same machine with the same versions and thread count.
+        Seed of the start, the order of rows and the split. An int repeats a fit bit for
+        bit on the same machine with the same versions.
     verbose : bool or int, default=False
-        Whether to write the losses after each pass.
+        What is written to the standard output:
+
+        - False or 0: nothing;
+        - True or 1: a line at the end, which names the epoch that is kept, or that the
+          result is PCA and why, and gives the share of variance that comes back, beside
+          PCA's. Meanwhile, in terminals and notebooks with tqdm (``skae[progress]``),
+          a bar shows the epochs;
+        - 2: also a line an epoch: losses, PCA's loss, step size, seconds.
+    on_interrupt : {"raise", "keep"}, default="raise"
+        What Ctrl-C, or the stop button of a notebook, does while epochs are trained:
+
+        - "raise": raise KeyboardInterrupt. The estimator stays as it was before `fit`;
+        - "keep": end the training, and keep the best weights so far. A second Ctrl-C,
+          in what follows the training, raises.
 
     Attributes
     ----------
-    n_components_, n_samples_ : int
-        Width of the code, and rows seen in `fit`.
-    n_features_in_, feature_names_in_ : int, ndarray of shape (n_features_in_,)
-        Features seen in `fit`, and their names if ``X`` had some.
-    mean_, scale_ : ndarray of shape (n_features_in_,)
-        What scales the rows: ``(X - mean_) / scale_``.
-    loss_curve_, validation_loss_curve_ : list of float
-        Training loss of each pass, as it was met along the way, and the loss on the
-        validation rows after it; None if there are none.
-    best_loss_, best_iter_ : float, int
-        The lowest loss watched, and its pass, whose weights are kept; 0 is the start.
-    n_iter_, stop_reason_ : int, str
-        Passes that were made, and why no more: "converged", "max_iter", "max_time",
-        "diverged"; "pca", or "linear" with a target, if none was better; "partial_fit".
+    n_components_ : int
+        Width of the code.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if ``X`` had names that are all strings.
+    n_samples_ : int
+        Number of rows seen in `fit`.
+    n_samples_seen_ : int
+        The same, as `sklearn.decomposition.IncrementalPCA` calls it.
+    mean_ : ndarray of shape (n_features_in_,)
+        Mean of each feature.
+    scale_ : ndarray of shape (n_features_in_,)
+        Rows are scaled as ``(X - mean_) / scale_``.
+    result_ : str
+        "network"; "pca", where no network was better beyond doubt; or "linear", the
+        same with a target: the linear codes of [6]_.
+    stop_reason_ : str
+        Why training ended: "converged", "max_iter", "max_time", "diverged",
+        "interrupted", "callback"; "pca" or "linear" if no network was better;
+        "partial_fit".
+    n_iter_ : int
+        Number of epochs.
+    loss_curve_ : list of float
+        Training loss of each epoch, averaged over its steps.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation rows after each epoch; None if there are none.
+    best_loss_ : float
+        Lowest loss watched.
+    best_iter_ : int
+        Epoch of that loss, whose weights are kept. 0 is the start.
     baseline_score_ : float
-        What `score` would give PCA with as many components, fitted to the rows that
-        were trained on, on those held out or ``X_val``; if there are none, or if the
-        result is PCA, on the training rows, of which 10,000 stand for more.
-    explained_variance_ratio_ : ndarray of shape (n_components_,)
-        Share of the variance that each code explains. With v_j = variance of code j
-        times the mean squared slope of the decoder along it, it is v_j / sum(v) times
-        the `score` of the training rows, of at most 10,000 drawn at random. Where a
-        later code has the larger share, both get their mean: shares do not increase.
-        None is negative, and they are PCA's where the result is PCA. After
-        `partial_fit` these and the following are of the last part of 100 rows or more.
-    explained_variance_, singular_values_ : ndarray of shape (n_components_,)
-        The same share in squared units of ``X``, of standardized features with
-        ``standardize=True``, as PCA's; and the root of it times
-        ``n_samples_ - 1``.
-    noise_variance_ : float
-        What is left of the variance, for each direction that is no code's.
+        What `score` is for PCA with as many components, fitted to the training rows,
+        on the held-out rows or ``X_val``. If there are none, or if the result is PCA,
+        on the training rows, of which 10,000 stand for more.
+    baseline_loss_ : float or None
+        PCA's loss on the validation rows, or on the training rows if there are none,
+        as the loss curves have it. None where it has none that compares: with a target,
+        a penalty, codes that are drawn or ordered, and losses with a link of their own.
     components_ : ndarray of shape (n_components_, n_features_in_)
-        Mean slope of the decoder along each code on the training rows, of `scale_`:
-        the loadings. PCA's where the result is PCA, and then ``X`` comes back as
-        ``mean_ + scale_ * (Z @ components_)``. With ``whiten=True`` of codes before.
+        Loadings: mean slope of the decoder along each code on the training rows, in
+        units of ``scale_``. PCA's components where the result is PCA; ``X`` then comes
+        back as ``mean_ + scale_ * (Z @ components_)``. With ``whiten=True``, those of
+        the codes before.
+    explained_variance_ratio_ : ndarray of shape (n_components_,)
+        Share of the variance that each code explains: not negative, not increasing, and
+        summing to the `score` of the training rows (see Notes).
+    explained_variance_ : ndarray of shape (n_components_,)
+        The same in squared units of ``X``, or of standardized features.
+    singular_values_ : ndarray of shape (n_components_,)
+        Square roots of ``explained_variance_ * (n_samples_ - 1)``.
+    noise_variance_ : float
+        Mean variance that is left, of the directions that are no code's.
     target_type_ : str or None
         What ``y`` was taken for, if it guided the codes.
     device_ : str
-        Where it was trained.
+        Device of the training.
 
     See Also
     --------
     sklearn.decomposition.PCA : The best linear codes, and much faster.
+    sklearn.decomposition.KernelPCA : Nonlinear codes by kernels.
+    sklearn.decomposition.IncrementalPCA : PCA of data that come in parts.
+    Dense : Options of the dense network.
+    Conv : Convolutional networks.
+    Gaussian : Variational autoencoders.
+
+    Notes
+    -----
+    **What is minimised.** For a row x, scaled, with z = latent(encode(corrupt(x))) ::
+
+        loss(decode(z), x) + linearity * r * |z - z_pca|^2
+                           + supervision * error(head(z), y) + kl(z) + penalty(z, x)
+
+    averaged over rows. z_pca are PCA's codes, in units of their variance, and r is the
+    square of the share of variance that PCA leaves. The other terms are zero unless
+    their parameters are set.
+
+    **Starts that compete.** With ``init="auto"`` and rows held out, networks that start
+    as PCA, plain networks and, for values in [0, 1], logistic outputs begin to train.
+    The losses on held-out rows decide which goes on.
+
+    **The result is not worse than PCA.** A network must beat PCA on the held-out rows,
+    in the mean (by 10 % where ``linearity`` is above 0) and on most rows by the
+    signed-rank test [5]_. The estimator is measured exactly as it will answer. With up
+    to 2,000 rows, the epochs that were found good are then repeated on all rows, or,
+    where they take long, a fifth as many with small steps follow.
+
+    **Rows far from the data.** Networks are also trained on rows moved outward and on
+    rows with a broken feature. Beyond the outermost training row their output tends to
+    PCA's. The longest fifth of the codes (for PCA, those longer than any in training)
+    is shortened: a length r beyond the radius R becomes R (1 + log(r / R)), so that no
+    single row dominates a model behind. `inverse_transform` undoes it.
+
+    **Explained variance.** With v_j the variance of code j times the mean squared slope
+    of the decoder along it, code j explains v_j / sum(v) of the `score` on the training
+    rows, of which at most 10,000 are drawn. Where a later code has a larger share, both
+    get their mean. After `partial_fit`, they are of the rows so far; those before the
+    last part count as 1,000 rows at most, or as ten times those of that part.
+
+    **Callbacks.** With scikit-learn 1.9 and newer ``set_callbacks`` takes callbacks
+    (`sklearn.callback`), as `ProgressBar` and `ScoringMonitor`. The task ``fit`` has
+    one for each training, ``train-from-pca`` and the starts that compete with it in
+    turn, and ``refit-on-all-rows``; their tasks are ``epoch``. At the end of an epoch
+    ``context.metrics`` is a dict with "epoch", "loss", "validation_loss",
+    "baseline_loss" (PCA's) and "learning_rate". ``fitted_estimator`` is the network of
+    that epoch, better than PCA or not; it is built for hooks that ask for it. A hook
+    that returns True ends all training, and the best so far is the result. ``y`` is
+    ``X`` where there is none, so that scores are monitored.
 
     References
     ----------
@@ -286,6 +405,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         device="auto",
         random_state=None,
         verbose=False,
+        on_interrupt="raise",
     ):
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -321,6 +441,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+        self.on_interrupt = on_interrupt
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, X_val=None, y_val=None, groups=None):
@@ -346,7 +467,7 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         -------
         self : AutoEncoderTransformer
             The fitted estimator. A fit that fails or is interrupted leaves the
-            previous one as it was.
+            previous one as it was; see ``on_interrupt``.
 
         Raises
         ------
@@ -359,7 +480,9 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         ConvergenceWarning
             If training stopped while the loss was still falling, or diverged.
         """
-        with all_or_nothing(self), ThreadTuner() as threads:
+        limit = TimeLimit(self.max_time)
+        progress = self._progress("fit")
+        with all_or_nothing(self), progress, ThreadTuner() as threads:
             continued = self.warm_start and hasattr(self, "_weights")
             X = self._validate(X, ensure_min_samples=2, reset=not continued)
             if X_val is not None:
@@ -367,7 +490,10 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
             previous = vars(self) if continued else None
             params = self._params()
             data = (X, y), (X_val, y_val)
-            learnt = fit_autoencoder(params, *data, previous, threads, groups)
+            progress.see(X, y)
+            learnt = fit_autoencoder(
+                params, *data, previous, threads, groups, limit, progress
+            )
             vars(self).pop("_memory", None)
             vars(self).update(learnt)
         return self
@@ -381,13 +507,12 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         feature or the target has been constant, up to 1,000 rows, rows are kept with
         the estimator, and what makes a better start begins the training anew with all
         of them. A feature that moves later is learnt from there on. Codes are not
-        turned to
-        principal axes, nothing is held out, and a teacher learns from these rows alone.
+        turned to principal axes, nothing is held out, and a teacher learns from these
+        rows alone.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            At least two rows the first time.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             As in `fit`.
         classes : array-like or list of them, default=None
@@ -404,13 +529,18 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
             If features that were constant now have most of the variance, and the first
             rows are gone.
         """
-        with all_or_nothing(self), ThreadTuner() as threads:
+        progress = self._progress("partial-fit")
+        with all_or_nothing(self), progress, ThreadTuner() as threads:
             previous = vars(self) if hasattr(self, "_weights") else None
-            least = 1 if previous else 2
-            X = self._validate(X, ensure_min_samples=least, reset=previous is None)
+            X = self._validate(X, reset=previous is None)
             params = self._params()
+            progress.see(X, y)
+            progress.begin_fit(None, None, 0)
             learnt = continue_autoencoder(params, X, y, classes, previous, threads)
             vars(self).update(learnt)
+            progress.conclude(
+                lambda: f"epoch {self.n_iter_}: loss {self.best_loss_:.4g}"
+            )
         return self
 
     def transform(self, X):
@@ -423,7 +553,9 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components)
-            Codes; float32 if ``X`` is, else float64.
+            Codes; float32 if ``X`` is, else float64. With scikit-learn's
+            ``array_api_dispatch``, of a tensor they are a tensor on its device; what is
+            fitted is numpy's all the same.
         """
         if not self.__sklearn_is_fitted__():  # the check itself takes a row's time
             check_is_fitted(self)
@@ -444,22 +576,37 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         """
         return super().set_params(**with_parts(params, vars(self)))
 
+    def _progress(self, task_name):
+        """Return who is told how a fit goes on.
+
+        Made before the fit remembers how the estimator was: what scikit-learn keeps
+        there for callbacks stays until it ends them.
+        """
+        observers = [*Callbacks.of(self, task_name), *Writer.of(self)]
+        return Progress(observers, self.on_interrupt)
+
     def _params(self):
         """Return all parameters, those too that a subclass does not ask for."""
         return {name: getattr(self, name) for name in CONSTRAINTS}
 
     def _validate_params(self):
-        check_whole_numbers(self.get_params(deep=False))
+        params = self.get_params(deep=False)
+        check_whole_numbers(params)
+        check_missing_label(params.get("missing_label"))
         super()._validate_params()
 
     def _validate(self, X, **checks):
         return check_rows(self, X, **checks)
 
+    def _summary_html(self):
+        return summary_html(self)
+
     def __getstate__(self):
         return to_pickle(super().__getstate__())
 
     def __setstate__(self, state):
-        super().__setstate__(from_pickle(state))
+        # Parameters that were not there when it was written are as if not set.
+        super().__setstate__({**_DEFAULTS, **from_pickle(state)})
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_weights")
@@ -474,5 +621,6 @@ class AutoEncoderTransformer(ReconstructingTransformer, BaseEstimator):
         return tags
 
 
+_DEFAULTS = AutoEncoderTransformer().get_params(deep=False)
 # Pickles name the public place, so that they survive a move of this file.
 AutoEncoderTransformer.__module__ = "skae"

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._data.validation import as_given, check_codes
 from ._inference.codec import decode, squared_errors
 from ._inference.explained_variance import score
+from ._inference.sensitivity import sensitivity
 from ._inference.torch_module import to_torch
 from ._parts.latents import draw_codes
 
@@ -23,12 +24,26 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return self.n_components_
 
     @property
+    def n_samples_seen_(self):
+        """Rows seen so far: ``n_samples_``, by the name it has in `IncrementalPCA`."""
+        check_is_fitted(self)
+        return self.n_samples_
+
+    @property
     def components_(self):
         """Mean slope of the decoder along each code, (n_components, n_features)."""
         check_is_fitted(self)
         if self._components is None:  # PCA's are its weights
             return self._weights["encoder.linear"].copy()
         return self._components
+
+    @property
+    def result_(self):
+        """What the result is: "network", "pca", or "linear", as PCA with a target."""
+        check_is_fitted(self)
+        if self._architecture["init"] != "linear":
+            return "network"
+        return "pca" if self.target_type_ is None else "linear"
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -79,6 +94,46 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         check_is_fitted(self)
         errors = squared_errors(self, self._validate(X), per_feature)
         return as_given(errors, X)
+
+    def sensitivity(self, X, *, average=True):
+        """Differentiate the codes by the features: which of them move a code.
+
+        The Jacobian of `transform`, exact, by automatic differentiation; to
+        `components_` it is what an encoder is to a decoder. Where the result is PCA, it
+        is ``components_ / scale_`` for every row. Multiplied by the features' standard
+        deviations, it compares features of different units.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        average : bool, default=True
+            Whether to return the mean over the rows, rather than each row's.
+
+        Returns
+        -------
+        jacobian : ndarray of shape (n_components, n_features), or \
+                (n_samples, n_components, n_features) with ``average=False``
+            Code for each unit of ``X``; float32 if ``X`` is, else float64. Features
+            that were constant in `fit` move nothing.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from skae import AutoEncoderTransformer
+        >>> X = load_iris().data
+        >>> ae = AutoEncoderTransformer(2, max_iter=5, random_state=0).fit(X)
+        >>> ae.sensitivity(X).shape
+        (2, 4)
+        >>> step = np.array([0.0, 0.0, 1e-6, 0.0])
+        >>> slope = (ae.transform(X + step) - ae.transform(X - step)) / 2e-6
+        >>> np.allclose(slope, ae.sensitivity(X, average=False)[:, :, 2], atol=1e-6)
+        True
+        """
+        check_is_fitted(self)
+        rows = self._validate(X)
+        jacobian = sensitivity(self, rows, average).astype(rows.dtype, copy=False)
+        return as_given(jacobian, X)
 
     def sample(self, n_samples=1, *, random_state=None):
         """Draw codes from the prior and decode them: rows like the training rows.

@@ -10,6 +10,7 @@ from skae import (
     Mixture,
     Sparsity,
 )
+from skae._fitting import config
 from skae._fitting.config import Plan
 from skae._parts.slots import check_slots
 
@@ -150,3 +151,45 @@ def test_codes_with_a_target_are_given_up_earlier(max_iter, has_targets, patienc
     params = check_slots(params.get_params(deep=False), 64)
     made = Plan.of(params, 500, 3, "identity", None, has_targets)
     assert made.n_iter_no_change == patience
+
+
+class TestConvolutions:
+    """Of few rows they get as many passes as these are worth."""
+
+    params = {"network": Conv(image_shape=(8, 8))}
+
+    def affordable(self, row_flops, **params):
+        made = plan(140, 64, **self.params, **params)
+        resolved = check_slots(
+            AutoEncoderTransformer(**self.params, **params).get_params(deep=False), 64
+        )
+        return made, made.affordable(resolved, lambda: row_flops, False)
+
+    @pytest.mark.parametrize(
+        ("row_flops", "max_iter", "patience"),
+        [(1e3, 1_000, 100), (1e7, 150, 15), (1e9, 50, 10)],
+    )
+    def test_passes_are_fewer_the_more_they_cost(self, row_flops, max_iter, patience):
+        _, made = self.affordable(row_flops)
+        assert (made.max_iter, made.n_iter_no_change) == (max_iter, patience)
+
+    @pytest.mark.parametrize("params", [{"max_iter": 777}, {"max_time": 3.0}])
+    def test_what_is_asked_for_is_made(self, params):
+        made, affordable = self.affordable(1e9, **params)
+        assert affordable == made
+
+    def test_patience_that_is_set_stays(self):
+        assert self.affordable(1e9, n_iter_no_change=40)[1].n_iter_no_change == 40
+
+    def test_dense_layers_are_not_asked(self):
+        made = plan(140, 64)
+        params = check_slots(AutoEncoderTransformer().get_params(deep=False), 64)
+        assert made.affordable(params, None, False) is made
+
+    def test_a_fit_makes_no_more(self, digits, monkeypatch):
+        monkeypatch.setattr(config, "_ROW_FLOPS", 1.0)
+        X = digits[0][:40]
+        model = AutoEncoderTransformer(4, **self.params, random_state=0, alpha=0.0)
+        model.set_params(init="random").fit(X)
+        assert model.n_iter_ <= 50
+        assert model.set_params(max_iter=70, n_iter_no_change=70).fit(X).n_iter_ == 70

@@ -1,5 +1,8 @@
 """Contest: which regimes are tried, and which goes on."""
 
+import copy
+from itertools import product
+
 import numpy as np
 import pytest
 from sklearn.datasets import make_circles
@@ -7,6 +10,7 @@ from sklearn.datasets import make_circles
 from skae import AutoEncoderTransformer, Conv, Dense, Gaussian
 from skae._fitting.contest import Regime, regimes
 from skae._parts.slots import check_slots
+from skae._training.objective import Objective
 
 X = np.random.default_rng(0).normal(size=(60, 16))
 
@@ -60,9 +64,33 @@ def test_a_plateau_of_the_anchored_start_is_left():
     assert model.score(X) > 0.9 > 0.6 > model.baseline_score_
     Z = model.transform(X)
     assert abs(Z.mean()) < 1e-3
-    far = 30 * X
-    R = model.inverse_transform(model.transform(far))
-    assert np.square(R - far).mean() < 1.5 * 0.5 * np.square(far).mean()
+    again = copy.deepcopy(model).set_params(warm_start=True, max_iter=5).fit(X)
+    assert again.score(X) > 0.9
+    for factor, fitted in product((3, 10, 30, 100, 300, 1000), (model, again)):
+        far = factor * X
+        R = fitted.inverse_transform(fitted.transform(far))
+        # PCA leaves half of the squares.
+        assert np.square(R - far).mean() < 1.2 * 0.5 * np.square(far).mean()
+
+
+def test_plain_networks_learn_from_rows_moved_outward_unless_someone_asks_for_them(
+    monkeypatch,
+):
+    reaches = []
+
+    class Noting(Objective):
+        def __init__(self, *args, reach=0.0, **kwargs):
+            reaches.append(reach)
+            super().__init__(*args, reach=reach, **kwargs)
+
+    monkeypatch.setattr("skae._fitting.session.Objective", Noting)
+    farthest = 10 / np.sqrt(np.square(X - X.mean(axis=0)).mean())
+    farthest *= np.linalg.norm(X - X.mean(axis=0), axis=1).max()
+    AutoEncoderTransformer(2, max_iter=1).fit(X, X_val=X)
+    assert reaches[:2] == pytest.approx([10 * farthest, farthest])
+    reaches.clear()
+    AutoEncoderTransformer(2, max_iter=1, init="random").fit(X, X_val=X)
+    assert reaches[0] == 0
 
 
 def test_a_fit_that_ends_as_pca_ends_soon():
@@ -70,16 +98,3 @@ def test_a_fit_that_ends_as_pca_ends_soon():
     model = AutoEncoderTransformer(3, random_state=0).fit(X)
     assert model.stop_reason_ == "pca"
     assert model.n_iter_ <= 100
-
-
-def test_weights_decay_only_where_nobody_has_chosen():
-    rng = np.random.default_rng(0)
-    t = rng.uniform(-2, 2, size=(150, 2))
-    X = np.hstack([t, t**2, np.sin(3 * t)]) + 0.1 * rng.normal(size=(150, 6))
-    auto, none = (
-        AutoEncoderTransformer(2, alpha=alpha, random_state=0).fit(X)
-        for alpha in ("auto", 0.0)
-    )
-    assert auto.n_iter_ > none.n_iter_
-    assert auto.loss_curve_[: none.n_iter_] == none.loss_curve_
-    assert auto.best_loss_ <= none.best_loss_

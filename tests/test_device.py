@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
 from skae import AutoEncoderTransformer, Conv, Modules
 from skae._inference.codec import cached_codec
@@ -48,6 +49,19 @@ class TestChoice:
 
     def test_second_gpu(self, cuda):
         assert check_device("cuda:1", 0) == torch.device("cuda:1")
+
+    @pytest.mark.parametrize("name", ["cpu", "cpu:0", "cuda", "cuda:0", "cuda:1"])
+    def test_devices_of_torch_are_what_their_names_are(self, name, cuda):
+        assert check_device(torch.device(name), 0) == check_device(name, 0)
+
+    def test_a_device_of_torch_as_parameter(self, X):
+        few = {"max_iter": 2, "early_stopping": False, "random_state": 0}
+        model = clone(AutoEncoderTransformer(device=torch.device("cpu"), **few))
+        expected = AutoEncoderTransformer(device="cpu", **few).fit_transform(X)
+        assert_array_equal(model.fit_transform(X), expected)
+        assert model.device_ == "cpu"
+        with pytest.raises(ValueError, match="device.*'meta'.* is not known: use"):
+            model.set_params(device=torch.device("meta")).fit(X)
 
     @pytest.mark.parametrize("name", ["cuda", "cuda:1"])
     def test_missing_gpu_is_an_error_with_a_remedy(self, name, no_cuda, X):

@@ -1,4 +1,4 @@
-"""Bare: the same numbers as the modules give, near the data and far from them."""
+"""FastForward: the same numbers as the modules give, near the data and far out."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import nn
 
 from skae import AutoEncoderTransformer, Conv, Dense, Modules
 from skae._inference.codec import from_numpy
-from skae._nn.fast_forward import Bare
+from skae._nn.fast_forward import FastForward
 
 NETWORKS = {
     "default": {},
@@ -26,11 +26,11 @@ NETWORKS = {
 @torch.inference_mode()
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_bare_network_gives_the_same(name, dtype, digits):
+def test_the_fast_way_gives_the_same(name, dtype, digits):
     params = {"max_iter": 2, "early_stopping": False, "random_state": 0}
     model = AutoEncoderTransformer(4, **params | NETWORKS[name]).fit(digits[0][:300])
     network = from_numpy(model._architecture, model._weights, dtype).eval()
-    bare = Bare(network)
+    bare = FastForward(network)
     rng = torch.Generator().manual_seed(0)
     for n_rows in (1, 40):
         for factor in (1.0, 1e6):  # the second is where corrections fade

@@ -1,6 +1,5 @@
 """Fitting: stopping, validation rows, warnings, warm starts, and failures."""
 
-import itertools
 import warnings
 
 import numpy as np
@@ -18,7 +17,6 @@ from skae import AutoEncoderTransformer, ValidationWarning
 from skae._data.batches import Batches
 from skae._fitting import session, trial
 from skae._fitting.verdict import is_lower
-from skae._training import optimizers
 from skae._training.optimizers import Solver
 
 
@@ -162,7 +160,7 @@ class TestStartFromPCA:
             patch.setattr(session.Training, "passes", passes)
             patch.setattr(Solver, "step", watched_step)
             make(init="pca", n_components=2).fit(X)
-        assert len(plans) in (2, 4)  # there and again, and with weights that decay
+        assert len(plans) >= 2  # there and again, and perhaps with weights that decay
         assert all(plan == plans[0] for plan in plans)
         assert max(steps) <= 1
 
@@ -346,98 +344,6 @@ def test_baseline_is_the_score_of_pca_also_where_a_feature_was_constant(
     assert model.baseline_score_ == pytest.approx(expected, abs=1e-5)
 
 
-class TestMaxTime:
-    @pytest.fixture(autouse=True)
-    def clock(self, monkeypatch):
-        """Let the clock move on by a millisecond each time it is read."""
-        ticks = itertools.count()
-        monkeypatch.setattr(optimizers.time, "monotonic", lambda: next(ticks) / 1000)
-
-    @pytest.fixture
-    def progress(self, monkeypatch):
-        """Return how far the training was at each step."""
-        seen, step = [], Solver.step
-
-        def watched_step(self):
-            seen.append(self.progress)
-            step(self)
-
-        monkeypatch.setattr(Solver, "step", watched_step)
-        return seen
-
-    def test_it_ends_the_training_with_its_schedule(self, X, progress):
-        model = make(early_stopping=False, max_time=2.0).fit(X)
-        assert model.stop_reason_ == "max_time"
-        assert model.loss_curve_[-1] < model.loss_curve_[0]
-        assert np.diff(progress).min() > 0
-        assert 0.99 < progress[-1] <= 1
-        assert len(model.loss_curve_) == model.n_iter_ > 1
-
-    def test_twice_the_time_is_twice_the_steps(self, X, progress):
-        make(early_stopping=False, max_time=1.0).fit(X)
-        n_steps = len(progress)
-        make(early_stopping=False, max_time=2.0).fit(X)
-        assert len(progress) - n_steps == pytest.approx(2 * n_steps, rel=0.1)
-
-    def test_a_pass_ends_with_it(self, X, progress):
-        model = make(early_stopping=False, batch_size=1, max_time=0.05).fit(X)
-        assert (model.n_iter_, model.stop_reason_) == (1, "max_time")
-        assert 0 < len(progress) < len(X)
-        assert np.isfinite(model.loss_curve_).all()
-
-    def test_passes_may_end_before(self, X):
-        model = make(early_stopping=False, max_iter=2, max_time=100.0).fit(X)
-        assert (model.n_iter_, model.stop_reason_) == (2, "max_iter")
-
-    def test_patience_may_end_it_before(self, X):
-        params = {"loss": "poisson", "n_iter_no_change": 1, "tol": 0.9}
-        model = make(max_time=100.0, **params).fit(np.abs(X))
-        assert (model.n_iter_, model.stop_reason_) == (1, "converged")
-
-    def test_what_is_not_trained_again_takes_all_of_it(self, X):
-        def passes(**params):
-            return make(max_time=2.0, n_components=2, **params).fit(X).n_iter_
-
-        # Of nothing that is anchored the rows held out are left out.
-        assert passes() > 1.5 * passes(init="pca")
-
-    def test_time_that_is_not_needed_changes_nothing(self, digits):
-        X = digits[0][:300]
-        params = {"init": "pca", "max_iter": 20, "n_iter_no_change": 2, "tol": 0.02}
-        model = make(**params).fit(X)
-        assert model.n_iter_ < 20
-        timed = make(max_time=1e9, **params).fit(X)
-        assert_array_equal(timed.transform(X), model.transform(X))
-
-    def test_patience_is_that_of_the_passes(self, X):
-        params = {"loss": "poisson", "max_iter": 120, "tol": 1.0}
-        params["learning_rate"] = "constant"
-        model = make(max_time=1e9, **params).fit(np.abs(X))
-        assert (model.n_iter_, model.stop_reason_) == (12, "converged")
-
-    def test_a_network_that_learnt_nothing_warns(self, X):
-        with pytest.warns(ConvergenceWarning, match="the network is untrained"):
-            make(max_time=1e-9).fit(X)
-
-    def test_what_is_trained_again_takes_as_many_passes(self, digits, progress):
-        X = digits[0][:300]
-        model = make(init="pca", max_time=2.0).fit(X)
-        assert 0 < model.best_iter_ <= model.n_iter_
-        # There and again: never farther than the schedule, and never more steps.
-        (again,) = np.flatnonzero(np.diff(progress) < 0) + 1
-        assert len(progress) - again <= again * 300 / 240 + 2
-        assert max(progress) <= 1
-
-    def test_passes_are_not_counted_down(self, X, capsys):
-        make(early_stopping=False, max_time=1.0, verbose=True).fit(X)
-        assert "] pass 1: loss" in capsys.readouterr().out
-
-    @pytest.mark.parametrize("value", [0, -1.0, "long"])
-    def test_no_time_is_an_error(self, value, X):
-        with pytest.raises(ValueError, match="'max_time' parameter"):
-            make(max_time=value).fit(X)
-
-
 class TestWarnings:
     def test_cap_while_still_improving_warns(self, X):
         model = make(max_iter=3, learning_rate="constant")
@@ -465,14 +371,13 @@ class TestWarnings:
             model.fit(X)
         assert (model.stop_reason_, model.best_iter_) == ("pca", 0)
 
-    def test_pca_that_was_kept_says_so_and_what_would_help(self, capsys):
+    def test_pca_that_was_kept_says_so_and_what_would_help(self):
         X = np.random.RandomState(0).normal(size=(120, 6))
-        model = AutoEncoderTransformer(random_state=0, max_iter=30, verbose=True)
+        model = AutoEncoderTransformer(random_state=0, max_iter=30)
         with pytest.warns(ValidationWarning, match="rows held out") as caught:
             model.fit_transform(X)
         assert [w.filename for w in caught] == [__file__]
         assert model.stop_reason_ == "pca"
-        assert f"] {caught[0].message}\n" in capsys.readouterr().out
         with pytest.warns(ValidationWarning, match="9 rows are too few"):
             model.fit(X[:9])
 

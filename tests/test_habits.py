@@ -1,14 +1,20 @@
 """Habits: what scikit-learn's and torch's users write without looking it up."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import joblib
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skae import (
@@ -254,3 +260,107 @@ def test_modules_as_penalty_and_corruption():
     for slot, part in parts.items():
         model = AutoEncoderTransformer(2, max_iter=1, **{slot: part})
         assert np.isfinite(model.fit_transform(X)).all()
+
+
+def test_a_model_mapped_into_memory(X, tmp_path):
+    """Its arrays are read-only, and shared by many processes."""
+    model = AutoEncoderTransformer(**FEW).fit(X)
+    joblib.dump(model, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    Z = mapped.transform(X)
+    assert_array_equal(Z, model.transform(X))
+    assert_array_equal(mapped.inverse_transform(Z), model.inverse_transform(Z))
+    assert mapped.score(X) == model.score(X)
+    mapped.partial_fit(X).set_params(warm_start=True).fit(X)
+
+
+def test_many_threads_may_transform_at_once(X):
+    model = AutoEncoderTransformer(**FEW).fit(X)
+    expected = model.transform(X)
+    with ThreadPoolExecutor(8) as pool:
+        for Z in pool.map(model.transform, [X] * 32):
+            assert_array_equal(Z, expected)
+
+
+def read_only(X):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        read_only,
+        np.asfortranarray,
+        lambda X: X[::-1].copy()[::-1],
+        lambda X: X[:, ::-1].copy()[:, ::-1],
+        lambda X: np.repeat(X, 2, axis=0)[::2],
+        lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+        lambda X: X.astype(X.dtype.newbyteorder()),
+        lambda X: X.astype(object),
+        np.ndarray.tolist,
+    ],
+    ids=["read-only", "fortran", "rows back", "columns back", "every second row"]
+    + ["every second column", "byte order", "objects", "lists"],
+)
+def test_the_same_numbers_in_any_layout(layout, X):
+    expected = AutoEncoderTransformer(**FEW).fit(X)
+    model = AutoEncoderTransformer(**FEW).fit(layout(X))
+    Z = model.transform(layout(X))
+    assert_array_equal(Z, expected.transform(X))
+    assert_array_equal(
+        model.inverse_transform(layout(Z)), expected.inverse_transform(Z)
+    )
+    model.partial_fit(layout(X))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "u1", "i1", "i8", "u8", "f2", "longdouble"])
+def test_numbers_of_any_kind(dtype, X):
+    X = (X > 0).astype(dtype) if dtype == "bool" else np.abs(X).astype(dtype)
+    expected = codes(X.astype(float))
+    assert_array_equal(codes(X), expected)
+
+
+def test_integers_beyond_what_floats_hold():
+    X = 2**53 + np.arange(300).reshape(100, 3) ** 2
+    model = AutoEncoderTransformer(2, random_state=0).fit(X)
+    assert model.score(X) > 0.999
+
+
+def test_frames_that_may_have_gaps(X):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=list("abcdefghijkl")).convert_dtypes()
+    assert_array_equal(codes(frame), codes(X))
+    frame.iloc[0, 0] = pandas.NA
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        codes(frame)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_frames_out_of_pipelines_and_columns(kind, X):
+    pytest.importorskip(kind)
+    frame = pytest.importorskip("pandas").DataFrame(X).rename(columns="x{}".format)
+    columns = ColumnTransformer(
+        [("ae", AutoEncoderTransformer(**FEW), ["x0", "x1", "x2"])],
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    ).set_output(transform=kind)
+    Z = columns.fit_transform(frame)
+    first = [f"autoencodertransformer{i}" for i in range(2)]
+    assert list(Z.columns) == [*first, *frame.columns[3:]]
+    pipeline = make_pipeline(StandardScaler(), AutoEncoderTransformer(**FEW), PCA(1))
+    pipeline.set_output(transform=kind).fit(frame)
+    Z = pipeline[:-1].transform(frame)
+    assert list(Z.columns) == first == list(pipeline[:-1].get_feature_names_out())
+    back = pipeline[:-1].inverse_transform(Z)
+    assert back.shape == X.shape
+
+
+def test_a_cached_step_is_not_fitted_again(X, tmp_path, monkeypatch):
+    pipeline = make_pipeline(
+        StandardScaler(), AutoEncoderTransformer(**FEW), PCA(1), memory=str(tmp_path)
+    )
+    expected = pipeline.fit_transform(X)
+    monkeypatch.setattr(AutoEncoderTransformer, "fit", None)
+    assert_array_equal(clone(pipeline).fit_transform(X), expected)

@@ -13,6 +13,7 @@ from sklearn.model_selection import (
 )
 
 from skae import AutoEncoderTransformer
+from skae._data import holdout
 from skae._data.holdout import equal_rows, have_near_copies, hold_out
 from skae._data.targets import no_values
 from skae._fitting.dataset import Table, check_tables, split
@@ -49,6 +50,24 @@ def test_equal_rows_are_on_one_side(n_rows):
     assert not {*map(tuple, X[rows])} & {*map(tuple, X[held_out])}
     n_expected = len(sides(rng.normal(size=(n_rows, 3)))[1])
     assert n_expected <= len(held_out) <= 1.5 * n_expected
+
+
+def test_rows_with_equal_sums_are_not_taken_for_equal(monkeypatch):
+    X = np.array([[1.0, 2], [2, 1], [1, 2], [3, 0]])
+    monkeypatch.setattr(holdout, "_sums", lambda X: np.zeros(len(X), np.uint64))
+    assert list(equal_rows(X)) == [0, 1, 0, 2]
+    assert equal_rows(X[[0, 1, 3]]) is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8, bool])
+def test_equal_rows_of_any_type_are_found(dtype):
+    X = np.random.default_rng(0).integers(3, size=(300, 4)).astype(dtype)
+    _, numbers = np.unique(X, axis=0, return_inverse=True)
+    groups = equal_rows(X)
+    assert len(np.unique(np.stack([groups, numbers.ravel()]), axis=1).T) == len(
+        np.unique(groups)
+    )
+    assert len(np.unique(groups)) == len(np.unique(numbers))
 
 
 def test_what_has_no_equal_rows_is_split_as_ever():

@@ -49,12 +49,63 @@ def pandas_vectors(X):
     return pytest.importorskip("pandas").Series(list(X))
 
 
+def frame_of_vectors(X):
+    return pytest.importorskip("pandas").DataFrame({"embedding": list(X)})
+
+
+def polars_frame_of_vectors(X):
+    return pytest.importorskip("polars").DataFrame({"embedding": polars_vectors(X)})
+
+
+def polars_lists(X):
+    polars = pytest.importorskip("polars")
+    kind = polars.Float32 if X.dtype == "f4" else polars.Float64
+    return polars.Series(X.tolist(), dtype=polars.List(kind))
+
+
+def arrow_vectors(X):
+    arrow = pytest.importorskip("pyarrow")
+    return arrow.FixedSizeListArray.from_arrays(arrow.array(X.ravel()), X.shape[1])
+
+
+def arrow_chunks(X):
+    arrow = pytest.importorskip("pyarrow")
+    return arrow.chunked_array([arrow_vectors(X[:30]), arrow_vectors(X[30:])])
+
+
+def arrow_table_of_vectors(X):
+    return pytest.importorskip("pyarrow").table({"embedding": arrow_chunks(X)})
+
+
+def pandas_arrow_vectors(X):
+    pandas, arrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    kind = pandas.ArrowDtype(arrow.list_(arrow.from_numpy_dtype(X.dtype)))
+    return pandas.DataFrame({"embedding": pandas.Series(X.tolist(), dtype=kind)})
+
+
+def object_vectors(X):
+    vectors = np.empty(len(X), object)
+    vectors[:] = list(X)
+    return vectors
+
+
+def object_column(X):
+    return object_vectors(X)[:, None]
+
+
+def list_of_tensors(X):
+    return [torch.from_numpy(row.copy()).requires_grad_() for row in X]
+
+
 def tensor_with_gradient(X):
     return torch.from_numpy(X.copy()).requires_grad_()
 
 
 KINDS = [polars_frame, arrow_table, pandas_frame, pandas_nullable, pandas_arrow]
 KINDS += [polars_vectors, pandas_vectors, torch.from_numpy, tensor_with_gradient]
+KINDS += [frame_of_vectors, polars_frame_of_vectors, polars_lists, arrow_vectors]
+KINDS += [arrow_chunks, arrow_table_of_vectors, pandas_arrow_vectors, object_vectors]
+KINDS += [object_column, list_of_tensors]
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
@@ -82,9 +133,116 @@ def test_targets_may_be_tensors(X):
 
 
 def test_vectors_of_several_lengths_are_refused(X):
+    for rows in (object_vectors([X[0], X[1][:3]]), object_vectors([None, X[0]])):
+        with pytest.raises(ValueError, match=r"X holds vectors, but row . is of shape"):
+            AutoEncoderTransformer(**FEW).fit(rows)
+
+
+def pandas_mixed(X):
+    frame = pandas_frame(X)
+    return frame.assign(other=list(X)), frame.assign(other="text")
+
+
+def polars_mixed(X):
+    polars, frame = pytest.importorskip("polars"), polars_frame(X)
+    texts = polars.lit("text").alias("other")
+    vectors = polars_vectors(X).alias("other")
+    return frame.with_columns(vectors), frame.with_columns(texts)
+
+
+def arrow_mixed(X):
+    table = arrow_table(X)
+    vectors, texts = arrow_vectors(X), ["text"] * len(X)
+    return table.append_column("other", vectors), table.append_column("other", [texts])
+
+
+@pytest.mark.parametrize("mixed", [pandas_mixed, polars_mixed, arrow_mixed])
+def test_the_column_that_is_not_numbers_is_named(mixed, X):
+    vectors, texts = mixed(X)
+    with pytest.raises(ValueError, match=r"'other' of X.* holds vectors.*X\['other'\]"):
+        AutoEncoderTransformer(**FEW).fit(vectors)
+    with pytest.raises(ValueError, match="'other' of X.* numbers.*Encode it"):
+        AutoEncoderTransformer(**FEW).fit(texts)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.datetime64("2020-01-01", "s"), "holds times. Make numbers of it"),
+        (np.timedelta64(1, "s"), "holds times"),
+        (1j, "complex"),
+        ({"a": 1}, "not made of numbers: .*'dict'"),
+        ("category", "of dtype category, is not made of numbers: .* 'x'"),
+        ("period", "holds times"),
+    ],
+)
+def test_columns_of_other_kinds_are_named(values, message, X):
     pandas = pytest.importorskip("pandas")
-    with pytest.raises(ValueError, match="shape"):
-        AutoEncoderTransformer(**FEW).fit(pandas.Series([X[0], X[1][:3]]))
+    if isinstance(values, dict):
+        values = [values] * len(X)
+    elif isinstance(values, str) and values == "period":
+        values = pandas.period_range("2020", periods=len(X), freq="D")
+    elif isinstance(values, str):
+        values = pandas.Categorical(["x"] * len(X))
+    frame = pandas_frame(X).assign(other=values)
+    with pytest.raises((TypeError, ValueError), match=f"'other' of X.*{message}"):
+        AutoEncoderTransformer(**FEW).fit(frame)
+    with pytest.raises((TypeError, ValueError), match=f"Column 'other' .*{message}"):
+        AutoEncoderTransformer(**FEW).partial_fit(frame)
+
+
+def test_columns_of_arrays_are_named_by_number(X):
+    mixed = X.astype(object)
+    mixed[3, 2] = "text"
+    for rows in (mixed, mixed.tolist()):
+        with pytest.raises(ValueError, match="Column 2 of X.*'text'"):
+            AutoEncoderTransformer(**FEW).fit(rows)
+
+
+def test_names_that_are_missing_come_first(X):
+    model = AutoEncoderTransformer(**FEW).fit(pandas_frame(X))
+    with pytest.raises(ValueError, match="unseen at fit time:\n- other"):
+        model.transform(pandas_frame(X).assign(other="text"))
+
+
+def test_frames_without_rows_yet_are_refused(X):
+    with pytest.raises(ValueError, match="LazyFrame.*collect"):
+        AutoEncoderTransformer(**FEW).fit(polars_frame(X).lazy())
+
+
+def pictures_of_polars(pictures):
+    polars = pytest.importorskip("polars")
+    kind = polars.Array(polars.Float64, pictures.shape[1:])
+    return polars.Series(pictures.tolist(), dtype=kind)
+
+
+def frame_of_polars_pictures(pictures):
+    polars = pytest.importorskip("polars")
+    return polars.DataFrame({"picture": pictures_of_polars(pictures)})
+
+
+def nested_lists_of_polars(pictures):
+    return pytest.importorskip("polars").Series(pictures.tolist())
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [np.asarray, list, np.ndarray.tolist, torch.from_numpy, pandas_vectors]
+    + [object_vectors, pictures_of_polars, frame_of_polars_pictures]
+    + [frame_of_vectors, nested_lists_of_polars],
+    ids=lambda kind: kind.__name__,
+)
+def test_pictures_are_told_of_conv_in_any_form(kind, X):
+    model = AutoEncoderTransformer(**FEW).fit(X)
+    pictures = kind(np.zeros((20, 8, 6)))
+    conv = r"Conv\(image_shape=\(8, 6\)\)"
+    for method in (model.transform, model.partial_fit, AutoEncoderTransformer().fit):
+        with pytest.raises(
+            ValueError, match=rf"dim 3.*reshape it to \(20, 48\).*{conv}"
+        ):
+            method(pictures)
+    with pytest.raises(ValueError, match=rf"codes are of shape .*{conv}"):
+        model.inverse_transform(pictures)
 
 
 def test_tensors_come_back_as_tensors_where_scikit_learn_is_told_so():
@@ -108,6 +266,13 @@ with sklearn.config_context(array_api_dispatch=True):
     assert isinstance(model.score_samples(torch.from_numpy(X)), torch.Tensor)
     assert isinstance(model.score(torch.from_numpy(X)), float)
     assert type(model.transform(X)) is np.ndarray
+    for dtype in (torch.float16, torch.bfloat16, torch.int64):
+        codes = model.transform(torch.from_numpy(X).to(dtype))
+        assert codes.dtype == model.inverse_transform(codes).dtype == torch.float64
+    with_gradient = torch.nn.Parameter(torch.from_numpy(X))
+    codes = model.fit_transform(with_gradient)
+    assert codes.dtype == torch.float32 and not codes.requires_grad
+    assert torch.equal(codes, Z) and type(model.components_) is np.ndarray
 assert np.array_equal(Z.numpy(), expected)
 """
     subprocess.run(

@@ -30,7 +30,9 @@ class TestGaussian:
         q = Normal(mean, (0.5 * log_variance).exp())
         p = Normal(torch.zeros(()).double(), torch.ones(()).double())
         expected = beta * kl_divergence(q, p).sum(dim=1) / 11
-        torch.testing.assert_close(Gaussian(beta).cost(h, n_features=11), expected)
+        torch.testing.assert_close(
+            Gaussian(beta).kl_divergence(h, n_features=11), expected
+        )
 
     def test_draws_have_the_mean_and_the_variance(self, h):
         rng = np.random.default_rng(0)
@@ -41,7 +43,7 @@ class TestGaussian:
 
     def test_variances_stay_finite(self):
         h = torch.tensor([[0.0, 1e6], [0.0, -1e6]])
-        assert Gaussian().cost(h, 1).isfinite().all()
+        assert Gaussian().kl_divergence(h, 1).isfinite().all()
         assert Gaussian().draw(h, np.random.default_rng(0)).isfinite().all()
 
     @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ class TestGaussian:
         [(0.5, 0.0, 0.0), (0.5, 0.25, 0.5), (0.5, 0.9, 1.0), (0.0, 0.0, 1.0)],
     )
     def test_weight_rises(self, warm_up, progress, expected):
-        assert Gaussian(warm_up=warm_up).warmth(progress) == expected
+        assert Gaussian(warm_up=warm_up).kl_weight(progress) == expected
 
     def test_start_is_probabilistic_pca(self):
         """Tipping, Bishop (1999), equations 7 and 9, with the noise variance known."""
@@ -220,7 +222,7 @@ class TestSample:
         (Gaussian, ValueError, "'latent' parameter"),
         (Gaussian(-1), ValueError, "'beta' parameter of Gaussian .* Got -1"),
         (Gaussian(warm_up=1.0), ValueError, "'warm_up' parameter of Gaussian"),
-        (Mixture(0), ValueError, "'n_mixtures' parameter of Mixture"),
+        (Mixture(0), ValueError, "'n_components' parameter of Mixture"),
     ],
 )
 def test_what_is_no_latent_is_refused(latent, error, message, X):

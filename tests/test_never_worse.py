@@ -14,6 +14,7 @@ from sklearn.datasets import (
     make_swiss_roll,
 )
 from sklearn.decomposition import PCA
+from sklearn.model_selection import TimeSeriesSplit
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoEncoderTransformer
@@ -87,6 +88,29 @@ def test_on_rows_it_was_fitted_to(name, linearity):
     k = 1 if X.shape[1] < 3 else 2
     model = AutoEncoderTransformer(k, linearity=linearity, random_state=0, max_iter=60)
     assert_not_worse(model.fit(X), X)
+
+
+@pytest.mark.parametrize("linearity", [0.0, "auto"])
+def test_on_the_last_block_of_a_series_where_that_is_held_out(linearity):
+    X = DATA["windows"]()
+    splitter = TimeSeriesSplit(3)
+    *_, (_, block) = splitter.split(X)
+    model = AutoEncoderTransformer(
+        2, validation=splitter, linearity=linearity, random_state=0, max_iter=60
+    ).fit(X)
+    assert_not_worse(model, X[block], X)
+    assert_not_worse(model, X)
+
+
+@pytest.mark.parametrize("linearity", [0.0, "auto"])
+@pytest.mark.parametrize("name", ["wine", "s-curve"])
+def test_on_rows_that_a_bootstrap_has_left_out(name, linearity):
+    """Copies on both sides of the split once hid what a network makes of new rows."""
+    X = DATA[name]()
+    drawn = np.random.default_rng(0).integers(0, len(X), len(X))
+    new = np.setdiff1d(np.arange(len(X)), drawn)
+    model = AutoEncoderTransformer(2, linearity=linearity, random_state=0, max_iter=60)
+    assert_not_worse(model.fit(X[drawn]), X[new], X[drawn])
 
 
 @pytest.mark.parametrize("name", COMPARABLE)

@@ -11,7 +11,7 @@ from skae._data.scaling import Scaling
 from skae._data.targets import no_values
 from skae._fitting.dataset import Table
 from skae._nn.autoencoder import initialise
-from skae._nn.dense_backprop import DenseGradient
+from skae._nn.dense_backprop import DenseBackprop
 from skae._nn.layers import ACTIVATIONS
 from skae._parts.losses import LINKS, LOSSES, check_loss
 from skae._parts.networks import make_autoencoder
@@ -90,7 +90,7 @@ def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path)
     step = a_step(batches)
     x = step.x
     network, penalty = objective.network, 0.0
-    objective.bare = network  # whose losses autograd can follow
+    objective.fast = network  # whose losses autograd can follow
     if init == "pca":
         draw = np.random.default_rng(1).normal
         for part in (network.encoder, network.decoder):
@@ -202,7 +202,7 @@ def test_both_paths_train_to_the_same_weights(params, monkeypatch, digits):
     params = {"learning_rate_init": 2e-3, "n_components": 4} | params
     model = AutoEncoderTransformer(max_iter=8, random_state=0, **params)
     dense = model.fit(digits[0])._weights
-    monkeypatch.setattr(DenseGradient, "handles", lambda network: False)
+    monkeypatch.setattr(DenseBackprop, "handles", lambda network: False)
     autograd = model.fit(digits[0])._weights
     for name, weight in dense.items():
         np.testing.assert_allclose(weight, autograd[name], atol=1e-5)

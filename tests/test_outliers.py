@@ -1,5 +1,6 @@
 """Outskirts: which rows are moved, how far and which way, and that they teach."""
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,8 +11,10 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoEncoderTransformer
+from skae._parts.networks import make_autoencoder
 from skae._training.outliers import (
     fade_where_astray,
+    give_way,
     likely_breaks,
     move,
     moved_weight,
@@ -195,6 +198,40 @@ def test_where_the_outermost_row_is_broken_they_fade_from_those_held_out_on():
     fade_where_astray(network, watched, learnt, PCA_ERROR, reach=100.0)
     assert network.encoder.radius.item() == pytest.approx(9.0)
     assert network.decoder.radius.item() == pytest.approx(3.0)
+
+
+def plain_and_linear():
+    """Return a network that stretches the first two features, and PCA of these."""
+    plain = make_autoencoder(4, 2, 2, (), "identity", "random", ("Dense", {}))
+    linear = make_autoencoder(4, 2, 2, (), "identity", "linear", ("Dense", {}))
+    axes = torch.eye(4)[:2]
+    with torch.no_grad():
+        linear.encoder.linear.copy_(axes)
+        linear.decoder.linear.copy_(axes.t())
+        for (layer,), weight in zip(
+            plain.layers, (3 * axes.flip(0), axes.flip(0).t() / 2), strict=True
+        ):
+            layer.weight.copy_(weight)
+            layer.bias.zero_()
+    return plain.eval(), linear.double().eval()
+
+
+def test_a_plain_network_gives_way_to_pca():
+    network, linear = plain_and_linear()
+    x = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
+    rows = SimpleNamespace(in_order=lambda: [(x, None)], n_rows=40, n_features=4)
+    before = network(x)
+    # As it is three halves of the rows everywhere, it is no good for far ones, or good.
+    for bound, from_row_on in ((1e9, 1000.0), (0.0, 1.0)):
+        given = copy.deepcopy(network)
+        give_way(given, linear, rows, rows, pca_error=bound, reach=100.0)
+        farthest = x.norm(dim=1).max() * from_row_on
+        assert given.encoder.radius.item() == pytest.approx(farthest.item(), rel=1e-5)
+        torch.testing.assert_close(given(x), before)
+        unit, length = torch.nn.functional.normalize(x), 1e5 * farthest
+        of_pca = unit * torch.tensor([1.0, 1, 0, 0])
+        far = given(length * unit) / length
+        torch.testing.assert_close(far, of_pca, rtol=0, atol=1e-3)
 
 
 def test_a_broken_training_row_does_not_let_far_rows_go_astray():

@@ -113,12 +113,9 @@ def test_a_fit_tells_its_target_to_the_calls_after_it(digits):
         model.partial_fit(X[:1], ["a"])
 
 
-def test_a_single_row_is_enough_after_the_first_call(X):
+def test_a_single_row_is_enough_in_every_call(X):
     model = AutoEncoderTransformer(random_state=0)
-    with pytest.raises(ValueError, match="minimum of 2 is required"):
-        model.partial_fit(X[:1])
-    assert not hasattr(model, "n_features_in_")
-    model.partial_fit(X[:2]).partial_fit(X[2:3])
+    model.partial_fit(X[:1]).partial_fit(X[1:2]).partial_fit(X[2:3])
     assert model.transform(X).shape == (100, 2)
 
 
@@ -246,6 +243,42 @@ def test_classes_may_come_later_while_rows_are_few(X):
     assert model._target["classes"][0].tolist() == ["a", "b", "c"]
     with pytest.raises(ValueError, match="y has 2 outputs, but 1 were expected"):
         model.partial_fit(X[60:], [["a", "b"]] * 40)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_stream_may_begin_with_one_row(name, X):
+    """And goes on as if the first rows had come together."""
+    X = in_domain(name, X)
+    y = target_of(name, X)
+    parts = [slice(0, 1), slice(1, 2), slice(2, 6), slice(6, 100)]
+    model = autoencoder(name)
+    for part in parts:
+        model.partial_fit(X[part], None if y is None else y[part])
+        assert model.transform(X).shape == (100, 2)
+        assert np.isfinite(model.explained_variance_ratio_).all()
+    together = autoencoder(name).partial_fit(X, y)
+    assert_array_equal(model.transform(X), together.transform(X))
+    assert model.n_samples_ == model.n_samples_seen_ == 100
+
+
+def test_a_single_class_is_refused_once_rows_are_many(monkeypatch, X):
+    model = AutoEncoderTransformer(supervision=1.0, random_state=0)
+    model.partial_fit(X[:60], ["a"] * 60)
+    monkeypatch.setattr(first_rows, "_MOST_ROWS", 100)
+    with pytest.raises(
+        ValueError, match="two classes.* only \\['a'\\].* by the argument"
+    ):
+        model.partial_fit(X[60:], ["a"] * 40)
+    model.partial_fit(X[60:], ["b"] * 40)
+    assert model._target["classes"][0].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("n_components", [0.9, None])
+def test_the_number_of_codes_grows_with_the_first_rows(n_components, X):
+    model = AutoEncoderTransformer(n_components, random_state=0).partial_fit(X[:1])
+    assert model.n_components_ == 1
+    expected = AutoEncoderTransformer(n_components, random_state=0).partial_fit(X)
+    assert model.partial_fit(X[1:]).n_components_ == expected.n_components_ > 1
 
 
 def test_a_warm_start_learns_what_begins_to_move(X):

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from skae import AutoEncoderTransformer
 from skae._data.targets import Target
 
 NAN = np.nan
@@ -24,6 +25,7 @@ NAN = np.nan
         [[3], [4], [3], [8]],
     ],
 )
+@pytest.mark.filterwarnings("ignore:y holds 3 different whole numbers as floats")
 def test_classes_are_one_hot(y):
     target = Target.fit(y, "auto")
     expected = OneHotEncoder(sparse_output=False).fit_transform(
@@ -69,6 +71,7 @@ def test_rows_without_a_class_are_unknown(y):
         ([0, 1, 99, -1], 99),
     ],
 )
+@pytest.mark.filterwarnings("ignore:y holds 3 different whole numbers as floats")
 def test_the_user_says_what_an_unknown_class_is(y, missing_label):
     target = Target.fit(y, "auto", missing_label=missing_label)
     expected = np.insert(np.eye(3), 2, NAN, axis=0)
@@ -102,8 +105,9 @@ def test_floats_are_numbers_where_they_are_too_many_for_classes():
     y = np.arange(100.0) % 30
     assert Target.fit(y, "auto").kind == "continuous"
     assert Target.fit(y.astype(object), "auto").kind == "continuous"
-    assert Target.fit(np.arange(100.0) % 20, "auto").kind == "multiclass"
-    assert Target.fit(np.arange(2000.0) % 30, "auto").kind == "multiclass"
+    for few in (np.arange(100.0) % 20, np.arange(2000.0) % 30):
+        with pytest.warns(UserWarning, match="whole numbers as floats, taken for cl"):
+            assert Target.fit(few, "auto").kind == "multiclass"
     assert Target.fit(y, "multiclass").kind == "multiclass"
     beside = np.column_stack([y, y % 2])
     assert Target.fit(beside, "auto").kind == "continuous"
@@ -205,7 +209,7 @@ def test_what_cannot_be_learnt_is_refused(y, target_type, message):
         assert Target.fit(y, target_type).sizes == [2]
         return
     with pytest.raises(ValueError, match=message):
-        Target.fit(y, target_type)
+        Target.fit(y, target_type).check_learnable()
 
 
 def test_a_class_that_is_not_known_is_named():
@@ -235,3 +239,57 @@ def test_many_classes_are_warned_of():
     Target.fit(np.arange(20), "auto")
     Target.fit(np.arange(1000) % 25, "auto")
     Target.fit((np.arange(500) % 25).astype(str), "auto")
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", object])
+def test_whole_numbers_as_floats_are_classes_only_with_a_word(dtype):
+    y = (np.arange(300) % 4.0).astype(dtype)
+    message = "y holds 4 different whole numbers as floats, taken for classes. Pass tar"
+    with pytest.warns(UserWarning, match=message) as caught:
+        assert Target.fit(y, "auto").kind == "multiclass"
+    assert [w.filename for w in caught] == [__file__]
+    assert Target.fit(y, "multiclass").kind == "multiclass"
+    assert Target.fit(y, "continuous").kind == "continuous"
+    assert Target.fit(y, "auto", classes=range(5)).kind == "multiclass"
+
+
+def test_floats_that_say_nothing_are_classes_without_a_word():
+    y = np.arange(300) % 4.0
+    assert Target.fit(y == 1.0, "auto").kind == "multiclass"
+    assert Target.fit((y == 1.0).astype(float), "auto").kind == "multiclass"
+    y[::3] = NAN  # integers with gaps are floats
+    assert Target.fit(y, "auto").kind == "multiclass"
+
+
+@pytest.mark.parametrize(
+    ("y", "missing_label", "message"),
+    [
+        (["-1", "a", "b"], -1, r"a number, but y contains '-1', a text.*label='-1'"),
+        (np.array(["-1.0", "0", "1"]), -1, "contains '-1.0', a text"),
+        ([-1, 0, 1], "-1", "a text, but y contains -1, a number.*missing_label=-1 if"),
+        ([-1.0, 0.5, 1.5], "-1", "a text, but y contains -1.0, a number"),
+        (["nan", "a", "b"], NAN, "contains 'nan', a text"),
+        (np.array([True, False, True]), 1, "contains True, a truth value.*by None in"),
+        ([[0, -1], [1, "-1"], [0, 1]], -1, "contains '-1', a text"),
+    ],
+)
+def test_labels_that_read_alike_are_refused(y, missing_label, message):
+    with pytest.raises(ValueError, match=message):
+        Target.fit(y, "auto", missing_label=missing_label)
+
+
+@pytest.mark.parametrize("label", ["-1", "nan", "None", "<NA>"])
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_texts_that_often_mean_nothing_are_warned_of(label, kind):
+    y = kind(["a", "b", label])
+    with pytest.warns(UserWarning, match=f"contains '{label}', .* class. Pass missing"):
+        Target.fit(y, "auto")
+    assert len(Target.fit(y, "auto", missing_label=label).classes[0]) == 2
+    assert len(Target.fit(y, "auto", missing_label=None).classes[0]) == 3
+
+
+@pytest.mark.parametrize("label", [True, False, np.True_])
+def test_a_truth_value_is_no_label(label):
+    model = AutoEncoderTransformer(missing_label=label)
+    with pytest.raises(ValueError, match="'missing_label' parameter must be a number"):
+        model.fit(np.eye(20), np.arange(20) % 2)

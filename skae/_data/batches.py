@@ -125,10 +125,10 @@ class Batches:
         n_bytes = _GATHERED_BYTES[self.device.type]
         n_batches = max(1, n_bytes // (4 * self.n_features * sizes[0]))
         groups = [sizes[i : i + n_batches] for i in range(0, len(sizes), n_batches)]
-        room = self.resident.new_empty(sum(groups[0]), self.n_features)
+        buffer = self.resident.new_empty(sum(groups[0]), self.n_features)
         parts = order.split([sum(group) for group in groups])
         for rows, group in zip(parts, groups, strict=True):
-            x = torch.index_select(self.resident, 0, rows, out=room[: sum(group)])
+            x = torch.index_select(self.resident, 0, rows, out=buffer[: sum(group)])
             yield x, self.targets[rows], group
 
     def parts(self):

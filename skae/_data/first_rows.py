@@ -9,9 +9,9 @@ all rows so far as long as these are few, and when what was constant moves.
 import numpy as np
 from scipy.sparse import issparse, vstack
 
-from .targets import join_targets
+from .outputs import join_targets
 
-__all__ = ["begins_anew", "join", "worth_keeping"]
+__all__ = ["are_many", "begins_anew", "join", "worth_keeping"]
 
 # Rows to start from, at least, and for each code.
 _FEW_ROWS = 100
@@ -73,13 +73,18 @@ def begins_anew(first, X, previous, varies):
 
 def worth_keeping(first, scaling, n_components, target):
     """Whether later rows may show that these were no good start."""
-    n_rows, n_features = first["X"].shape
-    if n_rows < _enough(n_components):
+    if first["X"].shape[0] < _enough(n_components):
         return True
-    if n_rows >= _MOST_ROWS or n_rows * n_features >= _MOST_VALUES:
+    if are_many(first["X"]):
         return False
     nothing_to_tell = target is not None and not target.uncertainty.all()
     return bool(scaling.constant.any() or nothing_to_tell)
+
+
+def are_many(X):
+    """Whether rows are too many to wait for others."""
+    n_rows, n_features = X.shape
+    return n_rows >= _MOST_ROWS or n_rows * n_features >= _MOST_VALUES
 
 
 def _enough(n_components):

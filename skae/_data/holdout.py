@@ -94,21 +94,54 @@ def equal_rows(X):
     groups : ndarray of int of shape (n_rows,) or None
         None if all are different.
     """
-    numbers = {}
-    groups = [numbers.setdefault(hash(row), len(numbers)) for row in _as_bytes(X)]
-    return np.array(groups) if len(numbers) < len(groups) else None
-
-
-def _as_bytes(X):
     if issparse(X):
-        if not X.has_sorted_indices:
-            X = X.sorted_indices()
-        for start, end in zip(X.indptr[:-1], X.indptr[1:], strict=True):
-            yield X.indices[start:end].tobytes() + X.data[start:end].tobytes()
-        return
-    for part in row_slices(*X.shape):
-        # Zero has two signs, and the sum but one.
-        yield from (row.tobytes() for row in np.ascontiguousarray(X[part] + 0))
+        rows = _sparse_bytes(X)
+        suspects = np.arange(X.shape[0])
+    else:
+        suspects = _alike(_sums(X))
+        rows = (row.tobytes() for row in _plain(X[suspects]))
+    first_of_all = np.arange(X.shape[0])
+    first = {}
+    for i, row in zip(suspects, rows, strict=True):
+        first_of_all[i] = first.setdefault(row, i)
+    if len(first) == len(suspects):
+        return None
+    return np.unique(first_of_all, return_inverse=True)[1]
+
+
+def _sparse_bytes(X):
+    if not X.has_sorted_indices:
+        X = X.sorted_indices()
+    for start, end in zip(X.indptr[:-1], X.indptr[1:], strict=True):
+        yield X.indices[start:end].tobytes() + X.data[start:end].tobytes()
+
+
+def _plain(X):
+    # Zero has two signs, and the sum but one.
+    return np.ascontiguousarray(X + 0)
+
+
+def _sums(X):
+    """Return a number for each row, (n_rows,), equal for equal rows, else hardly ever.
+
+    Bits are read as whole numbers and added up with random weights, modulo 2**64.
+    """
+    n_rows, n_features = X.shape
+    rng = np.random.default_rng(0)
+    weights = rng.integers(2**63, size=n_features, dtype=np.uint64) * 2 + 1
+    sums = np.empty(n_rows, np.uint64)
+    for part in row_slices(n_rows, n_features):
+        bits = _plain(X[part])
+        bits = bits.view(f"u{bits.dtype.itemsize}")
+        sums[part] = bits.astype(np.uint64) @ weights
+    return sums
+
+
+def _alike(numbers):
+    """Return the places of numbers that are there more than once, in order."""
+    order = np.argsort(numbers, kind="stable")
+    same = numbers[order][1:] == numbers[order][:-1]
+    return np.sort(order[np.append(same, False) | np.append(False, same)])
 
 
 def have_near_copies(X, rows, seed):

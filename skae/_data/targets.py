@@ -4,19 +4,23 @@ Numbers are standardized, classes become a column each, labels stay zeros and on
 is not known is NaN and teaches nothing.
 """
 
-import warnings
 from dataclasses import dataclass, replace
-from numbers import Number
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils.multiclass import type_of_target
 
-__all__ = ["TARGET_TYPES", "Target", "join_targets", "no_values"]
+from .._runtime.warning import warn
+from .outputs import (
+    columns,
+    known_rows,
+    missing,
+    refuse_lookalikes,
+    warn_of_unlabelled,
+)
+
+__all__ = ["TARGET_TYPES", "Target", "no_values"]
 
 TARGET_TYPES = ("continuous", "multiclass", "multilabel")
-# What means a row without a label in many a semi-supervised data set.
-_UNLABELLED = -1
 # More classes than this, and than the root of the rows, may be whole numbers: are, if
 # they are floats.
 _MANY_CLASSES = 20
@@ -62,11 +66,12 @@ class Target:
             All classes there are, where ``y`` is only a part.
         missing_label : int, float, str or None
         """
-        columns = _columns(y)
-        known = [column[_known(column, missing_label)] for column in columns]
+        outputs = columns(y)
+        known = [column[known_rows(column, missing_label)] for column in outputs]
         if not _any_known(known):
             return None
         for column in known:
+            refuse_lookalikes(column, missing_label)
             numbers = _as_classes(column)
             if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
                 raise ValueError(_INFINITE)
@@ -75,10 +80,12 @@ class Target:
             target = cls._of_numbers([_as_numbers(column) for column in known])
             return replace(target, missing_label=missing_label)
         if missing_label == "auto":
-            _warn_of_minus_one(known)
+            for column in known:
+                warn_of_unlabelled(column)
         known = [_as_classes(column) for column in known]
-        if target_type == "auto":
-            _warn_of_many_classes(known)
+        if target_type == "auto" and classes is None:
+            for column, values in zip(outputs, known, strict=True):
+                _warn_of_numbers(values, has_gaps=missing(column).any())
         target = cls._of_classes(kind, known, classes)
         return replace(target, missing_label=missing_label)
 
@@ -106,15 +113,19 @@ class Target:
         uncertainty = np.array(
             [_entropy(*pair) for pair in zip(known, classes, strict=True)]
         )
-        if all_classes is None and not uncertainty.any():
-            raise ValueError(
-                f"y must hold at least two classes where supervision > 0, got only "
-                f"{classes[0].tolist()!r}. Set supervision=0, or pass "
-                "target_type='continuous' if y are numbers."
-            )
         n_outputs = len(known)
         mean, scale = np.zeros(n_outputs), np.ones(n_outputs)
         return cls(kind, tuple(classes), mean, scale, uncertainty)
+
+    def check_learnable(self):
+        """Refuse a single class, which leaves nothing to tell."""
+        if self.kind != "continuous" and max(map(len, self.classes)) < 2:
+            raise ValueError(
+                f"y must hold at least two classes where supervision > 0, got only "
+                f"{self.classes[0].tolist()!r}. Set supervision=0, pass target_type="
+                "'continuous' if y are numbers, or name all classes by the argument "
+                "classes of partial_fit."
+            )
 
     def check_classes(self, classes):
         """Refuse other classes than those of the first call."""
@@ -139,16 +150,16 @@ class Target:
 
     def encode(self, y):
         """Return values (n_samples, sum of ``sizes``), float32, NaN where unknown."""
-        columns = _columns(y)
-        if len(columns) != len(self.mean):
+        outputs = columns(y)
+        if len(outputs) != len(self.mean):
             raise ValueError(
-                f"y has {len(columns)} outputs, but {len(self.mean)} were expected."
+                f"y has {len(outputs)} outputs, but {len(self.mean)} were expected."
             )
-        return np.hstack([self.encode_output(i, c) for i, c in enumerate(columns)])
+        return np.hstack([self.encode_output(i, c) for i, c in enumerate(outputs)])
 
     def answers(self, y):
         """Yield, for each output, which rows have a target, and these as in ``y``."""
-        for column in _columns(y):
+        for column in columns(y):
             known = self._known(column)
             as_given = _as_numbers if self.kind == "continuous" else _as_classes
             yield known, as_given(column[known])
@@ -173,7 +184,7 @@ class Target:
         return np.full((n_rows, sum(self.sizes)), np.nan, np.float32)
 
     def _known(self, column):
-        return _known(column, self.missing_label)
+        return known_rows(column, self.missing_label)
 
     def encode_output(self, output, column):
         """Return the values (n_samples, its size) of one output, by its number."""
@@ -233,98 +244,6 @@ def no_values(n_rows):
     return np.empty((n_rows, 0), np.float32)
 
 
-def join_targets(parts, n_rows):
-    """Return the targets of parts one after another, unknown where a part has none.
-
-    Parameters
-    ----------
-    parts : iterable of array-like or None
-    n_rows : iterable of int
-        Of the parts.
-
-    Returns
-    -------
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
-    """
-    columns = [None if y is None else _columns(y) for y in parts]
-    widths = {len(part) for part in columns if part is not None}
-    if not widths:
-        return None
-    if len(widths) > 1:
-        raise ValueError(
-            f"y has {len(columns[-1])} outputs, but {len(columns[0])} were expected."
-        )
-    (width,) = widths
-    columns = [
-        [np.full(n, None, object)] * width if part is None else part
-        for part, n in zip(columns, n_rows, strict=True)
-    ]
-    outputs = []
-    for output in zip(*columns, strict=True):
-        alike = len({part.dtype.kind for part in output}) == 1
-        outputs.append(
-            np.concatenate(output if alike else [p.astype(object) for p in output])
-        )
-    return outputs[0] if width == 1 else _side_by_side(outputs)
-
-
-def _side_by_side(outputs):
-    if len({column.dtype.kind for column in outputs}) == 1:
-        return np.column_stack(outputs)
-    return np.column_stack([column.astype(object) for column in outputs])
-
-
-def _columns(y):
-    """Return ``y`` as a list of arrays, one for each output."""
-    if issparse(y):
-        y = y.toarray()
-    elif hasattr(y, "detach"):  # a tensor, on whatever device
-        y = y.detach().cpu().numpy()
-    elif np.ma.isMaskedArray(y):
-        y = np.where(np.ma.getmaskarray(y), None, y.data.astype(object))
-    elif isinstance(y, list | tuple):
-        y = np.array(y, dtype=object)  # or numpy would make text of all its values
-    y = np.asarray(y)
-    if y.ndim not in (1, 2) or y.ndim == 2 and y.shape[1] == 0:
-        raise ValueError(
-            "y must be of shape (n_samples,) or (n_samples, n_outputs), got an array "
-            f"of shape {y.shape}."
-        )
-    return [y] if y.ndim == 1 else list(y.T)
-
-
-def _missing(column):
-    if column.dtype.kind == "f":
-        return np.isnan(column)
-    if column.dtype.kind != "O":
-        return np.zeros(len(column), bool)
-    return np.array([_is_missing(value) for value in column], bool)
-
-
-def _is_missing(value):
-    # pandas' NA has no truth value.
-    return value is None or type(value).__name__ == "NAType" or value != value
-
-
-def _known(column, missing_label):
-    """Which rows have a target."""
-    known = ~_missing(column)
-    if missing_label is None or missing_label == "auto":
-        return known
-    return known & ~_equal(column, missing_label)
-
-
-def _equal(column, label):
-    """Which values are a label: a number is no text, though numpy may ask whether."""
-    is_number = isinstance(label, Number)
-    if column.dtype.kind == "O":
-        same = [isinstance(v, Number) == is_number and v == label for v in column]
-        return np.array(same, bool)
-    if is_number != (column.dtype.kind in "biufc"):
-        return np.zeros(len(column), bool)
-    return column == label
-
-
 def _kind(known):
     """Find the kind as scikit-learn does, from the known values of each output.
 
@@ -358,32 +277,24 @@ def _are_many_classes(column):
     return len(np.unique(column)) > max(_MANY_CLASSES, len(column) ** 0.5)
 
 
-def _warn_of_minus_one(known):
-    """Tell of a label that may be one of several classes, or the lack of one."""
-    for column in known:
-        is_minus_one = _equal(column, _UNLABELLED)
-        others = column[~is_minus_one]
-        if is_minus_one.any() and len(set(others.tolist())) > 1:
-            warnings.warn(
-                "y contains -1, which is taken for a class. Pass missing_label=-1 if "
-                "it means a row without a label, or missing_label=None to leave out "
-                "this warning.",
-                UserWarning,
-                stacklevel=2,
-            )
+def _warn_of_numbers(labels, has_gaps):
+    """Tell of classes that may be numbers: very many, or whole numbers as floats.
 
-
-def _warn_of_many_classes(known):
-    for column in known:
-        if column.dtype.kind in "iu" and _are_many_classes(column):
-            n_classes = len(np.unique(column))
-            warnings.warn(
-                f"y holds {n_classes} classes in {len(column)} rows. Pass "
-                "target_type='continuous' if they are numbers, or 'multiclass' to "
-                "leave out this warning.",
-                UserWarning,
-                stacklevel=2,
-            )
+    Floats with gaps are what numpy and pandas make of integers.
+    """
+    n_classes = len(np.unique(labels))
+    kind = labels.dtype.kind
+    if kind in "iu" and _are_many_classes(labels):
+        what = f"{n_classes} classes in {len(labels)} rows"
+    elif kind == "f" and n_classes > 2 and not has_gaps:
+        what = f"{n_classes} different whole numbers as floats, taken for classes"
+    else:
+        return
+    warn(
+        f"y holds {what}. Pass target_type='continuous' if they are numbers, or "
+        "'multiclass' to leave out this warning.",
+        UserWarning,
+    )
 
 
 def _as_numbers(column):

@@ -9,6 +9,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from .._runtime.threads import ThreadTuner
+from .conversion import as_array, column_dtypes, naming_columns, refuse_pictures
 
 __all__ = ["as_given", "check_codes", "check_rows"]
 
@@ -17,6 +18,16 @@ FLOATS = [np.float64, np.float32]
 _FLOAT32 = {"float32", "float", "float[pyarrow]"}
 # Values from which it is worth to look at them on several threads.
 _FEW_VALUES = 10_000
+# What to do with arrays of three dimensions and more.
+_FLAT_ROWS = (
+    "each row must be flat: reshape it to {flat}, as X.reshape(len(X), -1) does. If "
+    "rows are pictures, network=Conv(image_shape={row}) knows their shape."
+)
+_FLAT_CODES = (
+    "codes are of shape (n_samples, n_components), as transform returns them. If these "
+    "are pictures, encode them first: fit to the flat rows, of shape {flat}, with "
+    "network=Conv(image_shape={row})."
+)
 
 
 def check_rows(estimator, X, *, reset=False, **checks):
@@ -33,15 +44,10 @@ def check_rows(estimator, X, *, reset=False, **checks):
     """
     if not reset and not checks and _is_sound(estimator, X):
         return X
-    X = _as_array(X)
-    if len(getattr(X, "shape", ())) > 2:
-        raise ValueError(
-            f"Found array with dim {len(X.shape)}, of shape {tuple(X.shape)}, where "
-            "each row must be flat: pass X.reshape(len(X), -1). If rows are pictures, "
-            f"network=Conv(image_shape={tuple(X.shape[1:])}) knows their shape."
-        )
+    X = as_array(X)
+    refuse_pictures(X, _FLAT_ROWS)
     checks |= {"accept_sparse": "csr", "dtype": _floats_of(X)}
-    with sklearn.config_context(array_api_dispatch=False):
+    with sklearn.config_context(array_api_dispatch=False), naming_columns(X):
         return validate_data(estimator, X, reset=reset, **checks)
 
 
@@ -55,9 +61,10 @@ def check_codes(estimator, Z):
     """
     if _is_matrix(Z) and _is_finite(Z):
         return Z
-    Z = _as_array(Z)
+    Z = as_array(Z)
+    refuse_pictures(Z, _FLAT_CODES)
     checks = {"dtype": _floats_of(Z), "input_name": "X", "estimator": estimator}
-    with sklearn.config_context(array_api_dispatch=False):
+    with sklearn.config_context(array_api_dispatch=False), naming_columns(Z):
         return check_array(Z, **checks)
 
 
@@ -72,31 +79,14 @@ def as_given(values, X):
     return values
 
 
-def _as_array(X):
-    """Return tensors, and columns of vectors, as arrays; the rest as it is."""
-    if isinstance(X, torch.Tensor):
-        X = X.detach().cpu()
-        return (X.double() if X.dtype == torch.bfloat16 else X).numpy()
-    if type(X).__name__ in ("Series", "FixedSizeListArray", "ListArray"):
-        values = np.asarray(X)
-        if values.dtype == object and all(np.ndim(v) == 1 for v in values):
-            values = np.stack(values)  # refuses vectors of several lengths
-        return values if values.ndim == 2 else X
-    return X
-
-
 def _floats_of(X):
     """Return the dtypes that the values may have: that of all columns of a frame.
 
     scikit-learn would make float64 of those that numpy does not have.
     """
-    dtypes = getattr(X, "dtypes", None)
-    if dtypes is None and hasattr(X, "schema"):
-        dtypes = getattr(X.schema, "types", None)  # of pyarrow
-    if dtypes is None or not np.iterable(dtypes) or not len(dtypes):
-        return FLOATS
+    dtypes = column_dtypes(X)
     are_float32 = all(str(dtype).lower() in _FLOAT32 for dtype in dtypes)
-    return np.float32 if are_float32 else FLOATS
+    return np.float32 if dtypes and are_float32 else FLOATS
 
 
 def _is_sound(estimator, X):

@@ -6,14 +6,14 @@ import numpy as np
 
 from .._data.scaling import dense_rows, row_slices, squares_about_mean
 from .._inference.codec import Codec
-from .._inference.explained_variance import explain
+from .._inference.explained_variance import Moments, explain
 from .._linear.pca import pca_errors
 
-__all__ = ["baseline_score", "describe"]
+__all__ = ["baseline_score", "describe", "measure"]
 
 # Rows whose codes the prior is of, at most.
 _PRIOR_ROWS = 10_000
-# Rows of a part of a stream that tell variances.
+# Rows of a stream that tell variances.
 _ENOUGH_ROWS = 100
 
 
@@ -42,29 +42,31 @@ def _constant_error(scaling, batches):
     return total / (batches.n_rows * n_features)
 
 
-def describe(training, deployed, X, n_samples, seed, whiten, previous=None):
+def measure(training, deployed, X, seed):
+    """Return the `Moments` of rows, in codes that are not whitened."""
+    codec, frame = deployed.codec, replace(deployed.frame, scale=None)
+    codec = Codec(codec.network, training.scaling, deployed.link, frame)
+    return Moments.of(codec, X, seed)
+
+
+def describe(training, deployed, X, n_samples, seed, whiten, moments, previous=None):
     """Return the attributes that a training and what is deployed of it make.
 
-    Of ``n_samples`` rows seen so far; ``X`` are those of this call. Where they are too
-    few to tell variances, these stay those of the ``previous`` attributes.
+    Of ``n_samples`` rows seen so far; ``X`` are those of this call. Where ``moments``
+    are of too few to tell variances, these stay those of the ``previous`` attributes.
     """
     scaling, frame = training.scaling, deployed.frame
     n_components = training.plan.n_components
-
-    def codec_in(frame):
-        return Codec(deployed.codec.network, scaling, deployed.link, frame)
-
-    as_they_are = replace(frame, scale=None)
-    explained = explain(codec_in(as_they_are), X, n_samples, seed)
-    if previous and len(training.rows) < _ENOUGH_ROWS:
+    explained = explain(moments, scaling, n_samples)
+    if previous and moments.n_rows < _ENOUGH_ROWS:
         kept = {name: previous.get(name, value) for name, value in explained.items()}
         explained = kept
     if whiten and frame.scale is None:
         spread = np.sqrt(explained["_code_variance"])
         frame = replace(frame, scale=np.where(spread > 0, spread, 1.0))
     elif not whiten:
-        frame = as_they_are
-    codec = codec_in(frame)
+        frame = replace(frame, scale=None)
+    codec = Codec(deployed.codec.network, scaling, deployed.link, frame)
     if deployed.is_pca:
         explained["_components"] = None  # the weights are the same numbers
     rows = np.random.default_rng(seed).permutation(training.rows)

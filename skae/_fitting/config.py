@@ -5,12 +5,12 @@ measured is in benchmarks/.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .._nn.layers import check_activation
-from .._parts.networks import describe_network
+from .._parts.networks import Conv, describe_network
 from .._parts.penalties import keeps_axes
 from .._training.optimizers import SOLVERS
 
@@ -21,6 +21,11 @@ __all__ = ["Plan"]
 _STEPS = 2_000
 # Passes that even the largest data get.
 _LEAST_PASSES = 5
+# Floating point operations that a row may take in all passes through convolutions, and
+# the least passes: those of a long signal cost two hundred times what dense layers of a
+# small table do, and few rows do not have more to tell for that.
+_ROW_FLOPS = 1.5e9
+_LEAST_CONV_PASSES = 50
 # Links whose networks are anchored to PCA.
 _ANCHORED_LINKS = ("identity", "logistic")
 
@@ -44,7 +49,6 @@ class Plan:
     learning_rate: str
     batch_size: int
     max_iter: int | float
-    max_time: float
     n_iter_no_change: int
     linearity: float
     supervision: float
@@ -76,10 +80,10 @@ class Plan:
         )
         n_components = params["n_components"]
         sizes = network.hidden_layer_sizes(n_rows, n_features, n_components)
-        linear = link == "identity" and not latent.has_cost
+        linear = link == "identity" and not latent.has_kl
         plain = link not in _ANCHORED_LINKS or network.starts_plain(link)
-        max_time = params["max_time"] or math.inf
-        max_iter = resolve("max_iter", _passes(n_rows, batch_size, max_time))
+        is_timed = params["max_time"] is not None
+        max_iter = resolve("max_iter", _passes(n_rows, batch_size, is_timed))
         return cls(
             n_features=n_features,
             n_components=n_components,
@@ -93,21 +97,42 @@ class Plan:
             learning_rate_init=resolve(
                 # Codes that are drawn make gradients noisy.
                 "learning_rate_init",
-                SOLVERS[solver].rate * (0.5 if latent.has_cost else 1.0),
+                SOLVERS[solver].rate * (0.5 if latent.has_kl else 1.0),
             ),
             learning_rate=resolve("learning_rate", "one_cycle"),
             batch_size=batch_size,
             max_iter=max_iter,
-            max_time=max_time,
             n_iter_no_change=resolve(
                 "n_iter_no_change",
-                _patience(max_iter, has_targets, latent.has_cost),
+                _patience(max_iter, has_targets, latent.has_kl),
             ),
             linearity=resolve("linearity", 1.2 if linear else 0.0),
             supervision=float(params["supervision"]),
             alpha=0.0 if params["alpha"] == "auto" else params["alpha"],
             tol=params["tol"],
         )
+
+    def affordable(self, params, row_flops, has_targets):
+        """Return one with as many passes as few rows are worth, if those are fewer.
+
+        Parameters
+        ----------
+        params : dict
+            What the plan was made of.
+        row_flops : callable
+            Returns the floating point operations of a row in a step.
+        has_targets : bool
+        """
+        is_open = params["max_iter"] == "auto" and params["max_time"] is None
+        if not is_open or type(params["network"]) is not Conv:
+            return self
+        most = max(_LEAST_CONV_PASSES, math.ceil(_ROW_FLOPS / row_flops()))
+        if self.max_iter <= most:
+            return self
+        patience = self.n_iter_no_change
+        if params["n_iter_no_change"] == "auto":
+            patience = _patience(most, has_targets, params["latent"].has_kl)
+        return replace(self, max_iter=most, n_iter_no_change=patience)
 
     @property
     def architecture(self):
@@ -123,9 +148,9 @@ class Plan:
         }
 
 
-def _passes(n_rows, batch_size, max_time):
+def _passes(n_rows, batch_size, is_timed):
     """As many as make enough steps, or as there is time for."""
-    if max_time < math.inf:
+    if is_timed:
         return math.inf
     return max(_LEAST_PASSES, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
 

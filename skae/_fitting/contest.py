@@ -3,8 +3,7 @@
 A regime is what a training can be told besides the data: where it starts, and what its
 output is. Of those that nobody has chosen the promising ones begin, each with the same
 rows in the same order. After a part of the passes the best goes on alone (successive
-halving). If it overfits long before its end, it goes on from its best weights, which
-then decay.
+halving), with weights that decay where it overfits.
 """
 
 import math
@@ -12,19 +11,20 @@ from dataclasses import dataclass
 
 from .._parts.losses import LOSSES, in_unit_interval, looks_like_pictures
 from .._parts.networks import Dense
+from .weight_decay import decay_if_overfitted, try_decay
 
 __all__ = ["Regime", "contest", "regimes"]
 
 # Parts of the passes after which trials are compared, and how many times the best loss
 # the others' may be for them to go on. After the last round one remains.
-_ROUNDS = ((0.05, 1.5), (0.1, 1.15), (0.2, 1.0))
+_ROUNDS = ((0.05, 1.3), (0.1, 1.0), (0.2, 1.0))
 # The same where the first has found nothing.
 _OF_PCA = 2.0
 # Of fewer passes than these nothing can be told.
 _LEAST_PASSES = 5
 # Part by which another must be better than the first: of several, one is by chance, and
 # the first has the most to offer besides.
-_MARGIN = 0.1
+_MARGIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def regimes(params, link, X, previous, validates, has_target):
     """
     first = Regime(link, params["init"], params["linearity"])
     linear = params["loss"] == "squared_error" and params["output_activation"] == "auto"
-    codes_are_free = not params["ordered"] and not params["latent"].has_cost
+    codes_are_free = not params["ordered"] and not params["latent"].has_kl
     logistic = Regime("logistic", params["init"], params["linearity"])
     if linear and codes_are_free and params["init"] == "auto":
         if previous:
@@ -100,11 +100,11 @@ def contest(entrants):
     entrants : list of Trial
         At their start; the first is to be beaten by a margin.
     """
-    pca_loss = _pca_loss(entrants)
-    best = _ahead(entrants, pca_loss)
+    best = _ahead(entrants, _pca_loss(entrants))
+    best.progress.only(best)
+    try_decay(best)
     best.advance()
-    if pca_loss is None or not best.is_behind(pca_loss):
-        best.decay_if_overfitted()
+    decay_if_overfitted(best)
     return best.settle(len(entrants))
 
 

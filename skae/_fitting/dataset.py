@@ -62,6 +62,8 @@ def check_tables(params, data, validation_data, seed):
         check_consistent_length(X, y)
         missing_label = params["missing_label"]
         target = Target.fit(y, params["target_type"], missing_label=missing_label)
+        if target is not None:
+            target.check_learnable()
     if target is None:
         table_val = None if X_val is None else Table(X_val, no_values(X_val.shape[0]))
         return None, Table(X, no_values(X.shape[0])), table_val
@@ -135,7 +137,7 @@ def _split_by(splitter, table, y, groups):
     """Return the last split of a splitter: of a series, that with the latest rows."""
     n_rows = table.n_rows
     given = {} if groups is None else {"groups": groups}
-    *_, last = [((), ()), *splitter.split(np.zeros((n_rows, 1)), y, **given)]
+    last = [((), ()), *splitter.split(np.zeros((n_rows, 1)), y, **given)][-1]
     rows, held_out = (np.arange(n_rows)[np.asarray(part, int)] for part in last)
     if len(rows) < 2 or not len(held_out):
         raise ValueError(

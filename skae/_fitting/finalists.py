@@ -1,5 +1,6 @@
 """Finalists: what may be returned, best first, each measured as it will answer."""
 
+import copy
 from dataclasses import replace
 from functools import cached_property
 
@@ -8,17 +9,23 @@ import numpy as np
 from .._inference.code_transform import Frame
 from .._linear.pca import pca_errors
 from .._parts.penalties import keeps_axes
+from .._parts.slots import own_parts
+from .._runtime.clock import TimeLimit
 from .._training.loop import evaluate
 from .._training.outliers import fade_again, fade_where_astray, give_way
 from .canonical import canonicalise, canonicalise_signs, centre, radius_of
 from .contest import Regime
 from .deployment import deploy
 
-__all__ = ["Finalist", "finalists"]
+__all__ = ["Finalist", "finalists", "with_radii"]
 
 # Part by which rounding alone may raise an error, and errors that are nothing else.
 _ROUNDING = 1e-6
 _NOTHING = 1e-14
+# Floating point operations from which on passes are not made again: some two seconds.
+_DEAR = 1e11
+# So many times as long as the first training another may take: it has more rows.
+_LONGER = 1.3
 
 
 class Finalist:
@@ -49,16 +56,21 @@ class Finalist:
         """Whether it is not worse than PCA where it can be measured."""
         if self.is_linear or not self.source.gives_way:
             return True
-        linear = Finalist(self.source, self.training, self.training.linear_network())
         objective = self.training.objective
+        both = self.deployed, self._deployed_start()
         for batches in self._measured:
             losses, others = (
-                finalist.deployed.row_losses(objective, batches).mean()
-                for finalist in (self, linear)
+                deployed.row_losses(objective, batches).mean() for deployed in both
             )
             if not losses <= others * (1 + _ROUNDING) + _NOTHING:
                 return False
         return True
+
+    def _deployed_start(self):
+        """Return the linear start as it would answer, its codes as they are."""
+        network = self.training.linear_network()
+        frame = Frame.of(network.n_components)
+        return deploy(self.training, network, "identity", frame)
 
     @property
     def _measured(self):
@@ -71,10 +83,7 @@ class Finalist:
         network, params, training = self.network, self.source.params, self.training
         if params["latent"].keeps_axes or keeps_axes(params["penalty"]):
             return Frame.of(network.n_components)
-        # Rows of the table that were held out belong to it again.
-        seen = [training.batches]
-        if len(training.rows) < self.source.table.n_rows:
-            seen.append(self.source.validation(training))
+        seen = self._seen()
         if params["ordered"]:
             return canonicalise_signs(network, seen)
         radius = np.inf
@@ -84,58 +93,131 @@ class Finalist:
             radius = radius_of(network, self.source.some(training))
         return canonicalise(network, seen, radius)
 
+    def _seen(self):
+        """Rows of the table, also those that were held out, or some of them."""
+        source, training = self.source, self.training
+        some = source.coded(np.arange(source.table.n_rows))
+        if some is not None:
+            return [training.batches_of(source.table, some)]
+        if len(training.rows) < source.table.n_rows:
+            return [training.batches, source.validation(training)]
+        return [training.batches]
+
 
 def finalists(source, trial):
     """Yield what may be returned, the best first, and the linear start in the end."""
     n_rows, training = source.table.n_rows, trial.training
     everything = np.arange(n_rows)
     refits = training.starts_anchored or trial.is_chosen
+    refits &= not source.progress.stopped_by
     if trial.kept or not (training.starts_linear or source.gives_way):
         if trial.kept and refits and source.refits(training.rows):
-            again = _on_all_rows(source, trial, everything)
-            if again is not None:
-                yield Finalist(source, again, _with_radii(source, trial, again))
-        yield Finalist(source, training, _with_radii(source, trial, training))
+            for again in _on_all_rows(source, trial, everything):
+                yield Finalist(source, again, with_radii(source, trial, again))
+                break
+        yield Finalist(source, training, with_radii(source, trial, training))
         if not source.gives_way:
             return
-    if len(training.rows) < n_rows:  # holding some out costs nothing
+    # Holding some out costs nothing, unless there is no time.
+    if len(training.rows) < n_rows and source.has_time_to_prepare:
         training = source.training(everything, Regime("identity", init="pca"))
     yield Finalist(source, training, training.linear_network())
 
 
 def _on_all_rows(source, trial, rows):
-    """Make the passes that were good again on all rows; None if that fails.
+    """Yield trainings that have learnt from all rows, and are better for it.
 
     Those that were held out have told what to keep. In a large table they would hardly
-    add anything.
+    add anything. To make the passes that were good again, from the start, is best
+    where there are few rows, and as dear as what came before. So networks that take
+    long are fine-tuned.
     """
-    training = trial.training
-    plan = training.plan
-    if plan.max_time < np.inf:  # as many steps as the clock had allowed
+    can_go_on = not own_parts(source.params)
+    dear = trial.monitor.best_iter * trial.training.pass_flops > _DEAR
+    if can_go_on and (dear or not _has_time_again(source, trial)):
+        yield from _fine_tuned(source, trial, rows)
+    if _has_time_again(source, trial) and not source.progress.stopped_by:
+        yield from _from_the_start(source, trial, rows)
+
+
+def _has_time_again(source, trial):
+    """Whether there is time to train once more."""
+    limit = trial.training.solver.limit
+    if not limit.is_set:
+        return True
+    before = limit.seconds * limit.part_spent
+    return _LONGER * before < source.shares.to_train(source.limit)
+
+
+def _fine_tuned(source, trial, rows):
+    """Yield a training that goes on from the best weights, if it helps."""
+    training = trial.training.with_rows(source.table, rows)
+    # The weights are changed in place.
+    trial.training.network = copy.deepcopy(training.network)
+    is_better = _improvement(source, trial, training)
+    training.solver.begin_within(_time_left(source))
+    trial.fine_tune(training)
+    if is_better():
+        yield training
+
+
+def _from_the_start(source, trial, rows):
+    """Yield a training that makes the good passes again, if it helps."""
+    plan = trial.training.plan
+    if source.limit.is_set:  # as many steps as the clock had allowed
+        training = trial.training
         passes = training.solver.steps_of_schedule / training.batches.n_batches
-        plan = replace(plan, max_iter=passes, max_time=np.inf)
+        plan = replace(plan, max_iter=passes)
     again = source.training(rows, trial.regime, plan)
-    start_loss = evaluate(again.objective, again.batches)
+    is_better = _improvement(source, trial, again)
+    again.solver.begin_within(_time_left(source))
     trial.repeat(again)
-    # Rows that were held out are now learnt from: they can only have come nearer.
-    validated = evaluate(again.objective, source.validation(again))
-    improved = evaluate(again.objective, again.batches) <= start_loss
-    return again if improved and validated <= trial.monitor.best_loss else None
+    if is_better():
+        yield again
 
 
-def _with_radii(source, trial, training):
-    """Return its network, which far away is as good as PCA, or gives way to it."""
-    network = training.network.eval()
+def _time_left(source):
+    return TimeLimit(source.shares.to_train(source.limit))
+
+
+def _improvement(source, trial, training):
+    """Return what tells whether a training has become better since now.
+
+    Rows that were held out are then learnt from: they can only have come nearer.
+    """
+    held_out = source.validation(training)
+    start_loss = evaluate(training.objective, training.batches)
+
+    def is_better():
+        if source.progress.stopped_by:
+            return False
+        improved = evaluate(training.objective, training.batches) <= start_loss
+        validated = evaluate(training.objective, held_out) <= trial.monitor.best_loss
+        return improved and validated
+
+    return is_better
+
+
+def with_radii(source, trial, training, network=None):
+    """Return its network, or a copy that is given, made ready to leave the training.
+
+    Far from the rows it is as good as PCA, or gives way to it.
+    """
+    network = (training.network if network is None else network).eval()
     learnt = source.some(training)
     watched = learnt if source.held_out is None else source.validation(training)
-    if training.starts_linear:
-        # PCA of the rows that the watched ones were held out from.
-        batches = trial.validation or trial.some
-        errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
-        fade_where_astray(network, watched, learnt, errors.mean(), training.reach)
-    elif network.init == "faded":  # in the fit before
-        fade_again(network, watched, learnt)
-    elif trial.regime.init == "random" != source.params["init"]:
+    gives_way = source.must_extrapolate(trial.regime)
+    if not (training.starts_linear or gives_way or network.init == "faded"):
+        return network
+    # PCA of the rows that the watched ones were held out from.
+    batches = trial.validation or trial.some
+    errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
+    far = watched, learnt, errors.mean(), training.reach
+    if gives_way:
         centre(network, [learnt])
-        give_way(network, training.linear_network(), watched, learnt)
+        give_way(network, training.linear_network(), *far)
+    elif network.init == "faded":  # in the fit before
+        fade_again(network, *far)
+    else:
+        fade_where_astray(network, *far)
     return network

@@ -4,32 +4,32 @@ A function of its arguments that changes none of them: what it returns becomes t
 estimator's attributes in one step.
 """
 
-import sys
+import copy
+from functools import partial
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from .._data.holdout import have_near_copies
+from .._inference.explained_variance import score_of
 from .._parts.losses import check_loss
 from .._parts.slots import check_slots
 from .._runtime.isolation import isolated_fit
 from .._runtime.warning import ValidationWarning, warn
-from .attributes import baseline_score, describe
+from .attributes import baseline_score, describe, measure
 from .contest import contest, regimes
 from .dataset import check_tables, split
-from .finalists import finalists
+from .finalists import Finalist, finalists, with_radii
 from .session import count_components
 from .source import Source
 
 __all__ = ["fit_autoencoder"]
 
-# Training on all rows may take longer than before, when there were less: a part of the
-# time for what comes first.
-_TIME_BEFORE_REFIT = 0.45
-
 
 @isolated_fit
-def fit_autoencoder(params, data, validation_data, previous, threads, groups=None):
+def fit_autoencoder(
+    params, data, validation_data, previous, threads, groups, limit, progress
+):
     """Train an autoencoder.
 
     Parameters
@@ -45,6 +45,10 @@ def fit_autoencoder(params, data, validation_data, previous, threads, groups=Non
         Chooses how many work.
     groups : array-like of shape (n_samples,) or None
         Of rows that are held out together.
+    limit : TimeLimit
+        Of the whole fit, which has begun.
+    progress : Progress
+        Who is told how it goes on.
 
     Returns
     -------
@@ -59,7 +63,18 @@ def fit_autoencoder(params, data, validation_data, previous, threads, groups=Non
     params = {**params, "n_components": n_components}
     split_by = seed, groups, data[1]
     rows, held_out = split(params, table, table_val, target, *split_by)
-    source = Source(params, table, held_out, target, loss, threads, seed, previous)
+    source = Source(
+        params,
+        table,
+        held_out,
+        target,
+        loss,
+        threads,
+        seed,
+        previous,
+        progress,
+        limit,
+    )
     if source.draws_rows(groups) and have_near_copies(table.X, held_out[1], seed):
         warn(
             "Rows that follow one another are nearest to one another, as overlapping "
@@ -72,44 +87,99 @@ def fit_autoencoder(params, data, validation_data, previous, threads, groups=Non
     for final in finalists(source, trial):
         if final.keeps_promise:
             break
-    monitor, validation = trial.monitor, trial.validation
+    progress.end_training()
+    monitor, reason = trial.monitor, trial.monitor.reason
     best = monitor.best_loss, monitor.best_iter
     if final.is_linear:
         best = monitor.start_loss, 0
         if not trial.training.starts_linear:
             objective = trial.training.objective
             best = final.deployed.row_losses(objective, trial.watched).mean().item(), 0
-        monitor.reason = "pca" if target is None else "linear"
-    if final.is_linear:
-        _tell(source, trial, best[0])
+        reason = "pca" if target is None else "linear"
+        warn(_why_linear(source, trial, best[0]), ValidationWarning)
+    progress.conclude(partial(_summary, source, trial, final, best))
+    return _attributes(source, trial, final, best, reason)
+
+
+def _attributes(source, trial, final, best, reason):
+    """Return the estimator's attributes by name.
+
+    Of a finalist, its loss with the epoch that it is of, and why training ended.
+    """
+    table, target = source.table, source.target
+    validates = trial.validation is not None
+    moments = measure(final.training, final.deployed, table.X, source.seed)
     return {
         "n_samples_": table.n_rows,
-        "loss_curve_": trial.loss_curve,
-        "validation_loss_curve_": trial.validation_curve if validation else None,
+        "loss_curve_": [*trial.loss_curve],
+        "validation_loss_curve_": [*trial.validation_curve] if validates else None,
         "best_loss_": best[0],
         "best_iter_": best[1],
         "n_iter_": len(trial.loss_curve),
-        "stop_reason_": monitor.reason,
+        "stop_reason_": reason,
         "baseline_score_": _baseline(final, trial),
+        "baseline_loss_": _baseline_loss(source, trial),
         **describe(
             final.training,
             final.deployed,
             table.X,
             table.n_rows,
-            seed,
-            params["whiten"],
+            source.seed,
+            source.params["whiten"],
+            moments,
         ),
-        "_ordered": params["ordered"],
+        "_ordered": source.params["ordered"],
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
     }
 
 
-def _tell(source, trial, loss):
-    """Say that the result is PCA, and what would help."""
+def _snapshot(source, task):
+    """Return the estimator's attributes as if a training had ended where it is.
+
+    With its weights as they are now, whether or not they are the best. The training
+    goes on as if nobody had looked.
+    """
+    trial, training, monitor = task.trial, task.training, task.trial.monitor
+    network = with_radii(source, trial, training, copy.deepcopy(training.network))
+    final = Finalist(source, training, network)
+    loss = trial.validation_curve[-1:] or trial.loss_curve[-1:] or [monitor.start_loss]
+    best = loss[0], len(trial.loss_curve)
+    attributes = _attributes(source, trial, final, best, "callback")
+    return attributes | {"_memory": {}}
+
+
+def _summary(source, trial, final, best):
+    """Return in a line what is kept, why, and how good it is beside PCA."""
+    n_epochs, baseline = len(trial.loss_curve), _baseline_of(trial)
+    which = "training" if trial.validation is None else "held-out"
+    if final.is_linear:
+        why = _why_linear(source, trial, best[0])
+        return f"{why} R2 of PCA on {which} rows {baseline:.3f}, {n_epochs} epochs"
+    judged = final
+    if final.training is not trial.training:  # those held out are learnt by now
+        network = copy.deepcopy(trial.training.network)
+        network = with_radii(source, trial, trial.training, network)
+        judged = Finalist(source, trial.training, network)
+    batches = trial.validation or trial.some
+    score = score_of(judged.deployed.codec, batches.X[batches.rows])
+    again = "" if judged is final else ", trained again on all rows"
+    return (
+        f"kept epoch {best[1]} of {n_epochs} ({trial.monitor.reason}){again}: "
+        f"R2 on {which} rows {score:.3f}, PCA {baseline:.3f}"
+    )
+
+
+def _why_linear(source, trial, loss):
+    """Return that the result is PCA, why, and what would help."""
     validation, lowest = trial.validation, min(trial.validation_curve, default=np.nan)
     name = "PCA" if source.target is None else "principal covariates regression"
-    if validation is None:
+    if not trial.training.solver.limit.seconds:
+        reason = (
+            f"max_time={source.params['max_time']:g} s were over before training could "
+            "begin. Give it more."
+        )
+    elif validation is None:
         reason = (
             f"{source.table.n_rows} rows are too few to hold some out. Pass X_val, or "
             "set early_stopping=False to train without validation."
@@ -126,10 +196,7 @@ def _tell(source, trial, loss):
             "More rows may help, or other codes (n_components); what is left may also "
             "be noise, and PCA all there is."
         )
-    message = f"The result is {name}: {reason}"
-    if source.params["verbose"]:
-        sys.stdout.write(f"[AutoEncoderTransformer] {message}\n")
-    warn(message, ValidationWarning)
+    return f"The result is {name}: {reason}"
 
 
 def _without_validation(params, validation_data):
@@ -155,18 +222,35 @@ def _train(source, rows, link):
     options = regimes(
         params, link, table.X, source.previous, validates, source.target is not None
     )
+    n_trainings = len(options) + source.refits(rows)
+    source.progress.begin_fit(source, partial(_snapshot, source), n_trainings)
     entrants = []
     for regime in options:
         entrants.append(source.trial(rows, regime, entrants))
-    if entrants[0].training.starts_anchored and source.refits(rows):
-        entrants[0].training.solver.max_time *= _TIME_BEFORE_REFIT
+    time_to_train = source.time_to_train(entrants[0].training)
+    for trial in entrants:
+        trial.training.solver.begin_within(time_to_train)
     trial = contest(entrants)
+    source.progress.end_training()
     trial.judge()
     return trial
+
+
+def _baseline_loss(source, trial):
+    """Return PCA's loss on the rows of the curves, if it has one that compares."""
+    if not source.asks_for_less_error or source.params["ordered"]:
+        return None
+    batches = trial.validation or trial.some
+    return float(trial.losses_of_pca(batches).mean())
 
 
 def _baseline(final, trial):
     """Return PCA's score on the rows that were validated on, or else on all."""
     if final.is_linear and final.source.holds_rows_out or trial.validation is None:
         return baseline_score(final.training, final.source.some(final.training))
-    return baseline_score(trial.training, trial.validation)
+    return _baseline_of(trial)
+
+
+def _baseline_of(trial):
+    """Return PCA's score on the rows that a trial was validated on, if any."""
+    return baseline_score(trial.training, trial.validation or trial.some)

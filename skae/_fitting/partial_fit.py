@@ -10,13 +10,14 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils import check_consistent_length, check_random_state
 
-from .._data.first_rows import begins_anew, join, worth_keeping
+from .._data.first_rows import are_many, begins_anew, join, worth_keeping
 from .._data.targets import Target, no_values
 from .._inference.code_transform import Frame
+from .._inference.explained_variance import Moments
 from .._parts.losses import check_loss
 from .._parts.slots import check_slots
 from .._runtime.isolation import isolated_fit
-from .attributes import baseline_score, describe
+from .attributes import baseline_score, describe, measure
 from .config import Plan
 from .dataset import Table
 from .deployment import deploy
@@ -103,6 +104,12 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         )
     frame = _frame(n_components, previous)
     deployed = deploy(training, training.network, training.link, frame)
+    moments = measure(training, deployed, X, seed)
+    if "moments" in memory:
+        before = Moments(**memory["moments"])
+        moments = moments.after(before, training.scaling.scale)
+    kept = {"moments": vars(moments)} | ({"first": first} if first else {})
+    explained = n_samples, seed, params["whiten"], moments, previous
     return {
         "n_samples_": n_samples,
         "loss_curve_": curve,
@@ -112,11 +119,12 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         "n_iter_": len(curve),
         "stop_reason_": "partial_fit",
         "baseline_score_": baseline,
-        **describe(training, deployed, X, n_samples, seed, params["whiten"], previous),
+        "baseline_loss_": None,  # of other rows each time
+        **describe(training, deployed, X, *explained),
         "_ordered": params["ordered"],
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
-        "_memory": training.memory() | ({"first": first} if first else {}),
+        "_memory": training.memory() | kept,
     }
 
 
@@ -131,7 +139,7 @@ def _plan(params, X, link, previous):
     rate = plan.learning_rate_init
     if params["learning_rate_init"] == "auto":
         rate *= _PART_OF_RATE
-    one_pass = {"max_iter": 1, "max_time": math.inf, "learning_rate": "constant"}
+    one_pass = {"max_iter": 1, "learning_rate": "constant"}
     return replace(plan, learning_rate_init=rate, **one_pass)
 
 
@@ -158,6 +166,8 @@ def _check_table(params, X, y, classes, target, seed):
         )
     if target is None:
         return None, Table(X, no_values(X.shape[0]))
+    if are_many(X):  # else another class may come in time
+        target.check_learnable()
     if y is None:
         return target, Table(X, target.unknown(X.shape[0]))
     return target, Table(X, teach(params["teacher"], X, y, target, seed))

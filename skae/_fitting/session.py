@@ -1,11 +1,13 @@
 """Preparing: from parameters and rows to a network at its start, ready to train."""
 
+import copy
 import math
 from functools import cached_property, partial
 from numbers import Integral
 
 import numpy as np
 import torch
+from sklearn.utils.extmath import row_norms
 from torch import nn
 
 from .._data.batches import Batches
@@ -40,10 +42,13 @@ __all__ = ["Training", "count_components"]
 
 # So many times farther than the outermost row corrections are learnt, and then fade.
 _REACH = 100.0
+# From here on a one-cycle schedule is gone through again by rows that come later: steps
+# are a fifth of the longest.
+_LAST_PART = 0.765
 # The weight decay against overfitting.
 _DECAY = 1.0
 # And where they are not learnt there, or where statistics of batches would take rows
-# that are moved so far for data.
+# that are moved so far for data; and plain networks, which have to learn it all.
 _SHORT_REACH = 10.0
 # Floating point operations of a step below which it is over before a second thread has
 # woken up.
@@ -79,6 +84,8 @@ class Training:
         Of the same rows, whose scaled copies and PCA will do.
     in_row_space : bool
         Whether wide rows may be learnt in the space that they span.
+    moves_rows : bool
+        Whether a plain network learns from rows moved outward too, as anchored ones do.
     """
 
     def __init__(
@@ -95,9 +102,10 @@ class Training:
         plan=None,
         like=None,
         in_row_space=True,
+        moves_rows=False,
     ):
         has_targets = target is not None and not np.isnan(table.targets[rows]).any()
-        self.plan = plan = plan or Plan.of(
+        self.plan = plan or Plan.of(
             params, len(rows), table.X.shape[1], link, previous, has_targets
         )
         self.target = target
@@ -105,6 +113,7 @@ class Training:
         self.seed = seed
         self.link = link
         self.rows = rows
+        self._moves_rows = moves_rows
         self.rng = np.random.default_rng(seed)
         self.latent = params["latent"]
         if like is not None:
@@ -117,7 +126,7 @@ class Training:
             self.scaling = Scaling.fit(table.X, rows, params["standardize"])
         measured = np.arange(table.n_rows) if previous else rows
         idle = idle_features(params, table, measured, loss, link, self.scaling)
-        self.features = learnt_features(idle, plan.n_components)
+        self.features = learnt_features(idle, self.plan.n_components)
         #: Directions in which rows lie, if there are fewer than features, and then the
         #: probabilities of `likely_breaks`.
         self.basis = self._breaks = None
@@ -131,13 +140,17 @@ class Training:
             self.basis, self._breaks = like.basis, like._breaks
         elif is_wide:
             x = self._wide_rows(table)
-            self.basis = row_space(x, plan.n_components)
+            self.basis = row_space(x, self.plan.n_components)
             self._breaks = likely_breaks(x)
         self.network = self._network(previous)
         for layer in self.network.modules():
             if isinstance(layer, Dropout | Own):
                 layer.rng = self.rng
-        self._step_flops = partial(step_flops, self.network, plan.batch_size)
+        self._step_flops = partial(step_flops, self.network, self.plan.batch_size)
+        if plan is None:
+            row_flops = partial(step_flops, self.network, 1)
+            self.plan = self.plan.affordable(params, row_flops, has_targets)
+        plan = self.plan
         self.device = check_device(params["device"], self._step_flops)
         if shares:
             self.batches, self._sample, self.pca = like.batches, like._sample, like.pca
@@ -205,6 +218,11 @@ class Training:
             most = min(most, _MUON_THREADS)
         self.threads.begin_work(most, self.objective.gradient_alone)
 
+    @property
+    def pass_flops(self):
+        """Floating point operations of a pass."""
+        return self.batches.n_batches * self._step_flops()
+
     def passes(self):
         """Train, yielding the loss of one pass after another."""
         return epochs(self.objective, self.batches, self.solver, self.rng, self.threads)
@@ -223,9 +241,25 @@ class Training:
             network = expand(network, of_learnt, self.basis, off_basis)
         return widen(network, architecture, self.features)
 
-    def decaying_passes(self, n_passes):
-        """Go on to the end of the schedule in so many passes, with weights decaying."""
-        self.solver.decay_from_here(_DECAY, n_passes * self.batches.n_batches)
+    def decaying_passes(self, n_passes=math.inf):
+        """Go on with weights that decay, as planned or to the end in so many passes."""
+        if n_passes == math.inf:
+            self.solver.alpha = _DECAY
+        else:
+            self.solver.decay_from_here(_DECAY, n_passes * self.batches.n_batches)
+        return self.passes()
+
+    def with_rows(self, table, rows):
+        """Return the same network as one that learns from other rows, scaled alike."""
+        other = copy.copy(self)
+        other.rows, other.batches = rows, self.batches_of(table, rows)
+        other._sample = sample(other.batches, self.seed)
+        vars(other).pop("pca", None)
+        return other
+
+    def fine_tuning_passes(self, n_passes):
+        """Go through the end of the schedule once more, in so many passes."""
+        self.solver.go_back_to(_LAST_PART, n_passes * self.batches.n_batches)
         return self.passes()
 
     def memory(self):
@@ -326,23 +360,35 @@ class Training:
     @property
     def _learns_outskirts(self):
         # Other links end where data do, and other latents where their prior does.
-        return self.link == "identity" and not self.latent.has_cost
+        return self.link == "identity" and not self.latent.has_kl
+
+    @property
+    def reach(self):
+        """How many times farther than the outermost row rows are moved, if they are."""
+        has_statistics = any(True for _ in self.network.own_buffers())
+        far = self._learns_outskirts and not has_statistics
+        return _REACH if far and self.network.init == "pca" else _SHORT_REACH
 
     def _guidance(self, params, x, t):
         """Return what steers the training, as arguments of `Objective`."""
         slots = ("ordered", "corruption", "latent", "penalty")
         guidance = {slot: params[slot] for slot in slots}
-        if self.network.init == "pca":
-            encoder = self.network.encoder
-            linear = encoder.linear[: self.plan.n_components].numpy()
-            left = unexplained(x, linear)
-            if linearity := self.plan.linearity:
-                guidance["linearity"] = linearity * left**2
-                guidance["code_variance"] = code_variance(x, linear)
-            if self._learns_outskirts and (radius := encoder.radius.item()):
-                breaks = likely_breaks(x) if self._breaks is None else self._breaks
-                guidance |= {"reach": radius, "breaks": breaks, "basis": self.basis}
-                guidance["moved_weight"] = moved_weight(left)
+        network, linear, farthest = self.network, None, 0.0
+        if network.anchored:
+            linear = network.encoder.linear[: self.plan.n_components].numpy()
+        elif self._moves_rows:
+            linear = self.pca.components_
+        if network.init == "pca":
+            farthest = network.encoder.radius.item()
+        elif linear is not None:
+            farthest = self.reach * float(row_norms(x).max())
+        if network.init == "pca" and (linearity := self.plan.linearity):
+            guidance["linearity"] = linearity * unexplained(x, linear) ** 2
+            guidance["code_variance"] = code_variance(x, linear)
+        if self._learns_outskirts and farthest:
+            breaks = likely_breaks(x) if self._breaks is None else self._breaks
+            guidance |= {"reach": farthest, "breaks": breaks, "basis": self.basis}
+            guidance["moved_weight"] = moved_weight(unexplained(x, linear))
         if self.target is not None:
             guidance["head"] = self._head(x, t).to(self.device)
         return guidance
@@ -353,9 +399,6 @@ class Training:
         scaling = self.batches.scaling
         initialise(network, link.start(scaling.mean), self.rng)
         if network.anchored:
-            has_statistics = any(True for _ in network.own_buffers())
-            far = self._learns_outskirts and not has_statistics
-            self.reach = _REACH if far else _SHORT_REACH
             slope = np.ones(x.shape[1])
             if self.link != "identity":
                 slope = link.slope(scaling.mean) / scaling.scale

@@ -1,24 +1,33 @@
 """Source: what every training of a fit is made of, and who is told what."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .._parts.slots import own_parts
+from .._runtime.clock import TimeLimit
+from .progress import Progress
 from .session import Training
+from .timing import Shares, measure
 from .trial import Trial
 
 __all__ = ["Source"]
 
 # Up to so many rows, what validation found good is trained once more on all of them.
 _REFIT_ROWS = 2_000
+# Training on all rows, once more, has the rest of the time.
+_TIME_BEFORE_REFIT = 0.8
 # Training rows that stand for all of them where nothing is held out, at most.
 _WATCHED_ROWS = 10_000
 
 
 @dataclass
 class Source:
-    """What trainings are made of: parameters, rows, and those to validate on."""
+    """What trainings are made of: parameters, rows, and those to validate on.
+
+    Within a limit of time, what is done with the rows besides training is cut to its
+    ``shares`` of it.
+    """
 
     params: dict
     table: object
@@ -28,6 +37,9 @@ class Source:
     threads: object
     seed: int
     previous: dict | None
+    progress: Progress = field(default_factory=Progress)
+    limit: TimeLimit = TimeLimit()
+    shares: Shares = Shares()
 
     def training(self, rows, regime, plan=None, like=None):
         """Return a network at its start, which is to learn from some rows.
@@ -48,12 +60,24 @@ class Source:
             self.previous,
             plan,
             like,
+            moves_rows=self.must_extrapolate(regime),
         )
+
+    def must_extrapolate(self, regime):
+        """Whether a plain network is to be as good as PCA far from the data.
+
+        Not the one that someone asks for.
+        """
+        return regime.init == "random" != self.params["init"]
 
     def trial(self, rows, regime, entrants=(), plan=None):
         """Return a trial of a regime, beside others that there are already."""
         like = entrants[0] if entrants else None
+        left = self.limit.left
         training = self.training(rows, regime, plan, like and like.training)
+        if like is None and self.limit.is_set:
+            self._time_to_prepare = left - self.limit.left
+            self._share_time(training)
         if like is None or training.batches is not like.training.batches:
             watched = self.validation(training), self.some(training)
         else:
@@ -66,7 +90,48 @@ class Source:
             regime=regime,
             is_chosen=self.asks_for_less_error and self.params["init"] != "random",
             may_decay=self.may_decay,
+            progress=self.progress,
         )
+
+    def _share_time(self, training):
+        """Divide the time that is left, and watch only as many rows as fit in."""
+        n_held_out = 0 if self.held_out is None else len(self.held_out[1])
+        n_learnt = min(len(training.rows), _WATCHED_ROWS)
+        self.shares = Shares.of(
+            self.limit.left,
+            measure(training, self.table),
+            n_held_out,
+            n_learnt,
+            self.table.n_rows,
+        )
+        if n_held_out > self.shares.n_watched:
+            table, rows = self.held_out
+            self.held_out = table, self._drawn(rows, self.shares.n_watched)
+
+    def _drawn(self, rows, n_most):
+        """Return so many of some rows at random."""
+        rng = np.random.default_rng(self.seed)
+        return np.sort(rng.choice(rows, n_most, replace=False))
+
+    def time_to_train(self, training):
+        """Return the time from now on, without what comes after training."""
+        left = self.shares.to_train(self.limit)
+        if training.starts_anchored and self.refits(training.rows):
+            return TimeLimit(_TIME_BEFORE_REFIT * left)
+        return TimeLimit(left)
+
+    @property
+    def has_time_to_prepare(self):
+        """Whether the rows can be read and PCA found once more."""
+        return not self.limit.is_set or self.limit.left > self._time_to_prepare
+
+    def coded(self, rows):
+        """Return rows of the table whose codes stand for those of all, or None.
+
+        None where there is time for all.
+        """
+        n_most = self.shares.n_coded
+        return self._drawn(rows, n_most) if len(rows) > n_most else None
 
     def validation(self, training):
         """Return the rows to validate on, as a training sees them, or None."""
@@ -104,12 +169,11 @@ class Source:
 
     def some(self, training):
         """Return training rows to measure losses on: all, or some."""
-        rows = training.rows
-        if len(rows) <= _WATCHED_ROWS:
+        n_most = min(_WATCHED_ROWS, self.shares.n_watched)
+        if len(training.rows) <= n_most:
             return training.batches
-        rng = np.random.default_rng(self.seed)
-        chosen = rng.choice(rows, _WATCHED_ROWS, replace=False)
-        return training.batches_of(self.table, np.sort(chosen))
+        chosen = self._drawn(training.rows, n_most)
+        return training.batches_of(self.table, chosen)
 
     @property
     def holds_rows_out(self):
@@ -127,7 +191,7 @@ class Source:
         return (
             self.target is None
             and params["penalty"] is None
-            and not params["latent"].has_cost
+            and not params["latent"].has_kl
             and not self.loss.canonical
             and params["output_activation"] in ("auto", "identity")
         )

@@ -1,7 +1,8 @@
 """Trial: one training, watched from its start to its last pass."""
 
 import math
-import sys
+from copy import copy
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -11,6 +12,8 @@ from .._parts.slots import own_parts
 from .._runtime.warning import warn
 from .._training.early_stopping import Monitor
 from .._training.loop import evaluate, row_losses, watched_steps
+from .overfitting import generalisation_gap, overfits
+from .progress import Progress
 from .verdict import BY_CHANCE, is_lower
 
 __all__ = ["Trial"]
@@ -23,10 +26,10 @@ _MORE_BY_CHANCE_OF_SOME = 10
 _WORTH_A_BEND = 0.1
 # Part of a loss that a network which starts there, and learns, soon gains.
 _SOON = 0.02
-# The best pass came before this part of them all: the others learnt by heart. Weights
-# then decay in so many more passes, a part of them all.
-_EARLY = 0.75
-_DECAYING = 0.15
+# And what it has gained before it overfits, if more is worth a try.
+_PROMISING = 0.05
+# Rows that were held out are learnt in so many passes more, a part of the good ones.
+_FINE_TUNING = 0.2
 
 
 class Trial:
@@ -49,6 +52,8 @@ class Trial:
         beyond doubt, also where it does not start as PCA.
     may_decay : bool
         Whether weights may decay where the network overfits.
+    progress : Progress
+        Who is told of each epoch, and may end the training.
 
     Attributes
     ----------
@@ -69,7 +74,9 @@ class Trial:
         regime=None,
         is_chosen=False,
         may_decay=False,
+        progress=None,
     ):
+        self.progress = progress or Progress()
         self.training = training
         self.params = params
         self.validation = validation
@@ -77,10 +84,16 @@ class Trial:
         self.distinct = distinct
         self.regime = regime
         self.is_chosen = is_chosen
-        self.may_decay = may_decay
         self.kept = False
-        self.phases = None
         self.guarding = validation if params["early_stopping"] else None
+        self.may_decay = (
+            may_decay
+            and self.guarding is not None
+            and training.plan.max_iter < math.inf
+        )
+        # What has led to the weights: numbers of passes, each with those in which the
+        # schedule was to end with decay, inf for as planned, None for no decay.
+        self._parts = [(None, 0)]
         self.loss_curve, self.validation_curve = [], []
         objective = training.objective
         start_loss = evaluate(objective, self.watched)
@@ -101,6 +114,20 @@ class Trial:
         """The rows whose losses tell what to keep."""
         return self.guarding or self.some
 
+    @property
+    def has_stopped(self):
+        """Whether it makes no more passes."""
+        return self.monitor.reason is not None
+
+    @property
+    def is_promising(self):
+        """Whether it has gained so much on PCA that more effort is worth a try.
+
+        What someone has asked for need not.
+        """
+        least = self._pca_loss * (1 - _PROMISING)
+        return not self.is_chosen or self.monitor.best_loss < least
+
     def is_behind(self, loss):
         """Whether it has not yet gained on a loss what one that learns soon has."""
         least = min(_SOON, self.watched.n_rows**-0.5 / 2)
@@ -112,51 +139,130 @@ class Trial:
 
     def advance(self, n_passes=math.inf):
         """Make passes until there are so many, or until one is the last."""
+        with self.progress.interruptible(self):
+            self._advance(n_passes)
+
+    def _advance(self, n_passes):
         training, monitor = self.training, self.monitor
         n_passes -= len(self.loss_curve)
-        if monitor.reason is not None or n_passes <= 0:
+        if monitor.reason is not None or n_passes <= 0 or self.progress.ends(self):
             return
         stop = None if n_passes == math.inf else n_passes
         training.begin_work()
-        for loss in islice(self._passes, stop):
+        for loss in islice(self.progress.epochs(self, self._passes), stop):
             self.loss_curve.append(loss)
             if self.validation is not None:
                 validation_loss = evaluate(training.objective, self.validation)
                 self.validation_curve.append(validation_loss)
-            if self.params["verbose"]:
-                self._report()
             watched = loss if self.guarding is None else validation_loss
-            if monitor.should_stop(watched, training.solver.out_of_time):
+            monitor.should_stop(watched, training.solver.out_of_time)
+            how, n_made = self._parts[-1]
+            self._parts[-1] = how, n_made + 1
+            if self.may_decay and self._parts[-1][0] in (None, math.inf):
+                self._look_for_overfitting()
+            if self.progress.end_epoch(self) or self.has_stopped:
                 break
 
-    def decay_if_overfitted(self):
-        """Go on from the best weights, which decay, if these came long before the end.
+    @cached_property
+    def _pca_loss(self):
+        """PCA's loss of the rows held out."""
+        return self.losses_of_pca(self.guarding).mean()
 
-        With decay from the beginning, networks that do not overfit learn less.
-        """
-        monitor, plan = self.monitor, self.training.plan
-        early = monitor.best_iter < _EARLY * plan.max_iter
-        if not (self.may_decay and early and monitor.reason == "converged"):
+    @cached_property
+    def _pca_gap(self):
+        """PCA's loss of rows held out, over that of those it was fitted to."""
+        learnt = self.losses_of_pca(self.some).mean()
+        return self._pca_loss / learnt if learnt > 0 else math.inf
+
+    def gap(self, n_passes):
+        """Return the generalisation gap of the last passes."""
+        curves = self.loss_curve, self.validation_curve
+        return generalisation_gap(*curves, self._pca_gap, n_passes)
+
+    def _look_for_overfitting(self):
+        """Stop once the network overfits, and not where only long steps go astray."""
+        monitor, curves = self.monitor, (self.loss_curve, self.validation_curve)
+        out_of_patience = monitor.reason == "converged"
+        if out_of_patience and not self.is_promising:
             return
-        monitor.settle()
-        n_passes = max(1, round(_DECAYING * plan.max_iter))
-        self.phases = monitor.best_iter, n_passes, monitor.n_iter
-        monitor.extend(n_passes)
+        if monitor.reason is not None and not out_of_patience:
+            return
+        if overfits(monitor, *curves, self._pca_gap):
+            monitor.reason = "converged"
+        else:
+            ended = monitor.n_iter >= monitor.plan.max_iter
+            monitor.reason = "max_iter" if ended else None
+
+    def decay(self, n_passes=math.inf, n_iter_no_change=math.inf):
+        """Let weights decay from here on, as planned or in just so many more passes.
+
+        In these, so many in a row without improvement are too many.
+        """
+        self._parts.append((n_passes, 0))
+        if n_passes < math.inf:
+            self.monitor.extend(n_passes, n_iter_no_change)
         self._passes = self.training.decaying_passes(n_passes)
-        self.advance()
+
+    def state(self):
+        """Return what `go_back` needs to go on from here once more."""
+        lists = self.loss_curve, self.validation_curve, self._parts
+        return (
+            self.training.objective.parameters.copy(),
+            self.training.memory(),
+            self.training.solver.alpha,
+            copy(self.monitor),
+            *map(list, lists),
+        )
+
+    def go_back(self, state):
+        """Go back to where ``state`` was asked for; from there, rows are drawn anew."""
+        values, memory, alpha, monitor, *lists = state
+        self.monitor = copy(monitor)
+        self.training.objective.parameters.restore(values)
+        self.training.resume(memory)
+        self.training.solver.alpha = alpha
+        self.loss_curve, self.validation_curve, self._parts = map(list, lists)
+        self._passes = self.training.passes()
+
+    def back_to_best(self):
+        """Go on from the best weights, wherever the schedule is."""
+        self.monitor.settle()
+        self._parts = self._parts_to_best()
+
+    def _parts_to_best(self):
+        """Return the parts that have led to the best weights."""
+        n_left, parts = self.monitor.n_iter - self.monitor.best_iter, []
+        for how, n_made in reversed(self._parts):
+            parts.append((how, max(0, n_made - n_left)))
+            n_left = max(0, n_left - n_made)
+        return parts[::-1]
 
     def repeat(self, training):
         """Make the passes that were good with another training of the same plan."""
-        best_iter = self.monitor.best_iter
-        first, n_passes, before = self.phases or (best_iter, 0, best_iter)
-        passes = training.passes()
         training.begin_work()
-        for _ in zip(range(first), passes, strict=False):
-            pass
-        if best_iter > before:
-            passes = training.decaying_passes(n_passes)
-            for _ in zip(range(best_iter - before), passes, strict=False):
-                pass
+        parts = [(how, n) for how, n in self._parts_to_best() if n > 0]
+        n_in_all = sum(n for _, n in parts)
+        for how, n_made in parts:
+            passes = training.passes()
+            if how is not None:
+                passes = training.decaying_passes(how)
+            passes = self.progress.repeated(self, training, passes, n_in_all)
+            for _ in zip(range(n_made), passes, strict=False):
+                if training.solver.out_of_time:
+                    return
+
+    def fine_tune(self, training):
+        """Go on from the best weights in small steps, with the rows of a training."""
+        parts = self._parts_to_best()
+        if not any(n_made for how, n_made in parts if how is not None):
+            training.solver.alpha = training.plan.alpha  # decay has brought nothing
+        n_passes = max(1, round(_FINE_TUNING * self.monitor.best_iter))
+        training.begin_work()
+        passes = training.fine_tuning_passes(n_passes)
+        passes = self.progress.repeated(self, training, passes, n_passes)
+        for _ in zip(range(n_passes), passes, strict=False):
+            if training.solver.out_of_time:
+                break
 
     def settle(self, n_entrants=1):
         """Keep the best weights, if they will do.
@@ -181,15 +287,17 @@ class Trial:
 
     def _beats_pca(self, by_chance):
         """Whether the network is better than PCA on the rows that are watched."""
-        training, watched = self.training, self.guarding
-        objective = training.objective
+        objective, watched = self.training.objective, self.guarding
         losses = row_losses(objective, watched, objective.reconstruction)
-        # PCA has to do with the same corrupted rows.
-        steps = watched_steps(objective, watched)
-        errors = pca_losses(training.pca, steps, objective.loss.function)
-        losses, errors = losses.cpu().numpy(), watched.share * errors
-        errors += watched.off_basis
+        losses, errors = losses.cpu().numpy(), self.losses_of_pca(watched)
         return is_lower(losses[self.distinct], errors[self.distinct], by_chance)
+
+    def losses_of_pca(self, batches):
+        """PCA's losses of rows, which it meets corrupted as the network does."""
+        objective = self.training.objective
+        steps = watched_steps(objective, batches)
+        losses = pca_losses(self.training.pca, steps, objective.loss.function)
+        return batches.share * losses + batches.off_basis
 
     def _beats_its_start(self, by_chance):
         """Whether the best weights beat the first ones by more than noise."""
@@ -221,15 +329,6 @@ class Trial:
             of_target = of_target.mean().item()
         return row_losses(objective, watched).cpu().numpy(), of_target
 
-    def _report(self):
-        """Write one line on the pass that has ended."""
-        max_iter, n_iter = self.training.plan.max_iter, len(self.loss_curve)
-        of_all = f"/{max_iter}" if max_iter < np.inf else ""
-        line = f"pass {n_iter}{of_all}: loss {self.loss_curve[-1]:.6g}"
-        if self.validation_curve:
-            line += f", validation loss {self.validation_curve[-1]:.6g}"
-        sys.stdout.write(f"[AutoEncoderTransformer] {line}\n")
-
     def judge(self):
         """Tell the user of a training that did not end as it should."""
         monitor, plan = self.monitor, self.training.plan
@@ -257,13 +356,18 @@ class Trial:
                 f"learning_rate_init{suspects}."
             )
         elif (
-            monitor.reason in ("converged", "max_time")
+            monitor.reason in ("converged", "max_time", "interrupted", "callback")
             and monitor.best_iter == 0 < monitor.start_loss
         ):
             if not starts_linear:
+                remedy = "Use a smaller learning_rate_init."
+                if monitor.reason == "max_time":
+                    remedy = f"Give it more than max_time={self.params['max_time']:g}."
+                elif monitor.reason == self.progress.stopped_by:
+                    remedy = "Let it go on for longer."
                 warn(
                     f"No pass lowered the loss with {step}; the network is untrained. "
-                    "Use a smaller learning_rate_init."
+                    + remedy
                 )
         elif (
             monitor.reason == "max_iter"

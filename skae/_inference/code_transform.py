@@ -79,8 +79,9 @@ def shorten(z, radius):
     # All together are no farther out than the radius, so none of them is.
     if torch.linalg.vector_norm(z).item() <= radius:
         return z
-    ratio = _lengths(z).div_(radius).clamp_(min=1.0)
-    return z * ratio.log().add_(1.0).div_(ratio)
+    # Not in place: the lengths are needed for their own derivative.
+    ratio = (_lengths(z) / radius).clamp(min=1.0)
+    return z * ratio.log().add(1.0).div(ratio)
 
 
 def lengthen(z, radius):

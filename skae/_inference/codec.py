@@ -14,7 +14,7 @@ import torch
 
 from .._data.scaling import FARTHEST, Scaling, dense_rows, row_slices
 from .._nn.autoencoder import step_flops
-from .._nn.fast_forward import Bare
+from .._nn.fast_forward import FastForward
 from .._nn.seeded_modules import Own
 from .._parts.losses import LINKS
 from .._parts.networks import make_autoencoder
@@ -44,7 +44,7 @@ _SHARED_FLOPS = 2e7
 # Groups of chunks at most: as many as there may be cores.
 _MOST_GROUPS = 64
 # estimator -> (the weights the codecs were built from, {dtype: codec on the CPU})
-_CODECS = weakref.WeakKeyDictionary()
+_CODECS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def to_numpy(network):
@@ -113,7 +113,9 @@ def cached_codec(estimator, dtype, n_rows):
         codecs = {}
         _CODECS[estimator] = weights, codecs
     if dtype not in codecs:
-        codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
+        # Whatever mode it is built in, `sensitivity` differentiates it later.
+        with torch.inference_mode(False):
+            codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
     codec = codecs[dtype]
     device = inference_device(learnt["device_"], lambda: n_rows * codec.flops)
     return codec if device == codec.device else codec.on(device)
@@ -147,7 +149,7 @@ class Codec:
         self.scaling = scaling
         self.link = link
         self.frame = frame
-        self._bare = Bare(network)
+        self._fast = FastForward(network)
         parameter = next(chain(network.parameters(), network.buffers()))
         self.device = parameter.device
         self._show, self._hide = frame.on(self.device, parameter.dtype)
@@ -162,12 +164,17 @@ class Codec:
             self.few_rows = FewRows(network, *scalings, link, frame)
 
     @cached_property
+    def bears_company(self):
+        """Whether several threads may use it: not layers of someone's own."""
+        return not any(isinstance(module, Own) for module in self.network.modules())
+
+    @cached_property
     def flops(self):
         """Floating point operations of a row, to its code and back.
 
         Infinite where someone's own layers may do more than their weights tell.
         """
-        if any(isinstance(module, Own) for module in self.network.modules()):
+        if not self.bears_company:
             return np.inf
         return step_flops(self.network, 1) / 3  # the gradient's are twice as many
 
@@ -190,15 +197,15 @@ class Codec:
         return Z
 
     def _encode(self, X, Z, chunks):
-        room = None
+        buffer = None
         with torch.inference_mode():
             for rows in chunks:
                 # Fresh memory for each chunk would cost more than the products.
-                if room is None and len(chunks) > 1:
-                    room = torch.from_numpy(np.empty(X[rows].shape, np.float32))
-                here = None if room is None else room[: rows.stop - rows.start]
-                x = self._scaled(dense_rows(X, rows), here)
-                Z[rows] = self._run(self._codes, x)
+                if buffer is None and len(chunks) > 1:
+                    buffer = torch.from_numpy(np.empty(X[rows].shape, np.float32))
+                out = None if buffer is None else buffer[: rows.stop - rows.start]
+                x = self._scaled(dense_rows(X, rows), out)
+                Z[rows] = self._run(self.codes, x)
 
     def decode(self, Z):
         """Rows (n_rows, n_features) in the units of ``X`` from codes."""
@@ -229,7 +236,7 @@ class Codec:
     @torch.inference_mode()
     def output(self, Z):
         """Raw output (n_rows, n_features) of codes, a tensor, which the link maps."""
-        return self._bare.decoder(self._hide(_tensor(Z).to(self.device)))
+        return self._fast.decoder(self._hide(_tensor(Z).to(self.device)))
 
     def squared_errors(self, X, per_feature):
         """Squared errors in units of the scaling, of rows' features or their means."""
@@ -242,25 +249,26 @@ class Codec:
             errors[rows] = squared if per_feature else squared.mean(axis=1)
         return errors
 
-    def _codes(self, x):
-        return self._show(self._bare.encoder(x)[:, : self.n_components])
+    def codes(self, x):
+        """Codes of scaled rows, both tensors on the codec's device."""
+        return self._show(self._fast.encoder(x)[:, : self.n_components])
 
     def _rows(self, z):
-        return LINKS[self.link].function(self._bare.decoder(self._hide(z)))
+        return LINKS[self.link].inverse(self._fast.decoder(self._hide(z)))
 
-    def _scaled(self, X, room=None):
+    def _scaled(self, X, buffer=None):
         """Scaled rows as a tensor, what `Scaling.apply` makes in float64.
 
-        Into ``room``, of float32, if that is the dtype and there is one.
+        Into ``buffer``, of float32, if that is the dtype and there is one.
         """
         if self._float32_scaling is None:
             return _tensor(self.scaling.apply(X).astype(self.dtype, copy=False))
         mean, factor, rest = self._float32_scaling
         x = _tensor(X)
         if mean is not None:
-            x = room = torch.sub(x, mean, out=room)
+            x = buffer = torch.sub(x, mean, out=buffer)
             x.clamp_(-_LARGEST, _LARGEST)  # no infinity, that zero times it be zero
-        return torch.addcmul(rest, x, factor, out=room).clamp_(-FARTHEST, FARTHEST)
+        return torch.addcmul(rest, x, factor, out=buffer).clamp_(-FARTHEST, FARTHEST)
 
     def _run(self, function, values):
         return function(values.to(self.device)).cpu().numpy()

@@ -9,6 +9,8 @@ which for PCA is the eigenvalue. The parts are made to add up to the share of va
 that the reconstruction explains.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.isotonic import isotonic_regression
 
@@ -16,64 +18,158 @@ from .._data.scaling import dense_rows, squares_about_mean
 from .._runtime.isolation import isolated
 from .codec import cached_codec
 
-__all__ = ["explain", "score"]
+__all__ = ["Moments", "explain", "score", "score_of"]
 
 # Rows that the share of variance is measured on, at most, how many values they may
 # have, and how many rows may be decoded for the slopes: twice for each code.
 _ROWS = 10_000
 _VALUES = 4_000_000
 _DECODED_ROWS = 10_000
+# Rows of a stream that count before those of the last part, at most: so many, or so
+# many times as many as that has. Classes may come one after the other.
+_REMEMBERED_ROWS = 1_000
+_REMEMBERED_PARTS = 10
 # Step of a code over its standard deviation: central differences in float64 are then
 # right to some eight digits.
 _STEP = 1e-4
 
 
-def explain(codec, X, n_samples, seed):
+@dataclass(frozen=True)
+class Moments:
+    """What rows tell of the data, of their codes, and of what comes back.
+
+    In units of the scaled data, but for the mean.
+
+    Attributes
+    ----------
+    n_rows : float
+        Rows that they stand for.
+    mean : ndarray of shape (n_features,)
+        Of the rows.
+    total, left : float
+        Sums of squares: of the rows about their mean, and of their errors.
+    code_mean, code_variance : ndarray of shape (n_components,)
+    loadings : ndarray of shape (n_components, n_features)
+        Mean slope of the decoder along each code.
+    lengths : ndarray of shape (n_components,)
+        Mean squared length of these slopes.
+    """
+
+    n_rows: float
+    mean: np.ndarray
+    total: float
+    left: float
+    code_mean: np.ndarray
+    code_variance: np.ndarray
+    loadings: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def of(cls, codec, X, seed):
+        """Measure rows, or some of very many.
+
+        Parameters
+        ----------
+        codec : Codec
+            In float64.
+        X : ndarray or CSR matrix of shape (n_rows, n_features)
+        seed : int
+            For which rows are measured, where they are many.
+        """
+        rng = np.random.default_rng(seed)
+        n_rows = X.shape[0]
+        X = _some(X, min(_ROWS, _VALUES // X.shape[1] + 1), rng)
+        weight = n_rows / X.shape[0]
+        Z = codec.encode(X)
+        n_decoded = _DECODED_ROWS // (2 * codec.n_components) + 1
+        spread = Z.std(axis=0)
+        loadings, lengths = _slopes(codec, _some(Z, n_decoded, rng), spread)
+        scale = codec.scaling.scale
+        return cls(
+            n_rows=n_rows,
+            mean=np.asarray(X.mean(axis=0, dtype=np.float64)).ravel(),
+            total=float(weight * squares_about_mean(X, np.arange(X.shape[0]), scale)),
+            left=float(weight * _squares_left(codec, X)),
+            code_mean=Z.mean(axis=0),
+            code_variance=Z.var(axis=0),
+            loadings=loadings,
+            lengths=lengths,
+        )
+
+    def after(self, before, scale):
+        """Return those of these rows and of the ones before them.
+
+        The earlier ones fade: their errors and slopes are of the network as it was.
+
+        Parameters
+        ----------
+        before : Moments
+        scale : ndarray of shape (n_features,)
+            Of the data.
+        """
+        most = max(_REMEMBERED_ROWS, _REMEMBERED_PARTS * self.n_rows)
+        kept = min(1.0, most / before.n_rows)
+        n_before = kept * before.n_rows
+        n_rows = n_before + self.n_rows
+        part = self.n_rows / n_rows
+
+        def mean(name):
+            return (1 - part) * getattr(before, name) + part * getattr(self, name)
+
+        between = n_rows * part * (1 - part)
+        shift = (self.mean - before.mean) / scale
+        code_shift = self.code_mean - before.code_mean
+        return Moments(
+            n_rows=n_rows,
+            mean=mean("mean"),
+            total=kept * before.total + self.total + between * float(shift @ shift),
+            left=kept * before.left + self.left,
+            code_mean=mean("code_mean"),
+            code_variance=mean("code_variance") + part * (1 - part) * code_shift**2,
+            loadings=mean("loadings"),
+            lengths=mean("lengths"),
+        )
+
+
+def explain(moments, scaling, n_samples):
     """Return PCA's attributes by name.
 
     Parameters
     ----------
-    codec : Codec
-        In float64.
-    X : ndarray or CSR matrix of shape (n_rows, n_features)
-        All rows that were learnt from.
+    moments : Moments
+    scaling : Scaling
     n_samples : int
         Rows seen so far.
-    seed : int
-        For which rows are measured, where they are many.
     """
-    rng = np.random.default_rng(seed)
-    scaling, n_components = codec.scaling, codec.n_components
-    X = _some(X, min(_ROWS, _VALUES // X.shape[1] + 1), rng)
-    n_rows, n_features = X.shape
-    Z = codec.encode(X)
-    left = _squares_left(codec, X)
-    total = squares_about_mean(X, np.arange(n_rows), scaling.scale)
-    n_decoded = _DECODED_ROWS // (2 * n_components) + 1
-    loadings, lengths = _slopes(codec, _some(Z, n_decoded, rng), Z.std(axis=0))
-    parts = Z.var(axis=0) * lengths
+    n_rows, total, left = moments.n_rows, moments.total, moments.left
+    n_components, n_features = moments.loadings.shape
+    parts = moments.code_variance * moments.lengths
     share = max(0.0, 1 - left / total) if total > 0 else 0.0
     ratio = share * parts / (parts.sum() or 1.0)
     # Codes that are not in the order of what they are worth share it alike.
-    ratio = np.asarray(isotonic_regression(ratio, increasing=False))
+    ratio = np.ascontiguousarray(isotonic_regression(ratio, increasing=False))
     # In squared units of X, and, as PCA's, over one row less.
     unit = np.mean((scaling.scale / scaling.unit) ** 2) / max(1, n_rows - 1)
     explained = ratio * total * unit
     n_others = min(n_samples, n_features) - n_components
     return {
-        "_components": loadings,
+        "_components": moments.loadings,
         "explained_variance_": explained,
         "explained_variance_ratio_": ratio,
         "singular_values_": np.sqrt(explained * max(1, n_samples - 1)),
         "noise_variance_": float(left * unit / n_others) if n_others > 0 else 0.0,
-        "_code_variance": Z.var(axis=0) * n_rows / max(1, n_rows - 1),
+        "_code_variance": moments.code_variance * n_rows / max(1, n_rows - 1),
     }
 
 
 @isolated
 def score(estimator, X):
     """Return the share of the variance of rows that comes back."""
-    codec = cached_codec(estimator, X.dtype, X.shape[0])
+    return score_of(cached_codec(estimator, X.dtype, X.shape[0]), X)
+
+
+def score_of(codec, X):
+    """Return the same of a codec."""
     n_rows = X.shape[0]
     total = squares_about_mean(X, np.arange(n_rows), codec.scaling.scale)
     if total == 0:  # one row, or rows that are all alike

@@ -16,7 +16,7 @@ from .._compat import ATEN
 from .autoencoder import Anchored
 from .layers import Layers, QuickGELU
 
-__all__ = ["DenseGradient"]
+__all__ = ["DenseBackprop"]
 
 # Values from which oneDNN's GELU is worth the time that it takes to set up.
 _SMALL = 2**14
@@ -128,7 +128,7 @@ class _Layer:
         self.underflows = False
 
 
-class _Room:
+class _Workspace:
     """Where a layer works on a batch of some size: its buffers, and views of them.
 
     Attributes
@@ -158,7 +158,7 @@ class _Room:
             self.seen = self.before.t(), self.after.t()
 
 
-class _Chain:
+class _StackBackprop:
     """A stack of linear layers and activations, with the anchor beside it if any."""
 
     def __init__(self, part):
@@ -173,15 +173,15 @@ class _Chain:
             elif not isinstance(module, nn.Identity):
                 self.layers[-1].elementwise = elementwise = _ELEMENTWISE[type(module)]
                 self.layers[-1].slope = elementwise.slope
-        self._rooms = {}
+        self._workspaces = {}
         self._transposed = None, None
 
-    def _rooms_for(self, n_rows):
-        """Layers with their rooms; batches have two sizes at most, a row apart."""
-        if n_rows not in self._rooms:
-            rooms = [(layer, _Room(layer, n_rows)) for layer in self.layers]
-            self._rooms[n_rows] = rooms, rooms[::-1]
-        return self._rooms[n_rows]
+    def _workspaces_for(self, n_rows):
+        """Layers with their workspaces; batches have two sizes at most, a row apart."""
+        if n_rows not in self._workspaces:
+            workspaces = [(layer, _Workspace(layer, n_rows)) for layer in self.layers]
+            self._workspaces[n_rows] = workspaces, workspaces[::-1]
+        return self._workspaces[n_rows]
 
     def _transpose(self, gradient):
         """Return its transpose; it is mostly the same buffer as a step ago."""
@@ -190,19 +190,24 @@ class _Chain:
         return self._transposed[1]
 
     def forward(self, x):
-        rooms, _ = self._rooms_for(x.shape[0])
+        workspaces, _ = self._workspaces_for(x.shape[0])
         self.input = values = x
-        for layer, room in rooms:
+        for layer, buffers in workspaces:
             by = layer.slope
             torch.addmm(
-                layer.bias, values, layer.weight_t, beta=by, alpha=by, out=room.before
+                layer.bias,
+                values,
+                layer.weight_t,
+                beta=by,
+                alpha=by,
+                out=buffers.before,
             )
             if layer.elementwise is not None:
-                before, after = room.seen
+                before, after = buffers.seen
                 if layer.underflows:
                     _threshold(before, layer.elementwise.floor, _UNDER)
                 layer.elementwise.forward(before, out=after)
-            values = room.after
+            values = buffers.after
         if self.anchored:
             self.linear_part = torch.addmm(self.offset, x, self.anchor_t)
             values.add_(self.linear_part)
@@ -213,30 +218,30 @@ class _Chain:
 
         For the layers in which that has happened in the last batch of some size.
         """
-        for layers, _ in self._rooms.values():
-            for layer, room in layers:
+        for layers, _ in self._workspaces.values():
+            for layer, buffers in layers:
                 elementwise = layer.elementwise
                 if elementwise is not None and elementwise.floor > -math.inf:
-                    layer.underflows |= bool(room.before.min() < elementwise.floor)
+                    layer.underflows |= bool(buffers.before.min() < elementwise.floor)
 
     def backward(self, output_gradient, to_input=True):
         """Fill the layers' gradients; return that of the input if asked ``to_input``.
 
         The gradient of the output is left as it is.
         """
-        _, rooms = self._rooms_for(output_gradient.shape[0])
+        _, workspaces = self._workspaces_for(output_gradient.shape[0])
         gradient, gradient_t = output_gradient, self._transpose(output_gradient)
-        for i, (layer, room) in enumerate(rooms, 1):
+        for i, (layer, buffers) in enumerate(workspaces, 1):
             if layer.elementwise is not None:
-                seen = gradient_t if room.turn else gradient
-                layer.elementwise.backward(seen, *room.seen)
-            is_first = i == len(rooms)
-            below = self.input if is_first else rooms[i][1].after
+                seen = gradient_t if buffers.turn else gradient
+                layer.elementwise.backward(seen, *buffers.seen)
+            is_first = i == len(workspaces)
+            below = self.input if is_first else workspaces[i][1].after
             torch.mm(gradient_t, below, out=layer.weight_gradient)
-            torch.mv(gradient_t, room.ones, out=layer.bias_gradient)
+            torch.mv(gradient_t, buffers.ones, out=layer.bias_gradient)
             if to_input or not is_first:
-                torch.mm(gradient, layer.weight, out=room.gradient)
-                gradient, gradient_t = room.gradient, room.gradient_t
+                torch.mm(gradient, layer.weight, out=buffers.gradient)
+                gradient, gradient_t = buffers.gradient, buffers.gradient_t
         if to_input and self.anchored:
             gradient.addmm_(output_gradient, self.anchor)
         return gradient
@@ -246,7 +251,7 @@ def _layers(part):
     return part.correction if isinstance(part, Anchored) else part
 
 
-class DenseGradient:
+class DenseBackprop:
     """Forward and backward of a dense autoencoder, its encoder and decoder apart.
 
     Parameters
@@ -256,8 +261,8 @@ class DenseGradient:
     """
 
     def __init__(self, network):
-        self.encoder = _Chain(network.encoder)
-        self.decoder = _Chain(network.decoder)
+        self.encoder = _StackBackprop(network.encoder)
+        self.decoder = _StackBackprop(network.decoder)
 
     @staticmethod
     def handles(network):
@@ -269,7 +274,7 @@ class DenseGradient:
         ) and all(isinstance(layers, Layers) for layers in network.layers)
 
     def avoid_underflow(self):
-        """Keep gradients from becoming subnormal in later steps; see `_Chain`."""
+        """Keep gradients from becoming subnormal in later steps."""
         self.encoder.avoid_underflow()
         self.decoder.avoid_underflow()
 

@@ -1,7 +1,8 @@
-"""Bare: what a network computes, without what torch does around each layer.
+"""Inference without what `torch.nn.Module` does around each layer.
 
-Of few rows, looking for hooks, weights and rows far out takes longer than the products.
-The functions are for evaluation mode; weights may change in place, the rest does not.
+For small batches, its overhead (hooks, looking up attributes, the test for rows far
+out) takes longer than the products. The functions are for evaluation mode; weights may
+change in place, the rest does not.
 """
 
 import torch
@@ -11,25 +12,28 @@ from torch.nn.functional import gelu, linear, silu
 from .autoencoder import Anchored, Faded
 from .layers import QuickGELU
 
-__all__ = ["Bare"]
+__all__ = ["FastForward"]
 
 # oneDNN, which torch calls for GELU in float32, takes longer than float64 up to here.
 _FEW_VALUES = 1_000
 
 
-class Bare:
+class FastForward:
     """The encoder and the decoder of a network, as functions."""
 
     def __init__(self, network):
-        self.encoder, self.decoder = _bare(network.encoder), _bare(network.decoder)
+        self.encoder, self.decoder = (
+            _function_of(network.encoder),
+            _function_of(network.decoder),
+        )
 
 
-def _bare(module):
+def _function_of(module):
     """Return a function of a tensor that gives the same as the module."""
     if isinstance(module, Anchored):
         return _anchored(module)
     if isinstance(module, nn.Sequential):
-        return _in_turn([_bare(layer) for layer in module])
+        return _in_turn([_function_of(layer) for layer in module])
     if type(module) is nn.Linear:
         weight, bias = module.weight.detach(), module.bias.detach()
         return lambda x: linear(x, weight, bias)
@@ -53,7 +57,7 @@ def _anchored(module):
     weight, offset, radius = module.linear, module.offset, module.radius.item()
     if module.correction is None:
         return lambda x: linear(x, weight, offset)
-    correct = _bare(module.correction)
+    correct = _function_of(module.correction)
     if isinstance(module, Faded):
 
         def run(x):

@@ -2,10 +2,10 @@
 
 import torch
 
-__all__ = ["check_part", "check_row_values"]
+__all__ = ["resolve_part", "check_row_values"]
 
 
-def check_part(slot, part, named):
+def resolve_part(slot, part, named):
     """Resolve a name to its part, and see that the part's own parameters are valid.
 
     Parameters

@@ -15,9 +15,9 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from .._compat import Interval
+from .._compat import Documented, Interval
 from .._runtime.helpers import helper
-from .base import check_part
+from .base import resolve_part
 
 __all__ = ["LATENTS", "Gaussian", "Mixture", "Point", "check_latent", "draw_codes"]
 
@@ -29,7 +29,7 @@ class _Points:
     """Codes that are points, without a cost."""
 
     keeps_axes = False
-    has_cost = False
+    has_kl = False
 
     def n_outputs(self, n_components):
         return n_components
@@ -48,7 +48,7 @@ class Point(_Points):
         return None
 
 
-class Mixture(_Points, BaseEstimator):
+class Mixture(_Points, Documented, BaseEstimator):
     """Codes that are points, with a density to sample from.
 
     When training has ended, a mixture of normal distributions
@@ -58,8 +58,9 @@ class Mixture(_Points, BaseEstimator):
 
     Parameters
     ----------
-    n_mixtures : int, default=20
-        Distributions; fewer where there are not ten rows for each.
+    n_components : int, default=20
+        Number of normal distributions in the mixture, as of
+        `sklearn.mixture.GaussianMixture`. Fewer where there are not ten rows for each.
 
     References
     ----------
@@ -77,11 +78,17 @@ class Mixture(_Points, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "n_mixtures": [Interval(Integral, 1, None, closed="left")]
+        "n_components": [Interval(Integral, 1, None, closed="left")]
     }
 
-    def __init__(self, n_mixtures=20):
-        self.n_mixtures = n_mixtures
+    def __init__(self, n_components=20):
+        self.n_components = n_components
+
+    def __setstate__(self, state):
+        state = dict(state)
+        if "n_mixtures" in state:  # its name before states had a version
+            state["n_components"] = state.pop("n_mixtures")
+        super().__setstate__(state)
 
     def prior(self, n_components, encode, seed):
         """Return a mixture.
@@ -96,27 +103,27 @@ class Mixture(_Points, BaseEstimator):
         codes = encode()
         if len(codes) < 2:
             return _mixture([1.0], codes, np.zeros((1, *2 * codes.shape[1:])))
-        n_mixtures = max(1, min(self.n_mixtures, len(codes) // 10))
+        n_parts = max(1, min(self.n_components, len(codes) // 10))
         # Its floor under variances is in units of the codes; they are at home in one.
         scale = codes.std() or 1.0
         with warnings.catch_warnings():
             # A density need not have converged, nor use all of its parts.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            start = _clusters(codes / scale, n_mixtures, seed)
-            mixture = GaussianMixture(n_mixtures, random_state=seed, **start)
+            start = _clusters(codes / scale, n_parts, seed)
+            mixture = GaussianMixture(n_parts, random_state=seed, **start)
             helper(mixture).fit(codes / scale)
         return _mixture(
             mixture.weights_, mixture.means_ * scale, mixture.covariances_ * scale**2
         )
 
 
-def _clusters(codes, n_mixtures, seed):
+def _clusters(codes, n_clusters, seed):
     """Return what `GaussianMixture` starts from by itself: clusters of KMeans.
 
     It would fit that one in public, for others to log.
     """
-    kmeans = helper(KMeans(n_mixtures, n_init=1, random_state=seed))
-    member = np.eye(n_mixtures)[kmeans.fit(codes).labels_]  # (n_rows, n_mixtures)
+    kmeans = helper(KMeans(n_clusters, n_init=1, random_state=seed))
+    member = np.eye(n_clusters)[kmeans.fit(codes).labels_]  # (n_rows, n_clusters)
     sizes = member.sum(axis=0) + 10 * np.finfo(float).eps
     means = member.T @ codes / sizes[:, None]
     precisions = []
@@ -132,7 +139,7 @@ def _clusters(codes, n_mixtures, seed):
     }
 
 
-class Gaussian(BaseEstimator):
+class Gaussian(Documented, BaseEstimator):
     """Codes that are normal distributions: the variational autoencoder [1]_.
 
     The encoder gives the mean and the logarithm of the variance of each code; while
@@ -179,7 +186,7 @@ class Gaussian(BaseEstimator):
     """
 
     keeps_axes = True
-    has_cost = True
+    has_kl = True
 
     _parameter_constraints = {
         "beta": [Interval(Real, 0, None, closed="left")],
@@ -200,13 +207,13 @@ class Gaussian(BaseEstimator):
         noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype="float32"))
         return mean + noise.to(mean) * (0.5 * log_variance).exp()
 
-    def cost(self, h, n_features):
+    def kl_divergence(self, h, n_features):
         """Return the weighted divergence of rows' codes from the prior, (batch,)."""
         mean, log_variance = self._split(h)
         divergence = log_variance.exp() + mean.square() - 1 - log_variance
         return 0.5 * self.beta / n_features * divergence.sum(dim=1)
 
-    def warmth(self, progress):
+    def kl_weight(self, progress):
         """Part of the weight at a progress in [0, 1] of the training."""
         return min(1.0, progress / self.warm_up) if self.warm_up else 1.0
 
@@ -256,7 +263,7 @@ LATENTS = {"gaussian": Gaussian, "mixture": Mixture}
 
 def check_latent(latent):
     """Resolve a name, or None, to its latent; see that the parameters are valid."""
-    return Point() if latent is None else check_part("latent", latent, LATENTS)
+    return Point() if latent is None else resolve_part("latent", latent, LATENTS)
 
 
 def _mixture(weights, means, covariances):

@@ -31,21 +31,23 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Link:
-    """A map from the decoder's raw output to values of ``X``.
+    """A link function, as of generalised linear models.
 
-    With its inverse, and its derivative as a function of the value.
+    ``inverse`` maps the decoder's raw output, a tensor, to values of ``X``. ``link``
+    maps values, an array, back. ``derivative`` is that of the inverse, as a function of
+    the value.
     """
 
-    function: Callable
     inverse: Callable
+    link: Callable
     derivative: Callable
-    #: Open range of the values, where the inverse is finite.
+    #: Open range of the values, where the link is finite.
     low: float = -np.inf
     high: float = np.inf
 
     def start(self, mean):
         """Raw output, shape (n_features,), whose reconstruction is about ``mean``."""
-        return self.inverse(np.clip(mean, self.low, self.high))
+        return self.link(np.clip(mean, self.low, self.high))
 
     def slope(self, mean):
         """Return the derivative at `start`, at least a tenth of the largest one.
@@ -98,7 +100,7 @@ LINKS = {
 
 
 def autograd_gradient(function):
-    """Return what a `Loss.written_gradient` returns, for any loss of rows."""
+    """Return what a `Loss.closed_form` returns, for any loss of rows."""
 
     def gradient(output, x, n_moved=0):
         output = output.detach().requires_grad_()
@@ -141,11 +143,11 @@ class _LogLossGradient:
 
     def __init__(self, share, mean, scale):
         self.share, self.mean, self.scale = share, mean, scale
-        self._rooms = {}  # batches have two sizes at most, a row apart
+        self._buffers = {}  # batches have two sizes at most, a row apart
 
     def __call__(self, output, x, n_moved=0):
         # Where it is used, no rows are moved: outputs end where data do.
-        factor, mean, scale, minus_target, probability, product = self._room_for(x)
+        factor, mean, scale, minus_target, probability, product = self._buffers_for(x)
         torch.addcmul(mean, x, scale, out=minus_target)
         torch.sigmoid(output, out=probability)
         p = probability.view(-1)
@@ -157,11 +159,11 @@ class _LogLossGradient:
         larger = torch.maximum(p, torch.sub(_factor(1.0), p, out=y), out=y)
         return value - factor * _sum_of_logs(larger), gradient
 
-    def _room_for(self, x):
+    def _buffers_for(self, x):
         """Return the factor, minus it times what makes ``x`` a target, and buffers."""
-        if x.shape[0] not in self._rooms:
+        if x.shape[0] not in self._buffers:
             factor = self.share / x.numel()
-            self._rooms[x.shape[0]] = (
+            self._buffers[x.shape[0]] = (
                 factor,
                 -factor * self.mean,
                 -factor * self.scale,
@@ -169,7 +171,7 @@ class _LogLossGradient:
                 torch.empty_like(x),
                 torch.empty_like(x),
             )
-        return self._rooms[x.shape[0]]
+        return self._buffers[x.shape[0]]
 
 
 @lru_cache(64)
@@ -279,7 +281,7 @@ class Loss:
     with ``X``, both in units of the scaled data.
 
     ``function`` of (output, target) gives the loss of each row, (batch,).
-    ``written_gradient`` of (share, mean, scale) returns a function of (output, x,
+    ``closed_form`` of (share, mean, scale) returns a function of (output, x,
     n_moved=0), which gives ``share`` times the mean loss, without the first ``n_moved``
     rows, and of all rows the gradient to the output, which it may write on. Of rows
     ``x`` as the network sees them; ``mean`` and ``scale`` make units of ``X`` of them.
@@ -291,7 +293,7 @@ class Loss:
     link: str = "identity"
     canonical: bool = False
     check_data: Callable = _anything
-    written_gradient: Callable | None = None
+    closed_form: Callable | None = None
     vanishes: Callable = _everywhere
 
     @property
@@ -302,7 +304,7 @@ class Loss:
 
 LOSSES = {
     "squared_error": Loss(
-        _mean_over_features(F.mse_loss), written_gradient=_squared_error_gradient
+        _mean_over_features(F.mse_loss), closed_form=_squared_error_gradient
     ),
     "absolute_error": Loss(_mean_over_features(F.l1_loss)),
     "huber": Loss(_mean_over_features(F.huber_loss)),
@@ -311,7 +313,7 @@ LOSSES = {
         "logistic",
         canonical=True,
         check_data=_unit_interval,
-        written_gradient=_LogLossGradient,
+        closed_form=_LogLossGradient,
         vanishes=_at_the_bounds,
     ),
     "kl_divergence": Loss(

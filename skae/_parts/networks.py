@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from .._compat import Interval
+from .._compat import Documented, Interval
 from .._nn.autoencoder import AutoEncoder
 from .._nn.layers import (
     Dropout,
@@ -27,7 +27,7 @@ from .._nn.layers import (
     make_activation,
     stack,
 )
-from .base import check_part
+from .base import resolve_part
 from .modules import Modules
 
 __all__ = [
@@ -55,7 +55,7 @@ class Shape(NamedTuple):
     n_outputs: int
 
 
-class Dense(BaseEstimator):
+class Dense(Documented, BaseEstimator):
     """Linear layers and activations, mirrored in the decoder.
 
     Their widths are ``hidden_layer_sizes``.
@@ -163,7 +163,7 @@ class Dense(BaseEstimator):
             yield Dropout(self.dropout)
 
 
-class Conv(BaseEstimator):
+class Conv(Documented, BaseEstimator):
     """Convolutions before the dense layers, and their mirror image behind [1]_.
 
     Rows stay flat: each is a picture or a signal, pixel after pixel. Each convolution
@@ -290,7 +290,7 @@ NETWORKS = {"Dense": Dense, "Conv": Conv, "Modules": Modules}
 
 def check_network(network, params, n_features):
     """Resolve None to the dense network, and see that the parameters are valid."""
-    network = check_part("network", network or "dense", NAMED_NETWORKS)
+    network = resolve_part("network", network or "dense", NAMED_NETWORKS)
     network.check(params, n_features)
     return network
 

@@ -58,7 +58,7 @@ def check_slots(params, n_features):
     n_features : int
     """
     latent = check_latent(params["latent"])
-    if params["whiten"] and latent.has_cost:
+    if params["whiten"] and latent.has_kl:
         raise ValueError(
             f"whiten=True is not for latent={params['latent']!r}, whose codes have "
             "unit variance in the prior that they are drawn from: set whiten=False."

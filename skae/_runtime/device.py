@@ -23,7 +23,7 @@ def check_device(device, step_flops):
 
     Parameters
     ----------
-    device : str
+    device : str or torch.device
         "auto", "cpu", "cuda" or "cuda:N".
     step_flops : callable
         Returns the floating point operations of one training step, for "auto".
@@ -36,10 +36,11 @@ def check_device(device, step_flops):
     if device == "auto":
         wins = step_flops() >= _CUDA_STEP_FLOPS and torch.cuda.is_available()
         return torch.device("cuda", 0) if wins else torch.device("cpu")
-    if device == "cpu":
+    name = str(device)
+    if name in ("cpu", "cpu:0"):
         return torch.device("cpu")
-    kind, _, index = device.partition(":")
-    if kind != "cuda" or not (index.isdecimal() or device == "cuda"):
+    kind, _, index = name.partition(":")
+    if kind != "cuda" or not (index.isdecimal() or name == "cuda"):
         raise ValueError(
             f"device={device!r} is not known: use 'auto', 'cpu', 'cuda' or 'cuda:N'."
         )

@@ -4,7 +4,6 @@ A step of a dense network is some forty kernels of a few microseconds, and to la
 each takes longer than to run it. A CUDA graph launches them all at once.
 """
 
-import math
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -62,8 +61,8 @@ class _Recording:
     def __init__(self, objective, solver, step):
         self.solver = solver
         self.rate = torch.zeros((), dtype=torch.float32, device=step.x.device)
-        self.rooms = {name: tensor.clone() for name, tensor in _given(step).items()}
-        own = replace(step, **{"inputs": self.rooms["x"], **self.rooms})
+        self.inputs = {name: tensor.clone() for name, tensor in _given(step).items()}
+        own = replace(step, **{"inputs": self.inputs["x"], **self.inputs})
 
         def kernels():
             loss = objective.backward(own)
@@ -74,11 +73,11 @@ class _Recording:
 
     def replay(self, step):
         """Make the step, of the same kind, and return its loss until the next one."""
-        timed = self.solver.max_time < math.inf
+        timed = self.solver.limit.is_set
         if timed and self.solver.n_steps_made % _LAUNCHED_AHEAD == 0:
             self.loss.item()  # waits for the steps before
         for name, tensor in _given(step).items():
-            self.rooms[name].copy_(tensor)
+            self.inputs[name].copy_(tensor)
         self.rate.fill_(self.solver.rate)
         self.launch()
         self.solver.skip_to(self.solver.n_steps_made + 1)

@@ -42,8 +42,8 @@ class Monitor:
         """Take the loss of another pass; set ``reason`` and say if it was the last."""
         self.n_iter += 1
         if loss < self.best_loss:
-            self.best_loss, self.best_iter = loss, self.n_iter
-            self.best_values = self.parameters.copy()
+            values = self.parameters.copy()  # first: an interrupt may come meanwhile
+            self.best_loss, self.best_iter, self.best_values = loss, self.n_iter, values
         if loss < self._target:
             self._target = loss * (1 - self.plan.tol)
             self._last_improvement = self.n_iter
@@ -66,11 +66,14 @@ class Monitor:
             begin = max(begin, min(WARM_UP * max_iter, self.n_iter))
         return self.n_iter - begin
 
-    def extend(self, n_passes):
-        """Go on, for so many passes more, whatever they bring."""
+    def extend(self, n_passes, n_iter_no_change=math.inf):
+        """Go on, for so many passes more, and no longer than so many in vain."""
         self.reason = None
+        self._last_improvement = self.n_iter
         self.plan = replace(
-            self.plan, max_iter=self.n_iter + n_passes, n_iter_no_change=math.inf
+            self.plan,
+            max_iter=self.n_iter + n_passes,
+            n_iter_no_change=n_iter_no_change,
         )
 
     def settle(self):

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import inference_mode, no_grad
 
-from .._nn.dense_backprop import DenseGradient
-from .._nn.fast_forward import Bare
+from .._nn.dense_backprop import DenseBackprop
+from .._nn.fast_forward import FastForward
 from .._nn.layers import Dropout
 from .._nn.seeded_modules import Own
 from .._parts.corruptions import corrupt
@@ -124,14 +124,14 @@ class Objective:
         self.corruption = corruption
         self.latent = latent
         self.penalty = penalty
-        self.codes_cost = latent.has_cost or penalty is not None
+        self.codes_cost = latent.has_kl or penalty is not None
         self.is_random = self.codes_cost or corruption is not None
         self.head = head
         self.parameters = FlatParameters(
             *filter(None, [network, head]), buffers=network.own_buffers()
         )
         self.loss = loss
-        self.link = LINKS[link].function
+        self.link = LINKS[link].inverse
         self.scaled_output = link == "identity"
         self.reach = reach
         self.breaks = breaks
@@ -142,16 +142,16 @@ class Objective:
         if linearity:
             weight = torch.as_tensor(linearity / code_variance, dtype=torch.float32)
             self.bend_weight = weight.to(device)
-        written = DenseGradient.handles(network) and not needs_encoder(penalty)
-        self.dense = DenseGradient(network) if written else None
-        self.bare = Bare(network)  # where losses are compared
+        written = DenseBackprop.handles(network) and not needs_encoder(penalty)
+        self.dense = DenseBackprop(network) if written else None
+        self.fast = FastForward(network)  # where losses are compared
         self.share = share
         self.n_features = round(network.n_features / share)
         self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
         self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
         self._written = None
-        if loss.written_gradient and (loss.canonical or self.scaled_output):
-            self._written = loss.written_gradient(share, self.mean, self.scale)
+        if loss.closed_form and (loss.canonical or self.scaled_output):
+            self._written = loss.closed_form(share, self.mean, self.scale)
 
     def without_autograd(self):
         """Return a context for steps: whatever needs autograd in them asks for it.
@@ -224,8 +224,8 @@ class Objective:
 
     def __call__(self, step):
         """Losses of the rows of a batch, (batch,), without the bend."""
-        h, z, code = self._encode(self.bare, step)
-        losses = self.compare(self.bare.decoder(code), step.x)
+        h, z, code = self._encode(self.fast, step)
+        losses = self.compare(self.fast.decoder(code), step.x)
         if self.codes_cost:
             of_latent, of_penalty = self._costs(h, z, step)
             losses = losses + of_latent + of_penalty
@@ -233,12 +233,12 @@ class Objective:
 
     def reconstruction(self, step):
         """Return the part of the losses that is the reconstruction's."""
-        _, _, code = self._encode(self.bare, step)
-        return self.compare(self.bare.decoder(code), step.x)
+        _, _, code = self._encode(self.fast, step)
+        return self.compare(self.fast.decoder(code), step.x)
 
     def of_target(self, step):
         """Return the part of the losses that is the target's, if there is a head."""
-        _, _, code = self._encode(self.bare, step)
+        _, _, code = self._encode(self.fast, step)
         return self.head(code, step.t)
 
     def _encode(self, network, step):
@@ -251,8 +251,8 @@ class Objective:
         """Costs of the rows that stayed: of the latent, and of the penalty."""
         h, z, x = h[step.n_moved :], z[step.n_moved :], step.inputs[step.n_moved :]
         of_latent = of_penalty = z.new_zeros(len(z))
-        if self.latent.has_cost:
-            of_latent = self.latent.cost(h, self.n_features)
+        if self.latent.has_kl:
+            of_latent = self.latent.kl_divergence(h, self.n_features)
         if self.penalty is not None:
             of_penalty = penalize(self.penalty, z, x, self.network.encode, step.rng)
         return of_latent, of_penalty
@@ -260,8 +260,8 @@ class Objective:
     def _mean_costs(self, h, z, step, progress):
         """Return the mean cost, and what of it the gradient is to be taken of."""
         of_latent, of_penalty = (costs.mean() for costs in self._costs(h, z, step))
-        warmth = self.latent.warmth(progress) if self.latent.has_cost else 1.0
-        return of_latent + of_penalty, warmth * of_latent + of_penalty
+        kl_weight = self.latent.kl_weight(progress) if self.latent.has_kl else 1.0
+        return of_latent + of_penalty, kl_weight * of_latent + of_penalty
 
     def compare(self, output, x):
         """Losses of the rows of an output, before the link."""

@@ -6,12 +6,12 @@ tensor, which can change where the operations are recorded.
 """
 
 import math
-import time
 
 import numpy as np
 import torch
 
 from .._compat import fused_adam
+from .._runtime.clock import TimeLimit
 
 __all__ = ["SCHEDULES", "SOLVERS", "WARM_UP", "Solver"]
 
@@ -25,7 +25,7 @@ class _Adam:
     rate = 1e-3
     decoupled = False
     beta2 = 0.999
-    memory = ("mean", "square", "count")
+    memory: tuple[str, ...] = ("mean", "square", "count")
 
     def __init__(self, parameters):
         self.values, self.gradients = parameters.values, parameters.gradients
@@ -190,8 +190,7 @@ class Solver:
     parameters : FlatParameters
         What is trained; only its matrices are decayed.
     plan : Plan
-        Names the solver and the schedule; holds the step size, the weight decay, and
-        the seconds after which the schedule ends.
+        Names the solver and the schedule; holds the step size and the weight decay.
     n_steps : int or float
         Steps after which it ends, if they are made before.
 
@@ -200,6 +199,8 @@ class Solver:
     n_steps_made : int
     progress : float
         Part of the training that is over; more steps are as if all of it were.
+    limit : TimeLimit
+        With which the schedule ends, if it has not before.
     """
 
     def __init__(self, parameters, plan, n_steps):
@@ -209,17 +210,19 @@ class Solver:
         self.learning_rate = plan.learning_rate_init
         self.alpha = plan.alpha
         self.n_steps = n_steps
-        self.max_time = plan.max_time
-        self.begin = time.monotonic()
+        self.limit = TimeLimit()
         self.skip_to(0)
 
     def skip_to(self, n_steps_made):
         """Be where the schedule is after so many steps."""
         self.n_steps_made = n_steps_made
-        progress = n_steps_made / self.n_steps
-        if self.max_time < math.inf:
-            progress = max(progress, self._time_spent())
+        progress = max(n_steps_made / self.n_steps, self.limit.part_spent)
         self.progress = min(1.0, progress)
+
+    def begin_within(self, limit):
+        """Count the time from now on."""
+        self.limit = limit
+        self.skip_to(self.n_steps_made)
 
     def decay_from_here(self, alpha, n_steps):
         """Let weights decay from now on, and end the schedule in so many steps.
@@ -230,6 +233,11 @@ class Solver:
         self.n_steps = n_steps / max(1 - self.progress, 1e-6)
         self.n_steps_made = self.progress * self.n_steps
 
+    def go_back_to(self, progress, n_steps):
+        """Be where the schedule was earlier, and end it from there in so many steps."""
+        self.progress = progress
+        self.decay_from_here(self.alpha, n_steps)
+
     @property
     def steps_of_schedule(self):
         """With how many steps the schedule ends, at the pace so far."""
@@ -238,10 +246,7 @@ class Solver:
     @property
     def out_of_time(self):
         """Whether there is no time for another step."""
-        return self.max_time < math.inf and self._time_spent() >= 1
-
-    def _time_spent(self):
-        return (time.monotonic() - self.begin) / self.max_time
+        return self.limit.part_spent >= 1
 
     def memory(self):
         """Return what the solver remembers of the steps so far, by name, as arrays."""

@@ -30,6 +30,11 @@ _LITTLE_LEFT = 0.2
 # Factors at which rows are tried, and the error there, over PCA's, that is too much.
 _TRIED = (3.0, 10.0, 100.0)
 _ASTRAY = 1.2
+# Plain networks give way from so many times farther on than they have learnt: they are
+# linear in each direction there. And linear codes are so many times as long as theirs,
+# so that they are soon beyond those that the network decodes.
+_GIVING_WAY = 10.0
+_LONGER = 4.0
 # Part by which rounding alone may raise an error.
 _ROUNDING = 1e-6
 
@@ -188,15 +193,12 @@ def fade_where_astray(network, batches, learnt, pca_error, reach):
     row, code = _outermost(network, learnt)
     row = torch.maximum(row, radii[0] / reach)  # of them all
     _set(radii, (row * reach, torch.maximum(code * reach, radii[1])))
-    _choose_radii(network, batches, (row, code), _ASTRAY * pca_error)
+    _choose_radii(network, batches, [(row, code)], _ASTRAY * pca_error)
 
 
 @torch.no_grad()
-def give_way(network, linear, batches, learnt):
-    """Let a plain network give way to linear maps beyond the rows.
-
-    From the outermost of them on, or, since that may be broken, from the outermost of
-    those that are watched, whichever is better.
+def give_way(network, linear, batches, learnt, pca_error, reach):
+    """Let a plain network give way to linear maps far from the rows.
 
     Parameters
     ----------
@@ -204,38 +206,47 @@ def give_way(network, linear, batches, learnt):
         Plain, in evaluation mode; its codes have the mean zero.
     linear : AutoEncoder
         PCA, whose codes are turned and scaled to go with the network's.
-    batches, learnt : Batches
+    batches, learnt, pca_error, reach
         As for `fade_where_astray`.
     """
-    encoder, decoder = _aligned(network, linear, learnt)
+    encoder, decoder = _aligned(network, linear, learnt, reach)
     network.fade()
     network.to(encoder.device).eval()
     network.encoder.linear.copy_(encoder)
     network.decoder.linear.copy_(decoder)
-    _choose_radii(network, batches, _outermost(network, learnt), None)
+    fade_again(network, batches, learnt, pca_error, reach)
 
 
 @torch.no_grad()
-def fade_again(network, batches, learnt):
-    """Choose the radii of a network anew that had given way before."""
-    _set((network.encoder.radius, network.decoder.radius), (torch.inf, torch.inf))
-    _choose_radii(network, batches, _outermost(network, learnt), None)
+def fade_again(network, batches, learnt, pca_error, reach):
+    """Choose the radii of a network that gives way, as for `fade_where_astray`.
+
+    Its codes need not grow in proportion: the radius of its decoder is the longest code
+    of the rows moved outward.
+    """
+    radii = network.encoder.radius, network.decoder.radius
+    _set(radii, (torch.inf, torch.inf))
+    factors = _GIVING_WAY * reach, reach, 1.0
+    farthest, *nearer = [_outermost(network, learnt, factor) for factor in factors]
+    _set(radii, farthest)
+    _choose_radii(network, batches, nearer, _ASTRAY * pca_error)
 
 
-def _aligned(network, linear, batches):
-    """Return linear maps whose codes are as near as can be to the network's.
+def _aligned(network, linear, batches, reach):
+    """Return linear maps whose codes go the network's way, but farther.
 
-    By an orthogonal matrix (Procrustes) and one scale: there and back they are PCA.
+    They are as near as can be to those of rows moved outward, by an orthogonal matrix
+    (Procrustes) and one scale: there and back they are PCA.
     """
     cross = own = others = 0.0
-    for x, _ in batches.in_order():
+    for x in (reach * x for x, _ in batches.in_order()):
         z = network.encode(x).double()
         of_pca = x.double() @ linear.encoder.linear.t().double()
         cross = cross + z.t() @ of_pca
         own, others = own + z.square().sum(), others + of_pca.square().sum()
     left, _, right = torch.linalg.svd(cross)
     turn = left @ right
-    scale = (own / others).sqrt()
+    scale = _LONGER * (own / others).sqrt()
     if not (torch.isfinite(scale) and scale > 0):
         scale = torch.ones_like(scale)
     encoder = scale * (turn @ linear.encoder.linear.double())
@@ -243,20 +254,20 @@ def _aligned(network, linear, batches):
     return encoder.float(), decoder.float()
 
 
-def _choose_radii(network, batches, outermost, bound):
+def _choose_radii(network, batches, nearer, bound):
     """Set the radii that are best for far rows, and none for these where they are.
 
-    Those that are there stay if their error far away is within the bound; without one
-    they do not.
+    Those that are there stay if their error far away is within the bound; then the
+    first of the nearer ones is tried, and so on.
     """
     radii = network.encoder.radius, network.decoder.radius
     watched = _outermost(network, batches)
-    both = [torch.maximum(*pair) for pair in zip(outermost, watched, strict=True)]
+    both = [torch.maximum(*pair) for pair in zip(nearer[-1], watched, strict=True)]
     kept = [radius.clone() for radius in radii]
     in_place = _error(network, batches)
-    error = np.inf if bound is None else _far_error(network, batches)
-    for candidate in (outermost, watched, both):
-        if bound is not None and error <= bound:
+    error = _far_error(network, batches)
+    for candidate in (*nearer, watched, both):
+        if error <= bound:
             break
         _set(radii, candidate)
         nearer = _far_error(network, batches)
@@ -270,11 +281,12 @@ def _set(radii, values):
         radius.fill_(value)
 
 
-def _outermost(network, batches):
-    """Largest lengths of rows and of their codes."""
+def _outermost(network, batches, factor=1.0):
+    """Largest lengths of rows times a factor, and of their codes."""
+    moved = (factor * x for x, _ in batches.in_order())
     lengths = [
         torch.stack([torch.linalg.vector_norm(v, dim=1).max() for v in (x, z)])
-        for x, z in ((x, network.encode(x)) for x, _ in batches.in_order())
+        for x, z in ((x, network.encode(x)) for x in moved)
     ]
     return torch.stack(lengths).amax(dim=0)
 

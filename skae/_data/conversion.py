@@ -1,0 +1,218 @@
+"""Conversion: containers of vectors to arrays, and which column does not hold numbers.
+
+Embeddings come as one vector a row: in a column of a data frame, a Series, an array of
+objects. scikit-learn's own conversion fails on these, and on texts and dates its
+message names the value, but not the column.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+__all__ = ["as_array", "column_dtypes", "naming_columns", "refuse_pictures"]
+
+# Containers of a single column, in pandas, polars and pyarrow.
+_SERIES = {
+    "Series",
+    "ChunkedArray",
+    "FixedShapeTensorArray",
+    "FixedSizeListArray",
+    "LargeListArray",
+    "ListArray",
+}
+# What their dtypes of vectors begin with, and "object", which may be anything.
+_MAYBE_VECTORS = (
+    "object",
+    "list",
+    "array",
+    "fixed_size_list",
+    "large_list",
+    "extension<arrow.fixed_shape_tensor",
+)
+
+
+def as_array(X):
+    """Return tensors, and containers of vectors, as arrays; the rest as it is.
+
+    A data frame is such a container if it has no other columns.
+
+    Parameters
+    ----------
+    X : object
+
+    Raises
+    ------
+    ValueError
+        If the vectors are of several lengths.
+    """
+    if isinstance(X, list | tuple) and X and isinstance(X[0], torch.Tensor):
+        X = torch.stack(list(X))
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu()
+        return (X.double() if X.dtype == torch.bfloat16 else X).numpy()
+    if type(X).__name__ == "LazyFrame":
+        raise ValueError("X is a LazyFrame, which has no rows yet: pass X.collect().")
+    if isinstance(X, np.ndarray):
+        is_column = X.dtype == object and X.shape[1:] in ((), (1,))
+        return _stack(X.reshape(-1), X) if is_column else X
+    if type(X).__name__ in _SERIES:
+        return _stack(np.asarray(X), X)
+    dtypes = column_dtypes(X)
+    if len(dtypes) == 1 and _may_hold_vectors(dtypes[0]):
+        return _stack(np.asarray(_column(X, 0)), X)
+    return X
+
+
+def refuse_pictures(X, advice):
+    """Refuse more than two dimensions, also of lists of lists.
+
+    Parameters
+    ----------
+    X : object
+    advice : str
+        What to do instead, with "{row}" for the shape of a row, and "{flat}" for that
+        of all rows when these are flat.
+    """
+    shape = getattr(X, "shape", None)
+    if isinstance(X, list | tuple) and X:
+        shape = len(X), *_shape(X[0])
+    if shape is not None and len(shape) > 2:
+        row = tuple(shape[1:])
+        flat = shape[0], int(np.prod(row))
+        raise ValueError(
+            f"Found array with dim {len(shape)}, of shape {tuple(shape)}, where "
+            + advice.format(row=row, flat=flat)
+        )
+
+
+@contextmanager
+def naming_columns(X):
+    """Name the column that is not numbers where a conversion to numbers fails.
+
+    Parameters
+    ----------
+    X : object
+        What is converted.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        is_of_names = "feature names" in str(error)
+        message = None if is_of_names else _culprit(X)
+        if message is None:
+            raise
+        # numpy's own are of several kinds for the same trouble.
+        kind = type(error) if type(error) in (TypeError, ValueError) else ValueError
+        raise kind(message) from error
+
+
+def column_dtypes(X):
+    """Return the dtypes of a data frame's columns; none of anything else."""
+    dtypes = getattr(X, "dtypes", None)
+    if dtypes is None and hasattr(X, "schema"):
+        dtypes = getattr(X.schema, "types", None)  # of pyarrow
+    return [] if dtypes is None or not np.iterable(dtypes) else list(dtypes)
+
+
+def _column(X, i):
+    if hasattr(X, "iloc"):
+        return X.iloc[:, i]
+    return X.to_series(i) if hasattr(X, "to_series") else X.column(i)
+
+
+def _may_hold_vectors(dtype):
+    return str(dtype).lower().startswith(_MAYBE_VECTORS)
+
+
+def _stack(values, X):
+    """Return vectors as rows; ``X`` itself where the values are none."""
+    if values.ndim > 1:
+        return values
+    if values.dtype != object:
+        return X
+    rows = [_dense(value) for value in values]
+    first = next((i for i, row in enumerate(rows) if row.ndim), None)
+    if first is None:
+        return X
+    for i, row in enumerate(rows):
+        if row.shape != rows[first].shape:
+            raise ValueError(
+                f"X holds vectors, but row {i} is of shape {row.shape} and row {first} "
+                f"of shape {rows[first].shape}. All rows need the same numbers."
+            )
+    return np.stack(rows)
+
+
+def _dense(row):
+    """Return a row as an array: a picture may come as a vector of vectors."""
+    row = np.asarray(row)
+    is_nested = row.dtype == object and row.ndim and all(map(np.ndim, row))
+    return np.array([np.asarray(part) for part in row]) if is_nested else row
+
+
+def _shape(row):
+    try:
+        return np.shape(row)
+    except ValueError:  # of lists that are ragged
+        return ()
+
+
+def _culprit(X):
+    """Return a message that names the first column without numbers, if there is one."""
+    dtypes = column_dtypes(X)
+    if dtypes:
+        names = X.column_names if hasattr(X, "column_names") else X.columns
+        columns = [np.asarray(_column(X, i)) for i in range(len(dtypes))]
+    elif isinstance(X, np.ndarray | list | tuple):
+        columns = _columns_of_objects(X)
+        names, dtypes = range(len(columns)), [c.dtype for c in columns]
+    else:
+        return None
+    columns = list(zip(names, dtypes, columns, strict=True))
+    for find in (_not_numbers, _times):
+        for name, dtype, values in columns:
+            if trouble := find(values, name):
+                return f"Column {name!r} of X, of dtype {dtype}, {trouble}"
+    return None
+
+
+def _columns_of_objects(X):
+    try:
+        X = np.array(X, dtype=object) if isinstance(X, list | tuple) else X
+    except ValueError:  # ragged
+        return []
+    return list(X.T) if X.ndim == 2 and X.dtype.kind in "OUS" else []
+
+
+def _not_numbers(values, name):
+    """Return why values are no numbers, and what to do; None if they are."""
+    if values.dtype.kind == "c":
+        return (
+            "holds complex numbers. Complex data not supported: make two columns of it,"
+            " of the real and the imaginary part."
+        )
+    if values.ndim > 1 or values.dtype == object and any(map(_shape, values)):
+        return (
+            "holds vectors, beside other columns. Make a column of each of their "
+            f"numbers, or take it by itself, as X[{name!r}] or in a ColumnTransformer."
+        )
+    try:
+        values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        if hasattr(values.flat[0], "year"):
+            return _of_times()
+        return (
+            f"is not made of numbers: {error}. Encode it, as OneHotEncoder and "
+            "OrdinalEncoder do, or leave it out; a ColumnTransformer does so by column."
+        )
+    return None
+
+
+def _times(values, _):
+    """Return what to do with times, which some containers mix with numbers."""
+    return _of_times() if values.dtype.kind in "mM" else None
+
+
+def _of_times():
+    return "holds times. Make numbers of it, as days since the first, or leave it out."

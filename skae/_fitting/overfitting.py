@@ -1,0 +1,55 @@
+"""Overfitting: what a network learns that does not hold for the rows held out.
+
+Its losses on both are compared with PCA's, which differ too: the rows held out may be
+the harder ones, and PCA fits the others as well.
+"""
+
+import numpy as np
+
+__all__ = ["generalisation_gap", "overfits"]
+
+# Part of the passes that may bring nothing for the rows held out while the others gain.
+_IN_VAIN = 0.06
+_LEAST_PASSES = 3
+# How wide the gap then has to be: a loss of few rows rises now and then by chance.
+_GAP = 1.5
+# And if nothing has been gained for so long that patience is spent.
+_GAP_IN_THE_END = 1.2
+# Losses below are rounding.
+_NOTHING = 1e-14
+
+
+def generalisation_gap(loss_curve, validation_curve, pca_gap, n_passes):
+    """Return the ratio of the losses on rows held out and learnt from, over PCA's.
+
+    Parameters
+    ----------
+    loss_curve, validation_curve : list of float
+        Losses of each pass so far.
+    pca_gap : float
+        The same ratio of PCA's losses.
+    n_passes : int
+        The last so many count.
+    """
+    validation_loss, loss = (
+        np.mean(curve[-n_passes:]) for curve in (validation_curve, loss_curve)
+    )
+    return validation_loss / max(loss * pca_gap, _NOTHING)
+
+
+def overfits(monitor, loss_curve, validation_curve, pca_gap):
+    """Whether training has lowered the loss for some time, and not on rows held out.
+
+    Long steps may raise both losses for a while: that is no overfitting, and shorter
+    ones will lower them.
+    """
+    n_waited = monitor.n_iter - monitor.best_iter
+    if n_waited < max(_LEAST_PASSES, _IN_VAIN * monitor.plan.max_iter):
+        return False
+    if monitor.best_iter == 0:
+        return False
+    n_passes = n_waited // 2
+    lower = np.mean(loss_curve[-n_passes:]) < loss_curve[monitor.best_iter - 1]
+    least = _GAP if monitor.reason is None else _GAP_IN_THE_END
+    gap = generalisation_gap(loss_curve, validation_curve, pca_gap, n_passes)
+    return bool(lower and gap > least)

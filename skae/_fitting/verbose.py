@@ -1,0 +1,116 @@
+"""What a fit writes: a line at its end, a line an epoch, or a bar, as users ask."""
+
+import math
+import sys
+from importlib.util import find_spec
+from time import perf_counter
+
+from .progress import Observer
+
+__all__ = ["Writer"]
+
+
+class Writer(Observer):
+    """An observer that writes to the standard output, as scikit-learn does.
+
+    Parameters
+    ----------
+    name : str
+        Of the estimator.
+    verbose : int
+        1 writes a line at the end, and shows a bar meanwhile where somebody looks on
+        and tqdm is installed; 2 writes a line an epoch instead.
+    """
+
+    @classmethod
+    def of(cls, estimator):
+        """Return observers: one, or none where nothing is to be written."""
+        if not estimator.verbose:
+            return []
+        return [cls(type(estimator).__name__, int(estimator.verbose))]
+
+    def __init__(self, name, verbose):
+        self.name = name
+        self.verbose = verbose
+        self.begin = perf_counter()
+        self._n_trainings = 1
+        self._bar = None
+
+    def write(self, text):
+        """Write a line."""
+        sys.stdout.write(f"[{self.name}] {text}\n")
+
+    def begin_fit(self, snapshot, n_trainings):
+        """Show a bar, if one is to be."""
+        self._n_trainings = n_trainings
+        if self.verbose == 1:
+            self._bar = _bar(self.name)
+
+    def end_epoch(self, task):
+        """Write a line, or move the bar. Never ends a training."""
+        if self.verbose > 1:
+            self.write(self._line(task))
+        elif self._bar is not None:
+            self._move(task)
+        return False
+
+    def conclude(self, summary):
+        """Write what has come of the fit, and how long it took."""
+        self.close(failed=False)
+        self.write(f"{summary()}, {perf_counter() - self.begin:.1f} s")
+
+    def close(self, failed):
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _line(self, task):
+        metrics = task.metrics
+        of_all = f"/{task.max_iter}" if task.max_iter < math.inf else ""
+        name = f"{task.name}, " if self._n_trainings > 1 else ""
+        parts = [f"{name}epoch {task.epoch}{of_all}: loss {metrics['loss']:.4g}"]
+        if metrics["validation_loss"] is not None:
+            parts.append(f"validation {metrics['validation_loss']:.4g}")
+        if metrics["baseline_loss"] is not None:
+            parts.append(f"{_baseline(task)} {metrics['baseline_loss']:.4g}")
+        parts.append(f"step {metrics['learning_rate']:.2g}")
+        parts.append(f"{perf_counter() - self.begin:.1f} s")
+        return ", ".join(parts)
+
+    def _move(self, task):
+        """Let the bar show the training that is under way."""
+        bar, metrics = self._bar, task.metrics
+        bar.total = None if task.max_iter == math.inf else task.max_iter
+        bar.set_description(f"{self.name}, {task.name}", refresh=False)
+        losses = {"loss": metrics["loss"], _baseline(task): metrics["baseline_loss"]}
+        if metrics["validation_loss"] is not None:
+            losses["loss"] = metrics["validation_loss"]
+        shown = {k: f"{v:.3g}" for k, v in losses.items() if v is not None}
+        bar.set_postfix(shown, refresh=False)
+        bar.update(task.epoch - bar.n)
+
+
+def _baseline(task):
+    """Return what has to be beaten: with a target other linear codes than PCA's."""
+    return "PCA" if task.training.target is None else "linear"
+
+
+def _bar(name):
+    """Return a bar where somebody looks on, and None elsewhere, or without tqdm."""
+    if not _is_watched():
+        return None
+    try:
+        # Notebooks without widgets show the bar of a terminal, without a warning.
+        if find_spec("ipywidgets"):
+            from tqdm.auto import tqdm
+        else:
+            from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm(desc=name, leave=False, unit="epoch", miniters=1, file=sys.stdout)
+
+
+def _is_watched():
+    """Whether the output is a notebook's or a terminal's."""
+    return "ipykernel" in sys.modules or sys.stdout.isatty()

@@ -1,0 +1,96 @@
+"""Sensitivity: the Jacobian of the encoder, which features move a code.
+
+Exact, by automatic differentiation through all that makes a code of a row: the network,
+what fades far away, the frame. Rows do not depend on one another, so that one pass
+back gives a code's derivatives for every row of a chunk.
+"""
+
+import numpy as np
+import torch
+
+from .._data.scaling import dense_rows, row_slices
+from .._runtime.isolation import isolated
+from .._runtime.threads import in_parts
+from .codec import cached_codec
+
+__all__ = ["sensitivity"]
+
+
+@isolated
+def sensitivity(estimator, X, average):
+    """Return the derivatives of the codes by the features, in units of ``X``.
+
+    Parameters
+    ----------
+    estimator : AutoEncoderTransformer
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+    average : bool
+        Whether to return their mean over the rows.
+
+    Returns
+    -------
+    jacobian : ndarray of shape (n_components, n_features) or with rows before these
+        float64.
+    """
+    with torch.inference_mode(False):  # whose tensors have no gradients
+        codec = cached_codec(estimator, np.dtype(np.float64), X.shape[0])
+    shape = codec.n_components, codec.n_features
+    jacobian = np.empty((0 if average else X.shape[0], *shape))
+
+    def differentiate(rows):
+        with torch.inference_mode(False), torch.enable_grad():
+            values = _jacobian(codec, dense_rows(X, rows))
+        if average:
+            return values.sum(axis=0)
+        jacobian[rows] = values
+        return None
+
+    chunks = row_slices(X.shape[0], max(codec.width, shape[0] * shape[1]))
+    if codec.bears_company:
+        sums = in_parts(differentiate, chunks)
+    else:
+        sums = [differentiate(rows) for rows in chunks]
+    return sum(sums) / X.shape[0] if average else jacobian
+
+
+def _jacobian(codec, X):
+    """Return that of rows, (n_rows, n_components, n_features)."""
+    scaling = codec.scaling
+    x = torch.from_numpy(scaling.apply(X)).to(codec.device).requires_grad_()
+    z = codec.codes(x)
+    # Layers of someone's own may know no derivative of their derivative.
+    is_narrow = codec.n_features < codec.n_components and codec.bears_company
+    slopes = _by_features(x, z) if is_narrow else _by_codes(x, z)
+    slopes /= scaling.scale
+    slopes[:, :, scaling.constant] = 0.0
+    return slopes
+
+
+def _by_codes(x, z):
+    """Reverse mode: a pass for each code."""
+    slopes = np.empty((*z.shape, x.shape[1]))
+    for j in range(z.shape[1]):
+        slopes[:, j] = _gradient(z[:, j], x).cpu().numpy()
+    return slopes
+
+
+def _by_features(x, z):
+    """Forward mode: a pass for each feature.
+
+    By reverse mode twice: ``weights @ J`` is linear in the weights, so its derivatives
+    by them are J's columns. That of torch counts its levels once for all threads.
+    """
+    slopes = np.empty((*z.shape, x.shape[1]))
+    weights = torch.ones_like(z, requires_grad=True)
+    back = _gradient((weights * z).sum(dim=1), x, create_graph=True)
+    for i in range(x.shape[1]):
+        slopes[:, :, i] = _gradient(back[:, i], weights).cpu().numpy()
+    return slopes
+
+
+def _gradient(values, of, **options):
+    """Return the derivatives of the sum; zero where it does not depend on ``of``."""
+    if not values.requires_grad:
+        return torch.zeros_like(of)
+    options = {"retain_graph": True, "materialize_grads": True, **options}
+    return torch.autograd.grad(values.sum(), of, **options)[0]

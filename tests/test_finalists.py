@@ -1,0 +1,105 @@
+"""Finalists: networks that learn from the rows held out as well, in the end."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skae import AutoEncoderTransformer
+from skae._fitting import finalists
+from skae._fitting.trial import Trial
+from skae._training.optimizers import Solver
+
+
+def make(**params):
+    """Return an autoencoder that is trained for some passes."""
+    return AutoEncoderTransformer(
+        **{"n_components": 4, "init": "pca", "max_iter": 60, "random_state": 0} | params
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures(digits):
+    return digits[0][:400]
+
+
+class TestFineTuning:
+    @pytest.fixture(autouse=True)
+    def dear(self, monkeypatch):
+        """Let every network be one that takes long."""
+        monkeypatch.setattr(finalists, "_DEAR", 0.0)
+
+    @pytest.fixture
+    def rates(self, monkeypatch):
+        """Return the size of each step."""
+        seen, step = [], Solver.step
+
+        def watched_step(self):
+            seen.append(self.rate)
+            step(self)
+
+        monkeypatch.setattr(Solver, "step", watched_step)
+        return seen
+
+    def test_steps_are_few_and_small(self, pictures, rates):
+        model = make().fit(pictures)
+        n_before = model.n_iter_ * 3  # batches of 320 rows
+        after = rates[n_before:]
+        assert len(after) == round(0.2 * model.best_iter_) * 4
+        assert max(after) == pytest.approx(0.2 * max(rates), rel=0.05)
+        assert np.diff(after).max() < 0
+        assert after[-1] < 1e-3 * max(rates)
+
+    def test_rows_that_were_held_out_come_nearer(self, pictures, monkeypatch):
+        tuned = make().fit(pictures)
+        monkeypatch.setattr(Trial, "fine_tune", lambda *args: None)
+        as_it_was = make().fit(pictures)
+        assert tuned.best_loss_ == as_it_was.best_loss_
+        error = tuned.reconstruction_error(pictures).mean()
+        assert error < as_it_was.reconstruction_error(pictures).mean()
+        assert tuned.score(pictures) > tuned.baseline_score_
+
+    def test_a_seed_repeats_it(self, pictures):
+        first, second = (make().fit_transform(pictures) for _ in range(2))
+        assert_array_equal(first, second)
+
+    def test_codes_are_canonical_on_all_rows(self, pictures):
+        Z = make().fit_transform(pictures)
+        covariance = np.cov(Z.T)
+        assert abs(Z.mean(axis=0)).max() < 1e-5
+        off = covariance - np.diag(np.diag(covariance))
+        assert abs(off).max() < 1e-5 * covariance.max()
+
+    def test_what_makes_it_worse_is_not_kept(self, pictures, monkeypatch):
+        def breaks(trial, training):
+            training.objective.parameters.values.add_(1.0)
+
+        monkeypatch.setattr(Trial, "fine_tune", breaks)
+        monkeypatch.setattr(finalists, "_from_the_start", lambda *args: iter(()))
+        broken = make().fit(pictures)
+        monkeypatch.setattr(finalists, "_DEAR", np.inf)
+        not_again = make().fit(pictures)
+        assert_array_equal(broken.transform(pictures), not_again.transform(pictures))
+
+    def test_then_the_passes_are_made_again(self, pictures, monkeypatch):
+        def breaks(trial, training):
+            training.objective.parameters.values.add_(1.0)
+
+        monkeypatch.setattr(Trial, "fine_tune", breaks)
+        broken = make().fit(pictures)
+        monkeypatch.setattr(finalists, "_DEAR", np.inf)
+        again = make().fit(pictures)
+        assert_array_equal(broken.transform(pictures), again.transform(pictures))
+
+    def test_decay_that_brought_nothing_ends(self, pictures, monkeypatch):
+        model, seen = make(), []
+        fine_tune = Trial.fine_tune
+
+        def watched(trial, training):
+            trial._parts = [(None, trial.monitor.n_iter), (5, 0)]
+            training.solver.alpha = 1.0
+            fine_tune(trial, training)
+            seen.append(training.solver.alpha)
+
+        monkeypatch.setattr(Trial, "fine_tune", watched)
+        model.fit(pictures)
+        assert seen == [0.0]
