@@ -12,7 +12,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skae
-from skae import AutoEncoderTransformer, PenaltySum, skops_types
+from skae import (
+    AutoEncoderTransformer,
+    PenaltySum,
+    ReconstructionOutlierDetector,
+    skops_types,
+)
 from skae._inference.codec import cached_codec
 from skae._parts.corruptions import CORRUPTIONS
 from skae._parts.latents import LATENTS
@@ -104,6 +109,14 @@ def test_streams_and_warm_starts_go_on_as_from_a_pickle(skops):
         learn = "partial_fit" if name == "stream" else "fit"
         codes = [getattr(m, learn)(rows()).transform(rows()) for m in (model, again)]
         assert_array_equal(*codes)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_an_outlier_detector_comes_back(skops):
+    model = ReconstructionOutlierDetector(n_estimators=2, random_state=0).fit(rows())
+    again = skops.loads(skops.dumps(model), trusted=skops_types())
+    assert _same(vars(again), vars(model))
+    assert_array_equal(again.score_samples(rows()), model.score_samples(rows()))
 
 
 def test_a_stream_that_keeps_its_first_rows_goes_on(skops):
