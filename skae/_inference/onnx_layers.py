@@ -202,12 +202,18 @@ def _gelu(graph, layer, x):
     return graph.op("Add", half, graph.op("Mul", half, erf))
 
 
-def _silu(graph, layer, x):
-    return graph.op("Mul", x, graph.op("Sigmoid", x))
+def _silu(graph, layer, x, slope=1.0):
+    if graph.dtype == torch.float32:
+        scaled = x if slope == 1 else graph.op("Mul", x, slope)
+        return graph.op("Mul", x, graph.op("Sigmoid", scaled))
+    # onnxruntime would make one operator of these, which some versions of it have in
+    # float32 alone.
+    rest = graph.op("Add", graph.op("Exp", graph.op("Mul", x, -slope)), 1.0)
+    return graph.op("Div", x, rest)
 
 
 def _quick_gelu(graph, layer, x):
-    return graph.op("Mul", x, graph.op("Sigmoid", graph.op("Mul", x, layer.slope)))
+    return _silu(graph, layer, x, layer.slope)
 
 
 def _leaky_relu(graph, layer, x):
