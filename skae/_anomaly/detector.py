@@ -8,7 +8,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
+from .._compat import (
+    Documented,
+    HasMethods,
+    Interval,
+    RealNotInt,
+    StrOptions,
+    fit_context,
+)
 from .._data.scaling import row_slices
 from .._estimator import AutoEncoderTransformer
 from .._runtime.atomic import all_or_nothing
@@ -26,7 +33,7 @@ _MOST_OF_THE_ROWS = 0.5
 _FENCE = 1.5
 
 
-class ReconstructionOutlierDetector(OutlierMixin, BaseEstimator):
+class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
     """Detect outliers, anomalies and novelties with an autoencoder, or with PCA.
 
     A row is unusual if it does not come back from its code, or if its code is far from
@@ -108,7 +115,7 @@ class ReconstructionOutlierDetector(OutlierMixin, BaseEstimator):
     >>> detector = ReconstructionOutlierDetector(contamination=0.02, random_state=0)
     >>> detector.fit(X).predict([[1.0, 0.0, 1.0], [1.0, 0.0, -4.0]])
     array([ 1, -1])
-    >>> detector.feature_contributions([[1.0, 0.0, -4.0]]).argmax()  # the third
+    >>> int(detector.feature_contributions([[1.0, 0.0, -4.0]]).argmax())  # the third
     2
     """
 

@@ -24,6 +24,8 @@ _ROUNDING = 1e-6
 _NOTHING = 1e-14
 # Floating point operations from which on passes are not made again: some two seconds.
 _DEAR = 1e11
+# Part of the largest step size from which on the best weights are not at rest.
+_LONG_STEP = 0.25
 # So many times as long as the first training another may take: it has more rows.
 _LONGER = 1.3
 
@@ -134,7 +136,8 @@ def _on_all_rows(source, trial, rows):
     """
     can_go_on = not own_parts(source.params)
     dear = trial.monitor.best_iter * trial.training.pass_flops > _DEAR
-    if can_go_on and (dear or not _has_time_again(source, trial)):
+    cut_short = trial.training.starts_anchored and trial.best_step > _LONG_STEP
+    if can_go_on and (dear or cut_short or not _has_time_again(source, trial)):
         yield from _fine_tuned(source, trial, rows)
     if _has_time_again(source, trial) and not source.progress.stopped_by:
         yield from _from_the_start(source, trial, rows)

@@ -12,6 +12,7 @@ from .._parts.slots import own_parts
 from .._runtime.warning import warn
 from .._training.early_stopping import Monitor
 from .._training.loop import evaluate, row_losses, watched_steps
+from .._training.optimizers import SCHEDULES
 from .overfitting import generalisation_gap, overfits
 from .progress import Progress
 from .verdict import BY_CHANCE, is_lower
@@ -236,6 +237,17 @@ class Trial:
             parts.append((how, max(0, n_made - n_left)))
             n_left = max(0, n_left - n_made)
         return parts[::-1]
+
+    @property
+    def best_step(self):
+        """Step size that led to the best weights, as a part of the largest."""
+        plan, parts = self.training.plan, self._parts_to_best()
+        if any(n_made and how not in (None, math.inf) for how, n_made in parts):
+            return 0.0  # it fell to zero from there
+        if plan.max_iter == math.inf:
+            return 1.0
+        schedule = SCHEDULES[plan.learning_rate]
+        return schedule(self.monitor.best_iter / plan.max_iter)
 
     def repeat(self, training):
         """Make the passes that were good with another training of the same plan."""

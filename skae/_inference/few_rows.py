@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import erf
 from torch import nn
 
+from .._data.scaling import dense_rows
 from .._nn.autoencoder import Anchored, Faded
 from .._nn.layers import Dropout, QuickGELU
 
@@ -68,8 +69,9 @@ class FewRows:
 
     def encode(self, X):
         """Return the codes (n_rows, n_components) of rows (n_rows, n_features)."""
-        if self._encoder is None or not self._are_few(X):
+        if self._encoder is None or not 0 < X.shape[0] <= self._most_rows:
             return None
+        X = dense_rows(X, slice(None))
         with np.errstate(all="ignore"):  # what overflows is far out
             x = X if self._mean is None else X - self._mean
             x = x * self._factor
@@ -88,7 +90,7 @@ class FewRows:
 
     def decode(self, Z):
         """Return the rows (n_rows, n_features) of codes (n_rows, n_components)."""
-        if self._decoder is None or not self._are_few(Z):
+        if self._decoder is None or not 0 < len(Z) <= self._most_rows:
             return None
         with np.errstate(all="ignore"):
             z = Z if self._unit is None else Z * self._unit
@@ -109,9 +111,6 @@ class FewRows:
         if self._constant is not None:
             values[:, self._constant] = self._output_mean[self._constant]
         return values
-
-    def _are_few(self, values):
-        return type(values) is np.ndarray and 0 < len(values) <= self._most_rows
 
 
 def _length(x):

@@ -50,11 +50,10 @@ def check_part(part, kind="auto"):
 
     Examples
     --------
-    >>> from skae import check_part
-    >>> class Near:
-    ...     def penalize(self, z, x, encode, rng):
-    ...         return (z - 1).square().mean(dim=1)
-    >>> check_part(Near())
+    >>> import torch
+    >>> from skae import SwapNoise, check_part
+    >>> check_part(SwapNoise(0.2))
+    >>> check_part(torch.nn.L1Loss())
     >>> check_part(lambda output, target: (output - target).abs().mean(dim=1))
     Traceback (most recent call last):
         ...
