@@ -73,13 +73,13 @@ class Masking(BaseEstimator):
 
 
 class GaussianNoise(BaseEstimator):
-    """Add noise of the normal distribution to each entry [1]_.
+    """Add noise of the normal distribution to each entry.
 
     Parameters
     ----------
     scale : float, default=0.1
         Standard deviation, in units of that of the data (of each feature with
-        ``standardize=True``).
+        ``standardize=True``) [1]_.
 
     References
     ----------
