@@ -18,14 +18,20 @@ default_role = "literal"  # as scikit-learn's docstrings have it
 
 myst_heading_anchors = 2
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
+# All but what not every docstring needs: examples, "See Also", an extended summary; and
+# what is returned has a name, as in scikit-learn.
+numpydoc_validation_checks = {"all", "ES01", "EX01", "RT02", "SA01", "SS05"}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skae"
+html_sidebars = {"guide/benchmarks": []}
 html_static_path = ["_static"]
-html_css_files = ["api.css"]
+html_css_files = ["headings.css"]
 html_theme_options = {
     "show_prev_next": False,
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
 }

@@ -181,8 +181,8 @@ class AutoEncoderTransformer(
         long it takes.
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, keep the weights of the best
-        epoch, and fall back to PCA (see Notes). Of fewer than 15 rows none are held
-        out, and the result is PCA. If False, the training loss is watched.
+        epoch, and fall back to PCA (see Notes). With fewer than 15 rows none are
+        held out, and the result is PCA. If False, the training loss is watched.
     validation : "auto", float, splitter or None, default="auto"
         Rows to hold out, unless `fit` gets ``X_val``.
 

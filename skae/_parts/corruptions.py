@@ -35,6 +35,7 @@ class Masking(BaseEstimator):
     Parameters
     ----------
     share : float in [0, 1], default=0.3
+        Probability that an entry is hidden.
 
     References
     ----------
@@ -113,6 +114,7 @@ class SwapNoise(BaseEstimator):
     Parameters
     ----------
     share : float in [0, 1], default=0.15
+        Probability that an entry is replaced.
 
     References
     ----------
