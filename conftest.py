@@ -1,6 +1,7 @@
 """One thread in each process of the tests: these run side by side, on all cores."""
 
 import os
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -15,11 +16,22 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 
+os.environ["MPLBACKEND"] = "Agg"  # pictures are drawn, and shown to nobody
+
+
 def pytest_configure():
     """Limit the pools that are loaded already: a filter of warnings imports skae."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """Close what a test or an example has drawn, if it has."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,7 +3,9 @@
 ``mnist.npz`` has the layout that Keras made common (x_train, y_train, x_test, y_test);
 without it MNIST comes from OpenML. ``tabular.npz`` holds arrays ``class/NAME/X`` and
 ``class/NAME/y`` of classification tables, ``regr/NAME/...`` of regression tables (those
-of UCI, say); without it the tables are those that scikit-learn brings along.
+of UCI, say), and ``outlier/NAME/...`` of tables with outliers, where ``y`` is 1 (those
+of ADBench, https://github.com/Minqi824/ADBench); without it the tables are those that
+scikit-learn brings along.
 """
 
 import os
@@ -18,7 +20,7 @@ from sklearn.datasets import (
     load_wine,
 )
 
-__all__ = ["folder", "labelled_mnist", "mnist", "tables"]
+__all__ = ["folder", "labelled_mnist", "mnist", "outlier_tables", "tables"]
 
 _PARTS = ("train", "test")
 
@@ -67,3 +69,34 @@ def tables():
             for name in sorted(names)
             if name.startswith(("class/", "regr/"))
         }
+
+
+def outlier_tables():
+    """Return the tables with outliers by name, as (X, y), where y is 1 for these.
+
+    Without a folder: tables of classes, where of the rarest only ten rows are kept.
+    """
+    path = folder()
+    if path is None:
+        loaders = {
+            "breast_cancer": load_breast_cancer,
+            "digits": load_digits,
+            "wine": load_wine,
+        }
+        return {
+            name: _with_a_rare_class(*load(return_X_y=True))
+            for name, load in loaders.items()
+        }
+    with np.load(path / "tabular.npz") as data:
+        names = {key.rsplit("/", 1)[0] for key in data.files}
+        return {
+            name.removeprefix("outlier/"): (data[f"{name}/X"], data[f"{name}/y"])
+            for name in sorted(names)
+            if name.startswith("outlier/")
+        }
+
+
+def _with_a_rare_class(X, y, n_rows=10):
+    is_rare = y == np.bincount(y).argmin()
+    kept = np.sort(np.r_[np.flatnonzero(~is_rare), np.flatnonzero(is_rare)[:n_rows]])
+    return X[kept], is_rare[kept].astype(int)

@@ -16,8 +16,10 @@ exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 default_role = "literal"  # as scikit-learn's docstrings have it
 
-myst_heading_anchors = 2
+myst_heading_anchors = 3
 autosummary_generate = True
+# Where scikit-learn's HTML of an estimator looks for its page.
+autosummary_filename_map = {f"skae.{name}": name for name in skae.__all__}
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 # All but what not every docstring needs: examples, "See Also", an extended summary; and

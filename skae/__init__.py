@@ -1,5 +1,13 @@
 """Autoencoders that stand wherever scikit-learn's PCA stands."""
 
+from ._anomaly.detector import ReconstructionOutlierDetector
+from ._displays.embedding import EmbeddingDisplay
+from ._displays.error import ErrorDisplay
+from ._displays.loss_curve import LossCurveDisplay
+from ._displays.reconstruction import ReconstructionDisplay
+from ._displays.report import report
+from ._displays.scree import ScreeDisplay
+from ._displays.traversal import TraversalDisplay
 from ._estimator import AutoEncoderTransformer
 from ._parts.corruptions import GaussianNoise, Masking, SwapNoise
 from ._parts.latents import Gaussian, Mixture
@@ -15,16 +23,24 @@ __all__ = [
     "Contraction",
     "Conv",
     "Dense",
+    "EmbeddingDisplay",
+    "ErrorDisplay",
     "Gaussian",
     "GaussianNoise",
+    "LossCurveDisplay",
     "Masking",
     "Mixture",
     "Modules",
     "PenaltySum",
+    "ReconstructionDisplay",
+    "ReconstructionOutlierDetector",
+    "ScreeDisplay",
     "Sparsity",
     "SwapNoise",
+    "TraversalDisplay",
     "ValidationWarning",
     "__version__",
     "check_part",
+    "report",
     "skops_types",
 ]

@@ -24,11 +24,13 @@ except ImportError:
 __all__ = [
     "ATEN",
     "CallbackSupportMixin",
+    "Documented",
     "HasMethods",
     "Interval",
     "InvalidParameterError",
     "RealNotInt",
     "StrOptions",
+    "Summarized",
     "callback_context",
     "fit_context",
     "fused_adam",
@@ -64,3 +66,40 @@ def seed_torch(seed, device):
 def torch_library():
     """Return the path of the library that torch's Python names are loaded from."""
     return torch._C.__file__
+
+
+#: A placeholder: the documentation has no site yet.
+DOCUMENTATION_URL = "https://skae.example.org/api/"
+
+
+class Documented:
+    """What links scikit-learn's HTML of an object to its page of the documentation."""
+
+    _doc_link_module = "skae"
+    _doc_link_template = DOCUMENTATION_URL + "{estimator_name}.html"
+
+
+class Summarized(Documented):
+    """An estimator whose HTML has a summary above its fitted attributes.
+
+    From scikit-learn 1.9 on, also inside of pipelines and searches; versions before
+    show none. The method ``_summary_html`` returns it.
+    """
+
+    def _get_fitted_attr_html(self, doc_link=""):
+        attributes = super()._get_fitted_attr_html(doc_link)
+        return _BelowSummary(attributes, self._summary_html())
+
+
+class _BelowSummary:
+    """Attributes with a summary above them, as scikit-learn asks for their HTML."""
+
+    def __init__(self, attributes, summary):
+        self._attributes = attributes
+        self._summary = summary
+
+    def __len__(self):
+        return len(self._attributes)
+
+    def _repr_html_inner(self):
+        return self._summary + self._attributes._repr_html_inner()

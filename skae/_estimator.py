@@ -3,7 +3,7 @@
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import CallbackSupportMixin, fit_context
+from ._compat import CallbackSupportMixin, Summarized, fit_context
 from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
 from ._data.validation import as_given, check_rows
 from ._fitting.callbacks import Callbacks
@@ -13,6 +13,7 @@ from ._fitting.progress import Progress
 from ._fitting.verbose import Writer
 from ._inference.codec import encode
 from ._inference.state import from_pickle, to_pickle
+from ._notebook import summary_html
 from ._parts.losses import LOSSES
 from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
@@ -24,7 +25,7 @@ __all__ = ["AutoEncoderTransformer"]
 
 
 class AutoEncoderTransformer(
-    CallbackSupportMixin, ReconstructingTransformer, BaseEstimator
+    Summarized, CallbackSupportMixin, ReconstructingTransformer, BaseEstimator
 ):
     """Reduce features with an autoencoder, where PCA would stand.
 
@@ -262,6 +263,10 @@ class AutoEncoderTransformer(
         What `score` is for PCA with as many components, fitted to the training rows,
         on the held-out rows or ``X_val``. If there are none, or if the result is PCA,
         on the training rows, of which 10,000 stand for more.
+    baseline_loss_ : float or None
+        PCA's loss on the validation rows, or on the training rows if there are none,
+        as the loss curves have it. None where it has none that compares: with a target,
+        a penalty, codes that are drawn or ordered, and losses with a link of their own.
     components_ : ndarray of shape (`n_components_`, `n_features_in_`)
         Loadings: mean slope of the decoder along each code on the training rows, in
         units of ``scale_``. PCA's components where the result is PCA; ``X`` then comes
@@ -592,6 +597,9 @@ class AutoEncoderTransformer(
 
     def _validate(self, X, **checks):
         return check_rows(self, X, **checks)
+
+    def _summary_html(self):
+        return summary_html(self)
 
     def __getstate__(self):
         return to_pickle(super().__getstate__())

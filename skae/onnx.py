@@ -156,6 +156,7 @@ def _convert(scope, operator, container):
 
 def _way(model):
     """Return a function of the dtype that makes the module, and its widths."""
+    check_is_fitted(model)
     if isinstance(model, Decoder):
         model = model.estimator
         widths = model.n_components_, model.n_features_in_

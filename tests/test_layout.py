@@ -29,7 +29,10 @@ LAYERS = [
     "_fitting",
     "_constraints",
     "_reconstruction",
+    "_notebook",
     "_estimator",
+    "_displays",
+    "_anomaly",
     "_saving",
     "__init__",
     "onnx",
@@ -38,6 +41,8 @@ LAYERS = [
 OPTIONAL = {"skl2onnx", "tqdm"}
 # Packages that know nothing of estimators. The rest may.
 WITHOUT_SKLEARN = {"_nn", "_training"}
+# Extras that displays alone import, inside of functions: who draws nothing needs none.
+DRAWING = {"jinja2", "matplotlib"}
 
 
 def _layer(module):
@@ -65,6 +70,11 @@ def _outside(path):
     return {name.split(".")[0] for name, level, _ in _imports(path) if not level}
 
 
+def _drawing(module):
+    """Return the extras that a module may import to draw."""
+    return DRAWING if module.startswith("_displays.") else set()
+
+
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_imports_go_down(module):
     package = module.split(".")[:-1]
@@ -85,7 +95,9 @@ def test_no_import_inside_a_function(module):
         at_the_top |= {node for part in tries for node in part.body}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
-            assert node in at_the_top or _package(node) in OPTIONAL
+            is_optional = _package(node) in OPTIONAL | _drawing(module)
+            assert node in at_the_top or is_optional
+            assert not (node in at_the_top and _package(node) in DRAWING)
 
 
 @pytest.mark.parametrize(
@@ -139,5 +151,5 @@ def test_public_names_are_sorted_complete_and_say_where_they_live():
 def test_module_needs_only_the_run_time_dependencies(module):
     # joblib, scipy and threadpoolctl come along with scikit-learn.
     needed = {"joblib", "numpy", "scipy", "sklearn", "threadpoolctl", "torch"}
-    found = _outside(MODULES[module]) - OPTIONAL
+    found = _outside(MODULES[module]) - OPTIONAL - _drawing(module)
     assert found <= needed | sys.stdlib_module_names

@@ -150,6 +150,7 @@ def test_fine_tuning_lowers_the_error():
 def test_tied_weights_stay_tied():
     module = fitted("tied")[0].to_torch()
     module = copy.deepcopy(module).double()
+    assert module(torch.zeros(2, 12).double()).dtype == torch.float64
     (encoder, *_), (*_, decoder, _) = module.encoder.network, module.decoder.network
     if hasattr(decoder, "weight"):
         assert decoder.weight is encoder.weight

@@ -118,6 +118,7 @@ def _attributes(source, trial, final, best, reason):
         "n_iter_": len(trial.loss_curve),
         "stop_reason_": reason,
         "baseline_score_": _baseline(final, trial),
+        "baseline_loss_": _baseline_loss(source, trial),
         **describe(
             final.training,
             final.deployed,
@@ -233,6 +234,14 @@ def _train(source, rows, link):
     source.progress.end_training()
     trial.judge()
     return trial
+
+
+def _baseline_loss(source, trial):
+    """Return PCA's loss on the rows of the curves, if it has one that compares."""
+    if not source.asks_for_less_error or source.params["ordered"]:
+        return None
+    batches = trial.validation or trial.some
+    return float(trial.losses_of_pca(batches).mean())
 
 
 def _baseline(final, trial):

@@ -119,6 +119,7 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         "n_iter_": len(curve),
         "stop_reason_": "partial_fit",
         "baseline_score_": baseline,
+        "baseline_loss_": None,  # of other rows each time
         **describe(training, deployed, X, *explained),
         "_ordered": params["ordered"],
         "target_type_": None if target is None else target.kind,

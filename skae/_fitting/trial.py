@@ -166,12 +166,12 @@ class Trial:
     @cached_property
     def _pca_loss(self):
         """PCA's loss of the rows held out."""
-        return self._pca_losses(self.guarding).mean()
+        return self.losses_of_pca(self.guarding).mean()
 
     @cached_property
     def _pca_gap(self):
         """PCA's loss of rows held out, over that of those it was fitted to."""
-        learnt = self._pca_losses(self.some).mean()
+        learnt = self.losses_of_pca(self.some).mean()
         return self._pca_loss / learnt if learnt > 0 else math.inf
 
     def gap(self, n_passes):
@@ -289,10 +289,10 @@ class Trial:
         """Whether the network is better than PCA on the rows that are watched."""
         objective, watched = self.training.objective, self.guarding
         losses = row_losses(objective, watched, objective.reconstruction)
-        losses, errors = losses.cpu().numpy(), self._pca_losses(watched)
+        losses, errors = losses.cpu().numpy(), self.losses_of_pca(watched)
         return is_lower(losses[self.distinct], errors[self.distinct], by_chance)
 
-    def _pca_losses(self, batches):
+    def losses_of_pca(self, batches):
         """PCA's losses of rows, which it meets corrupted as the network does."""
         objective = self.training.objective
         steps = watched_steps(objective, batches)

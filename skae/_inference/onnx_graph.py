@@ -4,11 +4,13 @@ Nothing here imports onnx: a container of skl2onnx takes names, numbers and arra
 """
 
 import copy
+import logging
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-from .onnx_layers import LAYERS
+from .onnx_layers import LAYERS, is_known
 
 __all__ = ["OLDEST_OPSET", "OnnxGraph"]
 
@@ -39,8 +41,10 @@ class OnnxGraph:
 
     def layer(self, layer, x):
         """Add what a layer computes of ``x``, a name, and return the name of that."""
-        add = LAYERS.get(type(layer))
-        return self.by_torch(layer, x) if add is None else add(self, layer, x)
+        kind = type(layer)
+        if kind in LAYERS and is_known(layer):
+            return LAYERS[kind](self, layer, x)
+        return self.by_torch(layer, x)
 
     def layer_within(self, outer, layer, x):
         """Add a layer that another one calls, which torch does not know of."""
@@ -92,14 +96,15 @@ class OnnxGraph:
         """Add what torch's own exporter makes of a layer that is not known here."""
         version = self._container.main_opset
         try:
-            program = torch.onnx.export(
-                copy.deepcopy(layer).eval(),
-                (self._inputs[layer],),
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                opset_version=version,
-                dynamo=True,
-                verbose=False,
-            )
+            with _without_advice():
+                program = torch.onnx.export(
+                    copy.deepcopy(layer).eval(),
+                    (self._inputs[layer],),
+                    dynamic_shapes=({0: torch.export.Dim("batch")},),
+                    opset_version=version,
+                    dynamo=True,
+                    verbose=False,
+                )
             model = program.model_proto
         except Exception as error:  # whatever a module of someone's own may do there
             raise ValueError(
@@ -140,6 +145,18 @@ class OnnxGraph:
             ("", self._container.main_opset)
         )
         return renamed(graph.output[0].name)
+
+
+@contextmanager
+def _without_advice():
+    """Let torch's exporter not log which packages it would like to have."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @torch.no_grad()

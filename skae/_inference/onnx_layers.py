@@ -26,7 +26,7 @@ from .torch_module import (
     UnscaleRows,
 )
 
-__all__ = ["LAYERS"]
+__all__ = ["LAYERS", "is_known"]
 
 
 def _nothing(graph, layer, x):
@@ -202,12 +202,18 @@ def _gelu(graph, layer, x):
     return graph.op("Add", half, graph.op("Mul", half, erf))
 
 
-def _silu(graph, layer, x):
-    return graph.op("Mul", x, graph.op("Sigmoid", x))
+def _silu(graph, layer, x, slope=1.0):
+    if graph.dtype == torch.float32:
+        scaled = x if slope == 1 else graph.op("Mul", x, slope)
+        return graph.op("Mul", x, graph.op("Sigmoid", scaled))
+    # onnxruntime would make one operator of these, which some versions of it have in
+    # float32 alone.
+    rest = graph.op("Add", graph.op("Exp", graph.op("Mul", x, -slope)), 1.0)
+    return graph.op("Div", x, rest)
 
 
 def _quick_gelu(graph, layer, x):
-    return graph.op("Mul", x, graph.op("Sigmoid", graph.op("Mul", x, layer.slope)))
+    return _silu(graph, layer, x, layer.slope)
 
 
 def _leaky_relu(graph, layer, x):
@@ -278,4 +284,35 @@ LAYERS = {
     nn.GELU: _gelu,
     nn.SiLU: _silu,
     nn.Softplus: _softplus,
+}
+
+
+def _is_plain_convolution(layer):
+    return (
+        layer.groups == 1
+        and not isinstance(layer.padding, str)
+        and set(layer.dilation) == {1}
+        and layer.padding_mode == "zeros"
+        and layer.bias is not None
+    )
+
+
+def is_known(layer):
+    """Whether a layer has no options but those that are known here."""
+    is_plain = _IS_PLAIN.get(type(layer))
+    return is_plain is None or is_plain(layer)
+
+
+_IS_PLAIN = {
+    nn.Linear: lambda layer: layer.bias is not None,
+    nn.LayerNorm: lambda layer: layer.bias is not None and layer.weight.ndim == 1,
+    nn.Softmax: lambda layer: layer.dim == -1,
+    nn.Flatten: lambda layer: (layer.start_dim, layer.end_dim) == (1, -1),
+    nn.Unflatten: lambda layer: (
+        layer.dim == 1 and all(isinstance(n, int) for n in layer.unflattened_size)
+    ),
+    nn.Conv1d: _is_plain_convolution,
+    nn.Conv2d: _is_plain_convolution,
+    nn.ConvTranspose1d: _is_plain_convolution,
+    nn.ConvTranspose2d: _is_plain_convolution,
 }

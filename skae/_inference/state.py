@@ -82,13 +82,13 @@ def from_pickle(state):
             "Update skae to load it."
         )
     if release is not None and _numbers(release) > _numbers(__version__):
-        warnings.warn(_NewerVersionWarning(release), stacklevel=3)
+        warnings.warn(NewerVersionWarning(release), stacklevel=3)
     for migrate in _MIGRATIONS[version:]:
         state = migrate(state)
     return state
 
 
-class _NewerVersionWarning(InconsistentVersionWarning):
+class NewerVersionWarning(InconsistentVersionWarning):
     """scikit-learn's, for those who filter or catch it, with a text of our own."""
 
     def __init__(self, release):

@@ -60,36 +60,37 @@ class TorchAutoEncoder(nn.Module):
 class ScaleRows(nn.Module):
     """``(x - mean) * factor + rest``, no farther out than `FARTHEST`.
 
-    Of numbers that float32 does not hold, mean and factor are float64, and what comes
-    out is of ``dtype`` again.
+    Of numbers that float32 does not hold, mean and factor are float64, and ``narrow``
+    is the dtype that what comes out is of. Else it is None.
     """
 
-    def __init__(self, mean, factor, rest, dtype):
+    def __init__(self, mean, factor, rest, narrow=None):
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("factor", factor)
         self.register_buffer("rest", rest)
-        self.dtype = dtype
+        self.narrow = narrow
 
     def forward(self, x):
         # No infinity, that zero times it be zero.
         largest = torch.finfo(self.mean.dtype).max
         x = (x.to(self.mean.dtype) - self.mean).clamp(-largest, largest)
         x = (x * self.factor + self.rest).clamp(-FARTHEST, FARTHEST)
-        return x.to(self.dtype)
+        return x if self.narrow is None else x.to(self.narrow)
 
 
 class UnscaleRows(nn.Module):
-    """``x * scale + mean``."""
+    """``x * scale + mean``; ``narrow`` as in `ScaleRows`."""
 
-    def __init__(self, mean, scale, dtype):
+    def __init__(self, mean, scale, narrow=None):
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
-        self.dtype = dtype
+        self.narrow = narrow
 
     def forward(self, x):
-        return (x.to(self.mean.dtype) * self.scale + self.mean).to(self.dtype)
+        x = x.to(self.mean.dtype) * self.scale + self.mean
+        return x if self.narrow is None else x.to(self.narrow)
 
 
 class KeepConstant(nn.Module):
@@ -288,19 +289,18 @@ def _scale(scaling, dtype):
     if of_float32 is not None:
         mean, factor, rest = of_float32
         mean = torch.zeros_like(rest) if mean is None else mean
-        return ScaleRows(mean.clone(), factor.clone(), rest.clone(), dtype)
+        return ScaleRows(mean.clone(), factor.clone(), rest.clone())
     factor = torch.tensor(np.where(scaling.constant, 0.0, 1 / scaling.scale))
     mean = torch.tensor(scaling.mean)
-    return ScaleRows(mean, factor, torch.zeros_like(mean), dtype)
+    narrow = dtype if dtype == torch.float32 else None
+    return ScaleRows(mean, factor, torch.zeros_like(mean), narrow)
 
 
 def _unscale(scaling, dtype):
-    if float32_scaling(scaling) is None:
-        held = torch.float64
-    else:
-        held = dtype
-    mean, scale = (torch.tensor(v, dtype=held) for v in (scaling.mean, scaling.scale))
-    return UnscaleRows(mean, scale, dtype)
+    is_held = dtype == torch.float64 or float32_scaling(scaling) is not None
+    narrow, dtype = (None, dtype) if is_held else (dtype, torch.float64)
+    values = scaling.mean, scaling.scale
+    return UnscaleRows(*(torch.tensor(v, dtype=dtype) for v in values), narrow)
 
 
 def _frame(frame, dtype):

@@ -11,7 +11,7 @@ from numbers import Real
 import torch
 from sklearn.base import BaseEstimator
 
-from .._compat import Interval
+from .._compat import Documented, Interval
 from .._runtime.calls import call
 from .base import resolve_part
 
@@ -27,7 +27,7 @@ __all__ = [
 _SHARE = {"share": [Interval(Real, 0, 1, closed="both")]}
 
 
-class Masking(BaseEstimator):
+class Masking(Documented, BaseEstimator):
     """Hide entries of rows, as if they were missing.
 
     Each entry is set to its feature's mean with probability ``share`` [1]_.
@@ -73,7 +73,7 @@ class Masking(BaseEstimator):
         return x.masked_fill(_chosen(x, self.share, rng), 0.0)
 
 
-class GaussianNoise(BaseEstimator):
+class GaussianNoise(Documented, BaseEstimator):
     """Add noise of the normal distribution to each entry.
 
     Parameters
@@ -104,7 +104,7 @@ class GaussianNoise(BaseEstimator):
         return x.add(noise.to(x.device), alpha=self.scale)
 
 
-class SwapNoise(BaseEstimator):
+class SwapNoise(Documented, BaseEstimator):
     """Take entries from other rows, so that each value is one that occurs.
 
     Each entry is replaced with probability ``share`` by that of the same feature in

@@ -15,7 +15,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from .._compat import Interval
+from .._compat import Documented, Interval
 from .._runtime.helpers import helper
 from .base import resolve_part
 
@@ -48,7 +48,7 @@ class Point(_Points):
         return None
 
 
-class Mixture(_Points, BaseEstimator):
+class Mixture(_Points, Documented, BaseEstimator):
     """Codes that are points, with a density to sample from.
 
     When training has ended, a mixture of normal distributions
@@ -139,7 +139,7 @@ def _clusters(codes, n_clusters, seed):
     }
 
 
-class Gaussian(BaseEstimator):
+class Gaussian(Documented, BaseEstimator):
     """Codes that are normal distributions: the variational autoencoder.
 
     The encoder gives the mean and the logarithm of the variance of each code; while

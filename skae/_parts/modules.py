@@ -6,13 +6,14 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from .._compat import Documented
 from .._nn.layers import Rescaling, turn
 from .._nn.seeded_modules import Own, own_generator, two_rows
 
 __all__ = ["Modules"]
 
 
-class Modules(BaseEstimator):
+class Modules(Documented, BaseEstimator):
     """Encoder and decoder of one's own.
 
     Each is given as a factory, not as a module: a module has weights, which `clone`

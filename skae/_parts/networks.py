@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from .._compat import Interval
+from .._compat import Documented, Interval
 from .._nn.autoencoder import AutoEncoder
 from .._nn.layers import (
     Dropout,
@@ -55,7 +55,7 @@ class Shape(NamedTuple):
     n_outputs: int
 
 
-class Dense(BaseEstimator):
+class Dense(Documented, BaseEstimator):
     """Linear layers and activations, mirrored in the decoder.
 
     Their widths are ``hidden_layer_sizes``.
@@ -163,7 +163,7 @@ class Dense(BaseEstimator):
             yield Dropout(self.dropout)
 
 
-class Conv(BaseEstimator):
+class Conv(Documented, BaseEstimator):
     """Convolutions before the dense layers, and their mirror image behind.
 
     Rows stay flat: each is a picture or a signal, pixel after pixel. Each convolution

@@ -21,7 +21,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch.autograd import forward_ad
 
-from .._compat import HasMethods, Interval
+from .._compat import Documented, HasMethods, Interval
 from .._runtime.calls import call, n_required
 from .base import check_row_values, resolve_part
 
@@ -50,7 +50,7 @@ class _Addable:
         return self if other == 0 else PenaltySum(other, self)
 
 
-class Sparsity(_Addable, BaseEstimator):
+class Sparsity(_Addable, Documented, BaseEstimator):
     """Few codes of a row far from zero.
 
     Without ``target``, the mean absolute value of each code (L1) over its root mean
@@ -139,7 +139,7 @@ class Sparsity(_Addable, BaseEstimator):
         return self.weight * divergence.mean().expand(len(z))
 
 
-class Contraction(_Addable, BaseEstimator):
+class Contraction(_Addable, Documented, BaseEstimator):
     """Codes that change little where rows change little.
 
     The squared Frobenius norm of the encoder's Jacobian at each row [1]_, divided by
@@ -199,7 +199,7 @@ def _load_forward_derivatives():
         forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
 
 
-class PenaltySum(_Addable, BaseEstimator):
+class PenaltySum(_Addable, Documented, BaseEstimator):
     """What ``first + second`` makes of two penalties.
 
     Parameters

@@ -9,8 +9,9 @@ __all__ = ["ValidationWarning", "warn"]
 
 # Libraries whose lines nobody can change.
 _LIBRARIES = ("skae", "sklearn", "torch", "joblib")
-# Functions of scikit-learn that fit many models: what is true of one says little.
-_OF_MANY = ("_fit_and_score", "_parallel_build_estimators")
+# Functions that fit many models, of scikit-learn and of the outlier detector: what is
+# true of one says little.
+_OF_MANY = ("_fit_and_score", "_parallel_build_estimators", "fit_member")
 
 
 class ValidationWarning(ConvergenceWarning):

@@ -1,0 +1,348 @@
+"""The detector: rows that do not come back, or whose codes are far from others."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import HasMethods, Interval, RealNotInt, StrOptions, fit_context
+from .._data.scaling import row_slices
+from .._estimator import AutoEncoderTransformer
+from .._runtime.atomic import all_or_nothing
+from .._runtime.helpers import helper
+from .member import Member, fit_member
+from .sampling import judges, left_out_rows, remember
+
+__all__ = ["ReconstructionOutlierDetector"]
+
+# What members are fitted to, as those of an isolation forest: so few rows that few
+# outliers are among them. And of short data.
+_ROWS = 256
+_MOST_OF_THE_ROWS = 0.5
+# Interquartile ranges to Tukey's fence.
+_FENCE = 1.5
+
+
+class ReconstructionOutlierDetector(OutlierMixin, BaseEstimator):
+    """Detect outliers, anomalies and novelties with an autoencoder, or with PCA.
+
+    A row is unusual if it does not come back from its code, or if its code is far from
+    those of other rows. An autoencoder that is fitted to rows with outliers learns them
+    too, so there is an ensemble of small ones, each fitted to a few rows drawn at
+    random, where outliers are rare [1]_, and only those judge a row that have not seen
+    it. `fit` needs no labels. It takes training data with outliers (outlier or anomaly
+    detection) as well as without (novelty detection): `predict` and the scores are for
+    the training rows and for new ones alike.
+
+    Parameters
+    ----------
+    estimator : transformer or None, default=None
+        Anything with `fit`, `transform` and `inverse_transform`: an autoencoder with
+        its own width, `sklearn.decomposition.PCA`, a pipeline of scalers and these. It
+        is cloned. None is an `AutoEncoderTransformer` of two codes and one hidden
+        layer, trained for short.
+    contamination : "auto" or float, default="auto"
+        Share of outliers in the training rows, in (0, 0.5], which sets the threshold
+        `offset_`. About the same share of new rows that are like the training rows is
+        beyond it. "auto" is Tukey's fence, as that of a box plot: the lower quartile of
+        `training_scores_` minus 1.5 times the interquartile range.
+    n_estimators : int, default=10
+        Members of the ensemble, at least 2.
+    max_samples : "auto", int or float, default="auto"
+        Rows that each member is fitted to, drawn without replacement: a number, or a
+        share of all. "auto" is 256, or half of the rows if that is less. Where the
+        training rows are known to be normal and the transformer is a large one, as for
+        pictures, 0.8 is better.
+    standardize : bool, default=True
+        Whether to divide the features by their standard deviation first. If False
+        the transformer gets the rows as they are.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the draws, and of the members where they have a ``random_state``.
+
+    Attributes
+    ----------
+    estimators_ : list of transformer
+        The fitted members.
+    offset_ : float
+        `decision_function` is `score_samples` minus this threshold.
+    training_scores_ : ndarray of shape (n_samples,)
+        `score_samples` of the training rows, each by members that were not fitted to
+        it.
+    n_features_in_, feature_names_in_ : int, ndarray of shape (`n_features_in_`,)
+        Features seen in `fit`, and their names if ``X`` had some.
+
+    See Also
+    --------
+    sklearn.ensemble.IsolationForest : An ensemble of random trees.
+    sklearn.neighbors.LocalOutlierFactor : Density among the nearest rows.
+    AutoEncoderTransformer : The transformer itself, with `reconstruction_error`.
+
+    Notes
+    -----
+    For each member, with row x, its code z and its reconstruction r, a row scores ::
+
+        sum_j log(1 + ((x_j - r_j) / s_j)^2) / a + |z - z'| / b
+
+    where s_j is the median absolute error of feature j, z' the tenth nearest of the
+    codes of the rows that the member was fitted to, all divided by their standard
+    deviation, and a and b are the medians of the sum and of the distance. All medians
+    are of rows that the member was not fitted to. The first term is minus the
+    log-likelihood of independent Cauchy errors. An ordinary row scores about 2;
+    `score_samples` is minus the mean over members.
+
+    References
+    ----------
+    .. [1] Liu, Ting, Zhou (2008). Isolation forest. ICDM.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae import ReconstructionOutlierDetector
+    >>> rng = np.random.default_rng(0)
+    >>> angle = rng.uniform(0, 2 * np.pi, 300)
+    >>> X = np.c_[np.cos(angle), np.sin(angle), np.cos(2 * angle)]
+    >>> X += 0.05 * rng.normal(size=X.shape)
+    >>> detector = ReconstructionOutlierDetector(contamination=0.02, random_state=0)
+    >>> detector.fit(X).predict([[1.0, 0.0, 1.0], [1.0, 0.0, -4.0]])
+    array([ 1, -1])
+    >>> detector.feature_contributions([[1.0, 0.0, -4.0]]).argmax()  # the third
+    2
+    """
+
+    _parameter_constraints = {
+        "estimator": [HasMethods(["fit", "transform", "inverse_transform"]), None],
+        "contamination": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, 0.5, closed="right"),
+        ],
+        "n_estimators": [Interval(Integral, 2, None, closed="left")],
+        "max_samples": [
+            StrOptions({"auto"}),
+            Interval(Integral, 2, None, closed="left"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+        ],
+        "standardize": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        contamination="auto",
+        n_estimators=10,
+        max_samples="auto",
+        standardize=True,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.contamination = contamination
+        self.n_estimators = n_estimators
+        self.max_samples = max_samples
+        self.standardize = standardize
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Fit the ensemble to ``X`` and set the threshold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows, at least four, with or without outliers.
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        self : ReconstructionOutlierDetector
+            As it was before, if the fit fails.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not valid; what `estimator` raises.
+        """
+        with all_or_nothing(self):
+            X = self._validate(X, reset=True, ensure_min_samples=4)
+            self._mean, self._unit = self._scaling(X)
+            members, fitted = self._fit_members(self._scale(X))
+            # Plain values, so that a pickle names no private class.
+            self._members = [vars(member) for member in members]
+            self._row_keys, self._seen = remember(X, fitted)
+            self.estimators_ = [member.estimator for member in members]
+            self.training_scores_ = self._scores(X)
+            self.offset_ = self._threshold(self.training_scores_)
+        return self
+
+    def fit_predict(self, X, y=None, **kwargs):
+        """Fit to ``X`` and tell outliers among its rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : Ignored
+            Not used, present for API consistency.
+        **kwargs : dict
+            None is known.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            -1 for outliers, 1 for the others.
+        """
+        self.fit(X, y, **kwargs)
+        return np.where(self.training_scores_ < self.offset_, -1, 1)
+
+    def predict(self, X):
+        """Tell outliers among rows, of the training data or new.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            -1 for outliers, 1 for the others.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def decision_function(self, X):
+        """How far rows are on the usual side of the threshold: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,)
+            `score_samples` minus the threshold.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def score_samples(self, X):
+        """Minus how unusual rows are: about -2 for an ordinary row, lower for others.
+
+        Rows that are equal to training rows are judged as in `fit`, by those members
+        that have not seen them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            The lower, the more unusual.
+        """
+        check_is_fitted(self)
+        return self._scores(self._validate(X))
+
+    def feature_contributions(self, X):
+        """Which features make a row unusual.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        contributions : ndarray of shape (n_samples, n_features)
+            At least 0; the sum of a row is minus its `score_samples`. Errors are their
+            features' own. The distance of a code is shared out by how far the row is
+            from what its neighbours look like, in squares.
+        """
+        check_is_fitted(self)
+        X = self._validate(X)
+        return self._average_in_parts(X, "contributions")
+
+    def _fit_members(self, Z):
+        """Return the fitted members, and which rows each was fitted to."""
+        rng = check_random_state(self.random_state)
+        n_left_out = len(Z) - self._n_rows(len(Z))
+        members, fitted = [], []
+        for left_out in left_out_rows(len(Z), n_left_out, self.n_estimators, rng):
+            rows = np.setdiff1d(np.arange(len(Z)), left_out)
+            estimator = self._new_estimator(rng)
+            members.append(fit_member(estimator, Z, rows, left_out))
+            fitted.append(rows)
+        return members, fitted
+
+    def _new_estimator(self, rng):
+        estimator = clone(self.estimator) if self.estimator is not None else _default()
+        seeds = {
+            name: rng.randint(np.iinfo(np.int32).max)
+            for name in sorted(estimator.get_params(deep=True))
+            if name == "random_state" or name.endswith("__random_state")
+        }
+        return estimator.set_params(**seeds)
+
+    def _n_rows(self, n_samples):
+        """Return to how many rows a member is fitted; each is left out by one."""
+        if self.max_samples == "auto":
+            n_rows = min(_ROWS, int(_MOST_OF_THE_ROWS * n_samples))
+        elif isinstance(self.max_samples, Integral):
+            n_rows = self.max_samples
+        else:
+            n_rows = int(self.max_samples * n_samples)
+        most = n_samples - -(-n_samples // self.n_estimators)
+        return max(2, min(n_rows, most))
+
+    def _threshold(self, scores):
+        if self.contamination != "auto":
+            # Of n + 1 rows that are alike each is as likely to be the k-th: of new rows
+            # that share is expected to be below this quantile, also where n is small.
+            return np.quantile(scores, self.contamination, method="weibull")
+        lower, upper = np.percentile(scores, [25, 75])
+        return lower - _FENCE * (upper - lower)
+
+    def _scores(self, X):
+        return -self._average_in_parts(X, "score")
+
+    def _average_in_parts(self, X, method):
+        parts = [self._average(X[rows], method) for rows in row_slices(*X.shape)]
+        return np.concatenate(parts)
+
+    def _average(self, X, method):
+        """Return the mean of a member's method over those that judge each row."""
+        is_judge = judges(X, self._row_keys, self._seen)
+        weights = is_judge / is_judge.sum(axis=1, keepdims=True)
+        Z, total = self._scale(X), 0.0
+        for state, weight in zip(self._members, weights.T, strict=True):
+            values = getattr(Member(**state), method)(Z)
+            total = total + (weight * values.T).T
+        return total
+
+    def _scaling(self, X):
+        """Return what is subtracted from rows, and by what they are divided."""
+        if not self.standardize:
+            return np.zeros(X.shape[1]), np.ones(X.shape[1])
+        scaler = helper(StandardScaler()).fit(X)
+        return scaler.mean_, scaler.scale_
+
+    def _scale(self, X):
+        return (X - self._mean) / self._unit
+
+    def _validate(self, X, **checks):
+        checks = {"reset": False, "dtype": np.float64} | checks
+        return validate_data(self, X, **checks)
+
+
+def _default():
+    return AutoEncoderTransformer(
+        2, hidden_layer_sizes=(64,), max_iter=10, early_stopping=False
+    )
+
+
+# Pickles name the public place, so that they survive a move of this file.
+ReconstructionOutlierDetector.__module__ = "skae"

@@ -1,0 +1,135 @@
+"""A member of the ensemble: one fitted transformer, and how unusual rows are to it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+__all__ = ["Member", "fit_member"]
+
+# Rows it was fitted to whose codes are neighbours of a code; the last one's distance
+# counts. Fewer than that many outliers of one kind do not vouch for each other.
+_N_NEIGHBORS = 10
+# Rows that are enough to know a median by.
+_ENOUGH_ROWS = 1000
+# The least scale of a feature's error, in units of the features' root mean variance:
+# those that come back nearly always exactly, as rare flags, would outweigh all others.
+_LEAST_SCALE = 1e-3
+# What a typical sum or distance is at least: a part of the mean, as with many equal
+# rows most are zero; and where all are, so much that rounding is not unusual.
+_LEAST_TYPICAL = 1e-2
+_NOTHING = 1e-6
+
+
+@dataclass(frozen=True)
+class Member:
+    """A fitted transformer with what is usual for rows that it was not fitted to.
+
+    Attributes
+    ----------
+    estimator : transformer
+    code_scale : ndarray of shape (n_components,)
+        Standard deviation of the codes.
+    codes : ndarray of shape (n_fitted, n_components)
+        Those of the rows it was fitted to, divided by ``code_scale``.
+    error_scale : ndarray of shape (n_features,)
+        Median absolute error of each feature, or a little where that is zero.
+    typical_error, typical_distance : float
+        Medians of the rows' error and distance, which weigh the two alike.
+    """
+
+    estimator: object
+    code_scale: np.ndarray
+    codes: np.ndarray
+    error_scale: np.ndarray
+    typical_error: float
+    typical_distance: float
+
+    def score(self, Z):
+        """Return how unusual rows are, (n_rows,): about 2 for an ordinary one."""
+        errors, distances, _ = self._compare(Z)
+        return errors.sum(axis=1) / self.typical_error + distances
+
+    def contributions(self, Z):
+        """Return what each feature adds to `score`, (n_rows, n_features).
+
+        The distance of a code is shared out as the features' part of the squared
+        difference between the row and the mean reconstruction of its neighbours: one
+        that is broken moves the reconstruction of all others along, but not them.
+        """
+        errors, distances, neighbors = self._compare(Z)
+        usual = _decode(self.estimator, self.codes * self.code_scale)
+        squares = np.square(Z - usual[neighbors].mean(axis=1))
+        total = squares.sum(axis=1, keepdims=True)
+        equal = np.full_like(squares, 1 / squares.shape[1])
+        shares = np.divide(squares, total, out=equal, where=total > 0)
+        return errors / self.typical_error + shares * distances[:, None]
+
+    def _compare(self, Z):
+        """Return errors of values, distances of codes, and their neighbours."""
+        codes = _encode(self.estimator, Z)
+        back = _decode(self.estimator, codes)
+        distances, neighbors = _neighbors(self.codes, codes / self.code_scale)
+        errors = _surprise((Z - back) / self.error_scale)
+        return errors, distances[:, -1] / self.typical_distance, neighbors
+
+
+def fit_member(estimator, Z, rows, left_out):
+    """Fit a transformer to some rows, and find out on others what is usual.
+
+    Parameters
+    ----------
+    estimator : transformer
+        An unfitted clone.
+    Z : ndarray of shape (n_rows, n_features)
+        Scaled rows.
+    rows, left_out : ndarray of int
+        The latter in random order.
+    """
+    others = Z[left_out[:_ENOUGH_ROWS]]
+    estimator.fit(Z[rows])
+    codes = _encode(estimator, Z[rows])
+    code_scale = codes.std(axis=0)
+    code_scale[code_scale == 0] = 1.0
+    codes = codes / code_scale
+    new_codes = _encode(estimator, others)
+    differences = others - _decode(estimator, new_codes)
+    least = _LEAST_SCALE * (np.sqrt(others.var(axis=0).mean()) or 1.0)
+    error_scale = np.maximum(np.median(np.abs(differences), axis=0), least)
+    errors = _surprise(differences / error_scale).sum(axis=1)
+    distances, _ = _neighbors(codes, new_codes / code_scale)
+    return Member(
+        estimator=estimator,
+        code_scale=code_scale,
+        codes=codes,
+        error_scale=error_scale,
+        typical_error=_typical(errors),
+        typical_distance=_typical(distances[:, -1]),
+    )
+
+
+def _encode(estimator, Z):
+    return np.asarray(estimator.transform(Z), dtype=np.float64)
+
+
+def _decode(estimator, codes):
+    return np.asarray(estimator.inverse_transform(codes), dtype=np.float64)
+
+
+def _surprise(scaled_error):
+    """Minus the log-likelihood of a Cauchy distribution, but for a constant.
+
+    A single feature far off counts, and yet does not outvote all others.
+    """
+    return np.log1p(np.square(scaled_error))
+
+
+def _neighbors(fitted_codes, codes):
+    """Return distances to the nearest fitted codes, and which these are."""
+    k = min(_N_NEIGHBORS, len(fitted_codes))
+    distances, rows = cKDTree(fitted_codes).query(codes, k=np.arange(1, k + 1))
+    return distances, rows
+
+
+def _typical(values):
+    return max(np.median(values), _LEAST_TYPICAL * values.mean(), _NOTHING)

@@ -1,0 +1,89 @@
+"""Sampling: which rows each member of an ensemble is fitted to, and who has seen a row.
+
+A row is judged by those members that were not fitted to it, or else outliers would be
+what some have learnt. So rows are recognised, by 64 bits of what is in them.
+"""
+
+import numpy as np
+
+__all__ = ["judges", "left_out_rows", "remember"]
+
+# Constants of the finalizer of splitmix64, and its step, 2**64 over the golden ratio.
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_MIX = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+def left_out_rows(n_rows, n_left_out, n_members, rng):
+    """Yield the rows that each member is not fitted to, like hands dealt from a deck.
+
+    All rows are left out by one member before a row is by a second.
+
+    Parameters
+    ----------
+    n_rows, n_left_out, n_members : int
+    rng : RandomState
+    """
+    deck = np.empty(0, dtype=int)
+    for _ in range(n_members):
+        hand, deck = deck[:n_left_out], deck[n_left_out:]
+        if len(hand) < n_left_out:
+            fresh = rng.permutation(n_rows)
+            others = fresh[~np.isin(fresh, hand)][: n_left_out - len(hand)]
+            deck = fresh[~np.isin(fresh, others)]
+            hand = np.concatenate([hand, others])
+        yield hand
+
+
+def remember(X, fitted):
+    """Return what `judges` needs to know of the rows that members were fitted to.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+    fitted : list of ndarray of int
+        The rows that each member was fitted to.
+
+    Returns
+    -------
+    keys : ndarray of uint64 of shape (n_seen,)
+        A hash of each row that any member has seen, sorted. Equal rows are one.
+    seen : ndarray of bool of shape (n_seen, n_members)
+    """
+    rows = np.unique(np.concatenate(fitted))
+    keys, place = np.unique(_row_keys(X[rows]), return_inverse=True)
+    seen = np.zeros((len(keys), len(fitted)), dtype=bool)
+    for member, own in enumerate(fitted):
+        seen[place[np.searchsorted(rows, own)], member] = True
+    return keys, seen
+
+
+def judges(X, keys, seen):
+    """Return who judges each row, (n_rows, n_members) of bool.
+
+    Those members that have not seen it; all of them, if all have.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+    keys, seen : ndarray
+        What `remember` has returned.
+    """
+    asked = _row_keys(X)
+    place = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
+    has_seen = seen[place] & (keys[place] == asked)[:, None]
+    return ~has_seen | has_seen.all(axis=1, keepdims=True)
+
+
+def _row_keys(X):
+    """Return a hash of each row, (n_rows,) of uint64."""
+    # Adding zero makes one of both zeros.
+    bits = np.ascontiguousarray(X + 0.0, dtype=np.float64).view(np.uint64)
+    columns = np.arange(1, X.shape[1] + 1, dtype=np.uint64) * _STEP
+    return _mixed(_mixed(bits ^ _mixed(columns)).sum(axis=1, dtype=np.uint64))
+
+
+def _mixed(bits):
+    """Mix 64 bits so that each depends on all, without loss."""
+    for shift, factor in zip((30, 27), _MIX, strict=True):
+        bits = (bits ^ (bits >> np.uint64(shift))) * factor
+    return bits ^ (bits >> np.uint64(31))

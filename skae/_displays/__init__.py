@@ -1,0 +1,1 @@
+"""Displays: pictures of what was learnt, drawn by matplotlib if it is there."""

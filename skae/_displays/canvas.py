@@ -1,0 +1,110 @@
+"""Canvas: matplotlib, imported when a picture is drawn, its axes, and the colours.
+
+Colours are those of Okabe and Ito (2008), which colour-blind people tell apart;
+what differs in colour also differs in dashes, markers or place.
+"""
+
+__all__ = [
+    "COLOURS",
+    "DASHES",
+    "MARKERS",
+    "class_styles",
+    "grid",
+    "one_axes",
+    "pyplot",
+]
+
+#: What each line or point stands for -> its colour.
+COLOURS = {
+    "original": "#000000",
+    "ours": "#0072B2",
+    "baseline": "#D55E00",
+    "train": "#767676",
+    "kept": "#009E73",
+}
+#: And its dashes, as matplotlib names them.
+DASHES = {"original": "-", "ours": "-", "baseline": "--", "train": ":", "kept": "-."}
+#: And the marker of a point.
+MARKERS = {"original": "_", "ours": "o", "baseline": "s"}
+
+_OF_CLASSES = [
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#555555",
+]
+_MARKERS = ["o", "^", "s", "D", "v", "P", "X", "*"]
+
+
+def pyplot():
+    """Return `matplotlib.pyplot`.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "skae draws with matplotlib, which is not installed: pip install skae[plot]"
+        ) from error
+    return plt
+
+
+def one_axes(ax, figsize=(6.4, 4.2)):
+    """Return the axes that are given, or those of a new figure.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes or None
+    figsize : tuple of float
+        Inches.
+    """
+    plt = pyplot()
+    if ax is None:
+        _, ax = plt.subplots(figsize=figsize, layout="constrained")
+    return ax
+
+
+def grid(ax, n_rows, n_columns, cell):
+    """Return a figure and an array of axes, in the place of the axes that are given.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes or None
+        None makes a figure.
+    n_rows, n_columns : int
+    cell : tuple of float
+        Width and height of each in inches, of a new figure.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    axes : ndarray of shape (n_rows, n_columns)
+    """
+    plt = pyplot()
+    shape = {"nrows": n_rows, "ncols": n_columns, "squeeze": False}
+    if ax is None:
+        size = cell[0] * n_columns, cell[1] * n_rows + 0.5
+        return plt.subplots(**shape, figsize=size, layout="constrained")
+    ax.set_axis_off()
+    inner = ax.get_subplotspec().subgridspec(n_rows, n_columns)
+    return ax.figure, inner.subplots(squeeze=False)
+
+
+def class_styles(n_classes):
+    """Return a colour and a marker for each class; 56 pairs are different."""
+    # Markers change with the colours, so that neighbours differ in both.
+    n_colours, n_markers = len(_OF_CLASSES), len(_MARKERS)
+    return [
+        (
+            _OF_CLASSES[i % n_colours],
+            _MARKERS[(i % n_colours + i // n_colours) % n_markers],
+        )
+        for i in range(n_classes)
+    ]

@@ -1,0 +1,198 @@
+"""Embedding: rows as points of a plane, by two of their codes."""
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+from sklearn.utils.multiclass import type_of_target
+
+from .canvas import class_styles, one_axes
+from .comparison import last_step
+
+__all__ = ["EmbeddingDisplay", "are_numbers", "read_target"]
+
+# Whole numbers with more values than this are numbers, not classes.
+_MANY_CLASSES = 20
+# More points than this hide one another.
+_MANY_POINTS = 5_000
+_UNKNOWN = "#BBBBBB"
+
+
+class EmbeddingDisplay:
+    """Two codes of each row, by class or by number; of many rows, their density.
+
+    Make it by `from_estimator`; the parameters are what it draws.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples, 2)
+        Two codes of each row.
+    y : array-like of shape (n_samples,), default=None
+        Classes, or numbers, floats or more than 20 whole ones. What is NaN or None is
+        grey.
+    code_names : pair of str, default=("code 0", "code 1")
+        Labels of the axes.
+    y_name : str, default=None
+        For the legend.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes, Figure
+        After `plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoderTransformer, EmbeddingDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> ae = AutoEncoderTransformer(2, max_iter=3, random_state=0).fit(X[:500])
+    >>> display = EmbeddingDisplay.from_estimator(ae, X, y)
+    >>> len(display.ax_.collections)  # one for each digit
+    10
+    """
+
+    def __init__(self, codes, y=None, *, code_names=("code 0", "code 1"), y_name=None):
+        self.codes = codes
+        self.y = y
+        self.code_names = code_names
+        self.y_name = y_name
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y=None, *, components=(0, 1), ax=None):
+        """Draw two codes of rows.
+
+        Parameters
+        ----------
+        estimator : AutoEncoderTransformer, other transformer or Pipeline
+            Fitted.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,), default=None
+            What to colour by.
+        components : pair of int, default=(0, 1)
+            Which codes.
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        display : EmbeddingDisplay
+            The display, drawn.
+        """
+        Z = np.asarray(estimator.transform(X))
+        if Z.shape[1] <= max(components):
+            raise ValueError(
+                f"components={tuple(components)} are not all there: the codes are "
+                f"{Z.shape[1]} numbers. Name two of 0 to {Z.shape[1] - 1}."
+            )
+        if y is not None:
+            check_consistent_length(X, y)
+        shares = getattr(last_step(estimator), "explained_variance_ratio_", None)
+        names = [f"code {j}" for j in components]
+        if shares is not None:
+            names = [
+                f"{name} ({shares[j]:.1%} of the variance)"
+                for name, j in zip(names, components, strict=True)
+            ]
+        y_name = getattr(y, "name", None)  # of a column of a data frame
+        display = cls(Z[:, list(components)], y, code_names=names, y_name=y_name)
+        return display.plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw the points.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        display : EmbeddingDisplay
+            The display, drawn.
+        """
+        ax = self.ax_ = one_axes(ax, figsize=(6.4, 5.2))
+        self.figure_ = ax.figure
+        if self.y is None:
+            self._plot_rows(ax)
+        else:
+            values, known = read_target(self.y)
+            if not known.all():
+                style = {"c": _UNKNOWN, "s": 6, "lw": 0, "zorder": 0.5}
+                label = f"unknown ({np.sum(~known)})"
+                ax.scatter(*self.codes[~known].T, label=label, **style)
+            draw = self._plot_numbers if are_numbers(values) else self._plot_classes
+            draw(ax, self.codes[known], values)
+        ax.set(xlabel=self.code_names[0], ylabel=self.code_names[1])
+        # Both codes are in one unit, so that distances on the page are distances.
+        ax.set_aspect("equal", adjustable="datalim")
+        return self
+
+    def _plot_rows(self, ax):
+        if len(self.codes) <= _MANY_POINTS:
+            ax.scatter(*self.codes.T, s=8, lw=0, alpha=0.6)
+            return
+        bins = ax.hexbin(*self.codes.T, gridsize=60, bins="log", mincnt=1, lw=0)
+        ax.figure.colorbar(bins, ax=ax, label="rows in a cell")
+
+    def _plot_numbers(self, ax, codes, values):
+        label = self.y_name or "y"
+        if len(codes) > _MANY_POINTS:
+            style = {"gridsize": 60, "mincnt": 1, "lw": 0}
+            points = ax.hexbin(*codes.T, C=values, **style)
+            label = f"mean of {label} in a cell"
+        else:
+            points = ax.scatter(*codes.T, c=values, s=9, lw=0)
+        ax.figure.colorbar(points, ax=ax, label=label)
+
+    def _plot_classes(self, ax, codes, values):
+        if values.dtype.kind == "f":
+            values = values.astype(int)  # floats with fractions are numbers
+        classes, numbers = np.unique(values, return_inverse=True)
+        alpha = 0.7 if len(codes) <= _MANY_POINTS else 0.35
+        size = 14 if len(codes) <= 2_000 else 7
+        for c, (colour, marker) in enumerate(class_styles(len(classes))):
+            style = {"color": colour, "marker": marker, "s": size, "alpha": alpha}
+            ax.scatter(*codes[numbers == c].T, label=str(classes[c]), lw=0, **style)
+        legend = ax.legend(
+            title=self.y_name,
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+            ncols=1 + (len(classes) - 1) // 15,
+            frameon=False,
+            fontsize="small",
+        )
+        for handle in legend.legend_handles:
+            handle.set_alpha(1.0)
+            handle.set_sizes([30])
+
+
+# Pickles name the public place, so that they survive a move of this file.
+EmbeddingDisplay.__module__ = "skae"
+
+
+def read_target(y):
+    """Return the targets that are known, and which of them are."""
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise ValueError(
+            f"y has shape {y.shape}: points have one colour. Pass one of its columns."
+        )
+    if y.dtype.kind == "f":
+        known = ~np.isnan(y)
+    elif y.dtype == object:
+        known = np.array([v is not None and v == v for v in y])
+    else:
+        known = np.ones(len(y), bool)
+    values = y[known]
+    if y.dtype == object:
+        values = np.array(values.tolist())
+    return values, known
+
+
+def are_numbers(values):
+    """Whether targets are numbers rather than classes."""
+    if values.dtype.kind not in "iuf" or not len(values):
+        return False
+    is_continuous = type_of_target(values) == "continuous"
+    return is_continuous or len(np.unique(values)) > _MANY_CLASSES

@@ -1,0 +1,291 @@
+"""Error: which features come back badly, and which rows."""
+
+import numpy as np
+
+from .canvas import COLOURS, DASHES, one_axes
+from .comparison import compare, name_features
+from .profiles import Profile
+
+__all__ = ["ErrorDisplay"]
+
+# Features whose names can be read below one another.
+_MANY_FEATURES = 40
+# Ratio of errors from which they need a log scale.
+_WIDE = 30.0
+
+
+class ErrorDisplay:
+    """Errors of features, ours and PCA's; errors of rows, with a threshold.
+
+    Make it by `from_estimator`; the parameters are what it draws.
+
+    Parameters
+    ----------
+    feature_errors, feature_variances : ndarray of shape (n_features,)
+        Mean squared errors, and variances, in squared units of the features.
+    row_errors : ndarray of shape (n_samples,)
+        Mean squared errors over features.
+    baseline_feature_errors, baseline_row_errors : ndarray, default=None
+        The same of what it is compared with.
+    threshold : float, default=None
+        Error of a row from which it is unusual.
+    threshold_name : str, default="threshold"
+        Its name in the legend.
+    feature_names : list of str, default=None
+        Labels of the features.
+    feature_axis : array-like of shape (n_features,), default=None
+        Where the features lie on an axis, as wavelengths.
+    baseline_name : str, default="PCA"
+        Name of what it is compared with.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes, Figure
+        After `plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import AutoEncoderTransformer, ErrorDisplay
+    >>> X = load_wine(as_frame=True).data
+    >>> ae = AutoEncoderTransformer(3, max_iter=20, random_state=0)
+    >>> model = make_pipeline(StandardScaler(), ae).fit(X)
+    >>> display = ErrorDisplay.from_estimator(model, X)
+    >>> len(display.ax_.get_yticklabels())  # a line for each feature
+    13
+    >>> display.plot(kind="row").ax_.get_ylabel()
+    'rows'
+    """
+
+    def __init__(
+        self,
+        feature_errors,
+        feature_variances,
+        row_errors,
+        *,
+        baseline_feature_errors=None,
+        baseline_row_errors=None,
+        threshold=None,
+        threshold_name="threshold",
+        feature_names=None,
+        feature_axis=None,
+        baseline_name="PCA",
+    ):
+        self.feature_errors = feature_errors
+        self.feature_variances = feature_variances
+        self.row_errors = row_errors
+        self.baseline_feature_errors = baseline_feature_errors
+        self.baseline_row_errors = baseline_row_errors
+        self.threshold = threshold
+        self.threshold_name = threshold_name
+        self.feature_names = feature_names
+        self.feature_axis = feature_axis
+        self.baseline_name = baseline_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        X_train=None,
+        baseline="pca",
+        threshold=0.99,
+        feature_axis=None,
+        kind="feature",
+        metric="share",
+        ax=None,
+    ):
+        """Draw the errors of rows after encoding and decoding.
+
+        Parameters
+        ----------
+        estimator : AutoEncoderTransformer or Pipeline that ends in one
+            Fitted; any transformer with ``inverse_transform`` will do. Of a pipeline
+            the errors are those of its last step.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        X_train : {array-like, sparse matrix}, default=None
+            What PCA is fitted to, and whose errors set the threshold. None is ``X``.
+        baseline : "pca", transformer or None, default="pca"
+            What to compare with: PCA with as many codes, or a fitted transformer.
+        threshold : float in (0, 1) or None, default=0.99
+            Quantile of the errors of training rows from which a row is unusual. Errors
+            of new rows are larger than these, and more of them lie above it.
+        feature_axis : array-like of shape (n_features,), default=None
+            Where the features lie on an axis, as wavelengths.
+        kind, metric : str
+            As of `plot`.
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        display : ErrorDisplay
+            The display, drawn.
+        """
+        compared = compare(estimator, X, X_train, baseline)
+        row_errors = compared.row_errors(compared.reconstruction)
+        level, name = None, "threshold"
+        if threshold is not None:
+            known, whose = row_errors, "these rows"
+            if X_train is not None:
+                learnt, whose = (
+                    compare(estimator, X_train, baseline=None),
+                    "training rows",
+                )
+                known = learnt.row_errors(learnt.reconstruction)
+            level = float(np.quantile(known, threshold))
+            name = f"{threshold:.4g} quantile of {whose}"
+        of_baseline = {}
+        if compared.baseline is not None:
+            of_baseline = {
+                "baseline_feature_errors": compared.feature_errors(compared.baseline),
+                "baseline_row_errors": compared.row_errors(compared.baseline),
+                "baseline_name": compared.baseline_name,
+            }
+        display = cls(
+            compared.feature_errors(compared.reconstruction),
+            compared.X.var(axis=0),
+            row_errors,
+            threshold=level,
+            threshold_name=name,
+            feature_names=compared.names,
+            feature_axis=feature_axis,
+            **of_baseline,
+        )
+        return display.plot(kind=kind, metric=metric, ax=ax)
+
+    def plot(self, *, kind="feature", metric="share", ax=None):
+        """Draw the errors.
+
+        Parameters
+        ----------
+        kind : {"feature", "row"}, default="feature"
+            The error of each feature, or how the errors of rows are distributed.
+        metric : {"share", "rmse"}, default="share"
+            What the error of a feature is: the share of its variance that does not come
+            back, 1 for its mean; or the root of the mean squared error, in its units.
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        display : ErrorDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If ``kind`` or ``metric`` is none of these.
+        """
+        if kind not in ("feature", "row"):
+            raise ValueError(f"kind={kind!r} must be 'feature' or 'row'.")
+        if metric not in ("share", "rmse"):
+            raise ValueError(f"metric={metric!r} must be 'share' or 'rmse'.")
+        n_features = len(self.feature_errors)
+        is_list = n_features <= _MANY_FEATURES and self.feature_axis is None
+        height = 4.2 if kind == "row" or not is_list else 1.2 + 0.24 * n_features
+        ax = self.ax_ = one_axes(ax, figsize=(6.4, height))
+        self.figure_ = ax.figure
+        if kind == "row":
+            self._plot_rows(ax)
+        elif is_list:
+            self._plot_list(ax, metric)
+        else:
+            self._plot_curve(ax, metric)
+        return self
+
+    def _of_features(self, metric):
+        """Return label, errors, and the baseline's or None; NaN where constant."""
+        errors = [self.feature_errors, self.baseline_feature_errors]
+        if metric == "rmse":
+            label = "root mean squared error (units of the feature)"
+            return label, *(None if e is None else np.sqrt(e) for e in errors)
+        variances = np.where(self.feature_variances > 0, self.feature_variances, np.nan)
+        label = "share of the feature's variance that is lost"
+        return label, *(None if e is None else e / variances for e in errors)
+
+    def _plot_list(self, ax, metric):
+        label, ours, others = self._of_features(metric)
+        names = name_features(self.feature_names, len(ours))
+        order = np.argsort(np.nan_to_num(ours))  # the largest on top
+        places = np.arange(len(order))
+        if others is not None:
+            ax.hlines(
+                places, ours[order], others[order], color="#BBBBBB", lw=1.5, zorder=1
+            )
+            style = {"color": COLOURS["baseline"], "marker": "s", "ls": "none", "ms": 5}
+            ax.plot(others[order], places, label=self.baseline_name, **style)
+        style = {"color": COLOURS["ours"], "marker": "o", "ls": "none"}
+        ax.plot(ours[order], places, label="reconstruction", **style)
+        ax.set_yticks(places, [names[i] for i in order])
+        if metric == "share":
+            self._mark_mean(ax.axvline)
+        ax.set(xlabel=label, ylim=(-0.7, len(order) - 0.3))
+        ax.set_xlim(left=0)
+        ax.grid(axis="x", lw=0.4, alpha=0.5)
+        _legend_above(ax)
+
+    def _plot_curve(self, ax, metric):
+        label, ours, others = self._of_features(metric)
+        names = name_features(self.feature_names, len(ours))
+        profile = Profile("curve", self.feature_axis, names)
+        lines = {"baseline": (self.baseline_name, others)} if others is not None else {}
+        lines["ours"] = "reconstruction", ours
+        for role, (name, errors) in lines.items():
+            style = {"color": COLOURS[role], "linestyle": DASHES[role], "label": name}
+            profile.draw(ax, errors, **style)
+        profile.label(ax)
+        if metric == "share":
+            self._mark_mean(ax.axhline)
+        ax.set_ylabel(label)
+        ax.set_ylim(bottom=0)
+        _legend_above(ax)
+
+    def _mark_mean(self, draw):
+        """Mark what predicting the mean of a feature loses."""
+        draw(1.0, color=COLOURS["train"], ls=":", lw=1, label="mean of the feature")
+
+    def _plot_rows(self, ax):
+        all_errors = [self.row_errors]
+        if self.baseline_row_errors is not None:
+            all_errors.append(self.baseline_row_errors)
+        values = np.concatenate(all_errors)
+        least, most = values.min(), values.max()
+        is_wide = least > 0 and most > _WIDE * least
+        n_bins = int(np.clip(2 * np.sqrt(len(self.row_errors)), 10, 60))
+        space = np.geomspace if is_wide else np.linspace
+        bins = space(least if is_wide else 0.0, most or 1.0, n_bins + 1)
+        ax.hist(
+            self.row_errors,
+            bins,
+            color=COLOURS["ours"],
+            alpha=0.6,
+            label="reconstruction",
+        )
+        if len(all_errors) > 1:
+            style = {"color": COLOURS["baseline"], "ls": DASHES["baseline"]}
+            ax.hist(
+                all_errors[1], bins, histtype="step", label=self.baseline_name, **style
+            )
+        if self.threshold is not None:
+            above = int((self.row_errors > self.threshold).sum())
+            label = f"{self.threshold_name}: {above} of {len(self.row_errors)} above"
+            ax.axvline(self.threshold, color=COLOURS["original"], ls=":", label=label)
+        if is_wide:
+            ax.set_xscale("log")
+        ax.set(xlabel="mean squared error of a row", ylabel="rows")
+        _legend_above(ax)
+
+
+def _legend_above(ax):
+    """Name the lines where they cannot lie below the names."""
+    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
+    ax.legend(frameon=False, fontsize="small", ncols=2, **place)
+
+
+# Pickles name the public place, so that they survive a move of this file.
+ErrorDisplay.__module__ = "skae"

@@ -1,0 +1,178 @@
+"""Loss curve: how a training went, and what was kept of it."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .canvas import COLOURS, DASHES, one_axes
+from .comparison import last_step
+
+__all__ = ["LossCurveDisplay"]
+
+# Ratio of the largest to the smallest loss from which differences need a log scale.
+_WIDE = 8.0
+
+
+class LossCurveDisplay:
+    """Losses of each epoch, PCA's beside them, and the epoch whose weights are kept.
+
+    Make it by `from_estimator`; the parameters are what it draws.
+
+    Parameters
+    ----------
+    loss_curve : array-like of shape (n_epochs,)
+        Training loss, as it was met along the way.
+    validation_loss_curve : array-like of shape (n_epochs,), default=None
+        Loss on rows held out, after each epoch.
+    best_iter : int, default=None
+        The epoch whose weights are kept, from 1; 0 is the start.
+    baseline_loss : float, default=None
+        PCA's loss, on the rows held out if there are some.
+    is_pca : bool, default=False
+        Whether PCA is what is kept.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes, Figure
+        After `plot`.
+
+    See Also
+    --------
+    ScreeDisplay : How much comes back with how many codes.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import AutoEncoderTransformer, LossCurveDisplay
+    >>> ae = AutoEncoderTransformer(2, max_iter=20, random_state=0)
+    >>> ae = ae.fit(load_iris().data)
+    >>> display = LossCurveDisplay.from_estimator(ae)
+    >>> display.ax_.get_xlabel()
+    'epoch'
+    """
+
+    def __init__(
+        self,
+        loss_curve,
+        validation_loss_curve=None,
+        *,
+        best_iter=None,
+        baseline_loss=None,
+        is_pca=False,
+    ):
+        self.loss_curve = loss_curve
+        self.validation_loss_curve = validation_loss_curve
+        self.best_iter = best_iter
+        self.baseline_loss = baseline_loss
+        self.is_pca = is_pca
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None):
+        """Draw the losses of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : AutoEncoderTransformer or Pipeline that ends in one
+            Any other with a ``loss_curve_`` will do, as `MLPRegressor`.
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the estimator has no ``loss_curve_``.
+        """
+        estimator = last_step(estimator)
+        check_is_fitted(estimator)
+        if getattr(estimator, "loss_curve_", None) is None:
+            raise ValueError(
+                f"{type(estimator).__name__} has no loss_curve_ to draw. Pass a fitted "
+                "AutoEncoderTransformer, or a Pipeline that ends in one."
+            )
+        display = cls(
+            estimator.loss_curve_,
+            getattr(estimator, "validation_loss_curve_", None),
+            best_iter=getattr(estimator, "best_iter_", None),
+            baseline_loss=getattr(estimator, "baseline_loss_", None),
+            is_pca=getattr(estimator, "result_", None) == "pca",
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw the losses.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The display, drawn.
+        """
+        ax = self.ax_ = one_axes(ax)
+        self.figure_ = ax.figure
+        epochs = np.arange(1, len(self.loss_curve) + 1)
+        held_out = self.validation_loss_curve is not None
+        self._line(ax, "train", epochs, self.loss_curve, "training, along the way")
+        watched = self.loss_curve
+        if held_out:
+            watched = self.validation_loss_curve
+            self._line(ax, "ours", epochs, watched, "validation")
+        if self.baseline_loss is not None:
+            where = "validation" if held_out else "training"
+            label = f"PCA, {where}: {self.baseline_loss:.3g}"
+            self._level(ax, label)
+        self._mark_kept(ax, epochs, watched)
+        self._scale(ax, watched)
+        ax.set(xlabel="epoch", ylabel="loss")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(frameon=False)
+        return self
+
+    def _line(self, ax, role, epochs, losses, label):
+        ax.plot(
+            epochs,
+            losses,
+            color=COLOURS[role],
+            linestyle=DASHES[role],
+            label=label,
+            marker="." if len(losses) < 10 else None,
+        )
+
+    def _level(self, ax, label):
+        style = {"color": COLOURS["baseline"], "linestyle": DASHES["baseline"]}
+        ax.axhline(self.baseline_loss, label=label, **style)
+
+    def _mark_kept(self, ax, epochs, watched):
+        if self.is_pca:
+            ax.set_title("The result is PCA: no network was better beyond doubt")
+        elif self.best_iter and self.best_iter <= len(watched):
+            loss = watched[self.best_iter - 1]
+            ax.axvline(self.best_iter, color=COLOURS["kept"], lw=0.8, ls=DASHES["kept"])
+            label = f"kept: epoch {self.best_iter} of {len(epochs)}, {loss:.3g}"
+            style = {"color": COLOURS["kept"], "linestyle": "none", "marker": "o"}
+            ax.plot([self.best_iter], [loss], label=label, **style)
+        elif not len(epochs):
+            ax.set_title("There was no epoch")
+        elif self.best_iter == 0:
+            ax.set_title("The start is kept: no epoch was better")
+
+    def _scale(self, ax, watched):
+        values = np.concatenate([self.loss_curve, watched])
+        values = values[np.isfinite(values)]
+        if len(values) and values.min() > 0 and values.max() > _WIDE * values.min():
+            ax.set_yscale("log")
+        else:
+            low = values.min() if len(values) else 0.0
+            ax.set_ylim(bottom=min(0.0, 1.1 * low))
+
+
+# Pickles name the public place, so that they survive a move of this file.
+LossCurveDisplay.__module__ = "skae"

@@ -1,0 +1,260 @@
+"""Reconstruction: rows and what comes back of them, as pictures, curves or tables."""
+
+import numpy as np
+
+from .canvas import COLOURS, DASHES, MARKERS, grid
+from .comparison import compare, name_features
+from .profiles import Profile, check_kind
+
+__all__ = ["ReconstructionDisplay"]
+
+_CELLS = {"image": (1.55, 1.5), "curve": (4.6, 1.9), "table": (4.6, 2.1)}
+
+
+class ReconstructionDisplay:
+    """Rows, what comes back of them, what PCA makes of them, and the differences.
+
+    Make it by `from_estimator`; the parameters are what it draws.
+
+    Parameters
+    ----------
+    original, reconstruction : ndarray of shape (n_rows, n_features)
+        The rows, and what comes back of them.
+    baseline : ndarray of shape (n_rows, n_features), default=None
+        What comes back by what it is compared with.
+    kind : {"auto", "image", "curve", "table"}, default="auto"
+        How a row is drawn: as a picture; as a curve over features that have an order;
+        or as a point for each feature. "auto" is a picture if there is an
+        ``image_shape``, a curve of more than 30 features or where ``feature_axis`` is
+        given, else a table.
+    image_shape : tuple of int, default=None
+        Height and width, of pictures in colour channels behind these.
+    feature_axis : array-like of shape (n_features,), default=None
+        Where the features lie on the axis of curves, as wavelengths.
+    feature_names : list of str, default=None
+        Names on the axis of a table.
+    centre, spread : ndarray of shape (n_features,), default=None
+        A table draws ``(value - centre) / spread``, for features of different units.
+    row_names : list of str, default=None
+        Titles of the rows.
+    baseline_name : str, default="PCA"
+        Name of what it is compared with.
+
+    Attributes
+    ----------
+    axes_, figure_ : ndarray of Axes, Figure
+        After `plot`.
+
+    See Also
+    --------
+    ErrorDisplay : The errors of all rows, and of the features.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoderTransformer, ReconstructionDisplay
+    >>> X = load_digits().data
+    >>> ae = AutoEncoderTransformer(8, max_iter=3, random_state=0).fit(X[:500])
+    >>> display = ReconstructionDisplay.from_estimator(
+    ...     ae, X[500:], X_train=X[:500], image_shape=(8, 8)
+    ... )
+    >>> display.axes_.shape  # original, ours, PCA's, two differences
+    (4, 5)
+    """
+
+    def __init__(
+        self,
+        original,
+        reconstruction,
+        baseline=None,
+        *,
+        kind="auto",
+        image_shape=None,
+        feature_axis=None,
+        feature_names=None,
+        centre=None,
+        spread=None,
+        row_names=None,
+        baseline_name="PCA",
+    ):
+        self.original = original
+        self.reconstruction = reconstruction
+        self.baseline = baseline
+        self.kind = kind
+        self.image_shape = image_shape
+        self.feature_axis = feature_axis
+        self.feature_names = feature_names
+        self.centre = centre
+        self.spread = spread
+        self.row_names = row_names
+        self.baseline_name = baseline_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        rows=4,
+        X_train=None,
+        baseline="pca",
+        kind="auto",
+        image_shape=None,
+        feature_axis=None,
+        ax=None,
+    ):
+        """Draw some rows and what comes back of them.
+
+        Parameters
+        ----------
+        estimator : AutoEncoderTransformer or Pipeline that ends in one
+            Fitted; any transformer with ``inverse_transform`` will do. Of a pipeline
+            the rows are drawn as they come to its last step.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        rows : int or array-like of int, default=4
+            Which rows, by number. An int is so many from the best to the worst
+            reconstructed, evenly by rank.
+        X_train : {array-like, sparse matrix}, default=None
+            What PCA is fitted to. None is ``X`` itself, which favours PCA if these are
+            not the rows that the estimator was fitted to.
+        baseline : "pca", transformer or None, default="pca"
+            What to compare with: PCA with as many codes, or a fitted transformer.
+        kind, image_shape, feature_axis : str, tuple of int, array-like
+            As of the class.
+        ax : matplotlib Axes, default=None
+            Whose place is taken by a grid; None makes a figure.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+            The display, drawn.
+        """
+        compared = compare(estimator, X, X_train, baseline)
+        errors = compared.row_errors(compared.reconstruction)
+        rows = _choose(rows, errors)
+        of_baseline = compared.baseline
+        spread = compared.X.std(axis=0)
+        display = cls(
+            compared.X[rows],
+            compared.reconstruction[rows],
+            None if of_baseline is None else of_baseline[rows],
+            kind=kind,
+            image_shape=image_shape,
+            feature_axis=feature_axis,
+            feature_names=compared.names,
+            centre=compared.X.mean(axis=0),
+            spread=np.where(spread > 0, spread, 1.0),
+            row_names=[f"row {i}\n{_rank(errors, i)}" for i in rows],
+            baseline_name=compared.baseline_name,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw the rows.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Whose place is taken by a grid; None makes a figure.
+
+        Returns
+        -------
+        display : ReconstructionDisplay
+            The display, drawn.
+        """
+        n_rows, n_features = np.shape(self.original)
+        kind = check_kind(self.kind, n_features, self.image_shape, self.feature_axis)
+        is_image, has_baseline = kind == "image", self.baseline is not None
+        n_columns = (3 + 2 * has_baseline) if is_image else 2
+        self.figure_, self.axes_ = grid(ax, n_rows, n_columns, _CELLS[kind])
+        names = self.row_names or [f"row {i}" for i in range(n_rows)]
+        if is_image:
+            self._plot_images(names)
+        else:
+            self._plot_profiles(kind, names)
+        return self
+
+    def _plot_images(self, names):
+        shown = {"original": self.original, "reconstruction": self.reconstruction}
+        left = {"reconstruction\n- original": self.reconstruction - self.original}
+        if self.baseline is not None:
+            shown[self.baseline_name] = self.baseline
+            left[f"{self.baseline_name}\n- original"] = self.baseline - self.original
+        low, high = np.min(self.original), np.max(self.original)
+        most = max(np.abs(values).max() for values in left.values()) or 1.0
+        styles = [{"cmap": "gray", "vmin": low, "vmax": high}] * len(shown)
+        styles += [{"cmap": "PuOr", "vmin": -most, "vmax": most}] * len(left)
+        columns = zip(self.axes_.T, (shown | left).items(), styles, strict=True)
+        for axes, (title, values), style in columns:
+            axes[0].set_title(title, fontsize="medium")
+            for ax, row in zip(axes, values, strict=True):
+                image = ax.imshow(np.reshape(row, self.image_shape), **style)
+                ax.set(xticks=[], yticks=[])
+        for ax, name in zip(self.axes_[:, 0], names, strict=True):
+            ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize="small")
+        self.figure_.colorbar(
+            image, ax=list(self.axes_[:, len(shown) :].flat), label="difference"
+        )
+
+    def _plot_profiles(self, kind, names):
+        names_of_features = name_features(self.feature_names, self.original.shape[1])
+        profile = Profile(kind, self.feature_axis, names_of_features)
+        lines = {"original": ("original", self.original)}
+        lines["ours"] = "reconstruction", self.reconstruction
+        if self.baseline is not None:
+            lines["baseline"] = self.baseline_name, self.baseline
+        centre, spread = 0.0, 1.0
+        if kind == "table" and self.spread is not None:
+            centre, spread = self.centre, self.spread
+        for (ax, ax_left), i, name in zip(
+            self.axes_, range(len(names)), names, strict=True
+        ):
+            for role, (label, values) in lines.items():
+                style = {"color": COLOURS[role], "linestyle": DASHES[role]}
+                if kind == "table":
+                    style["marker"] = MARKERS[role]
+                profile.draw(ax, (values[i] - centre) / spread, label=label, **style)
+                if role != "original":
+                    left = (values[i] - self.original[i]) / spread
+                    profile.draw(ax_left, left, **style)
+            ax_left.axhline(0, color=COLOURS["original"], lw=0.8)
+            ax.set_title(name.replace("\n", ", "), fontsize="small", loc="left")
+        self._share_limits()
+        unit = "standard deviations" if kind == "table" else "value"
+        for ax in self.axes_[:, 0]:
+            ax.set_ylabel(unit, fontsize="small")
+        self.axes_[0, 1].set_title(
+            "difference from the original (one scale)", fontsize="small", loc="left"
+        )
+        profile.label(self.axes_)
+        place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.12)}
+        self.axes_[0, 0].legend(fontsize="small", frameon=False, ncols=3, **place)
+
+    def _share_limits(self):
+        most = max(np.abs(ax.get_ylim()).max() for ax in self.axes_[:, 1])
+        for ax in self.axes_[:, 1]:
+            ax.set_ylim(-most, most)
+
+
+# Pickles name the public place, so that they survive a move of this file.
+ReconstructionDisplay.__module__ = "skae"
+
+
+def _choose(rows, errors):
+    """Return numbers of rows: those given, or some from the best to the worst."""
+    if np.ndim(rows) > 0:
+        return np.asarray(rows)
+    order = np.argsort(errors)
+    ranks = np.linspace(0, len(errors) - 1, min(rows, len(errors)))
+    return order[np.round(ranks).astype(int)]
+
+
+def _rank(errors, i):
+    """Return where among all rows the error of one is."""
+    rank = (errors < errors[i]).sum()
+    if rank == 0:
+        return "least error"
+    if rank == len(errors) - 1:
+        return "largest error"
+    return f"error > {rank / (len(errors) - 1):.0%} of rows"

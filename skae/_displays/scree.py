@@ -1,0 +1,196 @@
+"""Scree: how much comes back with how many codes."""
+
+import warnings
+
+import numpy as np
+from sklearn.base import clone
+
+from .._reconstruction import ReconstructingTransformer
+from .._runtime.warning import ValidationWarning
+from .canvas import COLOURS, DASHES, one_axes
+from .comparison import (
+    PCAWithUnits,
+    dense,
+    encode,
+    share_of_variance,
+    unit_of,
+    unpack,
+)
+
+__all__ = ["ScreeDisplay"]
+
+
+class ScreeDisplay:
+    """R2 of the reconstruction by number of codes, ours and PCA's.
+
+    Make it by `from_estimator`; the parameters are what it draws.
+
+    Parameters
+    ----------
+    n_components : array-like of int of shape (n_points,)
+        Numbers of codes.
+    scores : array-like of shape (n_points,)
+        Share of the variance that comes back.
+    baseline_scores : array-like of shape (n_points,), default=None
+        PCA's.
+    name : str, default="autoencoder"
+        Name in the legend.
+    baseline_name : str, default="PCA"
+        Name of what it is compared with.
+
+    Attributes
+    ----------
+    ax_, figure_ : matplotlib Axes, Figure
+        After `plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoderTransformer, ScreeDisplay
+    >>> X = load_digits().data
+    >>> ae = AutoEncoderTransformer(8, ordered=True, max_iter=5, random_state=0)
+    >>> display = ScreeDisplay.from_estimator(ae.fit(X[:500]), X[:500])
+    >>> display.n_components
+    array([1, 2, 3, 4, 5, 6, 7, 8])
+    """
+
+    def __init__(
+        self,
+        n_components,
+        scores,
+        baseline_scores=None,
+        *,
+        name="autoencoder",
+        baseline_name="PCA",
+    ):
+        self.n_components = n_components
+        self.scores = scores
+        self.baseline_scores = baseline_scores
+        self.name = name
+        self.baseline_name = baseline_name
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, X_train=None, n_components=None, ax=None):
+        """Draw how much of rows comes back with how many codes.
+
+        Of an autoencoder fitted with ``ordered=True`` the first codes are a model of
+        their own, and PCA's are anyway: one fit tells all. Other autoencoders are
+        fitted again for each number of codes.
+
+        Parameters
+        ----------
+        estimator : AutoEncoderTransformer, PCA, or Pipeline that ends in one
+            Fitted.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows to measure on.
+        X_train : {array-like, sparse matrix}, default=None
+            What PCA, and what is fitted again, is fitted to. None is ``X``.
+        n_components : array-like of int, default=None
+            How many codes. None is each number up to those of the estimator; but where
+            each takes a fit it is 1, 2, 4, 8 and so on, and that number.
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        display : ScreeDisplay
+            The display, drawn.
+        """
+        X_train = X if X_train is None else X_train
+        fitted, given, _ = unpack(estimator, X)
+        learnt = dense(unpack(estimator, X_train)[1])
+        rows, Z = dense(given), encode(fitted, given)
+        k = Z.shape[1]
+        is_ours = isinstance(fitted, ReconstructingTransformer)
+        refits = is_ours and not fitted._ordered
+        numbers = _numbers(n_components, k, refits)
+        unit = unit_of(fitted, rows.shape[1])
+        if refits:
+            scores = [_refit(fitted, j, learnt, rows, unit) for j in numbers]
+            name = f"{type(fitted).__name__}, fitted for each"
+        else:
+            decode = fitted.inverse_transform if is_ours else _padded(fitted, k)
+            scores = _of_first(Z, decode, numbers, rows, unit)
+            name = f"{type(fitted).__name__}, its first codes"
+        pca = PCAWithUnits(max(numbers), unit).fit(learnt)
+        of_pca = pca.transform(rows), pca.inverse_transform, numbers, rows, unit
+        where = "" if X_train is not X else " of these rows"
+        display = cls(
+            numbers, np.array(scores), np.array(_of_first(*of_pca)),
+            name=name, baseline_name=f"PCA{where}",
+        )  # fmt: skip
+        return display.plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw the scores.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+
+        Returns
+        -------
+        display : ScreeDisplay
+            The display, drawn.
+        """
+        ax = self.ax_ = one_axes(ax)
+        self.figure_ = ax.figure
+        lines = {"ours": (self.name, self.scores, "o")}
+        if self.baseline_scores is not None:
+            lines["baseline"] = self.baseline_name, self.baseline_scores, "s"
+        for role, (label, scores, marker) in lines.items():
+            style = {"color": COLOURS[role], "linestyle": DASHES[role]}
+            ax.plot(self.n_components, scores, marker=marker, label=label, **style)
+        lowest = min(np.min(scores) for _, scores, _ in lines.values())
+        ax.set(xlabel="number of codes", ylabel="share of the variance (R²)")
+        ax.set_ylim(min(0.0, 1.05 * lowest), 1.0)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.grid(lw=0.4, alpha=0.5)
+        ax.legend(frameon=False, loc="lower right")
+        return self
+
+
+# Pickles name the public place, so that they survive a move of this file.
+ScreeDisplay.__module__ = "skae"
+
+
+def _numbers(n_components, k, refits):
+    """Return the numbers of codes, in order."""
+    if n_components is not None:
+        numbers = np.unique(np.asarray(n_components, dtype=int))
+        if numbers[0] < 1 or (not refits and numbers[-1] > k):
+            raise ValueError(
+                f"n_components={numbers.tolist()} must be from 1 to {k}, the codes "
+                "that the estimator has."
+            )
+        return numbers
+    if not refits:
+        return np.arange(1, k + 1)
+    return np.unique([*(2 ** np.arange(k.bit_length())), k])
+
+
+def _refit(estimator, n_components, X_train, X, unit):
+    """Return the score of a clone with other many codes."""
+    model = clone(estimator).set_params(n_components=int(n_components))
+    with warnings.catch_warnings():
+        # That some are PCA is what the picture shows.
+        warnings.simplefilter("ignore", ValidationWarning)
+        model.fit(X_train)
+    again = np.asarray(model.inverse_transform(encode(model, X)))
+    return share_of_variance(X, again, unit)
+
+
+def _of_first(Z, decode, numbers, X, unit):
+    """Return the scores of the first codes alone."""
+    rows = (np.asarray(decode(Z[:, :j])) for j in numbers)
+    return [share_of_variance(X, again, unit) for again in rows]
+
+
+def _padded(estimator, k):
+    """Return what decodes the first codes with zeros for the others."""
+
+    def decode(Z):
+        return estimator.inverse_transform(np.pad(Z, ((0, 0), (0, k - Z.shape[1]))))
+
+    return decode

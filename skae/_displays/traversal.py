@@ -1,0 +1,219 @@
+"""Traversal: what moving along a code does to a row."""
+
+import numpy as np
+
+from .canvas import grid, pyplot
+from .comparison import dense, encode, name_features, unpack
+from .profiles import Profile, check_kind
+
+__all__ = ["TraversalDisplay"]
+
+_MOST_CODES = 4
+_CELLS = {"curve": (4.4, 1.9), "table": (6.4, 2.2)}
+_RANGE = (0.05, 0.95)
+
+
+class TraversalDisplay:
+    """Rows decoded from codes that differ in one number.
+
+    Make it by `from_estimator`; the parameters are what it draws.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_codes, n_steps, n_features)
+        What is decoded on the way along each code.
+    values : ndarray of shape (n_codes, n_steps)
+        Those of the code.
+    base : ndarray of shape (n_features,)
+        The row that they all start from.
+    kind : {"auto", "image", "curve", "table"}, default="auto"
+        As of `ReconstructionDisplay`.
+    image_shape : tuple of int, default=None
+        Height and width of pictures.
+    feature_axis : array-like of shape (n_features,), default=None
+        Where the features lie on the axis of curves, as wavelengths.
+    feature_names : list of str, default=None
+        Names on the axis of a table.
+    spread : ndarray of shape (n_features,), default=None
+        Standard deviations, which a table draws the features in.
+    code_names : list of str, default=None
+        Titles of the codes.
+
+    Attributes
+    ----------
+    axes_, figure_ : ndarray of Axes, Figure
+        After `plot`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoEncoderTransformer, TraversalDisplay
+    >>> X = load_digits().data
+    >>> ae = AutoEncoderTransformer(3, max_iter=3, random_state=0).fit(X[:500])
+    >>> display = TraversalDisplay.from_estimator(ae, X, image_shape=(8, 8))
+    >>> display.axes_.shape  # codes, steps
+    (3, 7)
+    """
+
+    def __init__(
+        self,
+        rows,
+        values,
+        base,
+        *,
+        kind="auto",
+        image_shape=None,
+        feature_axis=None,
+        feature_names=None,
+        spread=None,
+        code_names=None,
+    ):
+        self.rows = rows
+        self.values = values
+        self.base = base
+        self.kind = kind
+        self.image_shape = image_shape
+        self.feature_axis = feature_axis
+        self.feature_names = feature_names
+        self.spread = spread
+        self.code_names = code_names
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        components=None,
+        n_steps=7,
+        row=None,
+        kind="auto",
+        image_shape=None,
+        feature_axis=None,
+        ax=None,
+    ):
+        """Draw what moving along codes does.
+
+        Each code goes from its 5 % to its 95 % quantile in ``X``, while the others stay
+        at their mean, or at what they are in a row.
+
+        Parameters
+        ----------
+        estimator : AutoEncoderTransformer or Pipeline that ends in one
+            Fitted; any transformer with ``inverse_transform`` will do. Of a pipeline
+            the rows are drawn as they come to its last step.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows whose codes say how far to go.
+        components : array-like of int, default=None
+            Which codes; None for the first four.
+        n_steps : int, default=7
+            Number of rows along each code.
+        row : int, default=None
+            Number of the row of ``X`` to start from; None for the mean code.
+        kind, image_shape, feature_axis : str, tuple of int, array-like
+            As of the class.
+        ax : matplotlib Axes, default=None
+            Whose place is taken by a grid; None makes a figure.
+
+        Returns
+        -------
+        display : TraversalDisplay
+            The display, drawn.
+        """
+        estimator, X, names = unpack(estimator, X)
+        Z = encode(estimator, X)
+        if components is None:
+            components = range(min(_MOST_CODES, Z.shape[1]))
+        start = Z.mean(axis=0) if row is None else Z[row]
+        codes, values = [], []
+        for j in components:
+            values.append(np.linspace(*np.quantile(Z[:, j], _RANGE), n_steps))
+            codes.append(np.tile(start, (n_steps, 1)))
+            codes[-1][:, j] = values[-1]
+        decode = estimator.inverse_transform
+        rows = np.asarray(decode(np.concatenate(codes)), dtype=np.float64)
+        shares = getattr(estimator, "explained_variance_ratio_", None)
+        code_names = [
+            f"code {j}" if shares is None else f"code {j} ({shares[j]:.1%})"
+            for j in components
+        ]
+        spread = dense(X).std(axis=0)
+        display = cls(
+            rows.reshape(len(codes), n_steps, -1),
+            np.array(values),
+            np.asarray(decode(start[None]))[0],
+            kind=kind,
+            image_shape=image_shape,
+            feature_axis=feature_axis,
+            feature_names=names,
+            spread=np.where(spread > 0, spread, 1.0),
+            code_names=code_names,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax=None):
+        """Draw the rows on the way along each code.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Whose place is taken by a grid; None makes a figure.
+
+        Returns
+        -------
+        display : TraversalDisplay
+            The display, drawn.
+        """
+        n_codes, n_steps, n_features = self.rows.shape
+        kind = check_kind(self.kind, n_features, self.image_shape, self.feature_axis)
+        names = self.code_names or [f"code {j}" for j in range(n_codes)]
+        if kind == "image":
+            self.figure_, self.axes_ = grid(ax, n_codes, n_steps, (1.1, 1.25))
+            self._plot_images(names)
+        else:
+            # A table shows the changes alone: features have units of their own.
+            n_columns = 2 if kind == "curve" else 1
+            self.figure_, self.axes_ = grid(ax, n_codes, n_columns, _CELLS[kind])
+            self._plot_profiles(kind, names)
+        return self
+
+    def _plot_images(self, names):
+        style = {"cmap": "gray", "vmin": self.rows.min(), "vmax": self.rows.max()}
+        for axes, rows, values, name in zip(
+            self.axes_, self.rows, self.values, names, strict=True
+        ):
+            for ax, row, value in zip(axes, rows, values, strict=True):
+                ax.imshow(np.reshape(row, self.image_shape), **style)
+                ax.set(xticks=[], yticks=[])
+                ax.set_xlabel(f"{value:.2g}", fontsize="small")
+            label = name.replace(" (", "\n(")
+            axes[0].set_ylabel(label, rotation=0, ha="right", va="center")
+
+    def _plot_profiles(self, kind, names):
+        features = name_features(self.feature_names, self.rows.shape[2])
+        profile = Profile(kind, self.feature_axis, features)
+        spread = 1.0 if kind == "curve" or self.spread is None else self.spread
+        n_steps = self.rows.shape[1]
+        # Without the lightest end, which is hard to see on white.
+        colours = pyplot().get_cmap("viridis")(np.linspace(0, 0.9, n_steps))
+        named = {0, (n_steps - 1) // 2, n_steps - 1}
+        lines = zip(self.axes_, self.rows, self.values, names, strict=True)
+        for axes, rows, values, name in lines:
+            for i, (row, colour) in enumerate(zip(rows, colours, strict=True)):
+                if kind == "curve":
+                    profile.draw(axes[0], row, color=colour)
+                change = (row - self.base) / spread
+                label = f"{values[i]:.2g}" if i in named else None
+                profile.draw(axes[-1], change, color=colour, label=label)
+            axes[-1].set_title("change", fontsize="small", loc="left")
+            axes[0].set_title(name, fontsize="small", loc="left")
+            style = {"fontsize": "x-small", "title_fontsize": "x-small"}
+            place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+            axes[-1].legend(title="code", frameon=False, **style, **place)
+            unit = "value" if kind == "curve" else "change, in\nstandard deviations"
+            axes[0].set_ylabel(unit, fontsize="small")
+        profile.label(self.axes_)
+
+
+# Pickles name the public place, so that they survive a move of this file.
+TraversalDisplay.__module__ = "skae"

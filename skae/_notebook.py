@@ -1,0 +1,167 @@
+"""Notebook: what a fitted estimator shows of itself, in the frame of scikit-learn.
+
+All of it is read from what the fit has left: looking computes nothing.
+"""
+
+import html
+
+import numpy as np
+
+__all__ = ["held_out_scores", "network_shape", "summary_html"]
+
+# Mid-tones, which can be seen on light and on dark ground; text is in the frame's own.
+_OURS, _PCA = "#2a86c8", "#d9722e"
+_WIDTH, _HEIGHT, _MARGIN = 360, 96, 4
+# Points of a line: more cannot be told apart.
+_MOST_POINTS = 180
+# Ratio of losses from which they are drawn by their logarithm.
+_WIDE = 8.0
+
+
+def summary_html(estimator):
+    """Return the network, what it is worth beside PCA, and the curve, as HTML.
+
+    Parameters
+    ----------
+    estimator : AutoEncoderTransformer
+        Fitted.
+    """
+    n_weights = sum(weight.size for weight in estimator._weights.values())
+    rows = {
+        "result": _result(estimator),
+        "network": network_shape(estimator),
+        "parameters": f"{n_weights:,}",
+        "R²": _scores(estimator),
+        "epochs": f"{estimator.n_iter_} ({estimator.stop_reason_})",
+    }
+    cells = "".join(
+        f"<tr><td>{name}</td><td>{html.escape(text)}</td></tr>"
+        for name, text in rows.items()
+    )
+    return (
+        '<div class="estimator-table skae-summary" style="padding: 0.3em 0.5em; '
+        'color: var(--sklearn-color-text)">'
+        '<table class="parameters-table" style="color: inherit">'
+        f"<tbody>{cells}</tbody></table>"
+        f"{_curve_svg(estimator)}</div>"
+    )
+
+
+def network_shape(estimator):
+    """Return the widths from rows to codes and back, as far as layers are dense.
+
+    Parameters
+    ----------
+    estimator : AutoEncoderTransformer
+        Fitted.
+
+    Returns
+    -------
+    shape : str
+    """
+    ends = [estimator.n_features_in_, estimator.n_components_]
+    kind, _ = estimator._architecture["network"]
+    if estimator._architecture["init"] == "linear":
+        hidden = []
+    elif kind == "Dense":
+        hidden = list(estimator._architecture["hidden_layer_sizes"])
+    else:
+        hidden = [kind]
+    widths = [ends[0], *hidden, ends[1], *hidden[::-1], ends[0]]
+    return " – ".join(map(str, widths))
+
+
+def held_out_scores(estimator):
+    """Return the R2 of the network and of PCA on the rows held out, or None.
+
+    PCA's is kept, and the losses on the same rows tell the network's. The network is
+    the one that was validated, also where it was trained again on all rows.
+
+    Parameters
+    ----------
+    estimator : AutoEncoderTransformer
+        Fitted.
+
+    Returns
+    -------
+    scores : pair of float or None
+        None where the losses are not squared errors of the rows themselves, where
+        nothing was held out, or where PCA is the result.
+    """
+    level = getattr(estimator, "baseline_loss_", None)
+    curve, best = estimator.validation_loss_curve_, estimator.best_iter_
+    are_errors = estimator.loss == "squared_error" and estimator.corruption is None
+    is_network = estimator.result_ == "network"
+    if not (level and curve and are_errors and is_network and 0 < best <= len(curve)):
+        return None
+    of_pca = estimator.baseline_score_
+    return 1 - (1 - of_pca) * curve[best - 1] / level, of_pca
+
+
+def _result(estimator):
+    if estimator.result_ == "pca":
+        return "PCA: no network was better beyond doubt"
+    if estimator.result_ == "linear":
+        return "the best linear codes: no network was better beyond doubt"
+    return "network"
+
+
+def _scores(estimator):
+    scores = held_out_scores(estimator)
+    if scores is not None:
+        return f"{scores[0]:.3f} on rows held out, PCA {scores[1]:.3f}"
+    if estimator.result_ == "pca":
+        return f"{estimator.baseline_score_:.3f} on the training rows"
+    share = estimator.explained_variance_ratio_.sum()
+    where = (
+        "the last rows" if estimator.stop_reason_ == "partial_fit" else "training rows"
+    )
+    return f"{share:.3f} on {where}"
+
+
+def _curve_svg(estimator):
+    """Return the losses of the epochs and PCA's as a picture of a few lines."""
+    training = np.asarray(estimator.loss_curve_, dtype=float)
+    validation = estimator.validation_loss_curve_ or []
+    level = getattr(estimator, "baseline_loss_", None)
+    values = np.concatenate([training, validation, [] if level is None else [level]])
+    values = values[np.isfinite(values)]
+    if len(training) < 2 or not len(values):
+        return ""
+    low, high = values.min(), values.max()
+    is_wide = low > 0 and high > _WIDE * low
+    measure = np.log if is_wide else np.asarray
+    bottom, top = (measure(low), measure(high)) if is_wide else (min(0.0, low), high)
+
+    def height(losses):
+        share = (measure(losses) - bottom) / ((top - bottom) or 1.0)
+        return _HEIGHT - _MARGIN - share * (_HEIGHT - 2 * _MARGIN)
+
+    def line(losses, style):
+        epochs = np.arange(len(losses))
+        some = np.unique(np.linspace(0, len(losses) - 1, _MOST_POINTS).astype(int))
+        x = _MARGIN + epochs * (_WIDTH - 2 * _MARGIN) / max(1, len(training) - 1)
+        y = height(losses)
+        points = " ".join(f"{x[i]:.0f},{y[i]:.1f}" for i in some if np.isfinite(y[i]))
+        return f'<polyline points="{points}" fill="none" {style}/>'
+
+    lines = line(
+        training, 'stroke="currentColor" stroke-opacity="0.5" stroke-dasharray="2 2"'
+    )
+    named = ["··· training"]
+    if len(validation):
+        lines += line(np.asarray(validation), f'stroke="{_OURS}" stroke-width="1.5"')
+        named.append(f'<span style="color: {_OURS}">— validation</span>')
+    if level is not None:
+        style = f'stroke="{_PCA}" stroke-dasharray="6 3"'
+        y = f"{height(level):.1f}"
+        lines += f'<line x1="0" x2="{_WIDTH}" y1="{y}" y2="{y}" {style}/>'
+        named.append(f'<span style="color: {_PCA}">-- PCA</span>')
+    scale = ", by logarithm" if is_wide else ", from 0" if low >= 0 else ""
+    caption = f"loss of {len(training)} epochs{scale}: " + ", ".join(named)
+    return (
+        f'<svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        'role="img" style="display: block; margin-top: 0.4em">'
+        f"<title>Losses of the epochs</title>{lines}</svg>"
+        f'<div style="font-size: 0.85em">{caption}</div>'
+    )

@@ -1,0 +1,408 @@
+"""Displays: what is drawn, asked of the artists; no picture is compared."""
+
+import builtins
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits, load_wine
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import r2_score
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skae import (
+    AutoEncoderTransformer,
+    EmbeddingDisplay,
+    ErrorDisplay,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+    ScreeDisplay,
+    TraversalDisplay,
+)
+
+plt = pytest.importorskip("matplotlib.pyplot")
+
+DIGITS, LABELS = load_digits(return_X_y=True)
+DIGITS, NEW, LABELS = DIGITS[:200], DIGITS[200:260], LABELS[:200]
+WINE = load_wine(as_frame=True)
+
+
+@pytest.fixture(scope="module")
+def digits_model():
+    return AutoEncoderTransformer(4, max_iter=20, random_state=0).fit(DIGITS)
+
+
+@pytest.fixture(scope="module")
+def wine_model():
+    ae = AutoEncoderTransformer(3, max_iter=4, early_stopping=False, random_state=0)
+    return make_pipeline(StandardScaler(), ae).fit(WINE.data)
+
+
+@pytest.fixture(scope="module")
+def pca():
+    return PCA(3).fit(DIGITS)
+
+
+def labels_of(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def lines_by_label(ax):
+    return {line.get_label(): line.get_ydata() for line in ax.lines}
+
+
+class TestLossCurve:
+    def test_draws_what_the_fit_has_left(self, digits_model):
+        display = LossCurveDisplay.from_estimator(digits_model)
+        lines = lines_by_label(display.ax_)
+        train, validation = list(lines)[:2]
+        assert_array_equal(lines[train], digits_model.loss_curve_)
+        assert_array_equal(lines[validation], digits_model.validation_loss_curve_)
+        (level,) = [v for label, v in lines.items() if label.startswith("PCA, valid")]
+        assert_array_equal(level, digits_model.baseline_loss_)
+        (kept,) = [v for label, v in lines.items() if label.startswith("kept: epoch")]
+        assert kept[0] == digits_model.best_loss_
+
+    def test_pca_has_the_loss_that_it_has_on_the_rows_held_out(self):
+        X, X_val = DIGITS[:150], DIGITS[150:]
+        ae = AutoEncoderTransformer(4, init="pca", max_iter=2, random_state=0)
+        ae.fit(X, X_val=X_val)
+        again = (pca := PCA(4).fit(X)).inverse_transform(pca.transform(X_val))
+        expected = np.square((X_val - again) / ae.scale_).mean()
+        assert ae.baseline_loss_ == pytest.approx(expected, rel=1e-3)
+        by_score = (1 - ae.baseline_score_) * np.square(
+            (X_val - X_val.mean(axis=0)) / ae.scale_
+        ).mean()
+        assert ae.baseline_loss_ == pytest.approx(by_score, rel=1e-3)
+
+    @pytest.mark.parametrize(
+        "params", [{"supervision": 1.0}, {"ordered": True}, {"penalty": "sparsity"}]
+    )
+    def test_there_is_no_level_where_pca_has_no_such_loss(self, params):
+        ae = AutoEncoderTransformer(2, max_iter=2, random_state=0, **params)
+        ae.fit(DIGITS[:100], LABELS[:100])
+        assert ae.baseline_loss_ is None
+        labels = labels_of(LossCurveDisplay.from_estimator(ae).ax_)
+        assert not any("PCA" in label for label in labels)
+
+    def test_says_that_the_result_is_pca(self):
+        X = np.random.RandomState(0).normal(size=(60, 5))
+        ae = AutoEncoderTransformer(2, random_state=0).fit(X)
+        assert ae.stop_reason_ == "pca"
+        ax = LossCurveDisplay.from_estimator(ae).ax_
+        assert ax.get_title().startswith("The result is PCA")
+        assert not any("kept" in label for label in labels_of(ax))
+
+    def test_streams_and_other_estimators(self, X):
+        ae = AutoEncoderTransformer(2, random_state=0).partial_fit(X).partial_fit(X)
+        LossCurveDisplay.from_estimator(ae)
+        mlp = MLPRegressor(n_iter_no_change=1, tol=1e9).fit(X, X[:, 0])
+        display = LossCurveDisplay.from_estimator(mlp)
+        assert_array_equal(display.ax_.lines[0].get_ydata(), mlp.loss_curve_)
+        with pytest.raises(ValueError, match="PCA has no loss_curve_"):
+            LossCurveDisplay.from_estimator(PCA(2).fit(X))
+
+    def test_wide_ranges_are_logarithmic_and_others_begin_at_zero(self):
+        wide, narrow = LossCurveDisplay([10.0, 0.1]), LossCurveDisplay([2.0, 1.0])
+        assert wide.plot().ax_.get_yscale() == "log"
+        assert narrow.plot().ax_.get_ylim()[0] == 0
+        assert "There was no epoch" == LossCurveDisplay([]).plot().ax_.get_title()
+
+
+class TestReconstruction:
+    def test_pictures(self, digits_model):
+        display = ReconstructionDisplay.from_estimator(
+            digits_model, NEW, rows=[5, 7], X_train=DIGITS, image_shape=(8, 8)
+        )
+        pca = PCA(4).fit(DIGITS)
+        expected = [NEW, digits_model.inverse_transform(digits_model.transform(NEW))]
+        expected += [pca.inverse_transform(pca.transform(NEW))]
+        expected += [values - NEW for values in expected[1:]]
+        for axes, row in zip(display.axes_, [5, 7], strict=True):
+            for ax, values in zip(axes, expected, strict=True):
+                shown = ax.images[0].get_array()
+                assert_allclose(shown, values[row].reshape(8, 8), atol=1e-3)
+        limits = {ax.images[0].get_clim() for ax in display.axes_[:, 3:].flat}
+        assert len(limits) == 1  # one scale for all differences, about zero
+        low, high = limits.pop()
+        assert low == -high
+
+    def test_curves_lie_on_their_axis(self, digits_model):
+        axis = np.linspace(400, 700, 64)
+        display = ReconstructionDisplay.from_estimator(
+            digits_model, NEW, rows=3, X_train=DIGITS, feature_axis=axis
+        )
+        assert display.axes_.shape == (3, 2)
+        original, ours, of_pca = display.axes_[0, 0].lines
+        assert_array_equal(original.get_xdata(), axis)
+        difference = display.axes_[0, 1].lines[0].get_ydata()
+        assert_allclose(difference, ours.get_ydata() - original.get_ydata())
+        assert len({ax.get_ylim() for ax in display.axes_[:, 1]}) == 1
+        labels = labels_of(display.axes_[0, 0])
+        assert labels == ["original", "reconstruction", "PCA"]
+
+    def test_tables_in_standard_deviations_with_names(self, wine_model):
+        display = ReconstructionDisplay.from_estimator(wine_model, WINE.data, rows=2)
+        names = [text.get_text() for text in display.axes_[-1, 0].get_xticklabels()]
+        assert names == list(WINE.data.columns)
+        errors = np.square(
+            wine_model[:1].transform(WINE.data)
+            - wine_model[-1].inverse_transform(wine_model.transform(WINE.data))
+        ).mean(axis=1)
+        row = np.argmin(errors)
+        expected = StandardScaler().fit_transform(WINE.data)[row]
+        assert_allclose(display.axes_[0, 0].lines[0].get_ydata(), expected)
+        assert display.axes_[0, 0].get_title(loc="left") == f"row {row}, least error"
+        labels = labels_of(display.axes_[0, 0])
+        assert labels[-1] == "PCA of these rows"
+
+    def test_in_the_place_of_other_axes(self, digits_model):
+        figure, (left, _) = plt.subplots(1, 2)
+        display = ReconstructionDisplay.from_estimator(digits_model, NEW, ax=left)
+        assert display.figure_ is figure
+        assert not left.axison
+        assert all(ax.get_position().x1 < 0.55 for ax in display.axes_.flat)
+
+    def test_baselines(self, digits_model, pca):
+        draw = ReconstructionDisplay.from_estimator
+        assert draw(digits_model, NEW, baseline=None).baseline is None
+        display = draw(digits_model, NEW, rows=[0], baseline=pca)
+        again = pca.inverse_transform(pca.transform(NEW[:1]))
+        assert_allclose(display.baseline, again)
+        with pytest.raises(ValueError, match="baseline='svd' must be 'pca'"):
+            draw(digits_model, NEW, baseline="svd")
+
+    @pytest.mark.parametrize(
+        "params, message",
+        [
+            ({"image_shape": (8, 7)}, "does not hold the 64 features"),
+            ({"kind": "image"}, "image_shape=None"),
+            ({"kind": "bars"}, "kind='bars' must be one of"),
+            ({"feature_axis": [1, 2]}, "feature_axis has 2 values"),
+        ],
+    )
+    def test_errors_name_the_value(self, digits_model, params, message):
+        with pytest.raises(ValueError, match=message):
+            ReconstructionDisplay.from_estimator(digits_model, NEW, **params)
+
+    def test_what_cannot_be_brought_back(self, digits_model):
+        model = make_pipeline(digits_model, LogisticRegression()).fit(DIGITS, LABELS)
+        with pytest.raises(TypeError, match="LogisticRegression has no transform"):
+            ReconstructionDisplay.from_estimator(model, NEW)
+        with pytest.raises(NotFittedError):
+            ReconstructionDisplay.from_estimator(AutoEncoderTransformer(), NEW)
+
+
+class TestEmbedding:
+    def test_a_colour_and_a_marker_for_each_class(self, digits_model):
+        display = EmbeddingDisplay.from_estimator(digits_model, DIGITS, LABELS)
+        Z, points = digits_model.transform(DIGITS), display.ax_.collections
+        assert labels_of(display.ax_) == [str(c) for c in range(10)]
+        assert_array_equal(points[3].get_offsets(), Z[LABELS == 3, :2])
+        looks = {
+            (p.get_facecolor().tobytes(), p.get_paths()[0].vertices.tobytes())
+            for p in points
+        }
+        assert len(looks) == 10
+        assert display.ax_.get_aspect() == 1
+
+    def test_numbers_have_a_bar(self, digits_model):
+        y = DIGITS.sum(axis=1) + 0.5
+        display = EmbeddingDisplay.from_estimator(digits_model, DIGITS, y)
+        (points,) = display.ax_.collections
+        assert_array_equal(points.get_array(), y)
+        assert len(display.figure_.axes) == 2
+
+    def test_unknown_targets_are_grey(self, digits_model):
+        y = LABELS.astype(float)
+        y[:30] = np.nan
+        display = EmbeddingDisplay.from_estimator(digits_model, DIGITS, y)
+        assert labels_of(display.ax_)[:2] == ["unknown (30)", "0"]
+        y = np.array([None] * 30 + ["a", "b"] * 85, dtype=object)
+        display = EmbeddingDisplay.from_estimator(digits_model, DIGITS, y)
+        assert labels_of(display.ax_) == ["unknown (30)", "a", "b"]
+
+    @pytest.mark.parametrize("y", [None, np.linspace(0, 1, 6_000)])
+    def test_many_rows_as_cells(self, y):
+        Z = np.random.RandomState(0).normal(size=(6_000, 2))
+        (cells,) = EmbeddingDisplay(Z, y).plot().ax_.collections
+        if y is None:
+            assert cells.get_array().sum() == 6_000
+        assert len(cells.get_array()) < 3_000
+
+    def test_one_target_at_a_time(self, digits_model):
+        draw = EmbeddingDisplay.from_estimator
+        assert len(draw(digits_model, DIGITS, LABELS[:, None]).ax_.collections) == 10
+        with pytest.raises(ValueError, match=r"shape \(200, 2\).*one of its columns"):
+            draw(digits_model, DIGITS, np.c_[LABELS, LABELS])
+
+    def test_other_codes_of_any_transformer(self, pca):
+        display = EmbeddingDisplay.from_estimator(pca, NEW, components=(2, 0))
+        share = pca.explained_variance_ratio_[2]
+        name = f"code 2 ({share:.1%} of the variance)"
+        assert display.ax_.get_xlabel() == name
+        with pytest.raises(ValueError, match="Name two of 0 to 2"):
+            EmbeddingDisplay.from_estimator(pca, NEW, components=(0, 3))
+
+
+class TestError:
+    def test_shares_of_the_variance_largest_on_top(self, wine_model):
+        display = ErrorDisplay.from_estimator(wine_model, WINE.data)
+        X = StandardScaler().fit_transform(WINE.data)
+        again = wine_model[-1].inverse_transform(wine_model.transform(WINE.data))
+        lost = 1 - r2_score(X, again, multioutput="raw_values")
+        of_pca = PCA(3).fit(X)
+        of_pca = of_pca.inverse_transform(of_pca.transform(X))
+        of_pca = 1 - r2_score(X, of_pca, multioutput="raw_values")
+        order = np.argsort(lost)
+        names = [text.get_text() for text in display.ax_.get_yticklabels()]
+        assert names == [WINE.data.columns[i] for i in order]
+        others, ours = display.ax_.lines[:2]
+        assert_allclose(ours.get_xdata(), lost[order])
+        assert_allclose(others.get_xdata(), of_pca[order], rtol=1e-5)
+        assert display.ax_.get_xlim()[0] == 0
+
+    def test_curves_in_units(self, digits_model):
+        display = ErrorDisplay.from_estimator(digits_model, NEW, metric="rmse")
+        again = digits_model.inverse_transform(digits_model.transform(NEW))
+        expected = np.sqrt(np.square(NEW - again).mean(axis=0))
+        assert_allclose(lines_by_label(display.ax_)["reconstruction"], expected)
+
+    def test_constant_features_have_no_share(self, digits_model):
+        display = ErrorDisplay.from_estimator(digits_model, NEW)
+        shares = lines_by_label(display.ax_)["reconstruction"]
+        assert_array_equal(np.isnan(shares), NEW.std(axis=0) == 0)
+
+    def test_rows_with_the_threshold_of_the_training_rows(self, digits_model):
+        display = ErrorDisplay.from_estimator(
+            digits_model, NEW, X_train=DIGITS, threshold=0.9, kind="row"
+        )
+        errors = digits_model.reconstruction_error(NEW) / digits_model.scale_[0] ** 2
+        assert_allclose(display.row_errors, errors)
+        known = digits_model.reconstruction_error(DIGITS) / digits_model.scale_[0] ** 2
+        assert display.threshold == pytest.approx(np.quantile(known, 0.9))
+        n_above = (errors > display.threshold).sum()
+        (label,) = [text for text in labels_of(display.ax_) if "quantile" in text]
+        assert label == f"0.9 quantile of training rows: {n_above} of 60 above"
+        heights = sum(bar.get_height() for bar in display.ax_.patches[:-1])
+        assert heights == len(NEW)
+
+    def test_errors_name_the_value(self, pca):
+        for params in ({"kind": "rows"}, {"metric": "mse"}):
+            with pytest.raises(ValueError, match="must be"):
+                ErrorDisplay.from_estimator(pca, NEW, **params)
+
+
+class TestTraversal:
+    def test_each_code_goes_alone(self, digits_model):
+        display = TraversalDisplay.from_estimator(
+            digits_model, DIGITS, components=[2, 0], n_steps=5, image_shape=(8, 8)
+        )
+        assert display.axes_.shape == (2, 5)
+        Z = digits_model.transform(DIGITS)
+        code = Z.mean(axis=0)
+        code[2] = np.quantile(Z[:, 2], 0.95)
+        expected = digits_model.inverse_transform(code[None]).reshape(8, 8)
+        assert_allclose(display.axes_[0, -1].images[0].get_array(), expected)
+        assert display.axes_[0, -1].get_xlabel() == f"{code[2]:.2g}"
+
+    def test_from_a_row(self, digits_model):
+        display = TraversalDisplay.from_estimator(digits_model, DIGITS, row=3)
+        again = digits_model.inverse_transform(digits_model.transform(DIGITS[3:4]))
+        assert_allclose(display.base, again[0])
+        change = display.axes_[0, 1].lines[0].get_ydata()
+        assert_allclose(change, display.rows[0, 0] - display.base)
+
+    def test_of_pca_a_table_shows_its_loadings(self):
+        X = StandardScaler().fit_transform(WINE.data)
+        pca = PCA(2).fit(X)
+        display = TraversalDisplay.from_estimator(pca, X)
+        assert display.axes_.shape == (2, 1)
+        first = display.axes_[0, 0].lines[0].get_ydata()
+        Z = pca.transform(X)
+        step = np.quantile(Z[:, 0], 0.05) - Z[:, 0].mean()
+        assert_allclose(first, step * pca.components_[0])
+
+
+class TestScree:
+    def test_ordered_codes_tell_all_in_one_fit(self):
+        ae = AutoEncoderTransformer(4, ordered=True, max_iter=5, random_state=0)
+        ae.fit(DIGITS)
+        display = ScreeDisplay.from_estimator(ae, NEW, X_train=DIGITS)
+        Z = ae.transform(NEW)
+        total = np.square(NEW - NEW.mean(axis=0)).sum()
+        expected = [
+            1 - np.square(NEW - ae.inverse_transform(Z[:, :j])).sum() / total
+            for j in (1, 2, 3, 4)
+        ]
+        ours, of_pca = display.ax_.lines
+        assert_allclose(ours.get_ydata(), expected)
+        assert expected[-1] == pytest.approx(ae.score(NEW))
+        pca = PCA(2).fit(DIGITS)
+        again = pca.inverse_transform(pca.transform(NEW))
+        score = 1 - np.square(NEW - again).sum() / total
+        assert of_pca.get_ydata()[1] == pytest.approx(score, rel=1e-4)
+        assert display.ax_.get_ylim() == (0, 1)
+
+    def test_others_are_fitted_again(self):
+        ae = AutoEncoderTransformer(3, standardize=True, max_iter=1, random_state=0)
+        X = WINE.data.to_numpy()
+        ae.fit(X)
+        display = ScreeDisplay.from_estimator(ae, X)
+        assert_array_equal(display.n_components, [1, 2, 3])
+        assert display.scores[-1] == pytest.approx(ae.score(X))
+        assert ae.n_components_ == 3
+        display = ScreeDisplay.from_estimator(ae, X, n_components=[5])
+        assert_array_equal(display.n_components, [5])
+
+    def test_of_pca_both_lines_are_one(self, pca):
+        display = ScreeDisplay.from_estimator(pca, DIGITS)
+        assert_allclose(display.scores, display.baseline_scores, rtol=1e-6)
+        share = np.cumsum(pca.explained_variance_ratio_)
+        assert_allclose(display.scores, share, rtol=1e-6)
+        with pytest.raises(ValueError, match="from 1 to 3"):
+            ScreeDisplay.from_estimator(pca, DIGITS, n_components=[4])
+
+
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+    real = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(ImportError, match=r"pip install skae\[plot\]"):
+        LossCurveDisplay([1.0, 0.5]).plot()
+
+
+def test_importing_skae_imports_no_extra():
+    code = (
+        "import sys, skae; "
+        "print({'matplotlib', 'IPython'} & sys.modules.keys() or 'none')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "none", done.stderr
+
+
+def test_data_frames_and_their_output(wine_model):
+    """No warning of names that are not there: warnings are errors here."""
+    ae = AutoEncoderTransformer(2, ordered=True, standardize=True, max_iter=1)
+    ae.set_params(random_state=0).set_output(transform="pandas").fit(WINE.data)
+    pca = PCA(2).fit(WINE.data)
+    display = ReconstructionDisplay.from_estimator(ae, WINE.data, baseline=pca)
+    assert display.feature_names == list(WINE.data.columns)
+    EmbeddingDisplay.from_estimator(ae, WINE.data, WINE.target)
+    TraversalDisplay.from_estimator(ae, WINE.data)
+    ScreeDisplay.from_estimator(ae, WINE.data)
+    display = ErrorDisplay.from_estimator(ae, WINE.data)
+    assert display.row_errors.mean() * 13 == pytest.approx(
+        np.sum(display.feature_errors / WINE.data.std(ddof=0) ** 2)
+    )

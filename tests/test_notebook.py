@@ -1,0 +1,146 @@
+"""Notebook: what is shown of an estimator, read from what the fit has left."""
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import sklearn
+from sklearn.datasets import load_digits
+from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
+
+import skae
+from skae import AutoEncoderTransformer, Conv, Dense
+from skae._notebook import held_out_scores, network_shape, summary_html
+
+from .conftest import rows
+
+X = load_digits().data[:250]
+HAS_SUMMARIES = parse_version(sklearn.__version__) >= parse_version("1.9")
+
+
+@pytest.fixture(scope="module")
+def model():
+    # Without training on all rows again, so that the rows held out are new.
+    ae = AutoEncoderTransformer(4, init="pca", max_iter=30, random_state=0)
+    return ae.fit(X[:200], X_val=X[200:])
+
+
+def test_repr_is_one_line():
+    model = AutoEncoderTransformer(2, random_state=0).fit(rows())
+    assert repr(model) == "AutoEncoderTransformer(random_state=0)"
+
+
+@pytest.mark.parametrize("name", sorted(set(skae.__all__) - {"__version__"}))
+def test_links_lead_to_the_documentation(name):
+    cls = getattr(skae, name)
+    if hasattr(cls, "get_params"):
+        part = cls.__new__(cls)
+        assert part._get_doc_link().startswith("https://")
+        assert part._get_doc_link().endswith(f"/{name}.html")
+
+
+def test_subclasses_of_others_have_no_link():
+    class Mine(AutoEncoderTransformer):
+        pass
+
+    assert Mine()._get_doc_link() == ""
+
+
+def test_before_fit_there_is_no_summary():
+    html = AutoEncoderTransformer(network=Dense())._repr_html_()
+    assert "skae-summary" not in html
+    assert "AutoEncoderTransformer.html" in html
+
+
+@pytest.mark.skipif(not HAS_SUMMARIES, reason="scikit-learn shows none before 1.9")
+def test_the_summary_is_in_the_frame_also_of_pipelines(model):
+    assert model._repr_html_().count("skae-summary") == 1
+    few = AutoEncoderTransformer(2, max_iter=2, early_stopping=False)
+    pipeline = make_pipeline(StandardScaler(), few).fit(X[:200])
+    assert pipeline._repr_html_().count("skae-summary") == 1
+
+
+def test_scores_of_the_rows_held_out_are_those_of_score(model):
+    ours, of_pca = held_out_scores(model)
+    again = model.inverse_transform(model.transform(X[200:]))
+    expected = r2_score(X[200:], again, multioutput="variance_weighted")
+    assert ours == pytest.approx(expected, abs=2e-3)
+    assert of_pca == model.baseline_score_
+    assert ours > of_pca
+
+
+def test_what_is_written(model):
+    html = summary_html(model)
+    ours, of_pca = held_out_scores(model)
+    assert f"{ours:.3f} on rows held out, PCA {of_pca:.3f}" in html
+    n_weights = sum(w.size for w in model._weights.values())
+    assert f"<td>{n_weights:,}</td>" in html
+    assert f"{model.n_iter_} ({model.stop_reason_})" in html
+
+
+def test_the_curve_is_well_formed_and_lies_inside(model):
+    svg = re.search("<svg.*</svg>", summary_html(model)).group()
+    root = ElementTree.fromstring(svg)
+    width, height = float(root.get("width")), float(root.get("height"))
+    training, validation = root.findall("polyline")
+    for line, losses in [
+        (training, model.loss_curve_),
+        (validation, model.validation_loss_curve_),
+    ]:
+        points = np.array([p.split(",") for p in line.get("points").split()], float)
+        assert len(points) == len(losses)
+        assert (0 <= points).all() and (points <= [width, height]).all()
+        assert (np.diff(points[:, 0]) > 0).all()
+        # Up is more: the order of heights is that of the losses.
+        assert np.argmin(points[:, 1]) == np.argmax(losses)
+    assert root.find("line") is not None
+
+
+@pytest.mark.parametrize(
+    "params, shape",
+    [
+        ({"hidden_layer_sizes": (9, 5)}, "12 – 9 – 5 – 2 – 5 – 9 – 12"),
+        ({"network": Conv((3, 4), channels=(2,))}, "12 – Conv – 2 – Conv – 12"),
+        ({"hidden_layer_sizes": ()}, "12 – 2 – 12"),
+    ],
+)
+def test_shapes(params, shape):
+    few = {"max_iter": 1, "early_stopping": False, "init": "random", "random_state": 0}
+    assert (
+        network_shape(AutoEncoderTransformer(2, **few, **params).fit(rows())) == shape
+    )
+
+
+def test_where_the_result_is_pca_or_nothing_was_held_out():
+    noise = np.random.RandomState(0).normal(size=(40, 5))
+    model = AutoEncoderTransformer(2, random_state=0).fit(noise)
+    html = summary_html(model)
+    assert "PCA: no network was better" in html
+    assert f"{model.baseline_score_:.3f} on the training rows" in html
+    stream = AutoEncoderTransformer(2, random_state=0).partial_fit(rows())
+    assert "the last rows" in summary_html(stream)
+    assert held_out_scores(stream) is None
+
+
+def test_looking_computes_nothing(model, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a network was built")
+
+    monkeypatch.setattr("skae._inference.codec._codec", refuse)
+    monkeypatch.setattr(AutoEncoderTransformer, "transform", refuse)
+    before = vars(model).copy()
+    model._repr_html_()
+    assert vars(model).keys() == before.keys()
+
+
+def test_what_an_older_version_has_fitted_is_shown(model):
+    state = model.__getstate__()
+    del state["baseline_loss_"]
+    older = AutoEncoderTransformer()
+    older.__setstate__(state)
+    assert held_out_scores(older) is None
+    assert "training rows" in summary_html(older)

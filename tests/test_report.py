@@ -1,0 +1,156 @@
+"""Report: a page that stands for itself."""
+
+import builtins
+import os
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_wine
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skae import AutoEncoderTransformer, ErrorDisplay, report
+from skae._runtime.files import write_whole
+
+pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib")
+
+WINE = load_wine(as_frame=True)
+
+
+class Page(HTMLParser):
+    """Cells of the tables, sources of pictures, and tags that were left open."""
+
+    VOID = {"meta", "img", "br"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.images, self.links, self.open = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+        elif tag == "img":
+            self.images.append(attrs["src"])
+        self.links += [attrs[name] for name in ("href", "src") if name in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if {"td", "th"} & set(self.open):
+            self.tables[-1][-1][-1] += data
+
+
+@pytest.fixture(scope="module")
+def model():
+    ae = AutoEncoderTransformer(3, max_iter=4, early_stopping=False, random_state=0)
+    return make_pipeline(StandardScaler(), ae).fit(WINE.data)
+
+
+@pytest.fixture(scope="module")
+def page(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "wine.html"
+    assert report(model, WINE.data, WINE.target, path=path, title="<Wine>") == path
+    return path.read_text(encoding="utf-8")
+
+
+def test_the_page_is_whole_and_asks_the_network_for_nothing(page):
+    parsed = Page(page)
+    assert parsed.open == []
+    assert parsed.links == parsed.images
+    assert len(parsed.images) == 6
+    assert all(src.startswith("data:image/png;base64,iVBOR") for src in parsed.images)
+    assert "&lt;Wine&gt;" in page and "<Wine>" not in page
+    assert not re.search("https?://", page)
+
+
+def test_features_have_their_names(model, monkeypatch, tmp_path):
+    """Also in the pictures, of what a pipeline hands to its last step."""
+    drawn = []
+    show = ErrorDisplay.plot
+    monkeypatch.setattr(
+        ErrorDisplay, "plot", lambda self, **kw: drawn.append(self) or show(self, **kw)
+    )
+    report(model, WINE.data, path=tmp_path / "page.html")
+    assert drawn[0].feature_names == list(WINE.data.columns)
+
+
+def test_the_table_compares_features_pca_and_codes(page, model):
+    header, raw, pca, ours = Page(page).tables[1]
+    assert header[-1] == "accuracy of a linear model"
+    assert [line[1] for line in (raw, pca, ours)] == ["13", "3", "3"]
+    X = StandardScaler().fit_transform(WINE.data)
+    assert raw[2] == "1.000"
+    share = PCA(3).fit(X).explained_variance_ratio_.sum()
+    assert pca[2] == f"{share:.3f}"
+    assert ours[2] == f"{model[-1].score(X):.3f}"
+    assert all(float(line[3].split()[0]) > 0.8 for line in (raw, pca, ours))
+
+
+def test_the_hardest_rows_and_features(page, model):
+    X = StandardScaler().fit_transform(WINE.data)
+    *_, rows, features, changed, others = Page(page).tables
+    errors = model[-1].reconstruction_error(X)
+    assert [int(line[0]) for line in rows[1:]] == list(np.argsort(-errors)[:10])
+    again = model[-1].inverse_transform(model[-1].transform(X))
+    lost = np.square(X - again).mean(axis=0)
+    expected = WINE.data.columns[np.argsort(-lost)[:10]]
+    assert [line[0] for line in features[1:]] == list(expected)
+    assert dict(changed)["max_iter"] == "4"
+    assert dict(others)["loss"] == "'squared_error'"
+    assert len(changed) + len(others) == len(AutoEncoderTransformer().get_params())
+
+
+def test_numbers_and_no_target_and_new_rows(tmp_path):
+    X = np.asarray(WINE.data)[:, :5]
+    ae = AutoEncoderTransformer(
+        2, ordered=True, standardize=True, max_iter=2, random_state=0
+    )
+    ae.fit(X[:120])
+    path = tmp_path / "page.html"
+    y = X[120:, 0] + 0.5
+    text = report(ae, X[120:], y, X_train=X[:120], path=path).read_text("utf-8")
+    assert Page(text).tables[1][0][-1] == "R² of a linear model"
+    assert "How many codes" in text and "very rows" not in text
+    text = report(ae, X[120:], path=path).read_text("utf-8")
+    assert Page(text).tables[1][0][-1] == "R²" and "very rows" in text
+    assert os.listdir(tmp_path) == ["page.html"]
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    assert write_whole(path, "old ✓").read_text("utf-8") == "old ✓"
+
+    def fail(_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="no space"):
+        write_whole(path, "new")
+    assert path.read_text("utf-8") == "old ✓"
+    assert os.listdir(tmp_path) == ["page.html"]
+
+
+def test_without_jinja_the_error_says_what_to_install(model, monkeypatch):
+    real = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name == "jinja2":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(ImportError, match=r"pip install skae\[report\]"):
+        report(model, WINE.data)
