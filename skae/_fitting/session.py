@@ -50,6 +50,11 @@ _DECAY = 1.0
 # And where they are not learnt there, or where statistics of batches would take rows
 # that are moved so far for data; and plain networks, which have to learn it all.
 _SHORT_REACH = 10.0
+# Plain networks learn what is far from the data after this part of the training, and
+# with this part of the weight. Otherwise it distracts them from the data: a circle in
+# one code is far from any linear map.
+_REACHES_FROM = 0.5
+_PLAIN_WEIGHT = 0.05
 # Floating point operations of a step below which it is over before a second thread has
 # woken up.
 _SHARED_STEP_FLOPS = 5e6
@@ -389,6 +394,9 @@ class Training:
             breaks = likely_breaks(x) if self._breaks is None else self._breaks
             guidance |= {"reach": farthest, "breaks": breaks, "basis": self.basis}
             guidance["moved_weight"] = moved_weight(unexplained(x, linear))
+            if network.init == "random":
+                guidance["moved_weight"] *= _PLAIN_WEIGHT
+                guidance["reaches_from"] = _REACHES_FROM
         if self.target is not None:
             guidance["head"] = self._head(x, t).to(self.device)
         return guidance

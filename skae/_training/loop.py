@@ -26,7 +26,7 @@ def epochs(objective, batches, solver, rng, threads):
     """
     n_ahead = int(min(_DRAWN_AHEAD, solver.n_steps - solver.n_steps_made))
     n_passes = max(1, n_ahead // batches.n_batches)
-    steps = _steps(objective, batches, rng, n_passes)
+    steps = _steps(objective, batches, solver, rng, n_passes)
     make = stepper(objective, solver)
     while True:
         objective.train(True)
@@ -46,11 +46,14 @@ def epochs(objective, batches, solver, rng, threads):
         yield loss if sound else math.nan
 
 
-def _steps(objective, batches, rng, n_passes):
+def _steps(objective, batches, solver, rng, n_passes):
     """Yield the steps of one pass after another, without end."""
+    n_made = solver.n_steps_made
     while True:
         for x, t, sizes in batches.shuffled(rng, n_passes):
-            yield from objective.train_on(x, t, sizes, rng)
+            progress = (n_made + np.arange(len(sizes))) / solver.n_steps
+            yield from objective.train_on(x, t, sizes, rng, progress)
+            n_made += len(sizes)
 
 
 def evaluate(objective, batches):

@@ -85,6 +85,8 @@ class Objective:
         What breaks out of them, from `likely_breaks`.
     basis : ndarray of shape (n_all_features, n_features) or None
         What the values of rows are coordinates on, if not the features.
+    reaches_from : float
+        Part of the training after which rows are moved.
     moved_weight : float
         What these rows count for in the gradient, 1 for as much as the others.
     ordered : bool
@@ -111,6 +113,7 @@ class Objective:
         reach=0.0,
         breaks=None,
         basis=None,
+        reaches_from=0.0,
         moved_weight=1.0,
         ordered=False,
         head=None,
@@ -134,6 +137,7 @@ class Objective:
         self.link = LINKS[link].inverse
         self.scaled_output = link == "identity"
         self.reach = reach
+        self.reaches_from = reaches_from
         self.breaks = breaks
         self.basis = None if basis is None else torch.from_numpy(basis).to(device)
         self.moved_weight = moved_weight
@@ -196,17 +200,19 @@ class Objective:
         for module in self._modules:
             vars(module)["training"] = mode
 
-    def train_on(self, x, t, sizes, rng):
+    def train_on(self, x, t, sizes, rng, progress=1.0):
         """Yield steps on batches of some sizes, which lie one after another.
 
         How they are met is drawn for all of them at once, and ``x`` written on.
+        ``progress`` is the part of the training that is over before each of them.
         """
         inputs = corrupt(self.corruption, x, rng)
         factors, kept = [_NONE_MOVED] * len(sizes), [None] * len(sizes)
-        if self.reach:
+        moves = np.broadcast_to(progress >= self.reaches_from, len(sizes))
+        if self.reach and moves.any():
             inputs = inputs.clone()  # it may be ``x``, or share its memory
             bounds = self.reach, self.breaks
-            factors = move(x, inputs, sizes, *bounds, rng, self.basis)
+            factors = move(x, inputs, sizes, *bounds, rng, self.basis, moves)
         if self.ordered:
             kept = first_codes(x, self.network.n_components, rng).split(sizes)
         parts = (rows.split(sizes) for rows in (x, t, inputs))

@@ -39,7 +39,7 @@ _LONGER = 4.0
 _ROUNDING = 1e-6
 
 
-def move(x, inputs, sizes, radius, breaks, rng, basis=None):
+def move(x, inputs, sizes, radius, breaks, rng, basis=None, moves=True):
     """Move some rows of each of several batches outward, in place.
 
     Those are its first rows, which come in random order; and of them the first break
@@ -60,13 +60,15 @@ def move(x, inputs, sizes, radius, breaks, rng, basis=None):
     rng : numpy.random.Generator
     basis : Tensor of shape (n_features, n_axes), optional
         What the values of rows are coordinates on, if not the features.
+    moves : ndarray of bool of shape (n_batches,), default=True
+        In which batches rows are moved.
 
     Returns
     -------
     factors : list of Tensor of shape (n_moved, 1)
         For each batch, by which its rows were moved.
     """
-    rows, is_broken, n_moved = _draw(np.array(sizes), rng)
+    rows, is_broken, n_moved = _draw(np.array(sizes), rng, moves)
     # Their places, since a GPU would have to be asked for those where a mask is true.
     places = rows, np.flatnonzero(~is_broken), np.flatnonzero(is_broken)
     rows, on_rays, off = (torch.from_numpy(v).to(x.device) for v in places)
@@ -81,13 +83,13 @@ def move(x, inputs, sizes, radius, breaks, rng, basis=None):
     return factors.split(n_moved.tolist())
 
 
-def _draw(sizes, rng):
+def _draw(sizes, rng, moves):
     """Draw which rows are moved, whether they break out, and how many of each batch.
 
     A sixteenth of its rows on average, and never all; a quarter of these.
     """
     n_moved = (_PART * sizes + rng.random(len(sizes))).astype(int)
-    n_moved = np.minimum(n_moved, sizes - 1)
+    n_moved = np.where(moves, np.minimum(n_moved, sizes - 1), 0)
     n_broken = (_BROKEN * n_moved + rng.random(len(sizes))).astype(int)
     place = np.concatenate([np.arange(n) for n in n_moved])  # in its batch
     rows = np.repeat(np.cumsum(sizes) - sizes, n_moved) + place
