@@ -300,8 +300,8 @@ class ReconstructionOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _threshold(self, scores):
         if self.contamination != "auto":
-            # Of n + 1 rows that are alike each is as likely to be the k-th: of new rows
-            # that share is expected to be below this quantile, also where n is small.
+            # Each of n + 1 rows that are alike is as likely to be the k-th: that share
+            # of new rows is expected to be below this quantile, also where n is small.
             return np.quantile(scores, self.contamination, method="weibull")
         lower, upper = np.percentile(scores, [25, 75])
         return lower - _FENCE * (upper - lower)

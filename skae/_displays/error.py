@@ -103,8 +103,8 @@ class ErrorDisplay:
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Fitted; any transformer with ``inverse_transform`` will do. Of a pipeline
-            the errors are those of its last step.
+            Fitted; any transformer with ``inverse_transform`` will do. For a
+            pipeline, the errors are those of its last step.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         X_train : {array-like, sparse matrix}, default=None

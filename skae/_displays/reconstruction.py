@@ -108,8 +108,8 @@ class ReconstructionDisplay:
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Fitted; any transformer with ``inverse_transform`` will do. Of a pipeline
-            the rows are drawn as they come to its last step.
+            Fitted; any transformer with ``inverse_transform`` will do. For a
+            pipeline, the rows are drawn as they come to its last step.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         rows : int or array-like of int, default=4

@@ -73,8 +73,8 @@ class ScreeDisplay:
     def from_estimator(cls, estimator, X, *, X_train=None, n_components=None, ax=None):
         """Draw how much of rows comes back with how many codes.
 
-        Of an autoencoder fitted with ``ordered=True`` the first codes are a model of
-        their own, and PCA's are anyway: one fit tells all. Other autoencoders are
+        If an autoencoder was fitted with ``ordered=True``, its first codes are a model
+        of their own, as PCA's always are: one fit tells all. Other autoencoders are
         fitted again for each number of codes.
 
         Parameters
