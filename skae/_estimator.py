@@ -182,8 +182,8 @@ class AutoEncoderTransformer(
         long it takes.
     early_stopping : bool, default=True
         Whether to hold out rows, watch the loss on them, keep the weights of the best
-        epoch, and fall back to PCA (see Notes). Of fewer than 15 rows none are held
-        out, and the result is PCA. If False, the training loss is watched.
+        epoch, and fall back to PCA (see Notes). With fewer than 15 rows none are
+        held out, and the result is PCA. If False, the training loss is watched.
     validation : "auto", float, splitter or None, default="auto"
         Rows to hold out, unless `fit` gets ``X_val``.
 
@@ -232,15 +232,15 @@ class AutoEncoderTransformer(
         Width of the code.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if ``X`` had names that are all strings.
     n_samples_ : int
         Number of rows seen in `fit`.
     n_samples_seen_ : int
         The same, as `sklearn.decomposition.IncrementalPCA` calls it.
-    mean_ : ndarray of shape (n_features_in_,)
+    mean_ : ndarray of shape (`n_features_in_`,)
         Mean of each feature.
-    scale_ : ndarray of shape (n_features_in_,)
+    scale_ : ndarray of shape (`n_features_in_`,)
         Rows are scaled as ``(X - mean_) / scale_``.
     result_ : str
         "network"; "pca", where no network was better beyond doubt; or "linear", the
@@ -267,17 +267,17 @@ class AutoEncoderTransformer(
         PCA's loss on the validation rows, or on the training rows if there are none,
         as the loss curves have it. None where it has none that compares: with a target,
         a penalty, codes that are drawn or ordered, and losses with a link of their own.
-    components_ : ndarray of shape (n_components_, n_features_in_)
+    components_ : ndarray of shape (`n_components_`, `n_features_in_`)
         Loadings: mean slope of the decoder along each code on the training rows, in
         units of ``scale_``. PCA's components where the result is PCA; ``X`` then comes
         back as ``mean_ + scale_ * (Z @ components_)``. With ``whiten=True``, those of
         the codes before.
-    explained_variance_ratio_ : ndarray of shape (n_components_,)
+    explained_variance_ratio_ : ndarray of shape (`n_components_`,)
         Share of the variance that each code explains: not negative, not increasing, and
         summing to the `score` of the training rows (see Notes).
-    explained_variance_ : ndarray of shape (n_components_,)
+    explained_variance_ : ndarray of shape (`n_components_`,)
         The same in squared units of ``X``, or of standardized features.
-    singular_values_ : ndarray of shape (n_components_,)
+    singular_values_ : ndarray of shape (`n_components_`,)
         Square roots of ``explained_variance_ * (n_samples_ - 1)``.
     noise_variance_ : float
         Mean variance that is left, of the directions that are no code's.

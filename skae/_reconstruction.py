@@ -81,15 +81,17 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
         per_feature : bool, default=False
             Whether to return the errors of the features rather than their mean.
 
         Returns
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            float64, in squared units of ``X``, or of the standardized features with
-            ``standardize=True``. Squared errors whatever the loss, so that models
-            with other losses, and PCA, compare.
+            Squared errors in float64, in squared units of ``X``, or of the
+            standardized features with ``standardize=True``. They are squared errors
+            whatever the loss is, so that models with other losses, and PCA, can be
+            compared.
         """
         check_is_fitted(self)
         errors = squared_errors(self, self._validate(X), per_feature)
@@ -106,6 +108,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
         average : bool, default=True
             Whether to return the mean over the rows, rather than each row's.
 
@@ -141,12 +144,14 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
+            Seed of the draws. An int repeats them.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            float64.
+            The rows, in float64.
 
         Raises
         ------
@@ -163,17 +168,19 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return self.inverse_transform(draw_codes(self._prior, n_samples, rng))
 
     def score_samples(self, X):
-        """Minus the reconstruction error of each row: low for unusual rows.
+        """Return minus the reconstruction error of each row: low for unusual rows.
 
-        Not the log-likelihood that `PCA.score_samples` is.
+        It is not the log-likelihood that `PCA.score_samples` is.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
 
         Returns
         -------
         score : ndarray of shape (n_samples,)
+            Minus the mean squared error of each row.
         """
         return -self.reconstruction_error(X)
 
@@ -184,18 +191,20 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         ``r2_score(X, X_again, multioutput="variance_weighted")`` of what comes back; of
         the standardized features with ``standardize=True``. It is not the mean
         log-likelihood that `PCA.score` is, so that the two must not be compared in a
-        grid search. Of one row, or rows that are all alike, there is no variance: the
-        error is divided by that of the training rows.
+        grid search. One row, or rows that are all alike, have no variance: the error is
+        divided by that of the training rows.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
         y : Ignored
             Not used, present for API consistency.
 
         Returns
         -------
         score : float
+            The share: at most 1, and negative where the mean would be better.
         """
         check_is_fitted(self)
         return score(self, self._validate(X))
@@ -213,7 +222,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         Parameters
         ----------
         dtype : str, numpy.dtype or torch.dtype, default="float32"
-            float32 or float64, of the parameters, and of rows and codes. float64 gives
+            The type of parameters, rows and codes: float32 or float64. float64 gives
             what `transform` and `inverse_transform` give for such rows, up to rounding.
 
         Returns
@@ -272,5 +281,6 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         Returns
         -------
         precision : ndarray of shape (n_features, n_features)
+            In inverse units of ``X``.
         """
         return pinvh(self.get_covariance())

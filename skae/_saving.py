@@ -19,6 +19,7 @@ def skops_types():
     Returns
     -------
     types : list of str
+        Their names, with the module of each.
 
     Examples
     --------

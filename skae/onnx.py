@@ -64,10 +64,12 @@ class Decoder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X, y : Ignored
+            Not used, present for API consistency.
 
         Returns
         -------
         self : Decoder
+            The decoder.
         """
         check_is_fitted(self.estimator)
         return self
@@ -78,10 +80,12 @@ class Decoder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
+            Codes.
 
         Returns
         -------
         X_original : ndarray of shape (n_samples, n_features)
+            Rows in the units of the training data.
         """
         return self.estimator.inverse_transform(X)
 

@@ -172,7 +172,7 @@ def test_refitting_gives_the_same_codes(fit, name):
     for seed in range(1, 6):  # until a network is trained, beyond its start
         if model.best_iter_ > 0 or name == "early_stopping":
             return
-        # With more passes, lest PCA be better each time.
+        # With more passes, so that PCA is not better each time.
         model.set_params(random_state=seed, max_iter=20 * (seed + 1))
         assert_array_equal(model.fit_transform(X, y), clone(model).fit_transform(X, y))
     assert model.best_iter_ > 0, "no seed trained a network"

@@ -53,8 +53,8 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         layer, trained for short.
     contamination : "auto" or float, default="auto"
         Share of outliers in the training rows, in (0, 0.5], which sets the threshold
-        `offset_`. Of new rows that are like the training rows about as many are beyond
-        it. "auto" is Tukey's fence, as that of a box plot: the lower quartile of
+        `offset_`. About the same share of new rows that are like the training rows is
+        beyond it. "auto" is Tukey's fence, as that of a box plot: the lower quartile of
         `training_scores_` minus 1.5 times the interquartile range.
     n_estimators : int, default=10
         Members of the ensemble, at least 2.
@@ -78,7 +78,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
     training_scores_ : ndarray of shape (n_samples,)
         `score_samples` of the training rows, each by members that were not fitted to
         it.
-    n_features_in_, feature_names_in_ : int, ndarray of shape (n_features_in_,)
+    n_features_in_, feature_names_in_ : int, ndarray of shape (`n_features_in_`,)
         Features seen in `fit`, and their names if ``X`` had some.
 
     See Also
@@ -191,6 +191,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows.
         y : Ignored
             Not used, present for API consistency.
         **kwargs : dict
@@ -210,6 +211,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows.
 
         Returns
         -------
@@ -224,10 +226,12 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows.
 
         Returns
         -------
         decision : ndarray of shape (n_samples,)
+            `score_samples` minus the threshold.
         """
         return self.score_samples(X) - self.offset_
 
@@ -240,10 +244,12 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
+            The lower, the more unusual.
         """
         check_is_fitted(self)
         return self._scores(self._validate(X))
@@ -254,6 +260,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Rows.
 
         Returns
         -------
@@ -300,8 +307,8 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
 
     def _threshold(self, scores):
         if self.contamination != "auto":
-            # Of n + 1 rows that are alike each is as likely to be the k-th: of new rows
-            # that share is expected to be below this quantile, also where n is small.
+            # Each of n + 1 rows that are alike is as likely to be the k-th: that share
+            # of new rows is expected to be below this quantile, also where n is small.
             return np.quantile(scores, self.contamination, method="weibull")
         lower, upper = np.percentile(scores, [25, 75])
         return lower - _FENCE * (upper - lower)

@@ -19,8 +19,8 @@ _GATHERED_BYTES = {"cpu": 2**22, "cuda": 2**26}
 class Batches:
     """The scaled rows of a table, in batches of tensors (batch, n_features).
 
-    With each batch comes that of its targets, (batch, width). Of features there may be
-    only those that are learnt.
+    With each batch comes that of its targets, (batch, width). Batches may hold
+    only the features that are learnt.
 
     Parameters
     ----------

@@ -113,7 +113,7 @@ def unpack(estimator, X):
             raise TypeError(
                 f"{type(estimator).__name__} has no {method}: a picture of what comes "
                 "back needs a transformer with inverse_transform, or a Pipeline that "
-                "ends in one. Of a longer one take the first steps: pipeline[:-1]."
+                "ends in one. For a longer one, pass its first steps: pipeline[:-1]."
             )
     check_is_fitted(estimator)
     return estimator, X, names

@@ -24,10 +24,12 @@ class EmbeddingDisplay:
     Parameters
     ----------
     codes : ndarray of shape (n_samples, 2)
+        Two codes of each row.
     y : array-like of shape (n_samples,), default=None
         Classes, or numbers, floats or more than 20 whole ones. What is NaN or None is
         grey.
     code_names : pair of str, default=("code 0", "code 1")
+        Labels of the axes.
     y_name : str, default=None
         For the legend.
 
@@ -62,6 +64,7 @@ class EmbeddingDisplay:
         estimator : AutoEncoderTransformer, other transformer or Pipeline
             Fitted.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
         y : array-like of shape (n_samples,), default=None
             What to colour by.
         components : pair of int, default=(0, 1)
@@ -72,6 +75,7 @@ class EmbeddingDisplay:
         Returns
         -------
         display : EmbeddingDisplay
+            The display, drawn.
         """
         Z = np.asarray(estimator.transform(X))
         if Z.shape[1] <= max(components):
@@ -103,6 +107,7 @@ class EmbeddingDisplay:
         Returns
         -------
         display : EmbeddingDisplay
+            The display, drawn.
         """
         ax = self.ax_ = one_axes(ax, figsize=(6.4, 5.2))
         self.figure_ = ax.figure

@@ -30,10 +30,13 @@ class ErrorDisplay:
     threshold : float, default=None
         Error of a row from which it is unusual.
     threshold_name : str, default="threshold"
+        Its name in the legend.
     feature_names : list of str, default=None
+        Labels of the features.
     feature_axis : array-like of shape (n_features,), default=None
         Where the features lie on an axis, as wavelengths.
     baseline_name : str, default="PCA"
+        Name of what it is compared with.
 
     Attributes
     ----------
@@ -100,9 +103,10 @@ class ErrorDisplay:
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Fitted; any transformer with ``inverse_transform`` will do. Of a pipeline
-            the errors are those of its last step.
+            Fitted; any transformer with ``inverse_transform`` will do. For a
+            pipeline, the errors are those of its last step.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
         X_train : {array-like, sparse matrix}, default=None
             What PCA is fitted to, and whose errors set the threshold. None is ``X``.
         baseline : "pca", transformer or None, default="pca"
@@ -112,7 +116,7 @@ class ErrorDisplay:
             of new rows are larger than these, and more of them lie above it.
         feature_axis : array-like of shape (n_features,), default=None
             Where the features lie on an axis, as wavelengths.
-        kind, metric
+        kind, metric : str
             As of `plot`.
         ax : matplotlib Axes, default=None
             None makes a figure.
@@ -120,6 +124,7 @@ class ErrorDisplay:
         Returns
         -------
         display : ErrorDisplay
+            The display, drawn.
         """
         compared = compare(estimator, X, X_train, baseline)
         row_errors = compared.row_errors(compared.reconstruction)
@@ -169,6 +174,7 @@ class ErrorDisplay:
         Returns
         -------
         display : ErrorDisplay
+            The display, drawn.
 
         Raises
         ------

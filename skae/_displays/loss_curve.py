@@ -79,6 +79,7 @@ class LossCurveDisplay:
         Returns
         -------
         display : LossCurveDisplay
+            The display, drawn.
 
         Raises
         ------
@@ -112,6 +113,7 @@ class LossCurveDisplay:
         Returns
         -------
         display : LossCurveDisplay
+            The display, drawn.
         """
         ax = self.ax_ = one_axes(ax)
         self.figure_ = ax.figure

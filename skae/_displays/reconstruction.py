@@ -19,6 +19,7 @@ class ReconstructionDisplay:
     Parameters
     ----------
     original, reconstruction : ndarray of shape (n_rows, n_features)
+        The rows, and what comes back of them.
     baseline : ndarray of shape (n_rows, n_features), default=None
         What comes back by what it is compared with.
     kind : {"auto", "image", "curve", "table"}, default="auto"
@@ -31,10 +32,13 @@ class ReconstructionDisplay:
     feature_axis : array-like of shape (n_features,), default=None
         Where the features lie on the axis of curves, as wavelengths.
     feature_names : list of str, default=None
+        Names on the axis of a table.
     centre, spread : ndarray of shape (n_features,), default=None
         A table draws ``(value - centre) / spread``, for features of different units.
     row_names : list of str, default=None
+        Titles of the rows.
     baseline_name : str, default="PCA"
+        Name of what it is compared with.
 
     Attributes
     ----------
@@ -104,9 +108,10 @@ class ReconstructionDisplay:
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Fitted; any transformer with ``inverse_transform`` will do. Of a pipeline
-            the rows are drawn as they come to its last step.
+            Fitted; any transformer with ``inverse_transform`` will do. For a
+            pipeline, the rows are drawn as they come to its last step.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
         rows : int or array-like of int, default=4
             Which rows, by number. An int is so many from the best to the worst
             reconstructed, evenly by rank.
@@ -115,7 +120,7 @@ class ReconstructionDisplay:
             not the rows that the estimator was fitted to.
         baseline : "pca", transformer or None, default="pca"
             What to compare with: PCA with as many codes, or a fitted transformer.
-        kind, image_shape, feature_axis
+        kind, image_shape, feature_axis : str, tuple of int, array-like
             As of the class.
         ax : matplotlib Axes, default=None
             Whose place is taken by a grid; None makes a figure.
@@ -123,6 +128,7 @@ class ReconstructionDisplay:
         Returns
         -------
         display : ReconstructionDisplay
+            The display, drawn.
         """
         compared = compare(estimator, X, X_train, baseline)
         errors = compared.row_errors(compared.reconstruction)
@@ -155,6 +161,7 @@ class ReconstructionDisplay:
         Returns
         -------
         display : ReconstructionDisplay
+            The display, drawn.
         """
         n_rows, n_features = np.shape(self.original)
         kind = check_kind(self.kind, n_features, self.image_shape, self.feature_axis)

@@ -83,6 +83,7 @@ def report(
     feature_axis : array-like of shape (n_features,), default=None
         Where features that have an order lie, as wavelengths.
     title : str, default=None
+        Title of the page; None names the estimator.
 
     Returns
     -------

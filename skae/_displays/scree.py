@@ -28,12 +28,15 @@ class ScreeDisplay:
     Parameters
     ----------
     n_components : array-like of int of shape (n_points,)
+        Numbers of codes.
     scores : array-like of shape (n_points,)
         Share of the variance that comes back.
     baseline_scores : array-like of shape (n_points,), default=None
         PCA's.
     name : str, default="autoencoder"
+        Name in the legend.
     baseline_name : str, default="PCA"
+        Name of what it is compared with.
 
     Attributes
     ----------
@@ -70,8 +73,8 @@ class ScreeDisplay:
     def from_estimator(cls, estimator, X, *, X_train=None, n_components=None, ax=None):
         """Draw how much of rows comes back with how many codes.
 
-        Of an autoencoder fitted with ``ordered=True`` the first codes are a model of
-        their own, and PCA's are anyway: one fit tells all. Other autoencoders are
+        If an autoencoder was fitted with ``ordered=True``, its first codes are a model
+        of their own, as PCA's always are: one fit tells all. Other autoencoders are
         fitted again for each number of codes.
 
         Parameters
@@ -91,6 +94,7 @@ class ScreeDisplay:
         Returns
         -------
         display : ScreeDisplay
+            The display, drawn.
         """
         X_train = X if X_train is None else X_train
         fitted, given, _ = unpack(estimator, X)
@@ -128,6 +132,7 @@ class ScreeDisplay:
         Returns
         -------
         display : ScreeDisplay
+            The display, drawn.
         """
         ax = self.ax_ = one_axes(ax)
         self.figure_ = ax.figure

@@ -29,11 +29,15 @@ class TraversalDisplay:
     kind : {"auto", "image", "curve", "table"}, default="auto"
         As of `ReconstructionDisplay`.
     image_shape : tuple of int, default=None
+        Height and width of pictures.
     feature_axis : array-like of shape (n_features,), default=None
+        Where the features lie on the axis of curves, as wavelengths.
     feature_names : list of str, default=None
+        Names on the axis of a table.
     spread : ndarray of shape (n_features,), default=None
         Standard deviations, which a table draws the features in.
     code_names : list of str, default=None
+        Titles of the codes.
 
     Attributes
     ----------
@@ -96,16 +100,17 @@ class TraversalDisplay:
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Fitted; any transformer with ``inverse_transform`` will do. Of a pipeline
-            the rows are drawn as they come to its last step.
+            Fitted; any transformer with ``inverse_transform`` will do. For a
+            pipeline, the rows are drawn as they come to its last step.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows whose codes say how far to go.
         components : array-like of int, default=None
             Which codes; None for the first four.
         n_steps : int, default=7
+            Number of rows along each code.
         row : int, default=None
             Number of the row of ``X`` to start from; None for the mean code.
-        kind, image_shape, feature_axis
+        kind, image_shape, feature_axis : str, tuple of int, array-like
             As of the class.
         ax : matplotlib Axes, default=None
             Whose place is taken by a grid; None makes a figure.
@@ -113,6 +118,7 @@ class TraversalDisplay:
         Returns
         -------
         display : TraversalDisplay
+            The display, drawn.
         """
         estimator, X, names = unpack(estimator, X)
         Z = encode(estimator, X)
@@ -156,6 +162,7 @@ class TraversalDisplay:
         Returns
         -------
         display : TraversalDisplay
+            The display, drawn.
         """
         n_codes, n_steps, n_features = self.rows.shape
         kind = check_kind(self.kind, n_features, self.image_shape, self.feature_axis)

@@ -20,7 +20,7 @@ __all__ = ["Regime", "contest", "regimes"]
 _ROUNDS = ((0.05, 1.3), (0.1, 1.0), (0.2, 1.0))
 # The same where the first has found nothing.
 _OF_PCA = 2.0
-# Of fewer passes than these nothing can be told.
+# Fewer passes than these tell nothing.
 _LEAST_PASSES = 5
 # Part by which another must be better than the first: of several, one is by chance, and
 # the first has the most to offer besides.

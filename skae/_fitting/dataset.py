@@ -13,7 +13,7 @@ from .pseudo_labels import teach
 
 __all__ = ["Table", "check_tables", "split"]
 
-# Of fewer rows none are held out.
+# If there are fewer rows, none are held out.
 _TOO_FEW_ROWS = 15
 
 

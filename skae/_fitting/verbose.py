@@ -92,7 +92,7 @@ class Writer(Observer):
 
 
 def _baseline(task):
-    """Return what has to be beaten: with a target other linear codes than PCA's."""
+    """Return the baseline's name: with a target it is other linear codes than PCA's."""
     return "PCA" if task.training.target is None else "linear"
 
 

@@ -26,7 +26,7 @@ def is_lower(losses, others, by_chance=BY_CHANCE, by_part=0.0):
     n_rows, gain = len(losses), others - losses
     if not losses.mean() < others.mean() * (1 - max(by_part, n_rows**-0.5)):
         return False
-    # Of fewer than seven rows all have to be lower: they cannot say more.
+    # If there are fewer than seven rows, all have to be lower.
     by_chance = max(by_chance, 0.5**n_rows)
     # Rows without a difference count half for either side.
     test = wilcoxon(gain, zero_method="zsplit", alternative="greater")

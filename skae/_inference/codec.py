@@ -220,7 +220,7 @@ class Codec:
                 z = _tensor(Z[rows].astype(self.dtype, copy=False))
                 x = self._run(self._rows, z)
                 X[rows] = self.scaling.undo(x) if self.link == "identity" else x
-                # A softmax shares out the whole, so no feature can be set alone.
+                # The outputs of a softmax sum to 1, so none can be set alone.
                 if self.link != "softmax":
                     X[rows, constant] = mean[constant]
 

@@ -60,7 +60,7 @@ class FewRows:
         self._link = _LINKS.get(link)
         self._output_scale = np.where(scaling.constant, 0.0, scaling.scale)
         self._output_mean = scaling.mean
-        # A softmax shares out the whole, so no feature can be set alone.
+        # The outputs of a softmax sum to 1, so none can be set alone.
         keeps = scaling.constant.any() and link not in ("identity", "softmax")
         self._constant = np.flatnonzero(scaling.constant) if keeps else None
         self._origin = transform.origin.astype(dtype)

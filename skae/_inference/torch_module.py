@@ -265,7 +265,7 @@ def to_torch(learnt, dtype):
             decoder["unscale"] = _unscale(scaling, dtype)
         else:
             decoder["link"] = _LINKS[link]()
-        # A softmax shares out the whole, so no feature can be set alone.
+        # The outputs of a softmax sum to 1, so none can be set alone.
         if scaling.constant.any() and link != "softmax":
             mean = torch.tensor(scaling.mean, dtype=dtype)
             decoder["constant"] = KeepConstant(torch.tensor(scaling.constant), mean)

@@ -1,4 +1,4 @@
-"""Linear: principal component analysis, the start and what has to be beaten."""
+"""Linear: principal component analysis, the start and the baseline."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ __all__ = [
     "unexplained",
 ]
 
-# Of arrays that are streamed PCA sees a random sample of this size.
+# If arrays are streamed, PCA sees a random sample of this size.
 _SAMPLE_BYTES = 2**25
 
 # Up to so many values PCA is found in float64, which one row far out cannot outshine.

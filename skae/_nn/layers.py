@@ -89,7 +89,7 @@ class Elementwise(nn.Module):
 
     def __init__(self, function):
         super().__init__()
-        self._function = [function]  # in a list, lest a module be registered
+        self._function = [function]  # in a list, so that no module is registered
 
     @property
     def function(self):

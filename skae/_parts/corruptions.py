@@ -35,6 +35,7 @@ class Masking(Documented, BaseEstimator):
     Parameters
     ----------
     share : float in [0, 1], default=0.3
+        Probability that an entry is hidden.
 
     References
     ----------
@@ -73,13 +74,13 @@ class Masking(Documented, BaseEstimator):
 
 
 class GaussianNoise(Documented, BaseEstimator):
-    """Add noise of the normal distribution to each entry [1]_.
+    """Add noise of the normal distribution to each entry.
 
     Parameters
     ----------
     scale : float, default=0.1
         Standard deviation, in units of that of the data (of each feature with
-        ``standardize=True``).
+        ``standardize=True``) [1]_.
 
     References
     ----------
@@ -113,6 +114,7 @@ class SwapNoise(Documented, BaseEstimator):
     Parameters
     ----------
     share : float in [0, 1], default=0.15
+        Probability that an entry is replaced.
 
     References
     ----------

@@ -140,11 +140,11 @@ def _clusters(codes, n_clusters, seed):
 
 
 class Gaussian(Documented, BaseEstimator):
-    """Codes that are normal distributions: the variational autoencoder [1]_.
+    """Codes that are normal distributions: the variational autoencoder.
 
     The encoder gives the mean and the logarithm of the variance of each code; while
     training, the code is drawn from them, and costs its divergence from the standard
-    normal prior, which `sample` draws from ::
+    normal prior, which `sample` draws from [1]_ ::
 
         beta / n_features * sum(variance + mean² - 1 - log(variance)) / 2
 

@@ -22,7 +22,7 @@ class Modules(Documented, BaseEstimator):
     and the codes, so that these can be turned to their principal axes.
 
     Factories start their weights as they like, with torch's random numbers from a seed
-    of ``random_state``; so are those that modules draw in training. Of a batch of one
+    of ``random_state``; so are those that modules draw in training. With a batch of one
     row, layers that use the statistics of batches take those of earlier ones.
 
     Parameters

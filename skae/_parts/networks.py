@@ -164,11 +164,11 @@ class Dense(Documented, BaseEstimator):
 
 
 class Conv(Documented, BaseEstimator):
-    """Convolutions before the dense layers, and their mirror image behind [1]_.
+    """Convolutions before the dense layers, and their mirror image behind.
 
     Rows stay flat: each is a picture or a signal, pixel after pixel. Each convolution
     halves height and width, rounded up, and each transposed one of the decoder doubles
-    them to what they were. ``hidden_layer_sizes="auto"`` is no layer between, and
+    them to what they were [1]_. ``hidden_layer_sizes="auto"`` is no layer between, and
     ``init="auto"`` the plain start where the output is logistic, as that of pictures.
 
     Parameters

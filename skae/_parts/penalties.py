@@ -205,6 +205,7 @@ class PenaltySum(_Addable, Documented, BaseEstimator):
     Parameters
     ----------
     first, second : object with a method penalize(z, x, encode, rng), or function
+        The penalties.
 
     Examples
     --------
