@@ -25,6 +25,9 @@ _LEAST_PASSES = 5
 # Part by which another must be better than the first: of several, one is by chance, and
 # the first has the most to offer besides.
 _MARGIN = 0.05
+# The same of a plain network, whose codes are not held close to PCA's, where linear
+# models behind are to be served: their loss is larger than what a small gain is worth.
+_MARGIN_OF_PLAIN = 0.25
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,10 @@ def _ahead(entrants, pca_loss):
     if best.is_behind(pca_loss) and _learns_soon(best.params):
         best.give_up()
         return first
-    ahead = best.monitor.best_loss < (1 - _MARGIN) * first.monitor.best_loss
+    is_plain = best.regime.init == "random"
+    serves_linear = is_plain and first.training.plan.linearity > 0
+    margin = _MARGIN_OF_PLAIN if serves_linear else _MARGIN
+    ahead = best.monitor.best_loss < (1 - margin) * first.monitor.best_loss
     return best if ahead or first.is_behind(pca_loss) else first
 
 
