@@ -288,3 +288,30 @@ def test_a_warm_start_learns_what_begins_to_move(X):
     first[:, 12] = X[:, 0]
     model.fit(first)
     assert not model._scaling["constant"][12]
+
+
+@pytest.mark.parametrize("noise", [1e-12, 1e-3])
+def test_a_first_part_of_idle_rows_is_outgrown(noise, digits):
+    X, rng = digits[0][:1200], np.random.default_rng(0)
+    idle = X[:1] + noise * rng.normal(size=(200, 64))
+    model = AutoEncoderTransformer(3, random_state=0).partial_fit(idle)
+    with pytest.warns(ConvergenceWarning, match="200 rows before were nearly constant"):
+        model.partial_fit(X[:400])
+    model.partial_fit(X[400:800]).partial_fit(X[800:])
+    begun = AutoEncoderTransformer(3, random_state=0)
+    for i in (0, 400, 800):
+        begun.partial_fit(X[i : i + 400])
+    assert model.score(X) > begun.score(X) - 0.02
+    assert model.n_samples_ == 1400
+
+
+def test_a_broken_row_or_a_late_part_outgrows_nothing(digits):
+    X = digits[0][:1200].copy()
+    model = AutoEncoderTransformer(3, random_state=0).partial_fit(X[:400])
+    broken = X[400:800].copy()
+    broken[:5] = 1e9
+    model.partial_fit(broken)
+    model.partial_fit(X[800:])
+    mean = model.mean_.copy()
+    model.partial_fit(1000 * X[:100])  # after many rows
+    assert_array_equal(model.mean_, mean)

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.sparse import issparse, vstack
 
 from .outputs import join_targets
+from .scaling import dense_rows, row_slices
 
-__all__ = ["are_many", "begins_anew", "join", "worth_keeping"]
+__all__ = ["are_many", "begins_anew", "join", "outgrows", "worth_keeping"]
 
 # Rows to start from, at least, and for each code.
 _FEW_ROWS = 100
@@ -19,6 +20,8 @@ _ROWS_A_CODE = 10
 # Rows, and values, to wait for constant features to move, at most.
 _MOST_ROWS = 1_000
 _MOST_VALUES = 1_000_000
+# Mean square of a typical row, in units of the scale, that tells of another scale.
+_OTHER_SCALE = 100.0
 
 
 def join(first, X, y, classes):
@@ -69,6 +72,30 @@ def begins_anew(first, X, previous, varies):
     values = X[:, constant]
     values = values.toarray() if issparse(values) else values
     return bool((values != previous["_scaling"]["mean"][constant]).any())
+
+
+def outgrows(X, previous):
+    """Whether rows are so large that the few before them were nearly constant.
+
+    The typical row counts, so that a broken one does not. After many rows it is these
+    that are strange.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    previous : dict
+        The attributes learnt so far.
+    """
+    if previous["n_samples_"] > _MOST_ROWS:
+        return False
+    scaling, squares = previous["_scaling"], []
+    varies = ~scaling["constant"]  # what has not moved yet has no scale to outgrow
+    if not varies.any():
+        return False
+    for rows in row_slices(*X.shape):
+        distance = (dense_rows(X, rows) - scaling["mean"])[:, varies]
+        squares.append(np.square(distance / scaling["scale"][varies]).mean(axis=1))
+    return bool(np.median(np.concatenate(squares)) > _OTHER_SCALE)
 
 
 def worth_keeping(first, scaling, n_components, target):

@@ -10,13 +10,14 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils import check_consistent_length, check_random_state
 
-from .._data.first_rows import are_many, begins_anew, join, worth_keeping
+from .._data.first_rows import are_many, begins_anew, join, outgrows, worth_keeping
 from .._data.targets import Target, no_values
 from .._inference.code_transform import Frame
 from .._inference.explained_variance import Moments
 from .._parts.losses import check_loss
 from .._parts.slots import check_slots
 from .._runtime.isolation import isolated_fit
+from .._runtime.warning import warn
 from .attributes import baseline_score, describe, measure
 from .config import Plan
 from .dataset import Table
@@ -69,6 +70,13 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         if anew:
             X, y, classes = first["X"], first["y"], first["classes"]
             previous, memory, known_target = None, {}, None
+    if previous and outgrows(X, previous):
+        warn(
+            f"The {before['n_samples_']} rows before were nearly constant beside "
+            "these. Training begins anew with these."
+        )
+        first = join(None, X, y if params["supervision"] else None, classes)
+        previous, memory = None, {}
     if previous and params["output_activation"] == "auto":
         link = previous["_link"]
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
