@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_allclose
 from scipy.special import expit, rel_entr, softmax
 from sklearn.metrics import log_loss, mean_poisson_deviance
+from threadpoolctl import threadpool_limits
 
 from skae import AutoEncoderTransformer
 from skae._parts.losses import LINKS, LOSSES, check_loss, looks_like_pictures
@@ -133,3 +134,17 @@ def test_poisson_learns_counts_of_any_size():
     X = rng.poisson(rate)
     model = AutoEncoderTransformer(1, loss="poisson", random_state=0).fit(X)
     assert model.score(X) > 0.9
+
+
+@pytest.mark.parametrize("n_rows", [255, 256, 97])
+def test_cross_entropy_has_the_same_gradient_with_two_threads(n_rows, two_threads):
+    rng = np.random.default_rng(0)
+    output = torch.from_numpy(rng.normal(size=(n_rows, 720)).astype("f4"))
+    x = torch.from_numpy(rng.random((n_rows, 720), dtype="f4"))
+    scaled = torch.zeros(720), torch.ones(720)
+    gradients = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads):
+            gradient_of = LOSSES["log_loss"].closed_form(1.0, *scaled)
+            gradients.append(gradient_of(output.clone(), x)[1].clone())
+    assert torch.equal(*gradients)

@@ -85,6 +85,8 @@ def _identity(value):
 
 
 _TINY = 1e-3
+# Rows of which up to as many threads get equal shares.
+_EVEN_ROWS = 16
 
 LINKS = {
     # Its output is in units of the scaled data, whose mean is zero.
@@ -135,6 +137,19 @@ def _squared_error_gradient(share, mean, scale):
     return gradient
 
 
+def _sigmoid(output, out):
+    """Write the logistic function of an output, the same bits with several threads.
+
+    Threads share out the values evenly, and what vector instructions leave over at the
+    end of a share is computed otherwise. So the rows that would make uneven shares go
+    alone; they are too few for a second thread.
+    """
+    n_even = len(output) - len(output) % _EVEN_ROWS
+    torch.sigmoid(output[:n_even], out=out[:n_even])
+    if n_even < len(output):
+        torch.sigmoid(output[n_even:], out=out[n_even:])
+
+
 class _LogLossGradient:
     """The same of the cross-entropy, with as few passes over memory as there can be.
 
@@ -149,7 +164,7 @@ class _LogLossGradient:
         # Where it is used, no rows are moved: outputs end where data do.
         factor, mean, scale, minus_target, probability, product = self._buffers_for(x)
         torch.addcmul(mean, x, scale, out=minus_target)
-        torch.sigmoid(output, out=probability)
+        _sigmoid(output, probability)
         p = probability.view(-1)
         # log(1 + exp(y)) - y t, the first part as max(y, 0) - log(max(p, 1 - p)).
         value = _total(torch.mul(output, minus_target, out=product))
