@@ -40,7 +40,7 @@ def model(request):
     return _fit(**FITS[request.param])
 
 
-def _near(found, expected, dtype):
+def assert_near(found, expected, dtype):
     assert found is not None and found.dtype == dtype
     scale = np.abs(expected).max()
     assert_allclose(found, expected, rtol=0, atol=TOLERANCE[dtype] * scale)
@@ -54,8 +54,8 @@ def test_the_same_as_of_many_rows(model, dtype, n_rows):
     Z = codec.encode(X)
     R = codec.decode(Z)
     for i in range(0, 30, n_rows):
-        _near(codec.few_rows.encode(X[i : i + n_rows]), Z[i : i + n_rows], dtype)
-        _near(codec.few_rows.decode(Z[i : i + n_rows]), R[i : i + n_rows], dtype)
+        assert_near(codec.few_rows.encode(X[i : i + n_rows]), Z[i : i + n_rows], dtype)
+        assert_near(codec.few_rows.decode(Z[i : i + n_rows]), R[i : i + n_rows], dtype)
     assert_array_equal(codec.few_rows.decode(Z[:1])[0, 4], X[0, 4])
 
 
@@ -65,7 +65,7 @@ def test_every_activation(activation):
     for dtype in DTYPES:
         codec = cached_codec(model, np.dtype(dtype), 1)
         X = DATA[:5].astype(dtype)
-        _near(codec.few_rows.encode(X), codec.encode(X), dtype)
+        assert_near(codec.few_rows.encode(X), codec.encode(X), dtype)
 
 
 @pytest.mark.parametrize("link", sorted(LINKS))
@@ -76,7 +76,7 @@ def test_every_link(link):
     model = AutoEncoderTransformer(3, max_iter=2, early_stopping=False, **params)
     codec = cached_codec(model.fit(X), np.dtype(float), 1)
     Z = codec.encode(X[:5])
-    _near(codec.few_rows.decode(Z), codec.decode(Z), np.float64)
+    assert_near(codec.few_rows.decode(Z), codec.decode(Z), np.float64)
 
 
 def test_rows_far_out_go_the_general_way():
@@ -95,7 +95,7 @@ def test_codes_far_out_are_lengthened():
     codec = cached_codec(model, np.dtype(float), 1)
     Z = codec.encode(DATA)
     longest = Z[[np.argmax(np.linalg.norm(Z, axis=1))]] * 2
-    _near(codec.few_rows.decode(longest), codec.decode(longest), np.float64)
+    assert_near(codec.few_rows.decode(longest), codec.decode(longest), np.float64)
     assert codec.few_rows.decode(longest * 1e6) is None  # beyond what exp can hold
 
 
@@ -118,7 +118,7 @@ def test_a_row_alone_asks_torch_for_nothing(monkeypatch):
 
     monkeypatch.setattr(codecs.Codec, "encode", refuse)
     monkeypatch.setattr(codecs.Codec, "decode", refuse)
-    model.inverse_transform(model.transform(DATA[:1]))
+    assert model.inverse_transform(model.transform(DATA[:1])).shape == (1, 12)
 
 
 @pytest.mark.parametrize("method", ["transform", "inverse_transform"])

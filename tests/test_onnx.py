@@ -56,7 +56,7 @@ def _session(model, X, **options):
     return lambda X: session.run(None, {"X": X})
 
 
-def _compare(model, X, dtype, **options):
+def assert_same(model, X, dtype, **options):
     X = X.astype(dtype)
     Z = model.transform(X)
     (found,) = _session(model, X, **options)(X)
@@ -70,19 +70,19 @@ def _compare(model, X, dtype, **options):
 @pytest.mark.parametrize("name", [*VARIANTS, *OTHERS])
 def test_the_same_inside_outside_and_far_outside(name):
     model, X = fitted(name)
-    _compare(model, near_and_far(model, X), np.float32)
+    assert_same(model, near_and_far(model, X), np.float32)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_same_in_float64(name):
     model, X = fitted(name)
-    _compare(model, near_and_far(model, X), np.float64)
+    assert_same(model, near_and_far(model, X), np.float64)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 def test_whitened_codes_and_constant_features(dtype):
     model, X = whitened()
-    _compare(model, near_and_far(model, X), dtype)
+    assert_same(model, near_and_far(model, X), dtype)
 
 
 def _quick(**params):
@@ -101,7 +101,7 @@ DATA = np.abs(rows()) / np.abs(rows()).max() * 0.98 + 0.01
 def test_every_activation(activation):
     model = _quick(activation=activation, hidden_layer_sizes=(9,)).fit(DATA)
     for dtype in TOLERANCE if activation is not F.hardtanh else [np.float32]:
-        _compare(model, near_and_far(model, DATA[:5]), dtype)
+        assert_same(model, near_and_far(model, DATA[:5]), dtype)
 
 
 @pytest.mark.parametrize("link", sorted(LINKS))
@@ -110,12 +110,12 @@ def test_every_link(link):
     loss = {"softmax": "kl_divergence", "exp": "poisson"}.get(link, "squared_error")
     model = _quick(output_activation=link, loss=loss, hidden_layer_sizes=(5,)).fit(X)
     for dtype in TOLERANCE:
-        _compare(model, near_and_far(model, X[:5]), dtype)
+        assert_same(model, near_and_far(model, X[:5]), dtype)
 
 
 def test_units_that_float32_does_not_hold():
     model = _quick().fit(rows() * 1e-60)
-    _compare(model, near_and_far(model, rows()[:5] * 1e-60), np.float64)
+    assert_same(model, near_and_far(model, rows()[:5] * 1e-60), np.float64)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -141,7 +141,7 @@ def test_whole_numbers_are_taken_as_float32():
 def test_opsets(opset):
     for name in ("layer_norm_and_dropout", "default", "conv", "softmax"):
         model, X = fitted(name) if name in VARIANTS else whitened()
-        _compare(model, X, np.float32, target_opset=opset)
+        assert_same(model, X, np.float32, target_opset=opset)
 
 
 def test_an_estimator_that_is_not_fitted_is_refused():
@@ -170,7 +170,7 @@ def options(n_in, n_out):
 
 def test_options_of_layers_of_ones_own(capfd):
     model = _quick(network=Modules(options, nn.Linear)).fit(DATA)
-    _compare(model, near_and_far(model, DATA[:5]), np.float32)
+    assert_same(model, near_and_far(model, DATA[:5]), np.float32)
     assert capfd.readouterr() == ("", "")
 
 

@@ -315,3 +315,23 @@ def test_a_broken_row_or_a_late_part_outgrows_nothing(digits):
     mean = model.mean_.copy()
     model.partial_fit(1000 * X[:100])  # after many rows
     assert_array_equal(model.mean_, mean)
+
+
+def test_what_was_fitted_is_not_outgrown(digits):
+    X = digits[0][:600]
+    model = AutoEncoderTransformer(3, random_state=0, max_iter=20).fit(X)
+    model.partial_fit(1000 * X[:100])  # in another unit, perhaps
+    assert_array_equal(model.mean_, X.mean(axis=0))
+
+
+def test_the_scale_of_a_target_is_outgrown_too(digits):
+    X, y = digits[0][:800], 100.0 * digits[1][:800] + 0.5
+    model = AutoEncoderTransformer(
+        3, supervision=1.0, target_type="continuous", random_state=0
+    )
+    noise = np.random.default_rng(0).normal(size=(200, 65))
+    model.partial_fit(X[:1] + 1e-6 * noise[:, 1:], y[0] + 1e-6 * noise[:, 0])
+    with pytest.warns(ConvergenceWarning, match="nearly constant"):
+        model.partial_fit(X, y)
+    alone = AutoEncoderTransformer(**model.get_params()).partial_fit(X, y)
+    assert_array_equal(model.transform(X), alone.transform(X))

@@ -17,10 +17,10 @@ from .._parts.slots import check_slots
 from .._runtime.isolation import isolated_fit
 from .._runtime.warning import ValidationWarning, warn
 from .attributes import baseline_score, describe, measure
+from .components import count_components
 from .contest import contest, regimes
 from .dataset import check_tables, split
 from .finalists import Finalist, finalists, with_radii
-from .session import count_components
 from .source import Source
 
 __all__ = ["fit_autoencoder"]

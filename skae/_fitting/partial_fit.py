@@ -19,11 +19,12 @@ from .._parts.slots import check_slots
 from .._runtime.isolation import isolated_fit
 from .._runtime.warning import warn
 from .attributes import baseline_score, describe, measure
+from .components import count_components
 from .config import Plan
 from .dataset import Table
 from .deployment import deploy
 from .pseudo_labels import teach
-from .session import Training, count_components
+from .session import Training
 
 __all__ = ["continue_autoencoder"]
 
@@ -60,23 +61,10 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
     loss.check_data(X)
     before = previous or {}
     n_samples = before.get("n_samples_", 0) + X.shape[0]
-    memory = before.get("_memory", {})
-    known_target = _known_target(params, X, y, classes, before.get("_target"))
-    first = memory.get("first")
-    if previous is None or first is not None:
-        varies = known_target is not None and known_target.varies(y)
-        anew = previous and begins_anew(first, X, previous, varies)
-        first = join(first, X, y if params["supervision"] else None, classes)
-        if anew:
-            X, y, classes = first["X"], first["y"], first["classes"]
-            previous, memory, known_target = None, {}, None
-    if previous and outgrows(X, previous):
-        warn(
-            f"The {before['n_samples_']} rows before were nearly constant beside "
-            "these. Training begins anew with these."
-        )
-        first = join(None, X, y if params["supervision"] else None, classes)
-        previous, memory = None, {}
+    X, y, classes, first, known_target, previous = _begin(
+        params, X, y, classes, previous
+    )
+    memory = previous.get("_memory", {}) if previous else {}
     if previous and params["output_activation"] == "auto":
         link = previous["_link"]
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
@@ -134,6 +122,45 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         "_target": None if target is None else vars(target),
         "_memory": training.memory() | kept,
     }
+
+
+def _begin(params, X, y, classes, previous):
+    """Return what to learn from, and what to go on from.
+
+    Training begins anew with all rows so far as long as these are few, and with the
+    rows at hand if those before were nearly constant beside them.
+
+    Returns
+    -------
+    X, y, classes
+        Rows, targets and classes to learn from.
+    first : dict or None
+        First rows, kept so far; see `join`.
+    target : Target or None
+        What is known of the targets from the calls before.
+    previous : dict or None
+        The attributes to go on from.
+    """
+    before = previous or {}
+    is_stream = "_memory" in before
+    first = before.get("_memory", {}).get("first")
+    target = _known_target(params, X, y, classes, before.get("_target"))
+    targets = y if params["supervision"] else None
+    if previous is None or first is not None:
+        varies = target is not None and target.varies(y)
+        anew = previous and begins_anew(first, X, previous, varies)
+        first = join(first, X, targets, classes)
+        if anew:
+            return first["X"], first["y"], first["classes"], first, None, None
+    if is_stream and outgrows(X, previous):
+        warn(
+            f"The {before['n_samples_']} rows before were nearly constant beside "
+            "these. Training begins anew with these."
+        )
+        if target is not None and target.kind == "continuous" and y is not None:
+            target = None  # it has another scale, too
+        return X, y, classes, join(None, X, targets, classes), target, None
+    return X, y, classes, first, target, previous
 
 
 def _frame(n_components, previous):

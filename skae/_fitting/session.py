@@ -3,19 +3,16 @@
 import copy
 import math
 from functools import cached_property, partial
-from numbers import Integral
 
 import numpy as np
 import torch
 from sklearn.utils.extmath import row_norms
-from torch import nn
 
 from .._data.batches import Batches
 from .._data.scaling import Scaling
-from .._inference.codec import from_numpy, to_numpy
+from .._inference.codec import to_numpy
 from .._linear.pca import (
     code_variance,
-    components_for,
     linear_start,
     principal_components,
     sample,
@@ -35,10 +32,11 @@ from .._training.objective import Objective
 from .._training.optimizers import Solver
 from .._training.outliers import likely_breaks, moved_weight
 from .config import Plan
+from .continuation import previous_network
 from .features import idle_features, learnt_features, narrow, widen
 from .row_space import can_hold, expand, row_space
 
-__all__ = ["Training", "count_components"]
+__all__ = ["Training"]
 
 # So many times farther than the outermost row corrections are learnt, and then fade.
 _REACH = 100.0
@@ -121,32 +119,13 @@ class Training:
         self._moves_rows = moves_rows
         self.rng = np.random.default_rng(seed)
         self.latent = params["latent"]
-        if like is not None:
-            self.scaling = like.scaling
-        elif previous:
-            self.scaling = Scaling(**previous["_scaling"]).with_moved(
-                table.X, rows, params["standardize"], previous["n_samples_"]
-            )
-        else:
-            self.scaling = Scaling.fit(table.X, rows, params["standardize"])
+        self.scaling = self._scale(params, table, previous, like)
         measured = np.arange(table.n_rows) if previous else rows
         idle = idle_features(params, table, measured, loss, link, self.scaling)
         self.features = learnt_features(idle, self.plan.n_components)
-        #: Directions in which rows lie, if there are fewer than features, and then the
-        #: probabilities of `likely_breaks`.
-        self.basis = self._breaks = None
         is_wide = in_row_space and not previous and self._has_row_space(params, loss)
-        shares = (
-            like is not None
-            and np.array_equal(self.features, like.features)
-            and is_wide == (like.basis is not None)
-        )
-        if shares:
-            self.basis, self._breaks = like.basis, like._breaks
-        elif is_wide:
-            x = self._wide_rows(table)
-            self.basis = row_space(x, self.plan.n_components)
-            self._breaks = likely_breaks(x)
+        shares = self._sees_rows_like(like, is_wide)
+        self._choose_axes(table, is_wide, like if shares else None)
         self.network = self._network(previous)
         for layer in self.network.modules():
             if isinstance(layer, Dropout | Own):
@@ -155,33 +134,66 @@ class Training:
         if plan is None:
             row_flops = partial(step_flops, self.network, 1)
             self.plan = self.plan.affordable(params, row_flops, has_targets)
-        plan = self.plan
         self.device = check_device(params["device"], self._step_flops)
         if shares:
             self.batches, self._sample, self.pca = like.batches, like._sample, like.pca
         else:
             self.batches = self.batches_of(table, rows)
             self._sample = sample(self.batches, seed)
-        x, t = self._sample
         if not previous:
-            self._start(x, t)
+            self._start(*self._sample)
         self.starts_anchored = self.network.anchored and previous is None
         # Through another link, the anchor is only near PCA.
         self.starts_linear = self.starts_anchored and link == "identity"
-        guidance = self._guidance(params, x, t)
+        self._begin(params, loss)
+
+    def _scale(self, params, table, previous, like):
+        """Return the scaling of the rows, that of the fit before if any."""
+        if like is not None:
+            return like.scaling
+        if not previous:
+            return Scaling.fit(table.X, self.rows, params["standardize"])
+        before = Scaling(**previous["_scaling"])
+        n_before = previous["n_samples_"]
+        return before.with_moved(table.X, self.rows, params["standardize"], n_before)
+
+    def _sees_rows_like(self, like, is_wide):
+        """Whether another training has the same rows in the same coordinates."""
+        return (
+            like is not None
+            and np.array_equal(self.features, like.features)
+            and is_wide == (like.basis is not None)
+        )
+
+    def _choose_axes(self, table, is_wide, like):
+        """Find the directions in which rows lie, if they are fewer than features.
+
+        And then the probabilities of `likely_breaks`, while there are features to see.
+        """
+        self.basis = self._breaks = None
+        if like is not None:
+            self.basis, self._breaks = like.basis, like._breaks
+        elif is_wide:
+            x = self._wide_rows(table)
+            self.basis = row_space(x, self.plan.n_components)
+            self._breaks = likely_breaks(x)
+
+    def _begin(self, params, loss):
+        """Make the objective and the solver of a network at its start."""
+        guidance = self._guidance(params, *self._sample)
         self.head = guidance.get("head")
         self.network.to(self.device)
         self.objective = Objective(
             self.network,
             loss,
-            link,
+            self.link,
             self.batches.scaling,
             self.device,
             share=self.batches.share,
             **guidance,
         )
-        n_steps = plan.max_iter * self.batches.n_batches
-        self.solver = Solver(self.objective.parameters, plan, n_steps)
+        n_steps = self.plan.max_iter * self.batches.n_batches
+        self.solver = Solver(self.objective.parameters, self.plan, n_steps)
 
     @cached_property
     def pca(self):
@@ -314,53 +326,14 @@ class Training:
         """Return a network of the features to learn, that of the fit before if any."""
         architecture = self.plan.architecture
         if previous:
-            wide = self._previous_network(previous)
-            self._start_moved(wide, previous)
+            start = self.link, self.scaling, self.seed, self.rng
+            wide = previous_network(previous, architecture, *start)
             return narrow(wide, architecture, self.features)
         n_features = len(self.features)
         if self.basis is not None:
             n_features = self.basis.shape[1]
         architecture = {**architecture, "n_features": n_features}
         return make_autoencoder(**architecture, seed=self.seed)
-
-    def _previous_network(self, previous):
-        """Return the fitted network, to go on from where the last fit ended.
-
-        If that ended with linear maps, it is the network that starts from them, or one
-        that starts anew if it is to be plain.
-        """
-        now, link = self.plan.architecture, previous["_link"]
-        before = previous["_architecture"]
-        is_linear = before["init"] == "linear"
-        before = {**before, "init": now["init"]} if is_linear else before
-        if (before, link) != (now, self.link):
-            raise ValueError(
-                "warm_start=True goes on with the network of the previous fit, "
-                f"{before} with output {link!r}, but the parameters now ask for "
-                f"{now} with output {self.link!r}. Set them back, or set "
-                "warm_start=False to begin anew."
-            )
-        fitted = from_numpy(
-            previous["_architecture"], previous["_weights"], torch.float32
-        )
-        if not is_linear:
-            return fitted
-        network = make_autoencoder(**now, seed=self.seed)
-        mean = self.scaling.mean
-        initialise(network, LINKS[self.link].start(mean), self.rng)
-        if network.anchored:
-            network.load_state_dict(fitted.state_dict(), strict=False)
-        return network
-
-    @torch.no_grad()
-    def _start_moved(self, network, previous):
-        """Let features that no network has learnt yet start at what they were."""
-        moved = previous["_scaling"]["constant"] & ~self.scaling.constant
-        last = network.layers[1][-1]
-        if moved.any() and isinstance(last, nn.Linear):
-            unlearnt = torch.from_numpy(moved) & (last.weight == 0).all(dim=1)
-            start = torch.from_numpy(LINKS[self.link].start(self.scaling.mean))
-            last.bias[unlearnt] = start.float()[unlearnt]
 
     @property
     def _learns_outskirts(self):
@@ -441,18 +414,3 @@ class Training:
         codes = self.network.eval().encode(torch.from_numpy(x)).numpy()
         head.start(*linear_head(codes.astype(np.float64), t, kind, sizes))
         return head
-
-
-def count_components(params, table, seed, previous):
-    """Resolve ``n_components`` as PCA does: a share of variance, or None for all."""
-    n_components = params["n_components"]
-    if isinstance(n_components, Integral):
-        return int(n_components)
-    if previous:
-        return previous["n_components_"]
-    if n_components is None:
-        return min(table.X.shape)
-    rows = np.arange(table.n_rows)
-    scaling = Scaling.fit(table.X, rows, params["standardize"])
-    batches = Batches(table, rows, scaling, len(rows), torch.device("cpu"))
-    return components_for(n_components, batches, seed)

@@ -1,0 +1,27 @@
+"""Components: how many codes ``n_components`` asks for, as of PCA."""
+
+from numbers import Integral
+
+import numpy as np
+import torch
+
+from .._data.batches import Batches
+from .._data.scaling import Scaling
+from .._linear.pca import components_for
+
+__all__ = ["count_components"]
+
+
+def count_components(params, table, seed, previous):
+    """Resolve ``n_components`` as PCA does: a share of variance, or None for all."""
+    n_components = params["n_components"]
+    if isinstance(n_components, Integral):
+        return int(n_components)
+    if previous:
+        return previous["n_components_"]
+    if n_components is None:
+        return min(table.X.shape)
+    rows = np.arange(table.n_rows)
+    scaling = Scaling.fit(table.X, rows, params["standardize"])
+    batches = Batches(table, rows, scaling, len(rows), torch.device("cpu"))
+    return components_for(n_components, batches, seed)

@@ -1,0 +1,78 @@
+"""Continuation: the network of an earlier fit, as one to train further."""
+
+import torch
+from torch import nn
+
+from .._inference.codec import from_numpy
+from .._nn.autoencoder import initialise
+from .._parts.losses import LINKS
+from .._parts.networks import make_autoencoder
+
+__all__ = ["previous_network"]
+
+
+def previous_network(previous, architecture, link, scaling, seed, rng):
+    """Return the fitted network, to go on from where the last fit ended.
+
+    If that ended with linear maps, it is the network that starts from them, or one that
+    starts anew if it is to be plain. Features that no network has learnt yet start at
+    what they were.
+
+    Parameters
+    ----------
+    previous : dict
+        The attributes of the fit to go on from.
+    architecture : dict
+        Arguments of `make_autoencoder`, which the parameters ask for now.
+    link : str
+        Key of ``LINKS``, as they ask for.
+    scaling : Scaling
+        Of all features, with those that vary by now.
+    seed : int
+    rng : numpy.random.Generator
+        Draws the weights of a network that starts.
+
+    Returns
+    -------
+    network : AutoEncoder
+
+    Raises
+    ------
+    ValueError
+        If the parameters ask for another network.
+    """
+    network = _fitted(previous, architecture, link, scaling, seed, rng)
+    _start_moved(network, previous["_scaling"]["constant"], link, scaling)
+    return network
+
+
+def _fitted(previous, architecture, link, scaling, seed, rng):
+    before = previous["_architecture"]
+    is_linear = before["init"] == "linear"
+    before = {**before, "init": architecture["init"]} if is_linear else before
+    if (before, previous["_link"]) != (architecture, link):
+        raise ValueError(
+            "warm_start=True goes on with the network of the previous fit, "
+            f"{before} with output {previous['_link']!r}, but the parameters now ask "
+            f"for {architecture} with output {link!r}. Set them back, or set "
+            "warm_start=False to begin anew."
+        )
+    fitted = from_numpy(previous["_architecture"], previous["_weights"], torch.float32)
+    if not is_linear:
+        return fitted
+    network = make_autoencoder(**architecture, seed=seed)
+    initialise(network, LINKS[link].start(scaling.mean), rng)
+    if network.anchored:
+        network.load_state_dict(fitted.state_dict(), strict=False)
+    return network
+
+
+@torch.no_grad()
+def _start_moved(network, were_constant, link, scaling):
+    """Let features that no network has learnt yet start at what they were."""
+    moved = were_constant & ~scaling.constant
+    last = network.layers[1][-1]
+    if moved.any() and isinstance(last, nn.Linear):
+        unlearnt = torch.from_numpy(moved) & (last.weight == 0).all(dim=1)
+        start = torch.from_numpy(LINKS[link].start(scaling.mean))
+        last.bias[unlearnt] = start.float()[unlearnt]
