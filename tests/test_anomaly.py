@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
@@ -291,3 +292,13 @@ def test_rows_are_recognised_by_their_values():
     new = [[-0.0, 1.0], [1.0, 0.0], [0.5, 2.0], [0.5, 2.0 + 1e-15], [3.0, 3.0]]
     expected = [[1, 1], [1, 0], [0, 1], [1, 1], [1, 1]]  # all have seen the first
     assert_array_equal(judges(np.array(new), *memory), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_tensors_are_taken(dtype):
+    X = torch.from_numpy(np.random.default_rng(0).normal(size=(40, 3))).to(dtype)
+    expected = ReconstructionOutlierDetector(PCA(2), random_state=0)
+    expected.fit(X.double().numpy())
+    found = ReconstructionOutlierDetector(PCA(2), random_state=0).fit(X)
+    scores = found.score_samples(X)
+    assert_array_equal(scores, expected.score_samples(X.double().numpy()))

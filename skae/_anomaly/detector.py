@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
     Documented,
@@ -17,6 +17,7 @@ from .._compat import (
     fit_context,
 )
 from .._data.scaling import row_slices
+from .._data.validation import check_rows
 from .._estimator import AutoEncoderTransformer
 from .._runtime.atomic import all_or_nothing
 from .._runtime.helpers import helper
@@ -341,8 +342,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return (X - self._mean) / self._unit
 
     def _validate(self, X, **checks):
-        checks = {"reset": False, "dtype": np.float64} | checks
-        return validate_data(self, X, **checks)
+        return check_rows(self, X, accept_sparse=False, dtype=np.float64, **checks)
 
 
 def _default():

@@ -35,18 +35,19 @@ def check_rows(estimator, X, *, reset=False, **checks):
 
     Parameters
     ----------
-    estimator : AutoEncoderTransformer
+    estimator : estimator
     X : object
     reset : bool
         Whether to set what was seen, instead of comparing with it.
     **checks : dict
-        Arguments of `sklearn.utils.validation.validate_data`.
+        Arguments of `sklearn.utils.validation.validate_data`, beside or instead of
+        those that suit an autoencoder.
     """
     if not reset and not checks and _is_sound(estimator, X):
         return X
     X = as_array(X)
     refuse_pictures(X, _FLAT_ROWS)
-    checks |= {"accept_sparse": "csr", "dtype": _floats_of(X)}
+    checks = {"accept_sparse": "csr", "dtype": _floats_of(X)} | checks
     with sklearn.config_context(array_api_dispatch=False), naming_columns(X):
         return validate_data(estimator, X, reset=reset, **checks)
 

@@ -83,14 +83,19 @@ def encode(estimator, X):
     """Return the codes of rows, by a fitted estimator."""
     codec = cached_codec(estimator, X.dtype, X.shape[0])
     Z = codec.few_rows and codec.few_rows.encode(X)
-    return isolated(codec.encode)(X) if Z is None else Z
+    return _run(codec.encode, X) if Z is None else Z
 
 
 def decode(estimator, Z):
     """Return the rows of codes."""
     codec = cached_codec(estimator, Z.dtype, len(Z))
     X = codec.few_rows and codec.few_rows.decode(Z)
-    return isolated(codec.decode)(Z) if X is None else X
+    return _run(codec.decode, Z) if X is None else X
+
+
+@isolated
+def _run(function, values):
+    return function(values)
 
 
 @isolated
