@@ -11,8 +11,8 @@ __all__ = ["Batches"]
 # Rows are kept as one tensor up to this size, or up to half of a GPU's free memory;
 # beyond it each batch is read from X as it comes.
 _RESIDENT_BYTES = 2**28
-# Of them, so many are gathered at once: several batches of a small network, as many as
-# stay in a CPU's cache, or as keep a GPU busy.
+# Bytes of rows that are gathered at once, for several batches of a small network: they fit
+# into a CPU's cache, or keep a GPU busy.
 _GATHERED_BYTES = {"cpu": 2**22, "cuda": 2**26}
 
 
@@ -145,7 +145,7 @@ class Batches:
     def sample(self, n_bytes, rng):
         """All rows and their targets as arrays, or a random part of streamed ones.
 
-        Of that part the rows take about ``n_bytes``.
+        The rows of that part take about ``n_bytes``.
         """
         few = 4 * self.n_rows * self.n_features <= _RESIDENT_BYTES  # of a GPU's rows
         if few and self.resident is not None:

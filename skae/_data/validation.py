@@ -91,10 +91,10 @@ def _floats_of(X):
 
 
 def _is_sound(estimator, X):
-    """Whether scikit-learn would find nothing to do: it takes longer than a row does.
+    """Whether `validate_data` would accept ``X`` as it is.
 
-    And of many rows, a tenth of the time that their codes take. Anything unusual is
-    left to it, so that its messages are those that users know.
+    Its checks take longer than to encode one row, and a tenth of the time that many
+    rows take. Anything unusual is left to it, so that users see the messages they know.
     """
     return (
         _is_matrix(X)

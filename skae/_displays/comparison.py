@@ -96,7 +96,7 @@ def last_step(estimator):
 def unpack(estimator, X):
     """Return what encodes and decodes, rows as it sees them, and their names.
 
-    Of a pipeline it is the last step, with the rows that come to it.
+    For a pipeline, this is the last step, with the rows that come to it.
 
     Raises
     ------

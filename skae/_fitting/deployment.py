@@ -48,8 +48,8 @@ class Deployed:
     def row_losses(self, objective, batches):
         """Losses of rows after `transform` and `inverse_transform`, (n_rows,).
 
-        Of the reconstruction alone, which nothing corrupts and whose codes are not
-        drawn.
+        They are those of the reconstruction alone: rows are not corrupted, and codes
+        are not drawn.
 
         Parameters
         ----------

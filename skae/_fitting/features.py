@@ -49,9 +49,10 @@ def idle_features(params, table, rows, loss, link, scaling):
 
 
 def learnt_features(idle, n_components):
-    """Return the features to learn, (n_learnt,), sorted: all that are not ``idle``.
+    """Return the features to learn, (n_learnt,), sorted.
 
-    And as many of these as there are codes for, and as make products fast.
+    These are all that are not ``idle``. Idle ones are added until there are as many as
+    codes, and until their number is one with which products are fast.
     """
     n_least = max(np.count_nonzero(~idle), n_components)
     n_learnt = min(-(-n_least // _ALIGNED) * _ALIGNED, len(idle))

@@ -8,12 +8,13 @@ import numpy as np
 
 __all__ = ["generalisation_gap", "overfits"]
 
-# Part of the passes that may bring nothing for the rows held out while the others gain.
+# Part of all epochs that may bring nothing on the held-out rows while the training loss
+# falls.
 _IN_VAIN = 0.06
 _LEAST_PASSES = 3
-# How wide the gap then has to be: a loss of few rows rises now and then by chance.
+# Smallest gap that then tells of overfitting: the loss of few rows rises by chance, too.
 _GAP = 1.5
-# And if nothing has been gained for so long that patience is spent.
+# The same once patience is spent.
 _GAP_IN_THE_END = 1.2
 # Losses below are rounding.
 _NOTHING = 1e-14

@@ -37,7 +37,7 @@ def row_space(x, n_components):
     x : ndarray of shape (n_rows, n_features)
         Scaled rows, more features than rows.
     n_components : int
-        Of which several times as many directions are kept at least.
+        Width of the code; at least three times as many directions are kept.
 
     Returns
     -------

@@ -38,16 +38,17 @@ from .row_space import can_hold, expand, row_space
 
 __all__ = ["Training"]
 
-# So many times farther than the outermost row corrections are learnt, and then fade.
+# Training rows are moved outward up to so many times the length of the longest. Beyond,
+# the network gives way to its linear map.
 _REACH = 100.0
-# From here on a one-cycle schedule is gone through again by rows that come later: steps
-# are a fifth of the longest.
-_LAST_PART = 0.765
-# The weight decay against overfitting.
-_DECAY = 1.0
-# And where they are not learnt there, or where statistics of batches would take rows
-# that are moved so far for data; and plain networks, which have to learn it all.
+# The same for links and latents that end where data do, for layers with statistics of
+# batches, which would take such rows for data, and for plain networks.
 _SHORT_REACH = 10.0
+# Fine-tuning starts at this part of a one-cycle schedule, with a fifth of the largest
+# step.
+_LAST_PART = 0.765
+# Weight decay of networks that overfit.
+_DECAY = 1.0
 # Plain networks learn what is far from the data after this part of the training, and
 # with this part of the weight. Otherwise it distracts them from the data: a circle in
 # one code is far from any linear map.
@@ -168,7 +169,8 @@ class Training:
     def _choose_axes(self, table, is_wide, like):
         """Find the directions in which rows lie, if they are fewer than features.
 
-        And then the probabilities of `likely_breaks`, while there are features to see.
+        The probabilities of `likely_breaks` are then found here, since they need the
+        features.
         """
         self.basis = self._breaks = None
         if like is not None:

@@ -19,17 +19,16 @@ from .verdict import BY_CHANCE, is_lower
 
 __all__ = ["Trial"]
 
-# So many times as probable a gain may be by chance where only some of the rows, with a
-# target, can tell.
+# Factor of the significance level where only the rows with a target are tested.
 _MORE_BY_CHANCE_OF_SOME = 10
-# Part by which the error must fall where codes are to be good for linear models too:
-# those bent for less lose them more than what they gain.
+# Least relative decrease of the error for which a network is preferred to PCA where
+# ``linearity`` is above 0. Smaller ones cost linear models behind more than they bring.
 _WORTH_A_BEND = 0.1
-# Part of a loss that a network which starts there, and learns, soon gains.
+# Relative decrease of the loss that a network which starts as PCA, and learns, soon has.
 _SOON = 0.02
-# And what it has gained before it overfits, if more is worth a try.
+# Relative decrease of PCA's loss from which on weight decay is worth a try.
 _PROMISING = 0.05
-# Rows that were held out are learnt in so many passes more, a part of the good ones.
+# Epochs of fine-tuning on all rows, as a part of those that led to the best weights.
 _FINE_TUNING = 0.2
 
 
@@ -345,8 +344,8 @@ class Trial:
         """Tell the user of a training that did not end as it should."""
         monitor, plan = self.monitor, self.training.plan
         starts_linear = self.training.starts_linear
-        # Of the weights which are kept: the losses met along the way cannot tell that
-        # the very last step broke them.
+        # The loss of the weights that are kept. The losses of the epochs cannot tell
+        # whether the very last step broke them.
         final_loss = evaluate(self.training.objective, self.watched)
         suspects = own_parts(self.params)
         suspects = suspects and f", or see what {suspects} returns"

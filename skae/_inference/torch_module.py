@@ -60,8 +60,8 @@ class TorchAutoEncoder(nn.Module):
 class ScaleRows(nn.Module):
     """``(x - mean) * factor + rest``, no farther out than `FARTHEST`.
 
-    Of numbers that float32 does not hold, mean and factor are float64, and ``narrow``
-    is the dtype that what comes out is of. Else it is None.
+    If float32 does not hold mean and factor, they are float64, and ``narrow`` is the
+    dtype of what comes out. Otherwise ``narrow`` is None.
     """
 
     def __init__(self, mean, factor, rest, narrow=None):

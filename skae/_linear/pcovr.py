@@ -51,7 +51,7 @@ def principal_covariates(x, values, sizes, n_components, weight, seed):
     pca = helper(PCA(min(n_components, *x.shape), random_state=seed))
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
         components = pca.fit(np.hstack([x, x @ coefficients])).components_
-    # Of features and of predictions, which are linear in the features.
+    # Weights of the features, and of the predictions, which are linear in them.
     of_x, of_y = np.hsplit(components, [n_features])
     return of_x + of_y @ coefficients.T, of_x.T
 

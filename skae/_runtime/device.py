@@ -7,11 +7,12 @@ import torch
 
 __all__ = ["check_device", "free_memory", "inference_device"]
 
-# Floating point operations of a training step from which a GPU's speed outweighs the
-# seconds that a process takes to start CUDA: a millisecond's work for two CPU cores, of
-# some two thousand steps.
+# Floating point operations of a training step from which the GPU is used. Two CPU cores
+# need a millisecond for so many; in some two thousand steps the GPU's speed then pays for
+# the seconds that CUDA takes to start.
 _CUDA_STEP_FLOPS = 2e8
-# And those of all rows to be encoded, from which it outweighs the network's way there.
+# Floating point operations of all rows to encode from which the GPU is used: its speed
+# then pays for copying the weights there.
 _CUDA_ROWS_FLOPS = 1e9
 
 

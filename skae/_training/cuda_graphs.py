@@ -87,7 +87,7 @@ class _Recording:
 def _given(step):
     """Return the tensors of a step by name, without those that are empty or shared.
 
-    Of the empty ones, the recorded step keeps those it was given.
+    The recorded step keeps the empty ones that it was given.
     """
     tensors = {"x": step.x, "t": step.t, "factors": step.factors}
     if step.inputs.data_ptr() != step.x.data_ptr():
