@@ -11,8 +11,8 @@ __all__ = ["Batches"]
 # Rows are kept as one tensor up to this size, or up to half of a GPU's free memory;
 # beyond it each batch is read from X as it comes.
 _RESIDENT_BYTES = 2**28
-# Bytes of rows that are gathered at once, for several batches of a small network: they fit
-# into a CPU's cache, or keep a GPU busy.
+# Bytes of rows that are gathered at once, for several batches of a small network. They
+# fit into a CPU's cache, or keep a GPU busy.
 _GATHERED_BYTES = {"cpu": 2**22, "cuda": 2**26}
 
 

@@ -12,7 +12,7 @@ __all__ = ["generalisation_gap", "overfits"]
 # falls.
 _IN_VAIN = 0.06
 _LEAST_PASSES = 3
-# Smallest gap that then tells of overfitting: the loss of few rows rises by chance, too.
+# Smallest gap that then tells of overfitting. The loss of few rows rises by chance too.
 _GAP = 1.5
 # The same once patience is spent.
 _GAP_IN_THE_END = 1.2

@@ -24,7 +24,7 @@ _MORE_BY_CHANCE_OF_SOME = 10
 # Least relative decrease of the error for which a network is preferred to PCA where
 # ``linearity`` is above 0. Smaller ones cost linear models behind more than they bring.
 _WORTH_A_BEND = 0.1
-# Relative decrease of the loss that a network which starts as PCA, and learns, soon has.
+# Relative decrease of the loss that networks which start as PCA, and learn, soon have.
 _SOON = 0.02
 # Relative decrease of PCA's loss from which on weight decay is worth a try.
 _PROMISING = 0.05

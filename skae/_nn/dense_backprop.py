@@ -41,9 +41,9 @@ class _Elementwise:
     ``forward(before, out=after)`` and ``backward(gradient, before, after)``, which
     turns the gradient of what comes after into that of what came before, in place.
     ``in_place`` if it has no need of what came before, which is given times ``slope``.
-    Where what came before is under the ``floor``, the derivative is next to nothing. Its
-    product with a gradient may be a subnormal number, which takes some CPUs a hundred
-    times as long.
+    Where what came before is under the ``floor``, the derivative is next to nothing.
+    Its product with a gradient may be a subnormal number, which takes some CPUs a
+    hundred times as long.
     """
 
     forward: Callable

@@ -8,8 +8,8 @@ import torch
 __all__ = ["check_device", "free_memory", "inference_device"]
 
 # Floating point operations of a training step from which the GPU is used. Two CPU cores
-# need a millisecond for so many; in some two thousand steps the GPU's speed then pays for
-# the seconds that CUDA takes to start.
+# need a millisecond for so many. In some two thousand steps the GPU's speed then pays
+# for the seconds that CUDA takes to start.
 _CUDA_STEP_FLOPS = 2e8
 # Floating point operations of all rows to encode from which the GPU is used: its speed
 # then pays for copying the weights there.
