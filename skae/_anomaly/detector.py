@@ -19,6 +19,7 @@ from .._compat import (
 from .._data.scaling import row_slices
 from .._data.validation import check_rows
 from .._estimator import AutoEncoderTransformer
+from .._inference.state import from_pickle, to_pickle
 from .._runtime.atomic import all_or_nothing
 from .._runtime.helpers import helper
 from .member import Member, fit_member
@@ -273,6 +274,12 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._validate(X)
         return self._average_in_parts(X, "contributions")
+
+    def __getstate__(self):
+        return to_pickle(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(from_pickle(state, type(self).__name__))
 
     def _fit_members(self, Z):
         """Return the fitted members, and which rows each was fitted to."""

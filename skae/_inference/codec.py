@@ -6,7 +6,6 @@ estimator rather than on it: what is fitted stays plain numpy.
 
 import copy
 import weakref
-from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -18,6 +17,7 @@ from .._nn.fast_forward import FastForward
 from .._nn.seeded_modules import UserModule
 from .._parts.losses import LINKS
 from .._parts.networks import make_autoencoder
+from .._runtime.caching import cached_property
 from .._runtime.device import inference_device
 from .._runtime.isolation import isolated
 from .._runtime.threads import in_parts, one_thread
