@@ -111,18 +111,18 @@ def cached_codec(estimator, dtype, n_samples):
     It is on the device that suits so many rows. On a GPU nothing stays: what is cached
     is on the CPU.
     """
-    learnt = vars(estimator)
-    weights = learnt["_weights"]
-    built_from, codecs = _CODECS.get(estimator, (None, None))
-    if built_from is not weights:
-        codecs = {}
-        _CODECS[estimator] = weights, codecs
-    if dtype not in codecs:
+    weights = vars(estimator)["_weights"]
+    built_from, codecs = _CODECS.get(estimator, (None, {}))
+    if built_from is not weights or dtype not in codecs:
+        learnt = vars(estimator).copy()  # of one fit, whatever other threads do
+        if built_from is not learnt["_weights"]:
+            codecs = {}
+            _CODECS[estimator] = learnt["_weights"], codecs
         # Whatever mode it is built in, `sensitivity` differentiates it later.
         with torch.inference_mode(False):
             codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
     codec = codecs[dtype]
-    device = inference_device(learnt["device_"], lambda: n_samples * codec.flops)
+    device = inference_device(estimator.device_, lambda: n_samples * codec.flops)
     return codec if device == codec.device else codec.on(device)
 
 
