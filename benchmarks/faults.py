@@ -393,7 +393,7 @@ def little_memory(rng):
     subject = Subject(model, lambda m: m.fit(X))
     unlimited = resource.getrlimit(resource.RLIMIT_AS)
     while True:
-        spare = rng.randint(1, 400)  # megabytes
+        spare = rng.randint(0, 150)  # megabytes
 
         def disturbed(call, spare=spare):
             pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -474,6 +474,8 @@ class AutoEncoderTransformer(
         ValueError
             If a parameter or the data are not valid, if ``device`` is not there, or
             if training diverged at once.
+        MemoryError
+            If a batch does not fit into memory, that of a GPU too.
 
         Warns
         -----

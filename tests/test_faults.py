@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 
 import skae
@@ -91,3 +92,35 @@ def test_the_state_before_comes_back_in_one_step():
             raise KeyboardInterrupt
     gc.collect()
     assert seen == [before] and vars(model) == before
+
+
+def too_large(output, target):
+    """Ask for more memory than any machine has."""
+    return torch.ones(1).expand(10**15).contiguous()
+
+
+def on_a_full_gpu(output, target):
+    """Raise what torch raises there."""
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [(too_large, "not enough memory.*batch_size"), (on_a_full_gpu, "device='cpu'")],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_no_memory_is_a_memory_error_in_a_sentence(loss, message, method):
+    model = AutoEncoderTransformer(loss=loss, max_iter=1)
+    before = dict(vars(model))
+    with pytest.raises(MemoryError, match=message):
+        getattr(model, method)(rows())
+    assert vars(model) == before
+
+
+def test_another_error_of_torch_stays_what_it_is():
+    def wrong(output, target):
+        return output @ target
+
+    with pytest.raises((RuntimeError, ValueError)) as caught:
+        AutoEncoderTransformer(loss=wrong).fit(rows())
+    assert not isinstance(caught.value, MemoryError)

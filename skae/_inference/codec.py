@@ -20,6 +20,7 @@ from .._parts.networks import make_autoencoder
 from .._runtime.caching import cached_property
 from .._runtime.device import inference_device
 from .._runtime.isolation import isolated
+from .._runtime.memory import explains_out_of_memory
 from .._runtime.threads import in_parts, one_thread
 from .code_transform import CodeTransform
 from .few_rows import FewRows
@@ -94,11 +95,13 @@ def decode(estimator, Z):
 
 
 @isolated
+@explains_out_of_memory
 def _run(function, values):
     return function(values)
 
 
 @isolated
+@explains_out_of_memory
 def squared_errors(estimator, X, per_feature=False):
     """Return those of rows, or of each of their features; see `Codec`."""
     codec = cached_codec(estimator, X.dtype, X.shape[0])

@@ -16,6 +16,7 @@ from sklearn.isotonic import isotonic_regression
 
 from .._data.scaling import dense_rows, squares_about_mean
 from .._runtime.isolation import isolated
+from .._runtime.memory import explains_out_of_memory
 from .codec import cached_codec
 
 __all__ = ["Moments", "explain", "score", "score_of"]
@@ -163,6 +164,7 @@ def explain(moments, scaling, n_samples):
 
 
 @isolated
+@explains_out_of_memory
 def score(estimator, X):
     """Return the share of the variance of rows that comes back."""
     return score_of(cached_codec(estimator, X.dtype, X.shape[0]), X)
