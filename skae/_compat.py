@@ -32,6 +32,7 @@ __all__ = [
     "StrOptions",
     "Summarized",
     "callback_context",
+    "cuda_is_lost",
     "fit_context",
     "fused_adam",
     "seed_torch",
@@ -44,6 +45,9 @@ ATEN = torch.ops.aten
 #: One kernel for a step of Adam on a list of tensors; the optimiser's own wrapper takes
 #: as long as the step of a small network.
 fused_adam = torch._fused_adam_
+
+#: Whether the process was forked after CUDA had started, and so cannot use it.
+cuda_is_lost = torch.cuda._is_in_bad_fork
 
 
 def callback_context(estimator, task_name):
