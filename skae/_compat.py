@@ -5,6 +5,7 @@ What moves or changes in a later version of theirs is mended here.
 
 import torch
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -12,6 +13,7 @@ from sklearn.utils._param_validation import (
     RealNotInt,
     StrOptions,
 )
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -32,8 +34,10 @@ __all__ = [
     "StrOptions",
     "Summarized",
     "callback_context",
+    "check_sample_weight",
     "fit_context",
     "fused_adam",
+    "safe_indexing",
     "seed_torch",
     "torch_library",
 ]
