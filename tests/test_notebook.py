@@ -78,7 +78,7 @@ def test_what_is_written(model):
     ours, of_pca = held_out_scores(model)
     assert f"{ours:.3f} on rows held out, PCA {of_pca:.3f}" in html
     n_weights = sum(w.size for w in model._weights.values())
-    assert f"<td>{n_weights:,}</td>" in html
+    assert f">{n_weights:,}</td>" in html
     assert f"{model.n_iter_} ({model.stop_reason_})" in html
 
 
