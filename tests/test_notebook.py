@@ -126,6 +126,13 @@ def test_where_the_result_is_pca_or_nothing_was_held_out():
     assert held_out_scores(stream) is None
 
 
+def test_losses_are_plain_numbers(model):
+    """And are shown as such among the fitted attributes."""
+    curves = model.loss_curve_, model.validation_loss_curve_
+    assert {type(loss) for curve in curves for loss in curve} == {float}
+    assert "np.float" not in model._repr_html_()
+
+
 def test_looking_computes_nothing(model, monkeypatch):
     def refuse(*_):
         raise AssertionError("a network was built")

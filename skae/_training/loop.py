@@ -42,7 +42,7 @@ def epochs(objective, batches, optimizer, rng, threads):
             # later. Of numbers that are not finite, the sum is not either.
             sound = math.isfinite(objective.parameters.values.sum())
             objective.avoid_underflow()
-        loss = float(total) / n_samples + batches.off_basis.mean()
+        loss = float(total) / n_samples + float(batches.off_basis.mean())
         yield loss if sound else math.nan
 
 
