@@ -116,10 +116,11 @@ def _scores(estimator):
     if estimator.result_ == "pca":
         return f"{estimator.baseline_score_:.3f} on the training rows"
     share = estimator.explained_variance_ratio_.sum()
-    where = (
-        "the last rows" if estimator.stop_reason_ == "partial_fit" else "training rows"
-    )
-    return f"{share:.3f} on {where}"
+    if estimator.stop_reason_ == "partial_fit":
+        return f"{share:.3f} on the last rows"
+    of_pca = getattr(estimator, "_baseline_training_score", None)  # not of old pickles
+    beside = "" if of_pca is None else f", PCA {of_pca:.3f}"
+    return f"{share:.3f} on training rows{beside}"
 
 
 def _curve_svg(estimator):

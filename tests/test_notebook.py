@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -71,6 +72,17 @@ def test_scores_of_the_rows_held_out_are_those_of_score(model):
     assert ours == pytest.approx(expected, abs=2e-3)
     assert of_pca == model.baseline_score_
     assert ours > of_pca
+
+
+def test_where_losses_do_not_tell_scores_those_of_training_rows_are_compared():
+    ae = AutoEncoderTransformer(3, ordered=True, max_iter=10, random_state=0)
+    ae.set_params(init="pca", early_stopping=False).fit(X)
+    assert held_out_scores(ae) is None
+    scores = re.search(r"([\d.]+) on training rows, PCA ([\d.]+)<", summary_html(ae))
+    ours, of_pca = map(float, scores.groups())
+    assert ours == pytest.approx(ae.score(X), abs=5e-3)
+    expected = PCA(3).fit(X).explained_variance_ratio_.sum()
+    assert of_pca == pytest.approx(expected, abs=1e-3)
 
 
 def test_what_is_written(model):
