@@ -137,6 +137,7 @@ def _attributes(source, trial, final, best, reason):
         "n_iter_": len(trial.loss_curve),
         "stop_reason_": reason,
         "baseline_score_": _baseline(final, trial),
+        "_baseline_training_score": _baseline_of_training(final),
         "baseline_loss_": _baseline_loss(source, trial),
         **describe(
             final.training,
@@ -276,8 +277,13 @@ def _baseline_loss(source, trial):
 def _baseline(final, trial):
     """Return PCA's score on the rows that were validated on, or else on all."""
     if final.is_linear and final.source.holds_rows_out or trial.validation is None:
-        return baseline_score(final.training, final.source.some(final.training))
+        return _baseline_of_training(final)
     return _baseline_of(trial)
+
+
+def _baseline_of_training(final):
+    """Return PCA's score on the rows, or some of them, that it was fitted to."""
+    return baseline_score(final.training, final.source.some(final.training))
 
 
 def _baseline_of(trial):

@@ -42,7 +42,7 @@ def epochs(objective, batches, optimizer, rng, threads):
             # later. Of numbers that are not finite, the sum is not either.
             sound = math.isfinite(objective.parameters.values.sum())
             objective.avoid_underflow()
-        loss = float(total) / n_samples + batches.mean(batches.off_basis)
+        loss = float(total) / n_samples + float(batches.mean(batches.off_basis))
         yield loss if sound else math.nan
 
 
