@@ -482,6 +482,8 @@ class AutoEncoderTransformer(
         ValueError
             If a parameter or the data are not valid, if ``device`` is not there, or
             if training diverged at once.
+        MemoryError
+            If a batch does not fit into memory, that of a GPU too.
 
         Warns
         -----
@@ -628,7 +630,8 @@ class AutoEncoderTransformer(
 
     def __setstate__(self, state):
         # Parameters that were not there when it was written are as if not set.
-        super().__setstate__({**_DEFAULTS, **from_pickle(state)})
+        state = from_pickle(state, type(self).__name__)
+        super().__setstate__({**_DEFAULTS, **state})
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_weights")

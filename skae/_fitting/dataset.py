@@ -1,7 +1,6 @@
 """Datasets: rows with targets and weights, which to learn from, which to hold out."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from sklearn.utils import check_consistent_length
@@ -9,6 +8,7 @@ from sklearn.utils.validation import column_or_1d
 
 from .._data.holdout import equal_rows, hold_out, row_keys
 from .._data.targets import Target, no_values
+from .._runtime.caching import cached_property
 from .pseudo_labels import teach
 
 __all__ = ["Dataset", "is_splitter", "make_datasets", "split"]

@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from .._inference.code_transform import CodeTransform
 from .._linear.pca import pca_errors
 from .._parts.penalties import keeps_axes
 from .._parts.slots import user_parts
+from .._runtime.caching import cached_property
 from .._runtime.clock import TimeLimit
 from .._training.loop import evaluate
 from .._training.trust_radius import (

@@ -15,6 +15,7 @@ from .._inference.explained_variance import score_of
 from .._parts.losses import check_loss
 from .._parts.slots import check_slots
 from .._runtime.isolation import isolated_fit
+from .._runtime.memory import explains_out_of_memory
 from .._runtime.warning import ValidationWarning, warn
 from .attributes import baseline_score, describe, measure
 from .components import count_components
@@ -27,6 +28,7 @@ __all__ = ["fit_autoencoder"]
 
 
 @isolated_fit
+@explains_out_of_memory
 def fit_autoencoder(
     params,
     data,

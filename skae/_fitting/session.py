@@ -2,7 +2,7 @@
 
 import copy
 import math
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from .._nn.seeded_modules import UserModule
 from .._parts.losses import LINKS, LOSSES
 from .._parts.networks import Dense, make_autoencoder
 from .._parts.penalties import Sparsity
+from .._runtime.caching import cached_property
 from .._runtime.device import check_device
 from .._training.loop import epochs
 from .._training.objective import Objective

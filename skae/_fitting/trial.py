@@ -2,13 +2,13 @@
 
 import math
 from copy import copy
-from functools import cached_property
 from itertools import islice
 
 import numpy as np
 
 from .._linear.pca import pca_losses
 from .._parts.slots import user_parts
+from .._runtime.caching import cached_property
 from .._runtime.warning import warn
 from .._training.early_stopping import EarlyStopping
 from .._training.loop import evaluate, evaluation_batches, row_losses

@@ -16,6 +16,7 @@ from sklearn.isotonic import isotonic_regression
 
 from .._data.scaling import dense_rows, squares_about_mean, weighted
 from .._runtime.isolation import isolated
+from .._runtime.memory import explains_out_of_memory
 from .codec import cached_codec
 
 __all__ = ["Moments", "explain", "score", "score_of"]
@@ -179,6 +180,7 @@ def explain(moments, scaling, n_samples):
 
 
 @isolated
+@explains_out_of_memory
 def score(estimator, X, weights=None):
     """Return the part of the variance of rows that comes back.
 
