@@ -75,7 +75,7 @@ def _written_by(release):
     return state | {"_skae_version": release}
 
 
-@pytest.mark.parametrize("release", ["99.0", "99.1.0rc1", "0.1.99"])
+@pytest.mark.parametrize("release", ["99.0", "99.1.0rc1", "0.2.99"])
 def test_a_newer_release_with_the_same_state_is_warned_of(release):
     model = AutoEncoderTransformer()
     with pytest.warns(InconsistentVersionWarning, match=f"by skae {release}.*update"):

@@ -42,6 +42,11 @@ def _standard_names(state):
     if "_weights" in state:
         weights = state["_weights"].items()
         state["_weights"] = {_RADIUS.sub(r"\1trust_radius", k): w for k, w in weights}
+    memory = state.get("_memory") or {}
+    if "moments" in memory:
+        moments = dict(memory["moments"])
+        moments["n_samples"] = moments.pop("n_rows")
+        state["_memory"] = {**memory, "moments": moments}
     return state
 
 
