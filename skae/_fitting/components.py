@@ -8,6 +8,7 @@ import torch
 from .._data.batches import Batches
 from .._data.scaling import Scaling
 from .._linear.pca import components_for
+from .._parts.column_losses import scale_of
 
 __all__ = ["count_components"]
 
@@ -22,6 +23,7 @@ def count_components(params, dataset, seed, previous):
     if n_components is None:
         return min(dataset.X.shape)
     rows = np.arange(dataset.n_samples)
-    scaling = Scaling.fit(dataset.X, rows, params["standardize"])
+    how = params["standardize"], scale_of(params["loss"])
+    scaling = Scaling.fit(dataset.X, rows, *how)
     batches = Batches(dataset, rows, scaling, len(rows), torch.device("cpu"))
     return components_for(n_components, batches, seed)
