@@ -106,7 +106,7 @@ class Likelihood:
 
     Parameters
     ----------
-    parts : tuple of (str, tuple of int, float)
+    parts : tuple of (str, tuple of int, float, float)
         Losses and their columns.
     X, R : ndarray of shape (n_rows, n_features)
         Training rows, and what comes back of them.
@@ -129,7 +129,7 @@ class Likelihood:
         return float(np.sum(costs))
 
     def _part(self, i, X, R, bound):
-        name, columns, _ = self.parts[i]
+        name, columns, *_ = self.parts[i]
         x, r = X[:, list(columns)], R[:, list(columns)]
         if name == "squared_error":
             variance = self.variance[list(columns)]
@@ -156,7 +156,7 @@ def glm_decoder(Z, X, parts):
     scaler = StandardScaler().fit(Z)
     Z = scaler.transform(Z)
     models = []
-    for name, columns, _ in parts:
+    for name, columns, *_ in parts:
         if name == "cross_entropy":
             model = LogisticRegression(C=100, max_iter=300)
             models.append((columns, model.fit(Z, X[:, list(columns)].argmax(axis=1))))
@@ -170,13 +170,15 @@ def glm_decoder(Z, X, parts):
             else:
                 model = PoissonRegressor(alpha=1e-4, max_iter=300).fit(Z, x)
             models.append(((column,), model))
+    highest = X.max(axis=0)
 
     def decode(Z):
+        """Rates no higher than the training rows', or an exponential may explode."""
         Z = scaler.transform(Z)
         R = np.zeros((len(Z), X.shape[1]))
         for columns, model in models:
             if not hasattr(model, "predict_proba"):
-                R[:, columns[0]] = model.predict(Z)
+                R[:, columns[0]] = np.minimum(model.predict(Z), highest[columns[0]])
             elif len(columns) == 1:
                 R[:, columns[0]] = model.predict_proba(Z)[:, 1]
             else:
@@ -193,7 +195,7 @@ def baselines(n_codes, frames, encoded_rows, parts):
     X, X_test = encoded_rows
     numbers = [
         c
-        for name, columns, _ in parts
+        for name, columns, *_ in parts
         for c in columns
         if name in ("squared_error", "poisson")
     ]
@@ -257,7 +259,7 @@ def compare(name, n_codes, seed, variants):
     parts = found_losses(rows[0])
     mean = np.broadcast_to(rows[0].mean(axis=0), rows[0].shape)
     kinds = {}
-    for loss, columns, _ in parts:
+    for loss, columns, *_ in parts:
         kinds[loss] = kinds.get(loss, 0) + (
             1 if loss == "cross_entropy" else len(columns)
         )

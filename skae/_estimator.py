@@ -88,8 +88,9 @@ class AutoEncoderTransformer(
         Last step of the decoder: "identity", "logistic", "tanh", "relu", "softplus",
         "exp" or "softmax". Its range must hold the values of ``X``. "auto" follows the
         loss: "logistic" for "log_loss", "softmax" for "kl_divergence", "exp" for
-        "poisson", which take no other, and each of a mixed loss has its own; else "identity", or "logistic" where that is
-        better for values that fill [0, 1] like those of pictures.
+        "poisson", which take no other, as do the parts of a mixed loss; else
+        "identity", or "logistic" where that is better for values that fill [0, 1] like
+        those of pictures.
     init : str, default="auto"
         Start of the weights.
 

@@ -53,7 +53,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         everything = range(self.n_features_in_)
         return [
             (name, np.array(everything if columns is None else columns))
-            for name, columns, _ in self._loss_parts
+            for name, columns, *_ in self._loss_parts
         ]
 
     def inverse_transform(self, X, *, as_categories=False):

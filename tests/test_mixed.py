@@ -145,19 +145,16 @@ class TestUnits:
         X = table(300)
         losses = losses_of(X, MixedLoss(GROUPS))
         links = link_of(losses.link)
-        mean = X.mean(axis=0)
-        mean[7] = np.log(mean[7])  # the link's own start is not quite at the mean
-        output = np.where([True] * 7 + [False], links.start(X.mean(axis=0)), mean)
-        scale = losses.scale_of(X.var(axis=0))
-        target = X.copy()
-        numbers = [0, 6]
-        target[:, numbers] = ((X - X.mean(axis=0)) / scale)[:, numbers]
+        mean, scale = X.mean(axis=0), losses.scale_of(X.var(axis=0))
+        x = torch.tensor((X - mean) / scale)
+        ends = losses.target_units(*map(torch.tensor, (mean, scale)))
+        output = np.broadcast_to(links.start(mean), X.shape)
         values = losses.function(
-            torch.tensor(np.broadcast_to(output, X.shape).copy()), torch.tensor(target)
+            torch.tensor(output.copy()), torch.addcmul(ends[0], x, ends[1])
         )
         assert values.shape == (300,)
         # Its squared errors are in the units of their group, by the scaling.
-        assert values.mean().item() == pytest.approx(1.0, abs=1e-6)
+        assert values.mean().item() == pytest.approx(1.0, abs=1e-4)
 
     def test_the_units_of_a_group_change_nothing(self):
         X = table()
@@ -178,7 +175,7 @@ class TestUnits:
         losses = losses_of(X, "auto")
         constant = np.r_[X.mean(axis=0)[:25], 0]
         shares = []
-        for name, columns, factor in losses.parts:
+        for name, columns, factor, _ in losses.parts:
             p = constant[list(columns)]
             if name == "cross_entropy":
                 cost = -(p * np.log(p)).sum()
@@ -199,12 +196,12 @@ class TestGradients:
     @pytest.fixture
     def losses(self):
         parts = [
-            ("squared_error", (0, 9), 0.3),
-            ("cross_entropy", (1, 2, 3), 0.5),
-            ("cross_entropy", (10, 11, 12), 0.7),
-            ("cross_entropy", (4, 5), 0.2),
-            ("log_loss", (6, 8), 0.4),
-            ("poisson", (7,), 0.6),
+            ("squared_error", (0, 9), 0.3, 1.0),
+            ("cross_entropy", (1, 2, 3), 0.5, 1.0),
+            ("cross_entropy", (10, 11, 12), 0.7, 1.0),
+            ("cross_entropy", (4, 5), 0.2, 1.0),
+            ("log_loss", (6, 8), 0.4, 1.0),
+            ("poisson", (7,), 0.6, 3.0),
         ]
         return ColumnLosses(tuple(parts))
 
@@ -222,7 +219,7 @@ class TestGradients:
         x[:, [6, 8]] = rng.integers(0, 2, (20, 2))
         x[:, 7] = rng.poisson(2, 20)
         output = torch.tensor(rng.normal(size=(20, 13)), dtype=torch.float32)
-        output[0, 7] = 60.0  # beyond the largest rate
+        output[0, 7], output[1, 7] = 60.0, -60.0
         mean = torch.tensor(rng.normal(size=13), dtype=torch.float32)
         scale = torch.tensor(rng.random(13) + 0.5, dtype=torch.float32)
         target = torch.tensor(x, dtype=torch.float32)
@@ -245,7 +242,9 @@ class TestGradients:
         target[:, 7] = rng.poisson(2, 50)
         chosen = rng.integers(0, 3, 50)
         target[np.arange(50), 1 + chosen] = 1
-        values = losses.function(torch.tensor(output), torch.tensor(target))
+        rate = 3 * np.log1p(np.exp(output[:, 7]))
+        in_units = target / np.where(np.arange(13) == 7, 3, 1)
+        values = losses.function(torch.tensor(output), torch.tensor(in_units))
         block = np.exp(output[:, 1:4])
         block /= block.sum(axis=1, keepdims=True)
         p = 1 / (1 + np.exp(-output[:, [6, 8]]))
@@ -253,14 +252,19 @@ class TestGradients:
             0.3 * (output[:, [0, 9]] ** 2).sum(axis=1).mean()
             + 0.5 * log_loss(chosen, block, labels=[0, 1, 2])
             + 0.4 * sum(log_loss(target[:, j], p[:, i]) for i, j in enumerate([6, 8]))
-            + 0.6 * mean_poisson_deviance(target[:, 7], np.exp(output[:, 7])) / 2
+            + 0.6 * mean_poisson_deviance(target[:, 7], rate) / 2
         )
-        assert values.mean().item() == pytest.approx(expected)
+        assert values.mean().item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_links_start_at_the_mean_and_keep_their_columns():
     links = ColumnLinks(
-        (("identity", (0,)), ("softmax", (1, 3)), ("logistic", (2,)), ("exp", (4,)))
+        (
+            ("identity", (0,), 1.0),
+            ("softmax", (1, 3), 1.0),
+            ("logistic", (2,), 1.0),
+            ("softplus", (4,), 2.5),
+        )
     )
     mean = np.array([5.0, 0.2, 0.3, 0.8, 4.0])
     values = links.inverse(torch.from_numpy(links.start(mean))[None])[0]

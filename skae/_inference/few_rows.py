@@ -122,11 +122,11 @@ def _by_columns(link, scaling):
     mean, scale = scaling.mean, scaling.scale
 
     def run(x):
-        for name, columns in link_of(link).joined():
+        for name, columns, unit in link_of(link).joined():
             if name == "identity":
                 x[:, columns] = x[:, columns] * scale[columns] + mean[columns]
             else:
-                x[:, columns] = _LINKS[name](x[:, columns])
+                x[:, columns] = _LINKS[name](x[:, columns]) * unit
         return x
 
     return run

@@ -343,11 +343,16 @@ def _unscale(scaling, dtype):
 def _link(link, scaling, dtype):
     if isinstance(link, str):
         return _LINKS[link]()
-    names, columns = zip(*link_of(link).joined(), strict=True)
-    layers = [
-        _unscale(scaling.of(part), dtype) if name == "identity" else _LINKS[name]()
-        for name, part in zip(names, columns, strict=True)
-    ]
+    layers, columns = [], []
+    for name, part, unit in link_of(link).joined():
+        layer = _LINKS[name]()
+        if name == "identity":
+            layer = _unscale(scaling.of(part), dtype)
+        elif unit != 1:
+            ends = torch.zeros(1, dtype=dtype), torch.tensor([unit], dtype=dtype)
+            layer = nn.Sequential(layer, UnscaleRows(*ends))
+        layers.append(layer)
+        columns.append(part)
     return ColumnLayers(layers, columns)
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from .losses import LINKS
 
@@ -15,8 +14,8 @@ def link_of(link):
 
     Parameters
     ----------
-    link : str or tuple of (str, tuple of int)
-        Key of ``LINKS``, or keys with the columns that each of them is for.
+    link : str or tuple of (str, tuple of int, float)
+        Key of ``LINKS``, or ``parts`` of `ColumnLinks`.
     """
     return NamedLink(link) if isinstance(link, str) else ColumnLinks(link)
 
@@ -62,34 +61,30 @@ class ColumnLinks:
 
     Attributes
     ----------
-    parts : tuple of (str, tuple of int)
-        Keys of ``LINKS``, and columns. Each column is in one of them. A softmax is over
-        the columns of its part.
+    parts : tuple of (str, tuple of int, float)
+        Keys of ``LINKS``, columns, and what their values are multiplied by. Each column
+        is in one part. A softmax is over the columns of its part.
     """
 
     parts: tuple
 
     def inverse(self, output):
         values = output.clone()
-        for name, columns in self.joined():
-            if name == "softmax":
-                values[:, columns] = torch.softmax(output[:, columns], dim=-1)
-            elif name != "identity":
-                values[:, columns] = LINKS[name].inverse(output[:, columns])
+        for name, columns, unit in self.joined():
+            if name != "identity":
+                values[:, columns] = LINKS[name].inverse(output[:, columns]) * unit
         return values
 
     def start(self, mean):
-        return self._by_part(lambda link, columns: link.start(mean[columns]), mean)
+        return self._by_part(lambda link, m, scale, unit: link.start(m / unit), mean)
 
     def slope(self, scaling):
-        mean, scale = scaling.mean, scaling.scale
-
-        def of_part(link, columns):
+        def of_part(link, mean, scale, unit):
             if link is LINKS["identity"]:
                 return 1.0
-            return link.slope(mean[columns]) / scale[columns]
+            return link.slope(mean / unit) * unit / scale
 
-        return self._by_part(of_part, mean)
+        return self._by_part(of_part, scaling.mean, scaling.scale)
 
     def is_scaled(self, n_features):
         return self._are("identity", n_features)
@@ -98,24 +93,27 @@ class ColumnLinks:
         return self._are("softmax", n_features)
 
     def joined(self):
-        """Yield names and columns, one softmax after another, the others together."""
+        """Yield names, columns and units: a softmax each, others of a unit together."""
         together = {}
-        for name, columns in self.parts:
+        for name, columns, unit in self.parts:
             if name == "softmax":
-                yield name, list(columns)
+                yield name, list(columns), unit
             else:
-                together.setdefault(name, []).extend(columns)
-        yield from together.items()
+                together.setdefault((name, unit), []).extend(columns)
+        for (name, unit), columns in together.items():
+            yield name, columns, unit
 
-    def _by_part(self, function, like):
-        values = np.empty_like(like)
-        for name, columns in self.parts:
+    def _by_part(self, function, mean, scale=None):
+        values = np.empty_like(mean)
+        scale = np.ones_like(mean) if scale is None else scale
+        for name, columns, unit in self.parts:
             columns = list(columns)
-            values[columns] = function(LINKS[name], columns)
+            of_part = LINKS[name], mean[columns], scale[columns], unit
+            values[columns] = function(*of_part)
         return values
 
     def _are(self, kind, n_features):
         of_kind = np.full(n_features, False)
-        for name, columns in self.parts:
+        for name, columns, _ in self.parts:
             of_kind[list(columns)] = name == kind
         return of_kind

@@ -17,10 +17,11 @@ LINKS_OF = {
     "squared_error": "identity",
     "log_loss": "logistic",
     "cross_entropy": "softmax",
-    "poisson": "exp",
+    # Beyond the data an exponential would be a factor where this is a step.
+    "poisson": "softplus",
 }
-# Largest rate of a count, as a logarithm: that of the link.
-_HIGHEST_LOG = 50.0
+# Least rate of a count in its units, so that logarithms end.
+_LEAST_RATE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class ColumnLosses:
 
     Attributes
     ----------
-    parts : tuple of (str, tuple of int, float)
-        Losses, with their columns, each column in one of them, and the factor of the
-        sum of the columns' losses.
+    parts : tuple of (str, tuple of int, float, float)
+        Losses, with their columns, each column in one of them; the factor of the sum of
+        the columns' losses; and the unit that their output is in, of counts.
     names : tuple of str or None
         Of the columns, for messages.
     """
@@ -45,7 +46,7 @@ class ColumnLosses:
     @property
     def link(self):
         """Plain value of the `ColumnLinks`."""
-        return tuple((LINKS_OF[name], columns) for name, columns, _ in self.parts)
+        return tuple((LINKS_OF[n], columns, unit) for n, columns, _, unit in self.parts)
 
     def vanishes(self, values):
         """Tell of no constant column that it need not be learnt."""
@@ -58,25 +59,31 @@ class ColumnLosses:
         one in all.
         """
         scale = np.ones_like(variance)
-        for name, columns, _ in self.parts:
+        for name, columns, *_ in self.parts:
             columns = list(columns)
             combine = np.sum if name == "cross_entropy" else np.mean
             scale[columns] = np.sqrt(combine(variance[columns])) or 1.0
         return scale
 
     def target_units(self, mean, scale):
-        """Return what makes targets of scaled rows: numbers stay as they are scaled."""
+        """Return what makes targets of scaled rows: numbers stay scaled.
+
+        Counts are in their units.
+        """
         mean, scale = mean.clone(), scale.clone()
-        for name, columns, _ in self.parts:
+        for name, columns, _, unit in self.parts:
+            columns = list(columns)
             if LINKS_OF[name] == "identity":
-                mean[list(columns)], scale[list(columns)] = 0.0, 1.0
+                mean[columns], scale[columns] = 0.0, 1.0
+            mean[columns] /= unit
+            scale[columns] /= unit
         return mean, scale
 
     def check_data(self, X):
         """Refuse values that a loss is not made for, naming the column."""
         for rows in row_slices(*X.shape):
             values = dense_rows(X, rows)
-            for name, columns, _ in self.parts:
+            for name, columns, *_ in self.parts:
                 part = values[:, list(columns)]
                 if name == "squared_error":
                     continue
@@ -146,7 +153,7 @@ class ColumnLosses:
         Columns are (n,), or (n, width) for n blocks of one width.
         """
         together = {}
-        for name, columns, factor in self.parts:
+        for name, columns, factor, unit in self.parts:
             if name == "cross_entropy":
                 blocks, factors = together.setdefault((name, len(columns)), ([], []))
                 blocks.append(columns)
@@ -154,7 +161,8 @@ class ColumnLosses:
             else:
                 joined, factors = together.setdefault((name, None), ([], []))
                 joined.extend(columns)
-                factors.extend([factor] * len(columns))
+                # Deviances of counts are proportional to their units.
+                factors.extend([factor * unit] * len(columns))
         return [
             (*_FUNCTIONS[name], _as_slice(columns), torch.tensor(factors))
             for (name, _), (columns, factors) in together.items()
@@ -203,14 +211,13 @@ def _cross_entropy_slope(output, target):
 
 def _poisson(output, target):
     target = target.clamp(min=0.0)
-    log_rate = output.clamp(max=_HIGHEST_LOG)
-    deviance = log_rate.exp() - target - target * log_rate
-    return deviance + torch.xlogy(target, target)
+    rate = F.softplus(output) + _LEAST_RATE
+    return rate - target + torch.xlogy(target, target / rate)
 
 
 def _poisson_slope(output, target):
-    slope = output.clamp(max=_HIGHEST_LOG).exp() - target.clamp(min=0.0)
-    return slope.masked_fill(output > _HIGHEST_LOG, 0.0)
+    rate = F.softplus(output) + _LEAST_RATE
+    return (1 - target.clamp(min=0.0) / rate) * torch.sigmoid(output)
 
 
 _FUNCTIONS = {
@@ -226,7 +233,7 @@ def loss_parts(loss):
     if isinstance(loss, ColumnLosses):
         return loss.parts
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", repr(loss))
-    return ((name, None, 1.0),)
+    return ((name, None, 1.0, 1.0),)
 
 
 def most_likely(values, parts):
@@ -239,7 +246,7 @@ def most_likely(values, parts):
         What `loss_parts` has returned.
     """
     values = values.copy()
-    for name, columns, _ in parts:
+    for name, columns, *_ in parts:
         columns = slice(None) if columns is None else list(columns)
         if name == "log_loss":
             values[:, columns] = values[:, columns] >= 0.5

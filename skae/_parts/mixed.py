@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import entr, xlogy
 from sklearn.base import BaseEstimator
+from sklearn.preprocessing import StandardScaler
 
 from .._data.column_kinds import (
     BINARY,
@@ -52,7 +53,8 @@ class MixedLoss(BaseEstimator):
               a single one in every row. A block of shares that sum to 1 is a group of
               its own. Rows of zeros, which an encoder makes of unknown categories, cost
               nothing.
-            - "poisson": half the Poisson deviance, for counts.
+            - "poisson": half the Poisson deviance, for counts, of a rate that is a
+              softplus of the output: beyond the data it grows no faster than they do.
 
         columns : str, int, array-like of str or int, slice, array-like of bool or \
                 callable
@@ -79,8 +81,8 @@ class MixedLoss(BaseEstimator):
 
     Notes
     -----
-    **Where this stands.** Losses of the exponential family with their canonical links
-    make PCA a generalised low-rank model [1]_; with ``hidden_layer_sizes=()`` that is
+    **Where this stands.** Losses of the exponential family with links of their own make
+    PCA a generalised low-rank model [1]_; with ``hidden_layer_sizes=()`` that is
     what is trained, and otherwise its nonlinear extension. Factor analysis of mixed
     data (FAMD) is PCA of one-hot columns, each divided by the root of its mean.
 
@@ -222,7 +224,7 @@ def _chosen(grouping, X, parts, goes_on):
     """Return the `ColumnLosses` for rows, or the name of the loss that all have."""
     names = grouping.names
     if parts and (grouping.is_open or goes_on):
-        ((name, columns, _), *_) = parts
+        ((name, columns, *_), *_) = parts
         return name if columns is None else ColumnLosses(parts, names)
     groups = [
         (name, _variables(name, columns, X, names)) for name, columns in grouping.groups
@@ -238,21 +240,24 @@ def _chosen(grouping, X, parts, goes_on):
     n_variables = sum(len(variables) for _, variables in groups)
     parts = []
     for name, variables in groups:
-        ColumnLosses(_parts(name, variables, 1.0), names).check_data(X)
+        ColumnLosses(_parts(name, variables), names).check_data(X)
         cost = sum(_constant_cost(name, X, columns) for columns in variables)
         weight = len(variables) / n_variables / cost if cost > 0 else 0.0
-        parts += _parts(name, variables, weight)
+        unit = _unit(X, variables) if name == "poisson" else 1.0
+        parts += _parts(name, variables, weight, unit)
     return ColumnLosses(tuple(sorted(parts, key=lambda part: part[1][0])), names)
 
 
-def _parts(name, blocks, weight):
+def _parts(name, blocks, weight=1.0, unit=1.0):
     """Return parts of `ColumnLosses` of a group: a block each, or one of all columns.
 
     ``blocks`` are the columns of each variable.
     """
     if name != "cross_entropy":
         blocks = [np.concatenate(blocks)]
-    return tuple((name, tuple(map(int, block)), float(weight)) for block in blocks)
+    return tuple(
+        (name, tuple(map(int, block)), float(weight), float(unit)) for block in blocks
+    )
 
 
 def _found(X, columns):
@@ -312,6 +317,15 @@ def _are_shares(X, columns):
         if values.min() < 0 or not ((abs(sums - 1) < 1e-3) | (sums == 0)).all():
             return False
     return True
+
+
+def _unit(X, variables):
+    """Return the mean standard deviation of counts, or 1 if they are all alike."""
+    columns = np.concatenate(variables)
+    scaler = StandardScaler()
+    for rows in row_slices(*X.shape):
+        scaler.partial_fit(dense_rows(X, rows)[:, columns].astype(np.float64))
+    return np.sqrt(scaler.var_.mean()) or 1.0
 
 
 def _constant_cost(name, X, columns):
