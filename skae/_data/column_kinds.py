@@ -15,7 +15,7 @@ _MANY_ROWS = 10_000
 _LARGEST_COUNT = 1_000
 
 
-def column_kinds(X, columns):
+def column_kinds(X, columns, weights=None):
     """Find out what kinds of columns there are.
 
     Parameters
@@ -23,6 +23,8 @@ def column_kinds(X, columns):
     X : ndarray or CSR matrix of shape (n_rows, n_features)
     columns : ndarray of int
         Those to look at, sorted.
+    weights : ndarray of shape (n_rows,) or None
+        Of the rows.
 
     Returns
     -------
@@ -37,7 +39,7 @@ def column_kinds(X, columns):
     if (others := columns[is_binary & ~in_blocks]).size:
         kinds.append((BINARY, others))
     for column in columns[~is_binary]:
-        counts = may_count[columns == column][0] and _are_counts(X, column)
+        counts = may_count[columns == column][0] and _are_counts(X, column, weights)
         kinds.append((COUNT if counts else NUMBER, np.array([column])))
     return sorted(kinds, key=lambda kind: kind[1][0])
 
@@ -56,7 +58,7 @@ def _ranges(X, columns):
     return is_binary, may_count & (low == 0) & (high <= _LARGEST_COUNT)
 
 
-def _are_counts(X, column):
+def _are_counts(X, column, weights):
     """Whether a negative binomial distribution fits better than a normal one.
 
     Of whole numbers from zero on. Codes of ordered categories and ages are no counts:
@@ -64,10 +66,10 @@ def _are_counts(X, column):
     """
     rows = np.unique(np.linspace(0, X.shape[0] - 1, _MANY_ROWS).astype(int))
     values = np.rint(dense_rows(X, rows)[:, column]).astype(int)
-    n_times = np.bincount(values)
+    n_times = np.bincount(values, None if weights is None else weights[rows])
     y = np.arange(len(n_times))
-    mean = (n_times @ y) / len(values)
-    variance = (n_times @ (y - mean) ** 2) / len(values)
+    mean = (n_times @ y) / n_times.sum()
+    variance = (n_times @ (y - mean) ** 2) / n_times.sum()
     if variance > mean:
         n = mean**2 / (variance - mean)
         log_p = gammaln(y + n) - gammaln(n) - gammaln(y + 1)

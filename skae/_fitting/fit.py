@@ -16,11 +16,12 @@ from .._parts.column_losses import loss_parts
 from .._parts.mixed import choose_loss
 from .._parts.slots import check_slots
 from .._runtime.isolation import isolated_fit
+from .._runtime.memory import explains_out_of_memory
 from .._runtime.warning import ValidationWarning, warn
 from .attributes import baseline_score, describe, measure
 from .components import count_components
 from .contest import contest, regimes
-from .dataset import make_datasets, split
+from .dataset import is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
 from .source import Source
 
@@ -28,8 +29,17 @@ __all__ = ["fit_autoencoder"]
 
 
 @isolated_fit
+@explains_out_of_memory
 def fit_autoencoder(
-    params, data, validation_data, previous, threads, groups, limit, progress
+    params,
+    data,
+    sample_weight,
+    validation_data,
+    previous,
+    threads,
+    groups,
+    limit,
+    progress,
 ):
     """Train an autoencoder.
 
@@ -40,6 +50,8 @@ def fit_autoencoder(
     data, validation_data : pair
         ``X``, an ndarray or CSR matrix (n_samples, n_features), and its ``y`` or None.
         None for both where rows of ``X`` are to be held out for validation.
+    sample_weight : ndarray of shape (n_samples,) or None
+        How many rows each one stands for.
     previous : dict or None
         The attributes of the fit to go on from.
     threads : ThreadTuner
@@ -57,9 +69,14 @@ def fit_autoencoder(
         The estimator's attributes by name.
     """
     params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
-    params, loss, link = _choose_loss(params, data[0], validation_data[0], previous)
+    given = data[0], sample_weight, validation_data[0], previous
+    params, loss, link = _choose_loss(params, *given)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    target, dataset, dataset_val = make_datasets(params, data, validation_data, seed)
+    target, dataset, dataset_val = make_datasets(
+        params, data, sample_weight, validation_data, seed
+    )
+    if groups is None and not is_splitter(params["validation"]):
+        dataset = dataset.merged()
     n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     split_by = seed, groups, data[1]
@@ -96,7 +113,9 @@ def fit_autoencoder(
         if not trial.training.starts_linear:
             objective = trial.training.objective
             best = (
-                final.deployed.row_losses(objective, trial.monitored).mean().item(),
+                trial.monitored.mean(
+                    final.deployed.row_losses(objective, trial.monitored)
+                ).item(),
                 0,
             )
         reason = "pca" if target is None else "linear"
@@ -112,9 +131,9 @@ def _attributes(source, trial, final, best, reason):
     """
     dataset, target = source.dataset, source.target
     validates = trial.validation is not None
-    moments = measure(final.training, final.deployed, dataset.X, source.seed)
+    moments = measure(final.training, final.deployed, dataset, source.seed)
     return {
-        "n_samples_": dataset.n_samples,
+        "n_samples_": dataset.X.shape[0],
         "loss_curve_": [*trial.loss_curve],
         "validation_loss_curve_": [*trial.validation_curve] if validates else None,
         "best_loss_": best[0],
@@ -122,12 +141,13 @@ def _attributes(source, trial, final, best, reason):
         "n_iter_": len(trial.loss_curve),
         "stop_reason_": reason,
         "baseline_score_": _baseline(final, trial),
+        "_baseline_training_score": _baseline_of_training(final),
         "baseline_loss_": _baseline_loss(source, trial),
         **describe(
             final.training,
             final.deployed,
-            dataset.X,
-            dataset.n_samples,
+            dataset,
+            dataset.X.shape[0],
             source.seed,
             source.params["whiten"],
             moments,
@@ -175,7 +195,9 @@ def _summary(source, trial, final, best):
         network = with_trust_radii(source, trial, trial.training, network)
         judged = Finalist(source, trial.training, network)
     batches = trial.validation or trial.some
-    score = score_of(judged.deployed.codec, batches.X[batches.rows])
+    score = score_of(
+        judged.deployed.codec, batches.X[batches.rows], batches.row_weights
+    )
     again = "" if judged is final else ", trained again on all rows"
     return (
         f"kept epoch {best[1]} of {n_epochs} ({trial.early_stopping.reason}){again}: "
@@ -219,10 +241,10 @@ def _without_validation(params, validation_data):
     return params
 
 
-def _choose_loss(params, X, X_val, previous):
+def _choose_loss(params, X, sample_weight, X_val, previous):
     """Return the parameters, the loss and its link, if it is made for such data."""
     parts = previous.get("_loss_parts") if previous else None
-    params, loss, link = choose_loss(params, X, parts)
+    params, loss, link = choose_loss(params, X, sample_weight, parts)
     if X_val is not None:
         loss.check_data(X_val)
     return params, loss, link
@@ -254,14 +276,19 @@ def _baseline_loss(source, trial):
     if not source.asks_for_less_error or source.params["ordered"]:
         return None
     batches = trial.validation or trial.some
-    return float(trial.losses_of_pca(batches).mean())
+    return float(batches.mean(trial.losses_of_pca(batches)))
 
 
 def _baseline(final, trial):
     """Return PCA's score on the rows that were validated on, or else on all."""
     if final.is_linear and final.source.holds_rows_out or trial.validation is None:
-        return baseline_score(final.training, final.source.some(final.training))
+        return _baseline_of_training(final)
     return _baseline_of(trial)
+
+
+def _baseline_of_training(final):
+    """Return PCA's score on the rows, or some of them, that it was fitted to."""
+    return baseline_score(final.training, final.source.some(final.training))
 
 
 def _baseline_of(trial):

@@ -14,7 +14,7 @@ from .._data.column_kinds import (
     one_hot_blocks,
 )
 from .._data.columns import column_names, find_columns, spell
-from .._data.scaling import dense_rows, row_slices
+from .._data.scaling import dense_rows, row_slices, weighted
 from .column_losses import LINKS_OF, ColumnLosses
 from .losses import LOSSES, check_loss
 
@@ -182,7 +182,7 @@ def with_columns(loss, frame, n_features):
     return Grouping(loss, frame, n_features)
 
 
-def choose_loss(params, X, parts=None, goes_on=False):
+def choose_loss(params, X, weights=None, parts=None, goes_on=False):
     """Resolve ``loss`` and ``output_activation`` for some training rows.
 
     Parameters
@@ -190,6 +190,8 @@ def choose_loss(params, X, parts=None, goes_on=False):
     params : dict
         Parameters of `AutoEncoderTransformer`, ``loss`` as `with_columns` returns it.
     X : ndarray or CSR matrix of shape (n_rows, n_features)
+    weights : ndarray of shape (n_rows,) or None
+        Of the rows.
     parts : tuple or None
         What `loss_parts` has returned of the fit to go on from.
     goes_on : bool
@@ -210,7 +212,7 @@ def choose_loss(params, X, parts=None, goes_on=False):
                 "Each group of a mixed loss has the output activation of its loss: "
                 f"leave output_activation='auto', got {params['output_activation']!r}."
             )
-        asked = _chosen(asked, X, parts, goes_on)
+        asked = _chosen(asked, X, weights, parts, goes_on)
         params = {**params, "loss": asked}
     if isinstance(asked, ColumnLosses):
         loss, link = asked, asked.link
@@ -220,7 +222,7 @@ def choose_loss(params, X, parts=None, goes_on=False):
     return params, loss, link
 
 
-def _chosen(grouping, X, parts, goes_on):
+def _chosen(grouping, X, weights, parts, goes_on):
     """Return the `ColumnLosses` for rows, or the name of the loss that all have."""
     names = grouping.names
     if parts and (grouping.is_open or goes_on):
@@ -230,7 +232,7 @@ def _chosen(grouping, X, parts, goes_on):
         (name, _variables(name, columns, X, names)) for name, columns in grouping.groups
     ]
     if grouping.remainder == "auto":
-        groups += _found(X, grouping.others)
+        groups += _found(X, grouping.others, weights)
     elif len(grouping.others):
         name = grouping.remainder
         groups.append((name, _variables(name, grouping.others, X, names)))
@@ -241,9 +243,9 @@ def _chosen(grouping, X, parts, goes_on):
     parts = []
     for name, variables in groups:
         ColumnLosses(_parts(name, variables), names).check_data(X)
-        cost = sum(_constant_cost(name, X, columns) for columns in variables)
+        cost = sum(_constant_cost(name, X, weights, part) for part in variables)
         weight = len(variables) / n_variables / cost if cost > 0 else 0.0
-        unit = _unit(X, variables) if name == "poisson" else 1.0
+        unit = _unit(X, weights, variables) if name == "poisson" else 1.0
         parts += _parts(name, variables, weight, unit)
     return ColumnLosses(tuple(sorted(parts, key=lambda part: part[1][0])), names)
 
@@ -260,9 +262,9 @@ def _parts(name, blocks, weight=1.0, unit=1.0):
     )
 
 
-def _found(X, columns):
+def _found(X, columns, weights):
     """Return the groups that "auto" makes of columns."""
-    found = column_kinds(X, columns)
+    found = column_kinds(X, columns, weights)
     blocks = [block for kind, block in found if kind == ONE_HOT]
     groups = [("cross_entropy", blocks)] if blocks else []
     for kind, block in found:
@@ -319,27 +321,31 @@ def _are_shares(X, columns):
     return True
 
 
-def _unit(X, variables):
+def _unit(X, weights, variables):
     """Return the mean standard deviation of counts, or 1 if they are all alike."""
     columns = np.concatenate(variables)
     scaler = StandardScaler()
     for rows in row_slices(*X.shape):
-        scaler.partial_fit(dense_rows(X, rows)[:, columns].astype(np.float64))
+        values = dense_rows(X, rows)[:, columns].astype(np.float64)
+        part = None if weights is None else weights[rows]
+        scaler.partial_fit(values, sample_weight=part)
     return np.sqrt(scaler.var_.mean()) or 1.0
 
 
-def _constant_cost(name, X, columns):
+def _constant_cost(name, X, weights, columns):
     """Return the mean loss of rows that the best constant has, of one variable."""
     if name == "squared_error":
         return 1.0  # in units of the scaled data
     total = own = 0.0
     for rows in row_slices(*X.shape):
         values = dense_rows(X, rows)[:, columns].astype(np.float64)
-        total = total + values.sum(axis=0)
-        own = own + xlogy(values, values).sum()
+        costs = xlogy(values, values)
         if name == "log_loss":
-            own = own + xlogy(1 - values, 1 - values).sum()
-    mean, own = total / X.shape[0], own / X.shape[0]
+            costs += xlogy(1 - values, 1 - values)
+        total = total + weighted(values, weights, rows).sum(axis=0)
+        own = own + weighted(costs, weights, rows).sum()
+    n_rows = X.shape[0] if weights is None else weights.sum()
+    mean, own = total / n_rows, own / n_rows
     if name == "log_loss":
         return float(entr(mean).sum() + entr(1 - mean).sum())
     if name == "cross_entropy":
