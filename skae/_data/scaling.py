@@ -93,10 +93,12 @@ class Scaling:
     mean_error: float
 
     @classmethod
-    def fit(cls, X, rows, standardize, weights=None):
+    def fit(cls, X, rows, standardize, weights=None, scale_of=None):
         """Measure the ``rows`` (indices) of ``X`` in passes of bounded memory.
 
-        Rows may have ``weights``, (len(rows),).
+        Rows may have ``weights``, (len(rows),). ``scale_of`` returns scales for
+        variances, (n_features,), where they are not to be the same for all; errors are
+        then measured in these.
         """
         scaler = StandardScaler()
         low = np.full(X.shape[1], np.inf)
@@ -120,6 +122,8 @@ class Scaling:
         if standardize:
             scale = np.where(constant, 1.0, scaler.scale_)
             unit = scale
+        elif scale_of is not None:
+            unit = scale = scale_of(variance)
         else:
             scale = np.full_like(mean, np.sqrt(variance.mean()) or 1.0)
             unit = np.ones_like(mean)

@@ -36,14 +36,14 @@ class Regime:
 
     Attributes
     ----------
-    link : str
-        Key of ``LINKS``.
+    link : str or tuple
+        What `link_of` takes.
     init : str
         "pca", "random", or "auto" for what belongs to the link.
     linearity : str or float
     """
 
-    link: str
+    link: str | tuple
     init: str = "auto"
     linearity: str | float = "auto"
 

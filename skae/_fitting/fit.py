@@ -12,7 +12,8 @@ from sklearn.utils import check_random_state
 
 from .._data.holdout import have_near_copies
 from .._inference.explained_variance import score_of
-from .._parts.losses import check_loss
+from .._parts.column_losses import loss_parts
+from .._parts.mixed import choose_loss
 from .._parts.slots import check_slots
 from .._runtime.warning import ValidationWarning, warn
 from .attributes import baseline_score, describe, measure
@@ -64,7 +65,8 @@ def fit_autoencoder(
         The estimator's attributes by name.
     """
     params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
-    loss, link = _check_loss(params, data[0], validation_data[0])
+    given = data[0], sample_weight, validation_data[0], previous
+    params, loss, link = _choose_loss(params, *given)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
     target, dataset, dataset_val = make_datasets(
         params, data, sample_weight, validation_data, seed
@@ -151,6 +153,7 @@ def _attributes(source, trial, final, best, reason):
             source.params["whiten"],
             moments,
         ),
+        "_loss_parts": loss_parts(source.params["loss"]),
         "_ordered": source.params["ordered"],
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
@@ -239,13 +242,13 @@ def _without_validation(params, validation_data):
     return params
 
 
-def _check_loss(params, *tables):
-    """Return the loss and the name of its link, if it is made for such data."""
-    loss, link = check_loss(params["loss"], params["output_activation"])
-    for X in tables:
-        if X is not None:
-            loss.check_data(X)
-    return loss, link
+def _choose_loss(params, X, sample_weight, X_val, previous):
+    """Return the parameters, the loss and its link, if it is made for such data."""
+    parts = previous.get("_loss_parts") if previous else None
+    params, loss, link = choose_loss(params, X, sample_weight, parts)
+    if X_val is not None:
+        loss.check_data(X_val)
+    return params, loss, link
 
 
 def _baseline_loss(source, trial):

@@ -14,7 +14,8 @@ from .._data.first_rows import are_many, begins_anew, join, outgrows, worth_keep
 from .._data.targets import Target, no_values
 from .._inference.code_transform import CodeTransform
 from .._inference.explained_variance import Moments
-from .._parts.losses import check_loss
+from .._parts.column_losses import loss_parts
+from .._parts.mixed import choose_loss
 from .._parts.slots import check_slots
 from .._runtime.warning import warn
 from .attributes import baseline_score, describe, measure
@@ -57,14 +58,14 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
         The estimator's attributes by name.
     """
     params = check_slots(params, X.shape[1])
-    loss, link = check_loss(params["loss"], params["output_activation"])
-    loss.check_data(X)
     before = previous or {}
     n_samples = before.get("n_samples_", 0) + X.shape[0]
     X, y, classes, sample_weight, first, known_target, previous = _begin(
         params, X, y, classes, sample_weight, previous
     )
     memory = previous.get("_memory", {}) if previous else {}
+    parts = previous.get("_loss_parts") if previous else None
+    params, loss, link = choose_loss(params, X, sample_weight, parts, goes_on=True)
     if previous and params["output_activation"] == "auto":
         link = previous["_link"]
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
@@ -118,6 +119,7 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
         "baseline_score_": baseline,
         "baseline_loss_": None,  # of other rows each time
         **describe(training, deployed, dataset, *explained),
+        "_loss_parts": loss_parts(params["loss"]),
         "_ordered": params["ordered"],
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
