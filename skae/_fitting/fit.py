@@ -133,6 +133,7 @@ def _attributes(source, trial, final, best, reason):
     dataset, target = source.dataset, source.target
     validates = trial.validation is not None
     moments = measure(final.training, final.deployed, dataset, source.seed)
+    of_training = baseline_score(final.training, source.some(final.training))
     return {
         "n_samples_": dataset.X.shape[0],
         "loss_curve_": [*trial.loss_curve],
@@ -141,8 +142,8 @@ def _attributes(source, trial, final, best, reason):
         "best_iter_": best[1],
         "n_iter_": len(trial.loss_curve),
         "stop_reason_": reason,
-        "baseline_score_": _baseline(final, trial),
-        "_baseline_training_score": _baseline_of_training(final),
+        "baseline_score_": _baseline(final, trial, of_training),
+        "_baseline_training_score": of_training,
         "baseline_loss_": _baseline_loss(source, trial),
         **describe(
             final.training,
@@ -259,16 +260,11 @@ def _baseline_loss(source, trial):
     return float(batches.mean(trial.losses_of_pca(batches)))
 
 
-def _baseline(final, trial):
+def _baseline(final, trial, of_training):
     """Return PCA's score on the rows that were validated on, or else on all."""
     if final.is_linear and final.source.holds_rows_out or trial.validation is None:
-        return _baseline_of_training(final)
+        return of_training
     return _baseline_of(trial)
-
-
-def _baseline_of_training(final):
-    """Return PCA's score on the rows, or some of them, that it was fitted to."""
-    return baseline_score(final.training, final.source.some(final.training))
 
 
 def _baseline_of(trial):
