@@ -96,7 +96,7 @@ def outlier_tables():
         }
 
 
-def _with_a_rare_class(X, y, n_rows=10):
+def _with_a_rare_class(X, y, n_samples=10):
     is_rare = y == np.bincount(y).argmin()
-    kept = np.sort(np.r_[np.flatnonzero(~is_rare), np.flatnonzero(is_rare)[:n_rows]])
+    kept = np.sort(np.r_[np.flatnonzero(~is_rare), np.flatnonzero(is_rare)[:n_samples]])
     return X[kept], is_rare[kept].astype(int)

@@ -159,12 +159,12 @@ def speed(train, test, quick):
     print("|---|---|---|---|")
     for name, params in PARTS.items():
         floor = products(make(params, 1).fit(X))
-        passes, floors = [], []
+        epochs, floors = [], []
         for _ in range(3 if quick else 7):
             short, long = (seconds(partial(make(params, n).fit, X)) for n in (1, 4))
-            passes.append((long - short) / 3)
+            epochs.append((long - short) / 3)
             floors.append(n_steps * seconds(floor) / N_REPEATS)
-        ours, least = median(passes), median(floors)
+        ours, least = median(epochs), median(floors)
         print(f"| {name} | {ours:.2f} | {least:.2f} | {ours / least:.2f} |", flush=True)
 
 
@@ -172,36 +172,36 @@ def conv(train, test, quick):
     """Compare the networks for about the same seconds."""
     print("\n| network | passes | s | squared error a pixel |")
     print("|---|---|---|---|")
-    for name, network, n_passes in (
+    for name, network, n_epochs in (
         ("dense", None, 10),
         ("conv", Conv((28, 28)), 5),
         ("dense", None, 20),
         ("conv", Conv((28, 28)), 10),
     ):
         model = AutoEncoderTransformer(
-            30, network=network, max_iter=n_passes, random_state=0
+            30, network=network, max_iter=n_epochs, random_state=0
         )
         taken = seconds(lambda model=model: model.fit(train))
         error = model.reconstruction_error(test).mean()
-        print(f"| {name} | {n_passes} | {taken:.1f} | {error:.5f} |", flush=True)
+        print(f"| {name} | {n_epochs} | {taken:.1f} | {error:.5f} |", flush=True)
 
 
 def variational(train, test, quick):
     """Measure the bound and draw samples."""
     print("\n| hidden | passes | s | bound, nats |")
     print("|---|---|---|---|")
-    for hidden, n_passes in (((400,), 10), ((400,), 50)):
+    for hidden, n_epochs in (((400,), 10), ((400,), 50)):
         model = AutoEncoderTransformer(
             20,
             hidden_layer_sizes=hidden,
             loss="log_loss",
             latent=Gaussian(),
-            max_iter=n_passes,
+            max_iter=n_epochs,
             random_state=0,
         )
         taken = seconds(lambda model=model: model.fit(train, X_val=test))
         bound = 784 * model.best_loss_
-        print(f"| {hidden} | {n_passes} | {taken:.0f} | {bound:.1f} |", flush=True)
+        print(f"| {hidden} | {n_epochs} | {taken:.0f} | {bound:.1f} |", flush=True)
     rows = model.sample(100, random_state=0).reshape(5, 20, 28, 28)
     figure, ax = plt.subplots(figsize=(12, 3.2))
     ax.imshow(rows.transpose(0, 2, 1, 3).reshape(140, 560), cmap="gray")

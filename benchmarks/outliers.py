@@ -78,7 +78,7 @@ def _pyod():
     }
 
 
-def rank_outliers(names, n_rows):
+def rank_outliers(names, n_samples):
     """Print AUROC, AP and seconds of all methods on tables with outliers."""
     makers = methods()
     noise = np.random.default_rng(0).normal(size=(100, 5))
@@ -88,8 +88,8 @@ def rank_outliers(names, n_rows):
     for table, (X, y) in outlier_tables().items():
         if names and table not in names:
             continue
-        if n_rows and len(X) > n_rows:
-            rows = np.random.default_rng(0).permutation(len(X))[:n_rows]
+        if n_samples and len(X) > n_samples:
+            rows = np.random.default_rng(0).permutation(len(X))[:n_samples]
             X, y = X[rows], y[rows]
         for name, make in makers.items():
             start = time.process_time()

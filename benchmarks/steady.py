@@ -43,7 +43,7 @@ class Work:
     rows: callable
     widths: tuple
     batch_size: int
-    passes: int
+    epochs: int
     is_default: bool = True
 
 
@@ -75,7 +75,7 @@ WORKS = {
 }
 
 
-def ours(X, work, passes):
+def ours(X, work, epochs):
     """Fit our estimator; a default fit chooses its passes if it may have all."""
     from skae import AutoEncoderTransformer
 
@@ -84,12 +84,12 @@ def ours(X, work, passes):
         params |= {"hidden_layer_sizes": work.widths[1:-1], "activation": "relu"}
         params |= {"init": "random", "batch_size": work.batch_size}
         params |= {"alpha": 0.0, "early_stopping": False}
-    if passes < work.passes or not work.is_default:
-        params["max_iter"] = passes
+    if epochs < work.epochs or not work.is_default:
+        params["max_iter"] = epochs
     AutoEncoderTransformer(work.widths[-1], **params).fit(X)
 
 
-def torch_loop(X, work, passes):
+def torch_loop(X, work, epochs):
     """Train the network with the loop that torch's tutorials show, fused Adam."""
     import torch
 
@@ -98,7 +98,7 @@ def torch_loop(X, work, passes):
         layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
     network, X = torch.nn.Sequential(*layers[:-1]), torch.as_tensor(X)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
-    for _ in range(passes):
+    for _ in range(epochs):
         for rows in torch.randperm(len(X)).split(work.batch_size):
             x = X[rows]
             optimizer.zero_grad()
@@ -106,7 +106,7 @@ def torch_loop(X, work, passes):
             optimizer.step()
 
 
-def perceptron(X, work, passes):
+def perceptron(X, work, epochs):
     """Train scikit-learn's perceptron on its own input."""
     from sklearn.neural_network import MLPRegressor
 
@@ -114,12 +114,12 @@ def perceptron(X, work, passes):
         hidden_layer_sizes=[*work.widths[1:], *work.widths[-2:0:-1]],
         alpha=0.0,
         batch_size=min(work.batch_size, len(X)),
-        max_iter=passes,
-        n_iter_no_change=passes,
+        max_iter=epochs,
+        n_iter_no_change=epochs,
     ).fit(X, X)
 
 
-def pca(X, work, passes):
+def pca(X, work, epochs):
     """Fit PCA with as many codes."""
     from sklearn.decomposition import PCA
 
@@ -147,7 +147,7 @@ def fit_when_told(pipe, name, work, n_threads, bound):
     pipe.recv()
     signal.alarm(int(bound) + 5)  # the end, if the benchmark has met its own
     start = time.perf_counter()
-    fit(X, work, work.passes)
+    fit(X, work, work.epochs)
     pipe.send(time.perf_counter() - start)
 
 

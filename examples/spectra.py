@@ -38,12 +38,12 @@ def band(centre, width):
     return np.exp(-0.5 * ((WAVELENGTHS - np.reshape(centre, (-1, 1))) / width) ** 2)
 
 
-def spectra(n_rows, rng, most=1.0, third=0.0):
+def spectra(n_samples, rng, most=1.0, third=0.0):
     """Return absorbances, and the concentration of the first substance.
 
     Parameters
     ----------
-    n_rows : int
+    n_samples : int
     rng : numpy Generator
     most : float
         Highest concentration of the first substance, lowest if above 1.
@@ -51,11 +51,11 @@ def spectra(n_rows, rng, most=1.0, third=0.0):
         Concentration of a substance that should not be there.
     """
     low = 0.1 if most <= 1 else 1.4
-    first, second = rng.uniform(low, most, n_rows), rng.uniform(0.1, 1.0, n_rows)
-    shift = rng.uniform(-25, 25, n_rows)  # of the bands, with temperature
+    first, second = rng.uniform(low, most, n_samples), rng.uniform(0.1, 1.0, n_samples)
+    shift = rng.uniform(-25, 25, n_samples)  # of the bands, with temperature
     clean = first[:, None] * (band(1250 + shift, 60) + 0.5 * band(1700 + shift, 40))
     clean += second[:, None] * (band(1400 - shift, 70) + 0.3 * band(1850, 50))
-    clean += third * band(np.full(n_rows, 1560.0), 25)
+    clean += third * band(np.full(n_samples, 1560.0), 25)
     saturated = clean / (1 + 0.3 * clean)
     return saturated + rng.normal(scale=0.01, size=saturated.shape), first
 

@@ -132,9 +132,9 @@ def register():
 
 def _calculate_shapes(operator):
     kind = DoubleTensorType if _is_double(operator) else FloatTensorType
-    n_rows = operator.inputs[0].get_first_dimension()
+    n_samples = operator.inputs[0].get_first_dimension()
     _, _, n_out = _way(operator.raw_operator)
-    operator.outputs[0].type = kind([n_rows, n_out])
+    operator.outputs[0].type = kind([n_samples, n_out])
 
 
 def _convert(scope, operator, container):

@@ -105,7 +105,7 @@ class TestAnchored:
             part.correction[0].weight.copy_(torch.arange(6.0).view(2, 3))
             part.correction[0].bias.fill_(1.0)
             part.linear.fill_(0.5)
-            part.radius.fill_(2.0)
+            part.trust_radius.fill_(2.0)
         return part
 
     def test_inside_the_radius_both_parts_add_up(self, part):

@@ -10,16 +10,16 @@ from skae._data import batches as _data
 from skae._data import scaling
 from skae._data.batches import Batches
 from skae._data.scaling import Scaling
-from skae._fitting.dataset import Table
+from skae._fitting.dataset import Dataset
 
 CPU = torch.device("cpu")
 
 
-def make(n_rows=10, batch_size=4, X=None):
-    X = np.arange(2.0 * n_rows).reshape(n_rows, 2) if X is None else X
+def make(n_samples=10, batch_size=4, X=None):
+    X = np.arange(2.0 * n_samples).reshape(n_samples, 2) if X is None else X
     rows = np.arange(len(X))
-    table = Table(X, np.arange(len(X), dtype=np.float32)[:, None])
-    return Batches(table, rows, Scaling.fit(X, rows, False), batch_size, CPU)
+    dataset = Dataset(X, np.arange(len(X), dtype=np.float32)[:, None])
+    return Batches(dataset, rows, Scaling.fit(X, rows, False), batch_size, CPU)
 
 
 def a_pass(batches, rng):
@@ -29,20 +29,20 @@ def a_pass(batches, rng):
 
 
 @pytest.mark.parametrize("resident", [True, False])
-@pytest.mark.parametrize("n_rows", [1, 2, 3, 4, 5, 7, 8, 9, 31])
-def test_a_pass_meets_every_row_once(n_rows, resident, monkeypatch):
+@pytest.mark.parametrize("n_samples", [1, 2, 3, 4, 5, 7, 8, 9, 31])
+def test_a_pass_meets_every_row_once(n_samples, resident, monkeypatch):
     if not resident:
         monkeypatch.setattr(_data, "_RESIDENT_BYTES", 0)
-    batches = make(n_rows)
+    batches = make(n_samples)
     assert (batches.resident is not None) == resident
     parts = list(a_pass(batches, np.random.default_rng(0)))
-    assert len(parts) == batches.n_batches == -(-n_rows // 4)
+    assert len(parts) == batches.n_batches == -(-n_samples // 4)
     sizes = [len(x) for x, _ in parts]
     assert max(sizes) <= 4
     assert max(sizes) - min(sizes) <= 1
     met, targets = (torch.cat(part) for part in zip(*parts, strict=True))
     whole, in_order = (torch.cat(p) for p in zip(*batches.in_order(), strict=True))
-    assert torch.equal(in_order[:, 0], torch.arange(float(n_rows)))
+    assert torch.equal(in_order[:, 0], torch.arange(float(n_samples)))
     # Each target comes with its row.
     assert torch.equal(met, whole[targets[:, 0].long()])
     assert torch.equal(met[:, 0].sort().values, whole[:, 0])
@@ -54,13 +54,13 @@ def test_passes_that_are_drawn_together_are_passes(resident, monkeypatch):
     if not resident:
         monkeypatch.setattr(_data, "_RESIDENT_BYTES", 0)
     batches = make(10)
-    parts = list(batches.shuffled(np.random.default_rng(0), n_passes=3))
+    parts = list(batches.shuffled(np.random.default_rng(0), n_epochs=3))
     assert [n for *_, sizes in parts for n in sizes] == 3 * [4, 3, 3]
     assert len(parts) == (1 if resident else 9)
-    passes = torch.cat([x for x, _, _ in parts])[:, 0].view(3, 10)
+    epochs = torch.cat([x for x, _, _ in parts])[:, 0].view(3, 10)
     every_row, _ = next(batches.in_order())
-    assert torch.equal(passes.sort().values, every_row[:, 0].sort().values.repeat(3, 1))
-    assert not torch.equal(passes[0], passes[1])
+    assert torch.equal(epochs.sort().values, every_row[:, 0].sort().values.repeat(3, 1))
+    assert not torch.equal(epochs[0], epochs[1])
 
 
 def test_passes_differ_and_seeds_repeat():

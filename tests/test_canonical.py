@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 
 from skae import AutoEncoderTransformer
 from skae._fitting import finalists
-from skae._inference.code_transform import Frame
+from skae._inference.code_transform import CodeTransform
 
 
 def make(**params):
@@ -36,7 +36,7 @@ class TestCodes:
         expected = make(init=init)
         turned = expected.fit(X).inverse_transform(expected.transform(X))
         far = expected.inverse_transform(expected.transform(5 * X))
-        monkeypatch.setattr(finalists, "canonicalise", lambda *_: Frame.of(4))
+        monkeypatch.setattr(finalists, "canonicalise", lambda *_: CodeTransform.of(4))
         plain = make(init=init).fit(X)
         assert_allclose(turned, plain.inverse_transform(plain.transform(X)), atol=1e-5)
         assert_allclose(far, plain.inverse_transform(plain.transform(5 * X)), atol=1e-4)

@@ -11,16 +11,16 @@ from sklearn.metrics import pairwise_distances
 from sklearn.pipeline import make_pipeline
 
 from skae import AutoEncoderTransformer
-from skae._inference.code_transform import Frame, lengthen, shorten
+from skae._inference.code_transform import CodeTransform, lengthen, shorten
 
 
-def moons(n_rows, seed):
+def moons(n_samples, seed):
     """Rows near a curve in eight dimensions, and where on it they are."""
     rng = np.random.default_rng(seed)
-    t = rng.uniform(-2, 2, n_rows)
+    t = rng.uniform(-2, 2, n_samples)
     curve = np.stack([t, t**2, np.sin(3 * t), t**3 / 4])
     turn = np.random.default_rng(0).normal(size=(4, 8))
-    return curve.T @ turn + 0.05 * rng.normal(size=(n_rows, 8)), t
+    return curve.T @ turn + 0.05 * rng.normal(size=(n_samples, 8)), t
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,9 @@ class TestLengths:
 class TestFit:
     def test_gives_ordinary_rows_codes_as_of_the_network(self, fitted):
         X = moons(600, 0)[0]
-        network_codes = fitted.transform(X) + fitted._frame["origin"]
+        network_codes = fitted.transform(X) + fitted._code_transform["origin"]
         lengths = np.linalg.norm(network_codes, axis=1)
-        radius = fitted._frame["radius"]
+        radius = fitted._code_transform["radius"]
         assert 0.7 < np.mean(lengths <= radius) < 0.9
         assert lengths.max() < 3 * radius
 
@@ -77,7 +77,7 @@ class TestFit:
         X = moons(50, 1)[0]
         for factor in (10, 1e3, 1e6):
             Z = fitted.transform(factor * X)
-            bound = fitted._frame["radius"] * (3 + np.log(factor))
+            bound = fitted._code_transform["radius"] * (3 + np.log(factor))
             assert np.abs(Z).max() < bound
             error = np.square(fitted.inverse_transform(Z) - factor * X).sum()
             pca = PCA(2).fit(moons(600, 0)[0])
@@ -109,7 +109,7 @@ class TestFit:
     )
     def test_leaves_lengths_of_other_codes(self, params):
         model = AutoEncoderTransformer(2, random_state=0, max_iter=5, **params)
-        assert model.fit(moons(200, 0)[0])._frame["radius"] == np.inf
+        assert model.fit(moons(200, 0)[0])._code_transform["radius"] == np.inf
 
     def test_of_pca_begins_behind_the_farthest_training_row(self):
         X = np.random.default_rng(0).normal(size=(120, 6)) * np.arange(1, 7)
@@ -126,18 +126,18 @@ class TestFit:
     def test_of_codes_without_a_length_stays(self, early_stopping):
         params = {"early_stopping": early_stopping, "max_iter": 2, "random_state": 0}
         model = AutoEncoderTransformer(2, **params).fit(np.ones((30, 5)))
-        assert model._frame["radius"] == np.inf
+        assert model._code_transform["radius"] == np.inf
 
     def test_stays_in_partial_fit(self, fitted):
         X = moons(600, 0)[0]
         model = clone(fitted).fit(X)
         before = model.transform(X)
         model.partial_fit(X)
-        assert model._frame["radius"] == fitted._frame["radius"]
+        assert model._code_transform["radius"] == fitted._code_transform["radius"]
         assert np.abs(model.transform(X) - before).mean() < 0.3 * before.std()
 
 
 def test_the_frame_of_a_width_changes_nothing():
-    show, hide = Frame.of(3).on(torch.device("cpu"), torch.float32)
+    show, hide = CodeTransform.of(3).on(torch.device("cpu"), torch.float32)
     z = 1e9 * torch.randn(5, 3)
     assert torch.equal(show(z), z) and torch.equal(hide(z), z)

@@ -38,9 +38,9 @@ def test_extra_memory_does_not_grow_with_rows(method):
     rng = np.random.RandomState(0)
     model = AutoEncoderTransformer(2, max_iter=1).fit(rng.normal(size=(100, 50)))
 
-    def extra(n_rows):
+    def extra(n_samples):
         width = 2 if method == "inverse_transform" else 50
-        values = np.zeros((n_rows, width))
+        values = np.zeros((n_samples, width))
         getattr(model, method)(values[:10])  # builds the module
         tracemalloc.start()
         result = getattr(model, method)(values)

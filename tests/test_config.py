@@ -11,17 +11,17 @@ from skae import (
     Sparsity,
 )
 from skae._fitting import config
-from skae._fitting.config import Plan
+from skae._fitting.config import Config
 from skae._parts.slots import check_slots
 
 
-def plan(n_rows, n_features, link="identity", **params):
+def resolve(n_samples, n_features, link="identity", **params):
     params = check_slots(AutoEncoderTransformer(**params).get_params(deep=False), 64)
-    return Plan.of(params, n_rows, n_features, link, previous=None)
+    return Config.of(params, n_samples, n_features, link, previous=None)
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "n_features", "sizes"),
+    ("n_samples", "n_features", "sizes"),
     [
         (2, 1, (64, 64)),
         (1_000, 32, (64, 64)),
@@ -33,27 +33,27 @@ def plan(n_rows, n_features, link="identity", **params):
         (1_000, 20_000, (256, 128)),
     ],
 )
-def test_sizes_follow_width_and_length(n_rows, n_features, sizes):
-    assert plan(n_rows, n_features).hidden_layer_sizes == sizes
+def test_sizes_follow_width_and_length(n_samples, n_features, sizes):
+    assert resolve(n_samples, n_features).hidden_layer_sizes == sizes
 
 
 @pytest.mark.parametrize(("n_components", "n_layers"), [(32, 3), (33, 2)])
 def test_many_codes_get_two_layers(n_components, n_layers):
-    sizes = plan(60_000, 784, n_components=n_components).hidden_layer_sizes
+    sizes = resolve(60_000, 784, n_components=n_components).hidden_layer_sizes
     assert len(sizes) == n_layers
 
 
-@pytest.mark.parametrize("n_rows", [2, 30, 129, 5_000, 60_000, 3_000_000])
-def test_budget_is_in_steps(n_rows):
-    made = plan(n_rows, 10)
-    n_steps = made.max_iter * -(-n_rows // made.batch_size)
+@pytest.mark.parametrize("n_samples", [2, 30, 129, 5_000, 60_000, 3_000_000])
+def test_budget_is_in_steps(n_samples):
+    made = resolve(n_samples, 10)
+    n_steps = made.max_iter * -(-n_samples // made.batch_size)
     assert made.max_iter >= 5
     assert n_steps >= 2_000
-    assert n_steps < 2_000 + -(-n_rows // made.batch_size) or made.max_iter == 5
+    assert n_steps < 2_000 + -(-n_samples // made.batch_size) or made.max_iter == 5
 
 
 def test_what_is_set_is_kept():
-    made = plan(
+    made = resolve(
         500,
         10,
         hidden_layer_sizes=(3,),
@@ -72,41 +72,41 @@ def test_what_is_set_is_kept():
 
 
 def test_batches_are_no_larger_than_the_data():
-    assert plan(10, 3, batch_size=100).batch_size == 10
+    assert resolve(10, 3, batch_size=100).batch_size == 10
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "max_iter", "batch_size"),
+    ("n_samples", "max_iter", "batch_size"),
     [(25_599, "auto", 128), (25_600, "auto", 256), (60_000, 9, 256), (60_000, 8, 128)],
 )
-def test_large_batches_need_many_rows_and_passes(n_rows, max_iter, batch_size):
-    assert plan(n_rows, 3, max_iter=max_iter).batch_size == batch_size
+def test_large_batches_need_many_rows_and_passes(n_samples, max_iter, batch_size):
+    assert resolve(n_samples, 3, max_iter=max_iter).batch_size == batch_size
 
 
 def test_previous_architecture_answers_for_auto():
     params = check_slots(AutoEncoderTransformer().get_params(), 5)
     before = {"hidden_layer_sizes": (9,), "activation": "elu", "init": "random"}
-    made = Plan.of(params, 100, 5, "identity", {"_architecture": before})
+    made = Config.of(params, 100, 5, "identity", {"_architecture": before})
     assert {name: getattr(made, name) for name in before} == before
 
 
 def test_links_that_are_linear_near_the_mean_start_near_pca():
-    assert plan(100, 5).init == plan(100, 5, link="logistic").init == "pca"
-    assert plan(100, 5, link="exp").init == "random"
-    assert plan(100, 5, link="exp", init="pca").init == "pca"
+    assert resolve(100, 5).init == resolve(100, 5, link="logistic").init == "pca"
+    assert resolve(100, 5, link="exp").init == "random"
+    assert resolve(100, 5, link="exp", init="pca").init == "pca"
 
 
 def test_codes_are_held_to_pcas_where_the_output_is_linear():
-    assert plan(100, 5).linearity == 1.2
-    assert plan(100, 5, link="logistic").linearity == 0
-    assert plan(100, 5, link="logistic", linearity=3.0).linearity == 3
+    assert resolve(100, 5).linearity == 1.2
+    assert resolve(100, 5, link="logistic").linearity == 0
+    assert resolve(100, 5, link="logistic", linearity=3.0).linearity == 3
 
 
 @pytest.mark.parametrize(
     "part", [{"penalty": "sparsity"}, {"network": Dense(tied=True)}]
 )
 def test_what_pcas_start_does_not_suit_starts_plain(part):
-    assert plan(100, 64, **part).init == "random"
+    assert resolve(100, 64, **part).init == "random"
 
 
 @pytest.mark.parametrize(
@@ -114,29 +114,30 @@ def test_what_pcas_start_does_not_suit_starts_plain(part):
     [{"penalty": "contraction"}, {"latent": "gaussian"}, {"network": Conv((8, 8))}],
 )
 def test_what_it_suits_starts_as_pca(part):
-    assert plan(100, 64, **part).init == "pca"
+    assert resolve(100, 64, **part).init == "pca"
 
 
 def test_distributions_are_not_held_to_pcas_points():
-    assert plan(100, 5, latent=Gaussian()).linearity == 0
-    assert plan(100, 5, latent=Mixture()).linearity == 1.2
+    assert resolve(100, 5, latent=Gaussian()).linearity == 0
+    assert resolve(100, 5, latent=Mixture()).linearity == 1.2
 
 
 def test_steps_of_drawn_codes_are_half_as_large():
     rates = [
-        plan(100, 5, latent=latent).learning_rate_init for latent in (None, Gaussian())
+        resolve(100, 5, latent=latent).learning_rate_init
+        for latent in (None, Gaussian())
     ]
     assert rates[1] == rates[0] / 2
 
 
 def test_encoders_of_distributions_give_a_mean_and_a_variance():
-    assert plan(100, 5, n_components=3, latent="gaussian").n_outputs == 6
-    assert plan(100, 5, n_components=3, penalty=Sparsity()).n_outputs == 3
+    assert resolve(100, 5, n_components=3, latent="gaussian").n_outputs == 6
+    assert resolve(100, 5, n_components=3, penalty=Sparsity()).n_outputs == 3
 
 
 def test_patience_is_longer_for_codes_that_are_drawn():
     patience = [
-        plan(100, 5, max_iter=300, latent=latent).n_iter_no_change
+        resolve(100, 5, max_iter=300, latent=latent).n_iter_no_change
         for latent in (None, Gaussian())
     ]
     assert patience == [30, 60]
@@ -149,7 +150,7 @@ def test_patience_is_longer_for_codes_that_are_drawn():
 def test_codes_with_a_target_are_given_up_earlier(max_iter, has_targets, patience):
     params = AutoEncoderTransformer(max_iter=max_iter, supervision=3.0)
     params = check_slots(params.get_params(deep=False), 64)
-    made = Plan.of(params, 500, 3, "identity", None, has_targets)
+    made = Config.of(params, 500, 3, "identity", None, has_targets)
     assert made.n_iter_no_change == patience
 
 
@@ -159,7 +160,7 @@ class TestConvolutions:
     params = {"network": Conv(image_shape=(8, 8))}
 
     def affordable(self, row_flops, **params):
-        made = plan(140, 64, **self.params, **params)
+        made = resolve(140, 64, **self.params, **params)
         resolved = check_slots(
             AutoEncoderTransformer(**self.params, **params).get_params(deep=False), 64
         )
@@ -182,7 +183,7 @@ class TestConvolutions:
         assert self.affordable(1e9, n_iter_no_change=40)[1].n_iter_no_change == 40
 
     def test_dense_layers_are_not_asked(self):
-        made = plan(140, 64)
+        made = resolve(140, 64)
         params = check_slots(AutoEncoderTransformer().get_params(deep=False), 64)
         assert made.affordable(params, None, False) is made
 

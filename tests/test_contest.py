@@ -79,9 +79,9 @@ def test_plain_networks_learn_from_rows_moved_outward_unless_someone_asks_for_th
     reaches = []
 
     class Noting(Objective):
-        def __init__(self, *args, reach=0.0, **kwargs):
-            reaches.append(reach)
-            super().__init__(*args, reach=reach, **kwargs)
+        def __init__(self, *args, outlier_factor=0.0, **kwargs):
+            reaches.append(outlier_factor)
+            super().__init__(*args, outlier_factor=outlier_factor, **kwargs)
 
     monkeypatch.setattr("skae._fitting.session.Objective", Noting)
     farthest = 10 / np.sqrt(np.square(X - X.mean(axis=0)).mean())

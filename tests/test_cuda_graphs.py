@@ -25,7 +25,7 @@ from skae import (
 from skae._parts import losses
 from skae._training import cuda_graphs, loop
 from skae._training.cuda_graphs import _Replay
-from skae._training.optimizers import Solver
+from skae._training.optimizers import Optimizer
 
 from .variants import huber, one_layer
 
@@ -206,11 +206,11 @@ class TestGpu:
         def interrupted(self, rate):
             if torch.cuda.is_current_stream_capturing():
                 raise KeyboardInterrupt
-            move(self, rate)
+            step(self, rate)
 
-        move = Solver.move
+        step = Optimizer.step
         with monkeypatch.context() as patch:
-            patch.setattr(Solver, "move", interrupted)
+            patch.setattr(Optimizer, "update", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 fit({"device": "cuda"}, *rows)
         again = fit({"device": "cuda"}, *rows)

@@ -5,30 +5,30 @@ import pytest
 
 from skae import AutoEncoderTransformer
 from skae._data.targets import no_values
-from skae._fitting.dataset import Table, check_tables, split
+from skae._fitting.dataset import Dataset, make_datasets, split
 
 PARAMS = AutoEncoderTransformer(supervision=1.0).get_params()
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "held_out"), [(15, 7), (40, 8), (500, 100), (900, 100), (2000, 200)]
+    ("n_samples", "held_out"), [(15, 7), (40, 8), (500, 100), (900, 100), (2000, 200)]
 )
-def test_short_data_hold_out_a_larger_part(n_rows, held_out):
-    table = Table(np.arange(2 * n_rows).reshape(-1, 2), no_values(n_rows))
-    rows, (_, others) = split(PARAMS, table, None, None, 0)
+def test_short_data_hold_out_a_larger_part(n_samples, held_out):
+    dataset = Dataset(np.arange(2 * n_samples).reshape(-1, 2), no_values(n_samples))
+    rows, (_, others) = split(PARAMS, dataset, None, None, 0)
     assert len(others) == held_out
-    assert sorted([*rows, *others]) == list(range(n_rows))
+    assert sorted([*rows, *others]) == list(range(n_samples))
 
 
 def held_out_of(y, **params):
     y = np.array(y)
-    target, table, _ = check_tables(
+    target, dataset, _ = make_datasets(
         PARAMS | params,
         (np.arange(2 * len(y)).reshape(-1, 2), y),
         (None, None),
         seed=0,
     )
-    rows, (_, others) = split(PARAMS, table, None, target, 0)
+    rows, (_, others) = split(PARAMS, dataset, None, target, 0)
     assert sorted([*rows, *others]) == list(range(len(y)))
     return y[others]
 

@@ -25,8 +25,8 @@ def test_no_network_is_kept(fitted):
         for part, name in [
             ("encoder", "linear"),
             ("encoder", "offset"),
-            ("encoder", "radius"),
-            ("decoder", "radius"),
+            ("encoder", "trust_radius"),
+            ("decoder", "trust_radius"),
         ]
     }
 

@@ -7,35 +7,35 @@ import pytest
 import torch
 from torch import nn
 
-from skae._training.early_stopping import Monitor
+from skae._training.early_stopping import EarlyStopping
 from skae._training.flat_parameters import FlatParameters
 
 DEFAULTS = {"max_iter": 9, "n_iter_no_change": 3, "tol": 0.01}
 DEFAULTS["learning_rate"] = "constant"
 
 
-def watch(losses, start=10.0, **plan):
+def watch(losses, start=10.0, **config):
     """Return the monitor after the losses, whose weights are the pass's number."""
-    plan = SimpleNamespace(**DEFAULTS | plan)
+    config = SimpleNamespace(**DEFAULTS | config)
     parameters = FlatParameters(nn.Linear(1, 1))
     parameters.values.fill_(0.0)
-    monitor = Monitor(parameters, plan, start)
+    early_stopping = EarlyStopping(parameters, config, start)
     for number, loss in enumerate(losses, 1):
         parameters.values.fill_(float(number))
-        if monitor.should_stop(loss):
+        if early_stopping.should_stop(loss):
             break
-    return monitor
+    return early_stopping
 
 
 def test_cap():
-    monitor = watch(np.linspace(9, 1, 20))
-    assert (monitor.reason, monitor.n_iter) == ("max_iter", 9)
-    assert monitor.improving
+    early_stopping = watch(np.linspace(9, 1, 20))
+    assert (early_stopping.reason, early_stopping.n_iter) == ("max_iter", 9)
+    assert early_stopping.improving
 
 
 def test_patience_counts_passes_in_a_row():
-    monitor = watch([5, 4, 4, 4, 3, 3, 3, 3])
-    assert (monitor.reason, monitor.n_iter) == ("converged", 8)
+    early_stopping = watch([5, 4, 4, 4, 3, 3, 3, 3])
+    assert (early_stopping.reason, early_stopping.n_iter) == ("converged", 8)
 
 
 def test_patience_does_not_count_while_the_step_size_rises():
@@ -60,41 +60,45 @@ def test_many_small_steps_add_up_to_an_improvement():
 
 
 def test_best_weights_are_kept_even_of_a_small_improvement():
-    monitor = watch([5.0, 4.999, 5.1, 5.2])
-    assert monitor.reason == "converged"
-    assert (monitor.best_iter, monitor.best_loss) == (2, 4.999)
-    assert (monitor.best_values == 2).all()
-    assert not monitor.improving
+    early_stopping = watch([5.0, 4.999, 5.1, 5.2])
+    assert early_stopping.reason == "converged"
+    assert (early_stopping.best_iter, early_stopping.best_loss) == (2, 4.999)
+    assert (early_stopping.best_values == 2).all()
+    assert not early_stopping.improving
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_divergence(bad):
-    monitor = watch([5, 4, bad, 1])
-    assert (monitor.reason, monitor.n_iter, monitor.best_iter) == ("diverged", 3, 2)
-    assert (monitor.best_values == 2).all()
+    early_stopping = watch([5, 4, bad, 1])
+    assert (early_stopping.reason, early_stopping.n_iter, early_stopping.best_iter) == (
+        "diverged",
+        3,
+        2,
+    )
+    assert (early_stopping.best_values == 2).all()
     assert watch([bad]).best_iter == 0
 
 
 def test_kept_weights_are_a_copy():
-    monitor = watch([1.0])
-    assert isinstance(monitor.best_values, torch.Tensor)
-    monitor.parameters.values.fill_(7.0)
-    assert (monitor.best_values == 1).all()
+    early_stopping = watch([1.0])
+    assert isinstance(early_stopping.best_values, torch.Tensor)
+    early_stopping.parameters.values.fill_(7.0)
+    assert (early_stopping.best_values == 1).all()
 
 
 def test_start_is_kept_unless_improved():
-    monitor = watch([12.0, 11.0, 10.5])
-    assert (monitor.best_iter, monitor.best_loss) == (0, 10.0)
-    monitor.settle()
-    assert (monitor.parameters.values == 0).all()
+    early_stopping = watch([12.0, 11.0, 10.5])
+    assert (early_stopping.best_iter, early_stopping.best_loss) == (0, 10.0)
+    early_stopping.settle()
+    assert (early_stopping.parameters.values == 0).all()
 
 
 def test_best_weights_are_put_back_unless_the_start_is_asked_for():
-    monitor = watch([9.0, 8.0, 8.5])
-    monitor.settle()
-    assert (monitor.best_iter, monitor.best_loss) == (2, 8.0)
-    assert (monitor.parameters.values == 2).all()
-    monitor.back_to_start()
-    monitor.settle()
-    assert (monitor.best_iter, monitor.best_loss) == (0, 10.0)
-    assert (monitor.parameters.values == 0).all()
+    early_stopping = watch([9.0, 8.0, 8.5])
+    early_stopping.settle()
+    assert (early_stopping.best_iter, early_stopping.best_loss) == (2, 8.0)
+    assert (early_stopping.parameters.values == 2).all()
+    early_stopping.back_to_start()
+    early_stopping.settle()
+    assert (early_stopping.best_iter, early_stopping.best_loss) == (0, 10.0)
+    assert (early_stopping.parameters.values == 0).all()

@@ -30,17 +30,17 @@ def check_round_trip(X, **params):
 FEW = [*range(2, 10), 13, 14, 15, 16, 21, 34, 35, 36, 39, 40, 41, 69, 70, 499, 500]
 
 
-@pytest.mark.parametrize("n_rows", FEW)
-def test_small_numbers_of_rows_with_defaults(n_rows):
-    check_round_trip(np.random.RandomState(n_rows).normal(size=(n_rows, 3)))
+@pytest.mark.parametrize("n_samples", FEW)
+def test_small_numbers_of_rows_with_defaults(n_samples):
+    check_round_trip(np.random.RandomState(n_samples).normal(size=(n_samples, 3)))
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "n_features", "n_components"),
+    ("n_samples", "n_features", "n_components"),
     [(30, 1, 1), (30, 1, 3), (30, 4, 4), (30, 4, 9), (3, 50, 10), (20, 20_000, 2)],
 )
-def test_shapes(n_rows, n_features, n_components):
-    X = np.random.RandomState(0).normal(size=(n_rows, n_features))
+def test_shapes(n_samples, n_features, n_components):
+    X = np.random.RandomState(0).normal(size=(n_samples, n_features))
     check_round_trip(X, n_components=n_components, max_iter=20)
 
 

@@ -16,8 +16,8 @@ from skae._inference.codec import Codec
 FEW = {"max_iter": 3, "early_stopping": False, "random_state": 0}
 
 
-def linear_rows(n_rows=120):
-    X = np.random.RandomState(0).normal(size=(n_rows, 6)) * np.arange(1, 7)
+def linear_rows(n_samples=120):
+    X = np.random.RandomState(0).normal(size=(n_samples, 6)) * np.arange(1, 7)
     return X @ np.linalg.qr(np.random.RandomState(1).normal(size=(6, 6)))[0] + 5.0
 
 
@@ -118,7 +118,7 @@ def test_earlier_rows_of_a_stream_fade(digits, monkeypatch):
     X = digits[0][:1000] + 1e-3 * np.random.RandomState(0).normal(size=(1000, 64))
     model = stream(np.array_split(X, 5))
     kept = model._memory["moments"]
-    assert kept["n_rows"] == 400  # as many as the last part before it
+    assert kept["n_samples"] == 400  # as many as the last part before it
     back = model.inverse_transform(model.transform(X[800:]))
     now = np.square(X[800:] - back).sum() / model.scale_[0] ** 2
     assert kept["left"] > now > 0.3 * kept["left"]
@@ -131,7 +131,7 @@ def test_few_rows_after_a_fit_change_no_shares(digits):
         model.partial_fit(digits[0][200 + 20 * i :][:20])
         assert_array_equal(model.explained_variance_ratio_, before)
     model.partial_fit(digits[0][260:400])  # 200 by now
-    assert model._memory["moments"]["n_rows"] == 200
+    assert model._memory["moments"]["n_samples"] == 200
     assert np.abs(model.explained_variance_ratio_ - before).max() > 0
 
 
@@ -197,9 +197,9 @@ def test_whitened_codes_have_unit_variance(params, X):
 def test_whitened_codes_of_a_stream_stay_comparable(X):
     model = AutoEncoderTransformer(2, whiten=True, random_state=0).partial_fit(X)
     assert_allclose(model.transform(X).std(axis=0, ddof=1), 1, rtol=1e-9)
-    frame = model._frame
+    code_transform = model._code_transform
     model.partial_fit(X)
-    assert_allclose(model._frame["scale"], frame["scale"])
+    assert_allclose(model._code_transform["scale"], code_transform["scale"])
 
 
 def test_what_is_drawn_from_a_prior_is_not_whitened(X):

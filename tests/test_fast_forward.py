@@ -32,9 +32,9 @@ def test_the_fast_way_gives_the_same(name, dtype, digits):
     network = from_numpy(model._architecture, model._weights, dtype).eval()
     bare = FastForward(network)
     rng = torch.Generator().manual_seed(0)
-    for n_rows in (1, 40):
+    for n_samples in (1, 40):
         for factor in (1.0, 1e6):  # the second is where corrections fade
-            x = factor * torch.randn(n_rows, 64, dtype=dtype, generator=rng)
+            x = factor * torch.randn(n_samples, 64, dtype=dtype, generator=rng)
             z = network.encoder(x)
             exact = {"rtol": 1e-5, "atol": 1e-5 * factor}
             torch.testing.assert_close(bare.encoder(x), z, **exact)

@@ -13,7 +13,7 @@ from skae import AutoEncoderTransformer, Dense
 from skae._data.scaling import Scaling
 from skae._data.targets import no_values
 from skae._fitting import session
-from skae._fitting.dataset import Table
+from skae._fitting.dataset import Dataset
 from skae._fitting.features import idle_features, learnt_features, narrow, widen
 from skae._nn.autoencoder import initialise
 from skae._parts.losses import LOSSES
@@ -164,12 +164,12 @@ def test_cross_entropy_of_what_is_between_the_bounds_is_learnt(
 def test_what_varies_in_other_rows_alone_is_not_idle(X, as_matrix):
     X = X.copy()
     X[250, 5] = X[260, 60] = -1.0  # among the rows held out
-    table = Table(as_matrix(X), no_values(300))
+    dataset = Dataset(as_matrix(X), no_values(300))
     params = check_slots(AutoEncoderTransformer().get_params(), 64)
     rows = np.arange(200)
     scaling = Scaling.fit(X, rows, standardize=False)
     loss = LOSSES["squared_error"]
-    idle = idle_features(params, table, rows, loss, "identity", scaling)
+    idle = idle_features(params, dataset, rows, loss, "identity", scaling)
     assert_array_equal(np.flatnonzero(~idle), np.union1d(VARYING, [5, 60]))
 
 

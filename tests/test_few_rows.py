@@ -47,15 +47,19 @@ def assert_near(found, expected, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n_rows", [1, 3])
-def test_the_same_as_of_many_rows(model, dtype, n_rows):
+@pytest.mark.parametrize("n_samples", [1, 3])
+def test_the_same_as_of_many_rows(model, dtype, n_samples):
     codec = cached_codec(model, np.dtype(dtype), 1)
     X = DATA.astype(dtype)
     Z = codec.encode(X)
     R = codec.decode(Z)
-    for i in range(0, 30, n_rows):
-        assert_near(codec.few_rows.encode(X[i : i + n_rows]), Z[i : i + n_rows], dtype)
-        assert_near(codec.few_rows.decode(Z[i : i + n_rows]), R[i : i + n_rows], dtype)
+    for i in range(0, 30, n_samples):
+        assert_near(
+            codec.few_rows.encode(X[i : i + n_samples]), Z[i : i + n_samples], dtype
+        )
+        assert_near(
+            codec.few_rows.decode(Z[i : i + n_samples]), R[i : i + n_samples], dtype
+        )
     assert_array_equal(codec.few_rows.decode(Z[:1])[0, 4], X[0, 4])
 
 

@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from skae import AutoEncoderTransformer
 from skae._fitting import finalists
 from skae._fitting.trial import Trial
-from skae._training.optimizers import Solver
+from skae._training.optimizers import Optimizer
 
 
 def make(**params):
@@ -24,20 +24,20 @@ def pictures(digits):
 
 class TestFineTuning:
     @pytest.fixture(autouse=True)
-    def dear(self, monkeypatch):
+    def expensive(self, monkeypatch):
         """Let every network be one that takes long."""
-        monkeypatch.setattr(finalists, "_DEAR", 0.0)
+        monkeypatch.setattr(finalists, "_EXPENSIVE_FLOPS", 0.0)
 
     @pytest.fixture
     def rates(self, monkeypatch):
         """Return the size of each step."""
-        seen, step = [], Solver.step
+        seen, step = [], Optimizer.step
 
         def watched_step(self):
-            seen.append(self.rate)
+            seen.append(self.lr)
             step(self)
 
-        monkeypatch.setattr(Solver, "step", watched_step)
+        monkeypatch.setattr(Optimizer, "step", watched_step)
         return seen
 
     def test_steps_are_few_and_small(self, pictures, rates):
@@ -70,23 +70,23 @@ class TestFineTuning:
         assert abs(off).max() < 1e-5 * covariance.max()
 
     def test_what_makes_it_worse_is_not_kept(self, pictures, monkeypatch):
-        def breaks(trial, training):
+        def spikes(trial, training):
             training.objective.parameters.values.add_(1.0)
 
-        monkeypatch.setattr(Trial, "fine_tune", breaks)
+        monkeypatch.setattr(Trial, "fine_tune", spikes)
         monkeypatch.setattr(finalists, "_from_the_start", lambda *args: iter(()))
         broken = make().fit(pictures)
-        monkeypatch.setattr(finalists, "_DEAR", np.inf)
+        monkeypatch.setattr(finalists, "_EXPENSIVE_FLOPS", np.inf)
         not_again = make().fit(pictures)
         assert_array_equal(broken.transform(pictures), not_again.transform(pictures))
 
     def test_then_the_passes_are_made_again(self, pictures, monkeypatch):
-        def breaks(trial, training):
+        def spikes(trial, training):
             training.objective.parameters.values.add_(1.0)
 
-        monkeypatch.setattr(Trial, "fine_tune", breaks)
+        monkeypatch.setattr(Trial, "fine_tune", spikes)
         broken = make().fit(pictures)
-        monkeypatch.setattr(finalists, "_DEAR", np.inf)
+        monkeypatch.setattr(finalists, "_EXPENSIVE_FLOPS", np.inf)
         again = make().fit(pictures)
         assert_array_equal(broken.transform(pictures), again.transform(pictures))
 
@@ -94,12 +94,12 @@ class TestFineTuning:
         model, seen = make(), []
         fine_tune = Trial.fine_tune
 
-        def watched(trial, training):
-            trial._parts = [(None, trial.monitor.n_iter), (5, 0)]
-            training.solver.alpha = 1.0
+        def monitored(trial, training):
+            trial._parts = [(None, trial.early_stopping.n_iter), (5, 0)]
+            training.optimizer.alpha = 1.0
             fine_tune(trial, training)
-            seen.append(training.solver.alpha)
+            seen.append(training.optimizer.alpha)
 
-        monkeypatch.setattr(Trial, "fine_tune", watched)
+        monkeypatch.setattr(Trial, "fine_tune", monitored)
         model.fit(pictures)
         assert seen == [0.0]

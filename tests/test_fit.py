@@ -17,7 +17,7 @@ from skae import AutoEncoderTransformer, ValidationWarning
 from skae._data.batches import Batches
 from skae._fitting import session, trial
 from skae._fitting.verdict import is_lower
-from skae._training.optimizers import Solver
+from skae._training.optimizers import Optimizer
 
 
 def make(**params):
@@ -65,14 +65,14 @@ class TestStartFromPCA:
         residual = check - pca.inverse_transform(pca.transform(check))
         return (residual**2).mean()
 
-    @pytest.mark.parametrize("n_rows", [2, 5, 14])
+    @pytest.mark.parametrize("n_samples", [2, 5, 14])
     @pytest.mark.parametrize("n_components", [1, 2, 20])
-    def test_too_few_rows_are_answered_by_pca(self, n_rows, n_components, X):
-        X = X[:n_rows]
+    def test_too_few_rows_are_answered_by_pca(self, n_samples, n_components, X):
+        X = X[:n_samples]
         model = make(init="pca", n_components=n_components).fit(X)
         assert model.stop_reason_ == "pca"
         assert model.loss_curve_ == []
-        error = self.pca_error(X, X, min(n_components, n_rows, 12))
+        error = self.pca_error(X, X, min(n_components, n_samples, 12))
         assert model.reconstruction_error(X).mean() == pytest.approx(
             error, rel=1e-4, abs=1e-9
         )
@@ -125,20 +125,20 @@ class TestStartFromPCA:
         X = np.random.RandomState(0).normal(size=(100, 5))
         losses = iter([1.0, 1.0, np.nan])
 
-        def passes(self):
+        def epochs(self):
             for loss in losses:
                 self.objective.parameters.values.add_(1e-3)
                 yield loss
                 if np.isnan(loss):
                     self.objective.parameters.values.fill_(np.nan)
 
-        monkeypatch.setattr(session.Training, "passes", passes)
+        monkeypatch.setattr(session.TrainingSession, "passes", epochs)
         validation = iter([0.9, 2.0, 2.0, np.nan])
         real = trial.evaluate
         monkeypatch.setattr(
             trial, "evaluate", lambda *args: next(validation, None) or real(*args)
         )
-        with pytest.warns(ConvergenceWarning, match="diverged in pass 3"):
+        with pytest.warns(ConvergenceWarning, match="diverged in epoch 3"):
             model = make(init="pca").fit(X)
         assert model.stop_reason_ == "pca"
         assert model.score(X) == pytest.approx(model.baseline_score_, abs=1e-6)
@@ -147,21 +147,21 @@ class TestStartFromPCA:
         X = digits[0][:150]  # 120 rows make one batch, 150 would make two
         plans, steps = [], []
         with pytest.MonkeyPatch.context() as patch:
-            train, step = session.Training.passes, Solver.step
+            train, step = session.TrainingSession.epochs, Optimizer.step
 
-            def passes(self):
-                plans.append(self.plan)
+            def epochs(self):
+                plans.append(self.config)
                 return train(self)
 
             def watched_step(self):
                 step(self)
                 steps.append(self.n_steps_made / self.n_steps)
 
-            patch.setattr(session.Training, "passes", passes)
-            patch.setattr(Solver, "step", watched_step)
+            patch.setattr(session.TrainingSession, "passes", epochs)
+            patch.setattr(Optimizer, "step", watched_step)
             make(init="pca", n_components=2).fit(X)
         assert len(plans) >= 2  # there and again, and perhaps with weights that decay
-        assert all(plan == plans[0] for plan in plans)
+        assert all(config == plans[0] for config in plans)
         assert max(steps) <= 1
 
     def test_small_tables_are_trained_again_on_all_rows(self, digits):
@@ -424,7 +424,7 @@ class TestDivergence:
         monkeypatch.setattr(session, "epochs", broken_in_the_third_pass)
         X = np.abs(X)
         model = make(max_iter=9, loss="poisson")
-        with pytest.warns(ConvergenceWarning, match="diverged in pass 3"):
+        with pytest.warns(ConvergenceWarning, match="diverged in epoch 3"):
             model.fit(X)
         assert model.stop_reason_ == "diverged"
         assert model.best_iter_ in (1, 2)
@@ -435,16 +435,16 @@ class TestDivergence:
         self, broken, X, monkeypatch
     ):
         """The losses of the pass are finite, but its last step broke a weight."""
-        step = Solver.step
+        step = Optimizer.step
 
         def breaking(solver):
             step(solver)
             if solver.n_steps_made == solver.n_steps:
                 solver.parameters.values[0] = broken
 
-        monkeypatch.setattr(Solver, "step", breaking)
+        monkeypatch.setattr(Optimizer, "step", breaking)
         model = make(max_iter=3, batch_size=50, early_stopping=False)
-        with pytest.warns(ConvergenceWarning, match="diverged in pass 3"):
+        with pytest.warns(ConvergenceWarning, match="diverged in epoch 3"):
             model.fit(X)
         assert model.best_iter_ in (1, 2)
         assert np.isfinite(model.transform(X)).all()
@@ -480,8 +480,8 @@ class TestAtomicity:
 
     def test_refit_leaves_no_attribute_of_the_old_fit(self, X):
         pandas = pytest.importorskip("pandas")
-        frame = pandas.DataFrame(X).add_prefix("x")
-        model = make(max_iter=1).fit(frame)
+        code_transform = pandas.DataFrame(X).add_prefix("x")
+        model = make(max_iter=1).fit(code_transform)
         model.set_params(early_stopping=False).fit(X[:, :5])
         fresh = make(max_iter=1, early_stopping=False).fit(X[:, :5])
         assert set(vars(model)) == set(vars(fresh))

@@ -66,10 +66,10 @@ def test_rows_without_any_target_cost_nothing(kind):
     assert head(torch.ones(1, 3), unknown).item() == 0
 
 
-def hidden_classes(n_rows=400):
+def hidden_classes(n_samples=400):
     """Rows whose classes PCA's first components do not see."""
     X, y = make_classification(
-        n_rows, 12, n_informative=3, n_redundant=0, n_classes=3, random_state=0
+        n_samples, 12, n_informative=3, n_redundant=0, n_classes=3, random_state=0
     )
     X[:, :9] *= 0.5
     return X, y
@@ -193,8 +193,8 @@ def test_rows_with_a_target_say_whether_codes_are_better(
     monkeypatch.setattr(Trial, "_losses_with", lambda self, values: losses[values])
     trial = object.__new__(Trial)
     trial.training = SimpleNamespace(target="some")
-    trial.monitor = SimpleNamespace(best_values="best", start_values="start")
-    trial.guarding = SimpleNamespace(targets=targets)
+    trial.early_stopping = SimpleNamespace(best_values="best", start_values="start")
+    trial.held_out = SimpleNamespace(targets=targets)
     trial.distinct = slice(None)
     assert trial._beats_its_start(0.01) == better
     losses["best"] = best, 0.3  # the target loses

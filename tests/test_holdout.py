@@ -16,11 +16,11 @@ from skae import AutoEncoderTransformer
 from skae._data import holdout
 from skae._data.holdout import equal_rows, have_near_copies, hold_out
 from skae._data.targets import no_values
-from skae._fitting.dataset import Table, check_tables, split
+from skae._fitting.dataset import Dataset, make_datasets, split
 
 
 def table_of(X):
-    return Table(X, no_values(len(X)))
+    return Dataset(X, no_values(len(X)))
 
 
 def sides(X, groups=None, y=None, **params):
@@ -41,14 +41,14 @@ def test_zeros_of_both_signs_are_equal():
     assert list(equal_rows(np.array([[0.0, 1], [-0.0, 1]]))) == [0, 0]
 
 
-@pytest.mark.parametrize("n_rows", [20, 100, 1000])
-def test_equal_rows_are_on_one_side(n_rows):
+@pytest.mark.parametrize("n_samples", [20, 100, 1000])
+def test_equal_rows_are_on_one_side(n_samples):
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(n_rows, 3))[rng.integers(0, n_rows, n_rows)]
+    X = rng.normal(size=(n_samples, 3))[rng.integers(0, n_samples, n_samples)]
     rows, held_out = sides(X)
-    assert sorted([*rows, *held_out]) == list(range(n_rows))
+    assert sorted([*rows, *held_out]) == list(range(n_samples))
     assert not {*map(tuple, X[rows])} & {*map(tuple, X[held_out])}
-    n_expected = len(sides(rng.normal(size=(n_rows, 3)))[1])
+    n_expected = len(sides(rng.normal(size=(n_samples, 3)))[1])
     assert n_expected <= len(held_out) <= 1.5 * n_expected
 
 
@@ -81,8 +81,8 @@ def test_all_rows_equal_hold_out_nothing():
 
 
 def test_evidence_counts_equal_rows_once():
-    table = table_of(np.array([[1.0], [2], [1], [3], [2], [1]]))
-    assert list(table.first_of_each(np.array([2, 3, 5, 4]))) == [0, 1, 3]
+    dataset = table_of(np.array([[1.0], [2], [1], [3], [2], [1]]))
+    assert list(dataset.first_of_each(np.array([2, 3, 5, 4]))) == [0, 1, 3]
     assert table_of(np.eye(3)).first_of_each(np.arange(3)) == slice(None)
 
 
@@ -182,8 +182,8 @@ def test_overlapping_windows_are_near_copies_and_shuffled_rows_are_not():
 
 def test_check_tables_keeps_both_tables():
     X = np.eye(20)
-    target, table, table_val = check_tables(
+    target, dataset, dataset_val = make_datasets(
         AutoEncoderTransformer().get_params(), (X, None), (X[:5], None), 0
     )
     assert target is None
-    assert (table.n_rows, table_val.n_rows) == (20, 5)
+    assert (dataset.n_samples, dataset_val.n_samples) == (20, 5)

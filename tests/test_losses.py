@@ -136,11 +136,11 @@ def test_poisson_learns_counts_of_any_size():
     assert model.score(X) > 0.9
 
 
-@pytest.mark.parametrize("n_rows", [255, 256, 97])
-def test_cross_entropy_has_the_same_gradient_with_two_threads(n_rows, two_threads):
+@pytest.mark.parametrize("n_samples", [255, 256, 97])
+def test_cross_entropy_has_the_same_gradient_with_two_threads(n_samples, two_threads):
     rng = np.random.default_rng(0)
-    output = torch.from_numpy(rng.normal(size=(n_rows, 720)).astype("f4"))
-    x = torch.from_numpy(rng.random((n_rows, 720), dtype="f4"))
+    output = torch.from_numpy(rng.normal(size=(n_samples, 720)).astype("f4"))
+    x = torch.from_numpy(rng.random((n_samples, 720), dtype="f4"))
     scaled = torch.zeros(720), torch.ones(720)
     gradients = []
     for n_threads in (1, 2):

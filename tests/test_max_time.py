@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skae import AutoEncoderTransformer, ValidationWarning
 from skae._data.scaling import Scaling
-from skae._fitting.session import Training
+from skae._fitting.session import TrainingSession
 from skae._fitting.timing import Shares
 from skae._fitting.trial import Trial
 from skae._inference.codec import Codec
@@ -18,7 +18,7 @@ from skae._nn.autoencoder import AutoEncoder
 from skae._runtime import clock
 from skae._runtime.clock import TimeLimit
 from skae._training.objective import Objective
-from skae._training.optimizers import Solver
+from skae._training.optimizers import Optimizer
 
 STEP, ROW = 0.01, 1e-4
 
@@ -54,7 +54,7 @@ def worked(monkeypatch):
         time.training += STEP
         return STEP
 
-    costs(Solver, "step", step)
+    costs(Optimizer, "step", step)
     costs(Objective, "watch", lambda x, *_: ROW * len(x))
     costs(AutoEncoder, "forward", lambda x: ROW * len(x))
     costs(AutoEncoder, "encode", lambda x: ROW / 2 * len(x))
@@ -87,7 +87,7 @@ class TestShares:
     @pytest.mark.parametrize("row_seconds", [1e-6, 1e-5])
     def test_a_small_part_of_the_time_is_kept(self, row_seconds):
         shares = Shares.of(60.0, row_seconds, 100_000, 10_000, 1_000_000)
-        assert 1_000 < shares.n_watched <= 100_000 * 1e-5 / row_seconds
+        assert 1_000 < shares.n_monitored <= 100_000 * 1e-5 / row_seconds
         assert 0.01 * 60 < shares.after < 0.2 * 60
 
     def test_rows_that_are_not_there_take_none(self):
@@ -130,13 +130,13 @@ class TestWhole:
         assert slowed.n_iter_ == pytest.approx(model.n_iter_ / 2, rel=0.2)
 
     def test_without_time_to_train_it_is_pca(self, X, worked, monkeypatch):
-        prepare = Training.__init__
+        prepare = TrainingSession.__init__
 
         def slow(*args, **kwargs):
             worked.now += 3.0
             prepare(*args, **kwargs)
 
-        monkeypatch.setattr(Training, "__init__", slow)
+        monkeypatch.setattr(TrainingSession, "__init__", slow)
         with pytest.warns(ValidationWarning, match=r"max_time=2 s were over before"):
             model = make(init="auto", max_time=2.0).fit(X)
         assert model.stop_reason_ == "pca"
@@ -147,11 +147,11 @@ class TestWhole:
         X = np.stack([place, place**2], axis=1)
         seen, watch = [], Trial.advance
 
-        def watched(self, *args):
-            seen.append((self.validation.n_rows, self.some.n_rows))
+        def monitored(self, *args):
+            seen.append((self.validation.n_samples, self.some.n_samples))
             watch(self, *args)
 
-        monkeypatch.setattr(Trial, "advance", watched)
+        monkeypatch.setattr(Trial, "advance", monitored)
         make(n_components=1, hidden_layer_sizes=2, max_time=20.0).fit(X)
         assert seen[0] == (1_000, 1_000)
         assert worked.now < 1.05 * 20
@@ -163,13 +163,13 @@ class TestWhole:
         repeat = Trial.repeat
 
         def slow(self, training):
-            costly = training.solver.step
+            costly = training.optimizer.step
 
             def step():
                 worked.now += 9 * STEP  # another program has come
                 costly()
 
-            training.solver.step = step
+            training.optimizer.step = step
             repeat(self, training)
 
         monkeypatch.setattr(Trial, "repeat", slow)
@@ -180,13 +180,13 @@ class TestWhole:
 @pytest.fixture
 def progress(monkeypatch):
     """Return how far the training was at each step."""
-    seen, step = [], Solver.step
+    seen, step = [], Optimizer.step
 
     def watched_step(self):
         seen.append(self.progress)
         step(self)
 
-    monkeypatch.setattr(Solver, "step", watched_step)
+    monkeypatch.setattr(Optimizer, "step", watched_step)
     return seen
 
 
@@ -225,11 +225,11 @@ def test_patience_may_end_it_before(X):
 
 
 def test_what_is_not_trained_again_takes_all_of_it(X):
-    def passes(**params):
+    def epochs(**params):
         return make(max_time=2.0, n_components=2, **params).fit(X).n_iter_
 
     # Of nothing that is anchored the rows held out are left out.
-    assert passes() > 1.15 * passes(init="pca")
+    assert epochs() > 1.15 * epochs(init="pca")
 
 
 def test_time_that_is_not_needed_changes_nothing(digits):

@@ -160,5 +160,5 @@ def test_corrections_do_not_fade_where_the_rows_are(linearity):
     X = DATA["wine"]()
     model = AutoEncoderTransformer(2, linearity=linearity, random_state=0).fit(X)
     lengths = np.linalg.norm((X - model.mean_) / model.scale_, axis=1)
-    assert model._weights["encoder.radius"] >= np.quantile(lengths, 0.9)
+    assert model._weights["encoder.trust_radius"] >= np.quantile(lengths, 0.9)
     assert model.score(X) > 0.7

@@ -9,16 +9,18 @@ from skae import AutoEncoderTransformer, Gaussian, Sparsity
 from skae._data.batches import Batches
 from skae._data.scaling import Scaling
 from skae._data.targets import no_values
-from skae._fitting.dataset import Table
+from skae._fitting.dataset import Dataset
 from skae._nn.autoencoder import initialise
 from skae._nn.dense_backprop import DenseBackprop
 from skae._nn.layers import ACTIVATIONS
 from skae._parts.losses import LINKS, LOSSES, check_loss
 from skae._parts.networks import make_autoencoder
 from skae._runtime.threads import ThreadTuner
+from skae._training.batch import Batch
 from skae._training.flat_parameters import FlatParameters
 from skae._training.loop import epochs, evaluate, row_losses
-from skae._training.objective import Objective, Step
+from skae._training.objective import Objective
+from skae._training.terms import PullToPCA, Reconstruction
 
 CPU = torch.device("cpu")
 
@@ -38,21 +40,26 @@ class Still:
         self.steps += 1
 
 
-def make(loss="squared_error", output_activation="auto", n_rows=23, network=None):
+def make(loss="squared_error", output_activation="auto", n_samples=23, network=None):
     rng = np.random.default_rng(0)
-    X = rng.dirichlet(np.ones(5), size=n_rows)
-    scaling = Scaling.fit(X, np.arange(n_rows), standardize=False)
+    X = rng.dirichlet(np.ones(5), size=n_samples)
+    scaling = Scaling.fit(X, np.arange(n_samples), standardize=False)
     loss, link = check_loss(loss, output_activation)
     network = network or make_autoencoder(5, 2, 2, (4,), "tanh", "random", DENSE)
     initialise(network, LINKS[link].start(scaling.mean), rng)
-    objective = Objective(network, loss, link, scaling, CPU)
-    table = Table(X, no_values(n_rows))
-    return X, scaling, objective, Batches(table, np.arange(n_rows), scaling, 4, CPU)
+    objective = Objective(network, Reconstruction(loss, link, scaling, CPU))
+    dataset = Dataset(X, no_values(n_samples))
+    return (
+        X,
+        scaling,
+        objective,
+        Batches(dataset, np.arange(n_samples), scaling, 4, CPU),
+    )
 
 
-def a_step(batches):
+def a_batch(batches):
     x, t = next(batches.in_order())
-    return Step(x, t, x, np.random.default_rng(0))
+    return Batch(x, t, x, np.random.default_rng(0))
 
 
 def test_flat_parameters_are_the_networks_own():
@@ -87,8 +94,8 @@ def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path)
     assert objective.dense is not None
     if path == "autograd":
         objective.dense = None
-    step = a_step(batches)
-    x = step.x
+    batch = a_batch(batches)
+    x = batch.x
     network, penalty = objective.network, 0.0
     objective.fast = network  # whose losses autograd can follow
     if init == "pca":
@@ -96,14 +103,14 @@ def test_gradient_is_autograds_of_the_loss(loss, activation, hidden, init, path)
         for part in (network.encoder, network.decoder):
             part.linear.copy_(torch.from_numpy(draw(size=part.linear.shape)))
             part.correction[-1].weight.data.fill_(0.1)  # it would start at zero
-        objective.bend_weight = 0.7 / torch.tensor([2.0, 3.0])
-        bend = network.encoder.correction(x)
-        penalty = (bend**2 * objective.bend_weight).mean()
+        objective.pull = PullToPCA(0.7, np.array([2.0, 3.0]), CPU)
+        residual = network.encoder.correction(x)
+        penalty = (residual**2 * objective.pull.weight).mean()
     parameters = list(network.parameters())
-    expected = torch.autograd.grad(objective(step).mean() + penalty, parameters)
+    expected = torch.autograd.grad(objective(batch).mean() + penalty, parameters)
     for _ in range(2):  # a second call replaces the first one's gradient
-        value = float(objective.backward(step))
-    assert value == pytest.approx(objective(step).mean().item(), rel=1e-5)
+        value = float(objective.backward(batch))
+    assert value == pytest.approx(objective(batch).mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
 
@@ -119,10 +126,10 @@ def test_no_gradient_becomes_subnormal(activation):
     # What comes before the activation is -5 to -110, in steps that hit any band.
     first.weight.data.zero_()
     first.bias.data.copy_(-torch.linspace(5, 110, 700) / slope)
-    step = a_step(batches)
+    batch = a_batch(batches)
 
     def gradients():
-        objective.backward(step)
+        objective.backward(batch)
         gradient = first.bias.grad.abs()
         is_subnormal = (gradient > 0) & (gradient < torch.finfo(torch.float32).tiny)
         return is_subnormal.sum().item(), first.bias.grad.clone()
@@ -145,7 +152,7 @@ def test_rows_moved_outward_count_in_proportion(loss, path, ordered):
     for part in (network.encoder, network.decoder):
         part.linear.fill_(0.3)
         part.correction[-1].weight.data.fill_(0.1)  # it would start at zero
-    objective.bend_weight = 0.7 / torch.tensor([2.0, 3.0])
+    objective.pull = PullToPCA(0.7, np.array([2.0, 3.0]), CPU)
     if path == "autograd":
         objective.dense = None
     x, t = next(batches.in_order())
@@ -159,13 +166,14 @@ def test_rows_moved_outward_count_in_proportion(loss, path, ordered):
     kept = torch.ones(len(x), 2)
     kept[::2, 1] = 0.0 if ordered else 1.0
     output = network.decoder(kept * network.encoder(moved)) / everyone
-    bend = network.encoder.correction(moved) / everyone
-    losses = objective.loss.function(output, wanted)
-    total = losses.mean() + (bend**2 * objective.bend_weight).mean()
+    residual = network.encoder.correction(moved) / everyone
+    losses = objective.reconstruction.loss.function(output, wanted)
+    total = losses.mean() + (residual**2 * objective.pull.weight).mean()
     parameters = list(network.parameters())
     expected = torch.autograd.grad(total, parameters)
-    step = Step(wanted, t, moved, None, factors, kept if ordered else None)
-    value = float(objective.backward(step))
+    mask = kept if ordered else None
+    batch = Batch(wanted, t, moved, factors=factors, code_mask=mask)
+    value = float(objective.backward(batch))
     assert value == pytest.approx(losses[2:].mean().item(), rel=1e-5)
     for parameter, gradient in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
@@ -217,7 +225,7 @@ def test_an_unknown_layer_takes_the_path_of_autograd():
     network.encoder[1] = Cube()
     _, _, objective, batches = make(network=network)
     assert objective.dense is None
-    assert objective.backward(a_step(batches)).isfinite()
+    assert objective.backward(a_batch(batches)).isfinite()
 
 
 def test_linked_output_is_compared_in_scaled_units():
@@ -245,7 +253,7 @@ def test_a_pass_with_broken_weights_has_no_loss():
     solver = Still()
     solver.step = lambda: objective.parameters.values.fill_(np.nan)
     batches.n_batches = 1  # the loss is met before the step
-    batches.batch_size = batches.n_rows
+    batches.batch_size = batches.n_samples
     rng = np.random.default_rng(0)
     assert np.isnan(next(epochs(objective, batches, solver, rng, ThreadTuner(1))))
 

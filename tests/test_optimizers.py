@@ -1,4 +1,4 @@
-"""Solvers: the steps they take, what they decay, and the schedules."""
+"""Optimizers: the steps they take, what they decay, and the schedules."""
 
 from types import SimpleNamespace
 
@@ -9,28 +9,28 @@ from torch import nn
 
 from skae import AutoEncoderTransformer
 from skae._training.flat_parameters import FlatParameters
-from skae._training.optimizers import SCHEDULES, SOLVERS, Solver, _orthogonal
+from skae._training.optimizers import SCHEDULES, SOLVERS, Optimizer, _orthogonal
 
 
 def make(name="adam", schedule="constant", rate=0.1, alpha=0.0, n_steps=10):
     layer = nn.Linear(3, 2)
     parameters = FlatParameters(layer)
-    plan = SimpleNamespace(
+    config = SimpleNamespace(
         solver=name,
         learning_rate=schedule,
         learning_rate_init=rate,
         alpha=alpha,
         max_time=np.inf,
     )
-    return layer, parameters, Solver(parameters, plan, n_steps)
+    return layer, parameters, Optimizer(parameters, config, n_steps)
 
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_first_step_goes_down_the_gradient(name):
-    layer, parameters, solver = make(name)
+    layer, parameters, optimizer = make(name)
     before = parameters.copy()
     parameters.gradients.fill_(2.0)
-    solver.step()
+    optimizer.step()
     assert (parameters.values < before).all()
     # The layer's own parameters are views of the same numbers, transposed if wide.
     assert torch.equal(layer.weight.t().reshape(-1), parameters.values[:6])
@@ -49,10 +49,10 @@ def test_laid_end_to_end_weights_are_what_they_were():
 
 
 def test_adam_moves_by_the_step_size_first():
-    _, parameters, solver = make("adam", rate=0.25)
+    _, parameters, optimizer = make("adam", rate=0.25)
     before = parameters.copy()
     parameters.gradients.fill_(-3.0)
-    solver.step()
+    optimizer.step()
     torch.testing.assert_close(parameters.values, before + 0.25)
 
 
@@ -69,11 +69,11 @@ def test_orthogonal_keeps_the_singular_vectors(shape):
 
 
 def test_muon_moves_all_directions_of_a_matrix_alike():
-    layer, parameters, solver = make("muon", rate=0.1)
+    layer, parameters, optimizer = make("muon", rate=0.1)
     before = layer.weight.detach().clone()
     # A gradient that hardly shows its second direction.
     layer.weight.grad.copy_(torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.05, 0.0]]))
-    solver.step()
+    optimizer.step()
     moved = (before - layer.weight.detach()).numpy()
     ratio = moved[1, 1] / moved[0, 0]
     assert 0.5 < ratio < 2
@@ -85,7 +85,7 @@ def test_muon_moves_kernels_and_biases_as_adamw_does():
     for name in ("adamw", "muon"):
         torch.manual_seed(0)
         network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Linear(4, 5))
-        plan = SimpleNamespace(
+        config = SimpleNamespace(
             solver=name,
             learning_rate="constant",
             learning_rate_init=0.1,
@@ -94,7 +94,7 @@ def test_muon_moves_kernels_and_biases_as_adamw_does():
         )
         parameters = FlatParameters(network)
         parameters.gradients.copy_(torch.linspace(-1, 1, len(parameters.gradients)))
-        Solver(parameters, plan, 10).step()
+        Optimizer(parameters, config, 10).step()
         kernels.append([network[0].weight, network[0].bias, network[1].bias])
     for of_adam, of_muon in zip(*kernels, strict=True):
         torch.testing.assert_close(of_adam, of_muon)
@@ -102,10 +102,10 @@ def test_muon_moves_kernels_and_biases_as_adamw_does():
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_decay_shrinks_matrices_and_leaves_biases(name):
-    layer, parameters, solver = make(name, alpha=0.5)
+    layer, parameters, optimizer = make(name, alpha=0.5)
     with torch.no_grad():
         parameters.values.fill_(1.0)
-    solver.step()  # the gradient is zero: only the decay moves
+    optimizer.step()  # the gradient is zero: only the decay moves
     assert (layer.weight < 1).all()
     assert (layer.bias == 1).all()
 
@@ -121,11 +121,11 @@ def test_one_cycle_rises_and_falls_to_zero():
 
 
 def test_step_size_follows_the_schedule():
-    _, _, solver = make("sgd", "one_cycle", rate=2.0, n_steps=5)
+    _, _, optimizer = make("sgd", "one_cycle", rate=2.0, n_steps=5)
     seen = []
-    solver.solver.move = seen.append
+    optimizer.rule.step = seen.append
     for _ in range(5):
-        solver.step()
+        optimizer.step()
     expected = [2.0 * SCHEDULES["one_cycle"](i / 5) for i in range(5)]
     assert seen == pytest.approx(expected)
 

@@ -11,13 +11,13 @@ def seen(loss_curve, validation_curve, reason=None, max_iter=50, pca_gap=1.0):
     """Whether a training of 50 passes overfits after those of the curves."""
     least = min(validation_curve)
     best_iter = 0 if least >= 1.0 else 1 + validation_curve.index(least)
-    monitor = SimpleNamespace(
+    early_stopping = SimpleNamespace(
         n_iter=len(loss_curve),
         best_iter=best_iter,
         reason=reason,
-        plan=SimpleNamespace(max_iter=max_iter),
+        config=SimpleNamespace(max_iter=max_iter),
     )
-    return overfits(monitor, loss_curve, validation_curve, pca_gap)
+    return overfits(early_stopping, loss_curve, validation_curve, pca_gap)
 
 
 FALLING = [0.6, 0.5, 0.3, 0.25, 0.2]

@@ -20,10 +20,10 @@ def in_domain(name, X):
     return np.abs(X) if name in ("poisson", "positive_output") else X
 
 
-def stream(model, X, y=None, n_passes=1, n_rows=25, **kwargs):
-    for _ in range(n_passes):
-        for start in range(0, len(X), n_rows):
-            part = slice(start, start + n_rows)
+def stream(model, X, y=None, n_epochs=1, n_samples=25, **kwargs):
+    for _ in range(n_epochs):
+        for start in range(0, len(X), n_samples):
+            part = slice(start, start + n_samples)
             model.partial_fit(X[part], None if y is None else y[part], **kwargs)
     return model
 
@@ -32,9 +32,9 @@ def stream(model, X, y=None, n_passes=1, n_rows=25, **kwargs):
 def test_codes_get_better_than_those_of_the_first_rows(digits):
     X, y = digits
     model = AutoEncoderTransformer(8, random_state=0)
-    stream(model, X[:1500], n_rows=300)
+    stream(model, X[:1500], n_samples=300)
     first = model.score(X[1500:])
-    stream(model, X[:1500], n_rows=300, n_passes=10)
+    stream(model, X[:1500], n_samples=300, n_epochs=10)
     assert model.score(X[1500:]) > first + 0.05
     assert model.n_iter_ == len(model.loss_curve_) == 55
     assert model.n_samples_ == 11 * 1500
@@ -45,10 +45,10 @@ def test_codes_get_better_than_those_of_the_first_rows(digits):
 def test_a_pickle_goes_on_as_if_nothing_had_happened(name, X):
     X = in_domain(name, X)
     y = target_of(name, X)
-    model = stream(autoencoder(name), X, y, n_rows=50)
+    model = stream(autoencoder(name), X, y, n_samples=50)
     again = pickle.loads(pickle.dumps(model))
     assert_array_equal(
-        *(stream(m, X, y, n_rows=50).transform(X) for m in (model, again))
+        *(stream(m, X, y, n_samples=50).transform(X) for m in (model, again))
     )
 
 
@@ -65,12 +65,12 @@ def test_targets_go_on_from_call_to_call(digits):
     order = np.argsort(y[:1000], kind="stable")  # the first call sees one class only
     model = AutoEncoderTransformer(4, supervision=1.0, random_state=0)
     rng = np.random.default_rng(0)
-    stream(model, X[order], y[order], n_rows=100, classes=np.arange(10))
+    stream(model, X[order], y[order], n_samples=100, classes=np.arange(10))
     for _ in range(10):
         order = rng.permutation(1000)
-        stream(model, X[order], y[order], n_rows=100)
+        stream(model, X[order], y[order], n_samples=100)
     plain = AutoEncoderTransformer(4, random_state=0)
-    stream(plain, X[:1000], n_rows=100, n_passes=11)
+    stream(plain, X[:1000], n_samples=100, n_epochs=11)
     scores = [
         KNeighborsClassifier()
         .fit(m.transform(X[:1000]), y[:1000])

@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from skae._data.batches import Batches
 from skae._data.scaling import Scaling
 from skae._data.targets import no_values
-from skae._fitting.dataset import Table
+from skae._fitting.dataset import Dataset
 from skae._linear import pca as _linear
 from skae._linear.pca import (
     code_variance,
@@ -29,7 +29,7 @@ from skae._parts.latents import Point
 def make(X, rows, scaling=None):
     scaling = scaling or Scaling.fit(X, rows, False)
     return Batches(
-        Table(X, no_values(X.shape[0])), rows, scaling, 16, torch.device("cpu")
+        Dataset(X, no_values(X.shape[0])), rows, scaling, 16, torch.device("cpu")
     )
 
 
@@ -129,9 +129,9 @@ def test_radii_reach_beyond_all_rows_and_codes(X):
         np.random.default_rng(0),
     )
     rows = np.linalg.norm(x, axis=1)
-    assert start.row_radius == pytest.approx(7 * rows.max())
+    assert start.row_trust_radius == pytest.approx(7 * rows.max())
     codes = np.linalg.norm(x @ start.encoder.T, axis=1)
-    assert start.code_radius == pytest.approx(7 * codes.max())
+    assert start.code_trust_radius == pytest.approx(7 * codes.max())
 
 
 def test_variance_of_the_codes_is_never_far_below_the_largest(X):
@@ -159,7 +159,7 @@ def test_what_is_left_is_what_pca_does_not_explain():
 def test_one_row_far_out_leaves_the_other_axes_to_the_others(X):
     x = X.astype(np.float32)
     x[7] *= 1e5
-    batches = SimpleNamespace(X=x, n_rows=len(x))
+    batches = SimpleNamespace(X=x, n_samples=len(x))
     found = principal_components(batches, x, 3, seed=0).components_
     expected = PCA(3).fit(x.astype(np.float64)).components_
     assert_allclose(abs(np.sum(found * expected, axis=1)), 1, atol=1e-6)

@@ -21,8 +21,8 @@ from skae._data.targets import Target
 from skae._fitting.pseudo_labels import teach
 
 
-def rows(n_rows=300, n_features=6):
-    return np.random.default_rng(0).normal(size=(n_rows, n_features))
+def rows(n_samples=300, n_features=6):
+    return np.random.default_rng(0).normal(size=(n_samples, n_features))
 
 
 def partly(y, n_known=60, unknown=np.nan):

@@ -12,10 +12,10 @@ from skae._nn.autoencoder import initialise
 from skae._parts.networks import make_autoencoder
 
 
-def curved(n_rows, n_features, noise=0.0):
+def curved(n_samples, n_features, noise=0.0):
     """Rows on a curved sheet of two dimensions, float32, centred."""
     rng = np.random.default_rng(0)
-    factors = rng.normal(size=(n_rows, 2))
+    factors = rng.normal(size=(n_samples, 2))
     X = np.tanh(factors @ rng.normal(size=(2, n_features)))
     X += noise * rng.normal(size=X.shape)
     return (X - X.mean(axis=0)).astype(np.float32)

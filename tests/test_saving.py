@@ -42,7 +42,7 @@ def skops():
 
 def test_the_types_are_all_public_estimators_and_parts():
     parts = [NETWORKS, LATENTS, PENALTIES, CORRUPTIONS]
-    kinds = {PenaltySum, *chain.from_iterable(table.values() for table in parts)}
+    kinds = {PenaltySum, *chain.from_iterable(dataset.values() for dataset in parts)}
     names = {f"{kind.__module__}.{kind.__name__}" for kind in kinds}
     assert {"skae.AutoEncoderTransformer", *names} <= set(skops_types())
     assert all(name.removeprefix("skae.") in skae.__all__ for name in skops_types())
@@ -128,14 +128,14 @@ def test_a_stream_that_keeps_its_first_rows_goes_on(skops):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_names_of_features_and_classes_come_back(skops):
-    frame = pytest.importorskip("pandas").DataFrame(rows()).add_prefix("f")
+    code_transform = pytest.importorskip("pandas").DataFrame(rows()).add_prefix("f")
     labels = np.array(["a", "b"] * 50, dtype=object)
     model = AutoEncoderTransformer(2, supervision=1.0, max_iter=2, random_state=0)
     model.set_params(early_stopping=False, teacher=LogisticRegression())
-    model.fit(frame, labels)
+    model.fit(code_transform, labels)
     again = skops.loads(skops.dumps(model), trusted=skops_types())
     assert _same(vars(again), vars(model))
-    assert_array_equal(again.transform(frame), model.transform(frame))
+    assert_array_equal(again.transform(code_transform), model.transform(code_transform))
 
 
 def test_skops_files_have_the_version_of_the_state(skops):

@@ -29,9 +29,9 @@ def differences(model, X, relative=1e-6):
     return np.stack(slopes, axis=2)
 
 
-def assert_is_slope(model, X, n_rows=5):
-    slopes = differences(model, X)[:n_rows]
-    jacobian = model.sensitivity(X[:n_rows], average=False)
+def assert_is_slope(model, X, n_samples=5):
+    slopes = differences(model, X)[:n_samples]
+    jacobian = model.sensitivity(X[:n_samples], average=False)
     assert np.abs(slopes).max() > 0
     assert_allclose(jacobian, slopes, rtol=1e-4, atol=1e-6 * np.abs(slopes).max())
 
@@ -86,7 +86,7 @@ def test_the_mean_is_that_of_the_rows_in_any_chunks(X, monkeypatch):
     assert of_rows.shape == (len(X), 2, X.shape[1])
     assert_allclose(model.sensitivity(X), of_rows.mean(axis=0), atol=1e-14)
     chunks = [slice(i, i + 7) for i in range(0, len(X), 7)]
-    monkeypatch.setattr(module, "row_slices", lambda n_rows, n_values: chunks)
+    monkeypatch.setattr(module, "row_slices", lambda n_samples, n_values: chunks)
     assert_allclose(model.sensitivity(X, average=False), of_rows, atol=1e-14)
     assert_allclose(model.sensitivity(X), of_rows.mean(axis=0), atol=1e-14)
 

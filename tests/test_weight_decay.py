@@ -9,7 +9,7 @@ import torch
 from skae import AutoEncoderTransformer
 from skae._data.targets import no_values
 from skae._fitting.contest import Regime
-from skae._fitting.dataset import Table
+from skae._fitting.dataset import Dataset
 from skae._fitting.source import Source
 from skae._fitting.weight_decay import decay_if_overfitted, try_decay
 from skae._parts.losses import LOSSES
@@ -28,9 +28,9 @@ def rows(X):
 
 def make_source(X=X, **params):
     params = AutoEncoderTransformer(2, **params).get_params()
-    table, loss = Table(X, no_values(len(X))), LOSSES["squared_error"]
-    params, held_out = check_slots(params, X.shape[1]), (table, rows(X)[1])
-    return Source(params, table, held_out, None, loss, ThreadTuner(), 0, None)
+    dataset, loss = Dataset(X, no_values(len(X))), LOSSES["squared_error"]
+    params, held_out = check_slots(params, X.shape[1]), (dataset, rows(X)[1])
+    return Source(params, dataset, held_out, None, loss, ThreadTuner(), 0, None)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_trial_that_goes_back_makes_the_same_passes_again(trial):
     trial.advance(9)
     curves, end = (trial.loss_curve, trial.validation_curve), weights(trial.training)
     trial.go_back(state)
-    assert len(trial.loss_curve) == trial.monitor.n_iter == 5
+    assert len(trial.loss_curve) == trial.early_stopping.n_iter == 5
     trial.decay()
     trial.advance(9)
     assert trial.loss_curve != curves[0]
@@ -62,50 +62,50 @@ def test_a_trial_that_goes_back_makes_the_same_passes_again(trial):
     trial.advance(9)
     assert (trial.loss_curve, trial.validation_curve) == curves
     assert torch.equal(weights(trial.training), end)
-    assert trial.training.solver.alpha == 0.0
+    assert trial.training.optimizer.alpha == 0.0
 
 
 def test_passes_that_were_good_are_made_again(source, trial):
     trial.advance(6)
     trial.decay()
     trial.advance(10)
-    trial.monitor.best_iter = 10
+    trial.early_stopping.best_iter = 10
     again = source.training(rows(X)[0], trial.regime)
     trial.repeat(again)
-    assert again.solver.alpha > 0
-    assert again.solver.n_steps_made == 10 * again.batches.n_batches
-    trial.monitor.best_iter = 4
+    assert again.optimizer.alpha > 0
+    assert again.optimizer.n_steps_made == 10 * again.batches.n_batches
+    trial.early_stopping.best_iter = 4
     again = source.training(rows(X)[0], trial.regime)
     trial.repeat(again)
-    assert (again.solver.alpha, again.solver.n_steps_made) == (0.0, 4)
+    assert (again.optimizer.alpha, again.optimizer.n_steps_made) == (0.0, 4)
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "noise", "decays"), [(90, 0.5, True), (900, 0.0, False)]
+    ("n_samples", "noise", "decays"), [(90, 0.5, True), (900, 0.0, False)]
 )
-def test_weights_decay_if_there_is_noise_to_learn_by_heart(n_rows, noise, decays):
+def test_weights_decay_if_there_is_noise_to_learn_by_heart(n_samples, noise, decays):
     rng = np.random.default_rng(1)
-    T = rng.uniform(-2, 2, size=(n_rows, 2))
+    T = rng.uniform(-2, 2, size=(n_samples, 2))
     X = np.hstack([T, T**2, np.sin(3 * T), np.cos(T), np.tanh(T)])
     X += noise * rng.normal(size=X.shape)
-    source = make_source(X, max_iter=400 * 90 // n_rows)
+    source = make_source(X, max_iter=400 * 90 // n_samples)
     trial = source.trial(rows(X)[0], Regime("identity"))
-    plan = trial.training.plan
-    trial.monitor.plan = replace(plan, n_iter_no_change=np.inf)
+    config = trial.training.config
+    trial.early_stopping.config = replace(config, n_iter_no_change=np.inf)
     trial._look_for_overfitting = lambda: None
     try_decay(trial)
-    assert (trial.training.solver.alpha > 0) == decays
+    assert (trial.training.optimizer.alpha > 0) == decays
     assert len(trial.loss_curve) == len(trial.validation_curve)
 
 
 def test_weights_decay_from_the_best_on_and_not_for_long_in_vain(trial):
     trial.advance(20)
-    trial.monitor.reason, trial.monitor.best_iter = "converged", 3
-    trial.monitor.best_loss = trial.monitor._target = 0.0
+    trial.early_stopping.reason, trial.early_stopping.best_iter = "converged", 3
+    trial.early_stopping.best_loss = trial.early_stopping._target = 0.0
     decay_if_overfitted(trial)
-    assert trial.monitor.reason == "converged"
+    assert trial.early_stopping.reason == "converged"
     assert len(trial.loss_curve) == 20 + 4  # of nine passes
-    trial.monitor.best_iter = 22
+    trial.early_stopping.best_iter = 22
     assert trial._parts_to_best() == [(None, 3), (9, 2)]
 
 
@@ -116,9 +116,9 @@ def test_weights_decay_only_where_nobody_has_chosen(params):
 
 
 def test_patience_waits_for_shorter_steps_until_the_schedule_ends(trial):
-    trial.monitor.best_loss, trial.monitor.best_iter = 0.0, 1
-    trial.monitor._target = 0.0
+    trial.early_stopping.best_loss, trial.early_stopping.best_iter = 0.0, 1
+    trial.early_stopping._target = 0.0
     trial._pca_gap = np.inf  # no gap is wider: nothing is overfitted
-    trial.advance(2 * trial.training.plan.max_iter)
-    assert trial.monitor.reason == "max_iter"
-    assert len(trial.loss_curve) == trial.training.plan.max_iter
+    trial.advance(2 * trial.training.config.max_iter)
+    assert trial.early_stopping.reason == "max_iter"
+    assert len(trial.loss_curve) == trial.training.config.max_iter

@@ -24,7 +24,7 @@ class Batches:
 
     Parameters
     ----------
-    table : Table
+    dataset : Dataset
     rows : ndarray of int
         The rows of the table to use.
     scaling : Scaling
@@ -39,39 +39,39 @@ class Batches:
     """
 
     def __init__(
-        self, table, rows, scaling, batch_size, device, features=None, basis=None
+        self, dataset, rows, scaling, batch_size, device, features=None, basis=None
     ):
-        self.X = table.X
+        self.X = dataset.X
         self.rows = rows
         n_all = self.X.shape[1]
         self.features = np.arange(n_all) if features is None else features
         self.scaling = self.of_features = scaling.of(self.features)
         self.basis = basis
-        self.n_rows, self.n_features = len(rows), len(self.features)
+        self.n_samples, self.n_features = len(rows), len(self.features)
         if basis is not None:
             self.n_features = basis.shape[1]
             self.scaling = scaling.on_axes(self.n_features)
         #: What a mean over the values of a row is multiplied by, for that over all
         #: features.
-        self.share = self.n_features / n_all
+        self.feature_fraction = self.n_features / n_all
         #: Squared error of each row off the basis, a part of any reconstruction's.
-        self.off_basis = np.zeros(self.n_rows)
+        self.off_basis = np.zeros(self.n_samples)
         self.batch_size = batch_size
         self.device = device
-        self.n_batches = -(-self.n_rows // batch_size)
-        size = 4 * self.n_rows * self.n_features
+        self.n_batches = -(-self.n_samples // batch_size)
+        size = 4 * self.n_samples * self.n_features
         limit = _RESIDENT_BYTES
         if device.type == "cuda":
             limit = free_memory(device) // 2
         self.resident = self._load() if size <= limit else None
-        self.targets = torch.from_numpy(table.targets[rows]).to(device)
+        self.targets = torch.from_numpy(dataset.targets[rows]).to(device)
 
     def _load(self):
         """All rows as one tensor, filled a few at a time."""
         x = torch.empty(
-            self.n_rows, self.n_features, dtype=torch.float32, device=self.device
+            self.n_samples, self.n_features, dtype=torch.float32, device=self.device
         )
-        for part in row_slices(self.n_rows, self.X.shape[1]):
+        for part in row_slices(self.n_samples, self.X.shape[1]):
             values = self._scaled(self.rows[part])
             if self.basis is not None:
                 values, self.off_basis[part] = self._project(values)
@@ -97,16 +97,16 @@ class Batches:
             values = values[:, self.features]
         return self.of_features.apply(values).astype(np.float32)
 
-    def shuffled(self, rng, n_passes=1):
-        """Every row once a pass, in random order, in batches of nearly equal size.
+    def shuffled(self, rng, n_epochs=1):
+        """Every row once an epoch, in random order, in batches of nearly equal size.
 
         Equal sizes rather than a small rest, whose noisy gradient would count as
         much as a full one. Several batches come at once, one after another, with
-        their targets and the list of their sizes; they may be written on.
+        their targets and weights, and the list of their sizes; they may be written on.
         """
-        orders = [rng.permutation(self.n_rows) for _ in range(n_passes)]
+        orders = [rng.permutation(self.n_samples) for _ in range(n_epochs)]
         sizes = [len(part) for part in np.array_split(orders[0], self.n_batches)]
-        sizes *= n_passes
+        sizes *= n_epochs
         order = torch.from_numpy(np.concatenate(orders))
         if self.resident is not None:
             yield from self._gathered(order.to(self.device), sizes)
@@ -115,7 +115,7 @@ class Batches:
             # Read in the order of the file, for memory-mapped X.
             in_file, order_of = part.sort()
             x = self._read(self.rows[in_file.numpy()])[order_of.argsort()]
-            yield x, self.targets[part.to(self.device)], [len(part)]
+            yield x, *self._of_rows(part.to(self.device)), [len(part)]
 
     def _gathered(self, order, sizes):
         """Batches of some sizes of resident rows in some order, many gathered at once.
@@ -129,12 +129,16 @@ class Batches:
         parts = order.split([sum(group) for group in groups])
         for rows, group in zip(parts, groups, strict=True):
             x = torch.index_select(self.resident, 0, rows, out=buffer[: sum(group)])
-            yield x, self.targets[rows], group
+            yield x, *self._of_rows(rows), group
+
+    def _of_rows(self, rows):
+        """Return the targets and the weights of some rows."""
+        return self.targets[rows], None
 
     def parts(self):
         """Slices of rows that `in_order` yields; few, if they are read as wide rows."""
         n_features = self.n_features if self.basis is None else self.X.shape[1]
-        return row_slices(self.n_rows, n_features)
+        return row_slices(self.n_samples, n_features)
 
     def in_order(self):
         """Every row once, in order, in large batches for evaluation."""
@@ -147,12 +151,12 @@ class Batches:
 
         The rows of that part take about ``n_bytes``.
         """
-        few = 4 * self.n_rows * self.n_features <= _RESIDENT_BYTES  # of a GPU's rows
+        few = 4 * self.n_samples * self.n_features <= _RESIDENT_BYTES  # of a GPU's rows
         if few and self.resident is not None:
             return self.resident.cpu().numpy(), self.targets.cpu().numpy()
-        n_rows = min(max(2, n_bytes // (4 * self.n_features)), self.n_rows)
-        x = np.empty((n_rows, self.n_features), np.float32)
-        chosen = np.sort(rng.choice(self.n_rows, n_rows, replace=False))
-        for part in row_slices(n_rows, self.n_features):
+        n_samples = min(max(2, n_bytes // (4 * self.n_features)), self.n_samples)
+        x = np.empty((n_samples, self.n_features), np.float32)
+        chosen = np.sort(rng.choice(self.n_samples, n_samples, replace=False))
+        for part in row_slices(n_samples, self.n_features):
             x[part] = self._read(self.rows[chosen[part]]).cpu().numpy()
         return x, self.targets.cpu().numpy()[chosen]

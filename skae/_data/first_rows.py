@@ -38,11 +38,11 @@ def join(first, X, y, classes):
     if first is None:
         return {"X": X, "y": y, "classes": classes}
     stack = vstack if issparse(X) and issparse(first["X"]) else _dense_stack
-    n_rows = first["X"].shape[0], X.shape[0]
+    n_samples = first["X"].shape[0], X.shape[0]
     rows = stack([first["X"], X])
     return {
         "X": rows.tocsr() if issparse(rows) else rows,
-        "y": join_targets((first["y"], y), n_rows),
+        "y": join_targets((first["y"], y), n_samples),
         "classes": first["classes"] if classes is None else classes,
     }
 
@@ -110,8 +110,8 @@ def worth_keeping(first, scaling, n_components, target):
 
 def are_many(X):
     """Whether rows are too many to wait for others."""
-    n_rows, n_features = X.shape
-    return n_rows >= _MOST_ROWS or n_rows * n_features >= _MOST_VALUES
+    n_samples, n_features = X.shape
+    return n_samples >= _MOST_ROWS or n_samples * n_features >= _MOST_VALUES
 
 
 def _enough(n_components):

@@ -27,17 +27,17 @@ _NEXT = 3
 _MANY = 0.5
 
 
-def hold_out(n_rows, fraction, seed, strata=None, groups=None):
+def hold_out(n_samples, fraction, seed, strata=None, groups=None):
     """Draw the rows to hold out: a fraction, of short data up to a fifth.
 
     Parameters
     ----------
-    n_rows : int
+    n_samples : int
     fraction : float
     seed : int
-    strata : ndarray of shape (n_rows,) or None
+    strata : ndarray of shape (n_samples,) or None
         What is to be as frequent on both sides.
-    groups : ndarray of int of shape (n_rows,) or None
+    groups : ndarray of int of shape (n_samples,) or None
         Rows that stay together; the strata do not count then.
 
     Returns
@@ -45,12 +45,12 @@ def hold_out(n_rows, fraction, seed, strata=None, groups=None):
     rows, held_out : ndarray of int
         The others, and those; together all.
     """
-    enough = min(_ENOUGH_VALIDATION_ROWS, int(_MOST_HELD_OUT * n_rows))
+    enough = min(_ENOUGH_VALIDATION_ROWS, int(_MOST_HELD_OUT * n_samples))
     enough = max(enough, _LEAST_VALIDATION_ROWS)
-    n_held_out = min(max(int(fraction * n_rows), enough), n_rows - 2)
+    n_held_out = min(max(int(fraction * n_samples), enough), n_samples - 2)
     if groups is None:
         return train_test_split(
-            np.arange(n_rows),
+            np.arange(n_samples),
             test_size=n_held_out,
             random_state=seed,
             stratify=_splittable(strata, n_held_out),
@@ -76,12 +76,12 @@ def _draw_groups(groups, n_held_out, seed):
     smallest and the only one.
     """
     sizes = np.bincount(groups)
-    chosen, n_rows = np.zeros(len(sizes), bool), 0
+    chosen, n_samples = np.zeros(len(sizes), bool), 0
     for group in np.random.default_rng(seed).permutation(len(sizes)):
-        if n_rows < n_held_out and n_rows + sizes[group] <= 1.5 * n_held_out:
+        if n_samples < n_held_out and n_samples + sizes[group] <= 1.5 * n_held_out:
             chosen[group] = True
-            n_rows += sizes[group]
-    if not n_rows:
+            n_samples += sizes[group]
+    if not n_samples:
         chosen[sizes.argmin()] = True
     return chosen
 
@@ -91,7 +91,7 @@ def equal_rows(X):
 
     Returns
     -------
-    groups : ndarray of int of shape (n_rows,) or None
+    groups : ndarray of int of shape (n_samples,) or None
         None if all are different.
     """
     if issparse(X):
@@ -122,15 +122,15 @@ def _plain(X):
 
 
 def _sums(X):
-    """Return a number for each row, (n_rows,), equal for equal rows, else hardly ever.
+    """Return a number for each row, (n_samples,): equal rows have the same.
 
     Bits are read as whole numbers and added up with random weights, modulo 2**64.
     """
-    n_rows, n_features = X.shape
+    n_samples, n_features = X.shape
     rng = np.random.default_rng(0)
     weights = rng.integers(2**63, size=n_features, dtype=np.uint64) * 2 + 1
-    sums = np.empty(n_rows, np.uint64)
-    for part in row_slices(n_rows, n_features):
+    sums = np.empty(n_samples, np.uint64)
+    for part in row_slices(n_samples, n_features):
         bits = _plain(X[part])
         bits = bits.view(f"u{bits.dtype.itemsize}")
         sums[part] = bits.astype(np.uint64) @ weights
@@ -157,19 +157,19 @@ def have_near_copies(X, rows, seed):
         Some of these are asked about.
     seed : int
     """
-    n_rows = X.shape[0]
-    if n_rows < _FEWEST_ROWS or issparse(X):
+    n_samples = X.shape[0]
+    if n_samples < _FEWEST_ROWS or issparse(X):
         return False
     rng = np.random.default_rng(seed)
     asked = rng.choice(rows, min(_ASKED_ROWS, len(rows)), replace=False)
     # In a large table those that stand far off are represented by some.
-    n_others = min(n_rows, max(_FEWEST_ROWS, _MOST_VALUES // X.shape[1]))
+    n_others = min(n_samples, max(_FEWEST_ROWS, _MOST_VALUES // X.shape[1]))
     near = np.unique(asked[:, None] + np.arange(-_NEXT, _NEXT + 1))
-    others = near[(near >= 0) & (near < n_rows)]
-    if n_others >= n_rows:
-        others = np.arange(n_rows)
+    others = near[(near >= 0) & (near < n_samples)]
+    if n_others >= n_samples:
+        others = np.arange(n_samples)
     else:
-        others = np.union1d(others, rng.choice(n_rows, n_others, replace=False))
+        others = np.union1d(others, rng.choice(n_samples, n_others, replace=False))
     x = dense_rows(X, asked).astype(np.float64)
     mean = x.mean(axis=0)
     x -= mean

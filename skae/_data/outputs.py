@@ -22,13 +22,13 @@ _UNLABELLED = -1
 _MISSING_AS_TEXT = ("nan", "None", "<NA>", "NaT")
 
 
-def join_targets(parts, n_rows):
+def join_targets(parts, n_samples):
     """Return the targets of parts one after another, unknown where a part has none.
 
     Parameters
     ----------
     parts : iterable of array-like or None
-    n_rows : iterable of int
+    n_samples : iterable of int
         Of the parts.
 
     Returns
@@ -46,7 +46,7 @@ def join_targets(parts, n_rows):
     (width,) = widths
     by_part = [
         [np.full(n, None, object)] * width if part is None else part
-        for part, n in zip(by_part, n_rows, strict=True)
+        for part, n in zip(by_part, n_samples, strict=True)
     ]
     outputs = []
     for output in zip(*by_part, strict=True):

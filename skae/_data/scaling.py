@@ -20,10 +20,10 @@ _CHUNK_BYTES = 2**22
 FARTHEST = 1e15
 
 
-def row_slices(n_rows, n_features, chunk_bytes=_CHUNK_BYTES):
+def row_slices(n_samples, n_features, chunk_bytes=_CHUNK_BYTES):
     """Slices of rows that hold about ``chunk_bytes`` of float64 each."""
     step = max(1, chunk_bytes // (8 * n_features))
-    return [slice(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
+    return [slice(i, min(i + step, n_samples)) for i in range(0, n_samples, step)]
 
 
 def dense_rows(X, rows):
@@ -172,7 +172,7 @@ class Scaling:
         return replace(self, mean=zeros, scale=ones, constant=zeros > 0, unit=ones)
 
     def apply(self, X):
-        """Scaled rows, float64, of shape (n_rows, n_features)."""
+        """Scaled rows, float64, of shape (n_samples, n_features)."""
         with np.errstate(over="ignore"):  # clipped below
             x = np.subtract(X, self.mean, dtype=np.float64)
             x /= self.scale

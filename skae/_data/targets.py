@@ -179,9 +179,9 @@ class Target:
                 return True
         return False
 
-    def unknown(self, n_rows):
+    def unknown(self, n_samples):
         """Return the values of rows without any target."""
-        return np.full((n_rows, sum(self.sizes)), np.nan, np.float32)
+        return np.full((n_samples, sum(self.sizes)), np.nan, np.float32)
 
     def _known(self, column):
         return known_rows(column, self.missing_label)
@@ -239,9 +239,9 @@ def _any_known(known):
     return any(n_known)
 
 
-def no_values(n_rows):
+def no_values(n_samples):
     """Return the values of no target at all."""
-    return np.empty((n_rows, 0), np.float32)
+    return np.empty((n_samples, 0), np.float32)
 
 
 def _kind(known):

@@ -21,10 +21,10 @@ def baseline_score(training, batches):
     """Return what the estimator's `score` of these rows would be if it were PCA."""
     scaling = training.scaling
     errors = pca_errors(training.pca, ((x, x) for x, _ in batches.in_order()))
-    error = batches.share * errors.mean() + batches.off_basis.mean()
+    error = batches.feature_fraction * errors.mean() + batches.off_basis.mean()
     error += _constant_error(scaling, batches)
     total = squares_about_mean(batches.X, batches.rows, scaling.scale)
-    variance = total / (batches.n_rows * len(scaling.scale)) or scaling.variance
+    variance = total / (batches.n_samples * len(scaling.scale)) or scaling.variance
     return float(1 - error / (variance or 1.0))
 
 
@@ -36,16 +36,16 @@ def _constant_error(scaling, batches):
         return 0.0
     mean, scale = scaling.mean[constant], scaling.scale[constant]
     total = 0.0
-    for part in row_slices(batches.n_rows, n_features):
+    for part in row_slices(batches.n_samples, n_features):
         X = dense_rows(batches.X, batches.rows[part])[:, constant]
         total += np.square((X - mean) / scale).sum()
-    return total / (batches.n_rows * n_features)
+    return total / (batches.n_samples * n_features)
 
 
 def measure(training, deployed, X, seed):
     """Return the `Moments` of rows, in codes that are not whitened."""
-    codec, frame = deployed.codec, replace(deployed.frame, scale=None)
-    codec = Codec(codec.network, training.scaling, deployed.link, frame)
+    codec, code_transform = deployed.codec, replace(deployed.code_transform, scale=None)
+    codec = Codec(codec.network, training.scaling, deployed.link, code_transform)
     return Moments.of(codec, X, seed)
 
 
@@ -55,18 +55,20 @@ def describe(training, deployed, X, n_samples, seed, whiten, moments, previous=N
     Of ``n_samples`` rows seen so far; ``X`` are those of this call. Where ``moments``
     are of too few to tell variances, these stay those of the ``previous`` attributes.
     """
-    scaling, frame = training.scaling, deployed.frame
-    n_components = training.plan.n_components
+    scaling, code_transform = training.scaling, deployed.code_transform
+    n_components = training.config.n_components
     explained = explain(moments, scaling, n_samples)
-    if previous and moments.n_rows < _ENOUGH_ROWS:
+    if previous and moments.n_samples < _ENOUGH_ROWS:
         kept = {name: previous.get(name, value) for name, value in explained.items()}
         explained = kept
-    if whiten and frame.scale is None:
+    if whiten and code_transform.scale is None:
         spread = np.sqrt(explained["_code_variance"])
-        frame = replace(frame, scale=np.where(spread > 0, spread, 1.0))
+        code_transform = replace(
+            code_transform, scale=np.where(spread > 0, spread, 1.0)
+        )
     elif not whiten:
-        frame = replace(frame, scale=None)
-    codec = Codec(deployed.codec.network, scaling, deployed.link, frame)
+        code_transform = replace(code_transform, scale=None)
+    codec = Codec(deployed.codec.network, scaling, deployed.link, code_transform)
     if deployed.is_pca:
         explained["_components"] = None  # the weights are the same numbers
     rows = np.random.default_rng(seed).permutation(training.rows)
@@ -79,7 +81,7 @@ def describe(training, deployed, X, n_samples, seed, whiten, moments, previous=N
         "_architecture": deployed.architecture,
         "_weights": deployed.weights,
         "_scaling": vars(scaling),
-        "_frame": vars(frame),
+        "_code_transform": vars(code_transform),
         "_link": deployed.link,
         "_prior": training.latent.prior(
             n_components, lambda: codec.encode(X[prior_rows]), seed

@@ -1,8 +1,8 @@
 """Canonical form: codes centred, along their principal axes, with fixed signs.
 
 An autoencoder is free to turn its codes as it likes, as long as the decoder knows. Of
-all these networks, which reconstruct alike, this picks the one whose codes, seen in
-their frame, read like PCA's: their mean is zero, they are uncorrelated, their variances
+all these networks, which reconstruct alike, this picks the one whose codes, after a
+shift, read like PCA's: their mean is zero, they are uncorrelated, their variances
 do not increase, and the feature that a code goes with most goes up with it.
 """
 
@@ -11,7 +11,7 @@ from itertools import chain
 import numpy as np
 import torch
 
-from .._inference.code_transform import Frame, shorten
+from .._inference.code_transform import CodeTransform, shorten
 
 __all__ = ["canonicalise", "canonicalise_signs", "centre", "radius_of"]
 
@@ -34,7 +34,7 @@ def canonicalise(network, tables, radius):
 
     Returns
     -------
-    frame : Frame
+    code_transform : CodeTransform
         What the codes are seen in.
     """
     mean, covariance, loadings = _moments(network, radius, tables)
@@ -45,7 +45,7 @@ def canonicalise(network, tables, radius):
         _centre(network, mean)
         mean = np.zeros_like(mean)
     _turn(network, axes)
-    return Frame(axes @ mean, radius)
+    return CodeTransform(axes @ mean, radius)
 
 
 @torch.no_grad()
@@ -53,7 +53,7 @@ def canonicalise_signs(network, tables):
     """Do no more than to fix the signs of codes that have an order and an origin."""
     _, _, loadings = _moments(network, np.inf, tables)
     _turn(network, _signs(loadings) * np.eye(network.n_components))
-    return Frame.of(network.n_components)
+    return CodeTransform.of(network.n_components)
 
 
 @torch.no_grad()
@@ -66,7 +66,7 @@ def radius_of(network, batches):
 
 def _moments(network, radius, tables):
     """Mean and covariance of the codes, and their covariance with the features."""
-    count = sum(batches.n_rows for batches in tables)
+    count = sum(batches.n_samples for batches in tables)
     n_features = tables[0].n_features
     total = square = product = 0.0
     for x, _ in chain.from_iterable(batches.in_order() for batches in tables):

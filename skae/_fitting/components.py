@@ -12,7 +12,7 @@ from .._linear.pca import components_for
 __all__ = ["count_components"]
 
 
-def count_components(params, table, seed, previous):
+def count_components(params, dataset, seed, previous):
     """Resolve ``n_components`` as PCA does: a share of variance, or None for all."""
     n_components = params["n_components"]
     if isinstance(n_components, Integral):
@@ -20,8 +20,8 @@ def count_components(params, table, seed, previous):
     if previous:
         return previous["n_components_"]
     if n_components is None:
-        return min(table.X.shape)
-    rows = np.arange(table.n_rows)
-    scaling = Scaling.fit(table.X, rows, params["standardize"])
-    batches = Batches(table, rows, scaling, len(rows), torch.device("cpu"))
+        return min(dataset.X.shape)
+    rows = np.arange(dataset.n_samples)
+    scaling = Scaling.fit(dataset.X, rows, params["standardize"])
+    batches = Batches(dataset, rows, scaling, len(rows), torch.device("cpu"))
     return components_for(n_components, batches, seed)

@@ -1,4 +1,4 @@
-"""Plan: what every "auto" stands for, decided from the shape of the data.
+"""Config: what every "auto" stands for, decided from the shape of the data.
 
 The rules, on one screen. They were chosen on MNIST and on real tables; what was
 measured is in benchmarks/.
@@ -14,24 +14,24 @@ from .._parts.networks import Conv, describe_network
 from .._parts.penalties import keeps_axes
 from .._training.optimizers import SOLVERS
 
-__all__ = ["Plan"]
+__all__ = ["Config"]
 
 # Optimiser steps that train a network from its start: enough for 60,000 pictures,
 # a second or two for a small table.
 _STEPS = 2_000
 # Passes that even the largest data get.
-_LEAST_PASSES = 5
-# Floating point operations that a row may take in all passes through convolutions, and
-# the least passes: those of a long signal cost two hundred times what dense layers of a
+_LEAST_EPOCHS = 5
+# Floating point operations that a row may take in all epochs through convolutions, and
+# the least epochs: those of a long signal cost two hundred times what dense layers of a
 # small table do, and few rows do not have more to tell for that.
 _ROW_FLOPS = 1.5e9
-_LEAST_CONV_PASSES = 50
+_LEAST_CONV_EPOCHS = 50
 # Links whose networks are anchored to PCA.
 _ANCHORED_LINKS = ("identity", "logistic")
 
 
 @dataclass(frozen=True)
-class Plan:
+class Config:
     """The parameters of the estimator with every "auto" resolved.
 
     The names are those of `AutoEncoderTransformer`.
@@ -56,8 +56,8 @@ class Plan:
     tol: float
 
     @classmethod
-    def of(cls, params, n_rows, n_features, link, previous, has_targets=False):
-        """Resolve ``params``, with parts for their slots, for ``n_rows`` training rows.
+    def of(cls, params, n_samples, n_features, link, previous, has_targets=False):
+        """Resolve ``params``, with parts for their slots, for so many training rows.
 
         What "auto" stood for in the network of the ``previous`` fit, it stands for
         again. ``has_targets`` says whether all of these rows have one.
@@ -73,17 +73,17 @@ class Plan:
             return value
 
         solver = resolve("solver", "adamw")
-        batch_size = _batch_size(n_rows, params["max_iter"])
-        batch_size = min(n_rows, resolve("batch_size", batch_size))
+        batch_size = _batch_size(n_samples, params["max_iter"])
+        batch_size = min(n_samples, resolve("batch_size", batch_size))
         network, latent, penalty = (
             params[slot] for slot in ("network", "latent", "penalty")
         )
         n_components = params["n_components"]
-        sizes = network.hidden_layer_sizes(n_rows, n_features, n_components)
+        sizes = network.hidden_layer_sizes(n_samples, n_features, n_components)
         linear = link == "identity" and not latent.has_kl
         plain = link not in _ANCHORED_LINKS or network.starts_plain(link)
         is_timed = params["max_time"] is not None
-        max_iter = resolve("max_iter", _passes(n_rows, batch_size, is_timed))
+        max_iter = resolve("max_iter", _epochs(n_samples, batch_size, is_timed))
         return cls(
             n_features=n_features,
             n_components=n_components,
@@ -97,7 +97,7 @@ class Plan:
             learning_rate_init=resolve(
                 # Codes that are drawn make gradients noisy.
                 "learning_rate_init",
-                SOLVERS[solver].rate * (0.5 if latent.has_kl else 1.0),
+                SOLVERS[solver].default_lr * (0.5 if latent.has_kl else 1.0),
             ),
             learning_rate=resolve("learning_rate", "one_cycle"),
             batch_size=batch_size,
@@ -113,12 +113,12 @@ class Plan:
         )
 
     def affordable(self, params, row_flops, has_targets):
-        """Return one with as many passes as few rows are worth, if those are fewer.
+        """Return one with as many epochs as few rows are worth, if those are fewer.
 
         Parameters
         ----------
         params : dict
-            What the plan was made of.
+            What the config was made of.
         row_flops : callable
             Returns the floating point operations of a row in a step.
         has_targets : bool
@@ -126,7 +126,7 @@ class Plan:
         is_open = params["max_iter"] == "auto" and params["max_time"] is None
         if not is_open or type(params["network"]) is not Conv:
             return self
-        most = max(_LEAST_CONV_PASSES, math.ceil(_ROW_FLOPS / row_flops()))
+        most = max(_LEAST_CONV_EPOCHS, math.ceil(_ROW_FLOPS / row_flops()))
         if self.max_iter <= most:
             return self
         patience = self.n_iter_no_change
@@ -148,15 +148,15 @@ class Plan:
         }
 
 
-def _passes(n_rows, batch_size, is_timed):
+def _epochs(n_samples, batch_size, is_timed):
     """As many as make enough steps, or as there is time for."""
     if is_timed:
         return math.inf
-    return max(_LEAST_PASSES, math.ceil(_STEPS / math.ceil(n_rows / batch_size)))
+    return max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(n_samples / batch_size)))
 
 
 def _patience(max_iter, has_targets, is_drawn):
-    """Return how many passes may bring nothing: fewer where a target is overfitted.
+    """Return how many epochs may bring nothing: fewer where a target is overfitted.
 
     Where few rows have one, what it brings is too noisy for that; and what brings codes
     forward that are drawn shows late.
@@ -167,9 +167,9 @@ def _patience(max_iter, has_targets, is_drawn):
     return max(10, max_iter // part)
 
 
-def _batch_size(n_rows, max_iter):
-    """128 rows, or 256 where that leaves a hundred steps a pass, and enough in all."""
-    n_steps = n_rows // 256
+def _batch_size(n_samples, max_iter):
+    """128 rows, or 256 where that leaves a hundred steps an epoch, enough in all."""
+    n_steps = n_samples // 256
     few = max_iter != "auto" and max_iter * n_steps < _STEPS
     return 256 if n_steps >= 100 and not few else 128
 

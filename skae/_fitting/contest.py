@@ -2,7 +2,7 @@
 
 A regime is what a training can be told besides the data: where it starts, and what its
 output is. Of those that nobody has chosen the promising ones begin, each with the same
-rows in the same order. After a part of the passes the best goes on alone (successive
+rows in the same order. After a part of the epochs the best goes on alone (successive
 halving), with weights that decay where it overfits.
 """
 
@@ -15,13 +15,13 @@ from .weight_decay import decay_if_overfitted, try_decay
 
 __all__ = ["Regime", "contest", "regimes"]
 
-# Parts of the passes after which trials are compared, and how many times the best loss
+# Parts of the epochs after which trials are compared, and how many times the best loss
 # the others' may be for them to go on. After the last round one remains.
 _ROUNDS = ((0.05, 1.3), (0.1, 1.0), (0.2, 1.0))
 # The same where the first has found nothing.
 _OF_PCA = 2.0
-# Fewer passes than these tell nothing.
-_LEAST_PASSES = 5
+# Fewer epochs than these tell nothing.
+_LEAST_EPOCHS = 5
 # Part by which another must be better than the first: of several, one is by chance, and
 # the first has the most to offer besides.
 _MARGIN = 0.05
@@ -114,50 +114,54 @@ def contest(entrants):
 def _pca_loss(entrants):
     """PCA's loss on the watched rows, if a trial starts there and has to beat it."""
     for trial in entrants:
-        if trial.training.starts_linear and trial.guarding is not None:
-            return trial.monitor.start_loss
+        if trial.training.starts_linear and trial.held_out is not None:
+            return trial.early_stopping.start_loss
     return None
 
 
 def _ahead(entrants, pca_loss):
-    """Return the trial that is ahead after its part of the passes.
+    """Return the trial that is ahead after its part of the epochs.
 
     A network that starts as PCA and will be better soon is. One that is not gives up.
     """
     first, *_ = entrants
-    n_passes = first.training.plan.max_iter
-    if pca_loss is None or not _LEAST_PASSES <= n_passes < math.inf:
+    n_epochs = first.training.config.max_iter
+    if pca_loss is None or not _LEAST_EPOCHS <= n_epochs < math.inf:
         return first
     running = entrants
     for part, ratio in _ROUNDS:
         for trial in running:
-            trial.advance(max(1, round(part * n_passes)))
+            trial.advance(max(1, round(part * n_epochs)))
             if trial.training.starts_linear and _learns_soon(trial.params):
                 if trial.is_behind(pca_loss):
                     trial.give_up()
         if first.is_behind(pca_loss):
             ratio = _OF_PCA  # a plateau: others need more time to leave it behind
-        least = min(trial.monitor.best_loss for trial in running)
+        least = min(trial.early_stopping.best_loss for trial in running)
         running = [
-            t for t in running if t is first or t.monitor.best_loss <= ratio * least
+            t
+            for t in running
+            if t is first or t.early_stopping.best_loss <= ratio * least
         ]
         if len(running) == 1:
             return first
-    best = min(running, key=lambda trial: trial.monitor.best_loss)
+    best = min(running, key=lambda trial: trial.early_stopping.best_loss)
     if best.is_behind(pca_loss) and _learns_soon(best.params):
         best.give_up()
         return first
     is_plain = best.regime.init == "random"
-    serves_linear = is_plain and first.training.plan.linearity > 0
+    serves_linear = is_plain and first.training.config.linearity > 0
     margin = _MARGIN_OF_PLAIN if serves_linear else _MARGIN
-    ahead = best.monitor.best_loss < (1 - margin) * first.monitor.best_loss
+    ahead = (
+        best.early_stopping.best_loss < (1 - margin) * first.early_stopping.best_loss
+    )
     return best if ahead or first.is_behind(pca_loss) else first
 
 
 def _learns_soon(params):
     """Whether steps are as long as they should be, so that what they bring shows.
 
-    Other networks than dense ones may take longer, and who says for how many passes to
+    Other networks than dense ones may take longer, and who says for how many epochs to
     train is not to get fewer.
     """
     return type(params["network"]) is Dense and all(

@@ -11,14 +11,14 @@ from .._data.holdout import equal_rows, hold_out
 from .._data.targets import Target, no_values
 from .pseudo_labels import teach
 
-__all__ = ["Table", "check_tables", "split"]
+__all__ = ["Dataset", "make_datasets", "split"]
 
 # If there are fewer rows, none are held out.
 _TOO_FEW_ROWS = 15
 
 
 @dataclass
-class Table:
+class Dataset:
     """Rows and their targets: what they are trained on, or validated.
 
     Attributes
@@ -32,7 +32,7 @@ class Table:
     targets: np.ndarray
 
     @property
-    def n_rows(self):
+    def n_samples(self):
         """How many there are."""
         return self.X.shape[0]
 
@@ -48,14 +48,14 @@ class Table:
         return np.sort(np.unique(self.copies[rows], return_index=True)[1])
 
 
-def check_tables(params, data, validation_data, seed):
+def make_datasets(params, data, validation_data, seed):
     """Return the target or None, and tables of the data and of those to validate on.
 
     Rows of the data of which a teacher tells the target are as good as others, also
     where they are held out; those to validate on stay as they are.
     """
     (X, y), (X_val, y_val) = data, validation_data
-    target = table_val = None
+    target = dataset_val = None
     if y_val is not None and X_val is None:
         raise ValueError("y_val goes with X_val: pass X_val too, or leave out y_val.")
     if params["supervision"] and y is not None:
@@ -65,8 +65,10 @@ def check_tables(params, data, validation_data, seed):
         if target is not None:
             target.check_learnable()
     if target is None:
-        table_val = None if X_val is None else Table(X_val, no_values(X_val.shape[0]))
-        return None, Table(X, no_values(X.shape[0])), table_val
+        dataset_val = (
+            None if X_val is None else Dataset(X_val, no_values(X_val.shape[0]))
+        )
+        return None, Dataset(X, no_values(X.shape[0])), dataset_val
     if X_val is not None:
         if y_val is None:
             raise ValueError(
@@ -74,55 +76,55 @@ def check_tables(params, data, validation_data, seed):
                 "pass its y_val too, or leave out X_val."
             )
         check_consistent_length(X_val, y_val)
-        table_val = Table(X_val, target.encode(y_val))
-    return target, Table(X, teach(params["teacher"], X, y, target, seed)), table_val
+        dataset_val = Dataset(X_val, target.encode(y_val))
+    return target, Dataset(X, teach(params["teacher"], X, y, target, seed)), dataset_val
 
 
-def split(params, table, table_val, target, seed, groups=None, y=None):
+def split(params, dataset, dataset_val, target, seed, groups=None, y=None):
     """Rows to train on, and the table and its rows to validate on, or None.
 
     Parameters
     ----------
     params : dict
         Parameters of `AutoEncoderTransformer`.
-    table, table_val : Table, Table or None
+    dataset, dataset_val : Dataset, Table or None
     target : Target or None
     seed : int
-    groups : array-like of shape (n_rows,) or None
+    groups : array-like of shape (n_samples,) or None
         Of rows that stay on one side.
     y : array-like or None
         For splitters that ask for it.
     """
-    n_rows = table.n_rows
-    everything = np.arange(n_rows)
-    if table_val is not None:
-        return everything, (table_val, np.arange(table_val.n_rows))
+    n_samples = dataset.n_samples
+    everything = np.arange(n_samples)
+    if dataset_val is not None:
+        return everything, (dataset_val, np.arange(dataset_val.n_samples))
     validation = params["validation"]
     if not params["early_stopping"] or validation is None:
         return everything, None
     if groups is not None:
-        groups = _check_groups(groups, n_rows)
+        groups = _check_groups(groups, n_samples)
     if not isinstance(validation, str) and hasattr(validation, "split"):
-        return _split_by(validation, table, y, groups)
-    if n_rows < _TOO_FEW_ROWS:
+        return _split_by(validation, dataset, y, groups)
+    if n_samples < _TOO_FEW_ROWS:
         return everything, None
     if groups is None:
-        groups = table.copies
+        groups = dataset.copies
     fraction = params["validation_fraction"] if validation == "auto" else validation
-    strata = None if target is None else target.strata(table.targets)
-    rows, held_out = hold_out(n_rows, fraction, seed, strata, groups)
+    strata = None if target is None else target.strata(dataset.targets)
+    rows, held_out = hold_out(n_samples, fraction, seed, strata, groups)
     if not len(rows) or not len(held_out):
         return everything, None  # all rows are equal
-    return rows, (table, held_out)
+    return rows, (dataset, held_out)
 
 
-def _check_groups(groups, n_rows):
-    """Return groups as numbers, (n_rows,)."""
+def _check_groups(groups, n_samples):
+    """Return groups as numbers, (n_samples,)."""
     groups = column_or_1d(groups)
-    if len(groups) != n_rows:
+    if len(groups) != n_samples:
         raise ValueError(
-            f"groups has {len(groups)} values, but X has {n_rows} rows: name the group "
-            "of each row."
+            f"groups has {len(groups)} values, but X has {n_samples} rows: name the "
+            "group of each row."
         )
     names, numbers = np.unique(groups, return_inverse=True)
     if len(names) < 2:
@@ -133,15 +135,15 @@ def _check_groups(groups, n_rows):
     return numbers
 
 
-def _split_by(splitter, table, y, groups):
+def _split_by(splitter, dataset, y, groups):
     """Return the last split of a splitter: of a series, that with the latest rows."""
-    n_rows = table.n_rows
+    n_samples = dataset.n_samples
     given = {} if groups is None else {"groups": groups}
-    last = [((), ()), *splitter.split(np.zeros((n_rows, 1)), y, **given)][-1]
-    rows, held_out = (np.arange(n_rows)[np.asarray(part, int)] for part in last)
+    last = [((), ()), *splitter.split(np.zeros((n_samples, 1)), y, **given)][-1]
+    rows, held_out = (np.arange(n_samples)[np.asarray(part, int)] for part in last)
     if len(rows) < 2 or not len(held_out):
         raise ValueError(
             f"The last split of validation={splitter!r} has {len(rows)} rows to learn "
             f"from and {len(held_out)} to validate on: it needs two and one."
         )
-    return np.sort(rows), (table, np.sort(held_out))
+    return np.sort(rows), (dataset, np.sort(held_out))

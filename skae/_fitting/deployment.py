@@ -1,8 +1,8 @@
 """Deployment: an estimator as it will answer, measured before it does.
 
-Radii, canonical axes, the frame, float64: each step between the network that validation
-has judged and `transform` should change nothing there, and one that does goes unnoticed
-unless the result itself is measured.
+Trust radii, canonical axes, the code transform, float64: each step between the network
+that validation has judged and `transform` should change nothing there, and one that
+does goes unnoticed unless the result itself is measured.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from .._data.scaling import dense_rows
-from .._inference.code_transform import Frame
+from .._inference.code_transform import CodeTransform
 from .._inference.codec import Codec, from_numpy, to_numpy
 from .._parts.losses import LOSSES
 
@@ -28,7 +28,7 @@ class Deployed:
         Arguments of `AutoEncoder`, and arrays by name.
     link : str
         Key of ``LINKS``.
-    frame : Frame
+    code_transform : CodeTransform
     codec : Codec
         In float64.
     """
@@ -36,7 +36,7 @@ class Deployed:
     architecture: dict
     weights: dict
     link: str
-    frame: Frame
+    code_transform: CodeTransform
     codec: Codec
 
     @property
@@ -46,7 +46,7 @@ class Deployed:
         return is_linear and "decoder.linear" not in self.weights
 
     def row_losses(self, objective, batches):
-        """Losses of rows after `transform` and `inverse_transform`, (n_rows,).
+        """Losses of rows after `transform` and `inverse_transform`, (n_samples,).
 
         They are those of the reconstruction alone: rows are not corrupted, and codes
         are not drawn.
@@ -57,30 +57,30 @@ class Deployed:
             Whose loss it is.
         batches : Batches
         """
-        losses = []
+        losses, loss = [], objective.reconstruction.loss
         for part, (x, _) in zip(batches.parts(), batches.in_order(), strict=True):
             X = dense_rows(batches.X, batches.rows[part])
             Z = self.codec.encode(X)
-            if objective.loss.canonical:
+            if loss.canonical:
                 output = self.codec.output(Z)[:, batches.features]
-                losses.append(objective.compare(output.to(x), x))
+                losses.append(objective.reconstruction.losses(output.to(x), x))
                 continue
             R = self.codec.decode(Z)
             pair = [
                 torch.from_numpy(batches.of_features.apply(rows[:, batches.features]))
                 for rows in (R, X)
             ]
-            if objective.loss not in LOSSES.values():
+            if loss not in LOSSES.values():
                 pair = [values.float() for values in pair]  # as it is used to
-            share = len(batches.features) / X.shape[1]
-            losses.append(share * objective.loss.function(*pair))
+            fraction = len(batches.features) / X.shape[1]
+            losses.append(fraction * loss.function(*pair))
         return np.concatenate([part.double().cpu().numpy() for part in losses])
 
 
-def deploy(training, network, link, frame):
-    """Return a network of a `Training`, widened to all features, as `Deployed`."""
-    architecture = {**training.plan.architecture, "init": network.init}
+def deploy(training, network, link, code_transform):
+    """Return a network of a training, widened to all features, as `Deployed`."""
+    architecture = {**training.config.architecture, "init": network.init}
     weights = to_numpy(training.of_all_features(network, architecture))
     exact = from_numpy(architecture, weights, torch.float64).eval()
-    codec = Codec(exact, training.scaling, link, frame)
-    return Deployed(architecture, weights, link, frame, codec)
+    codec = Codec(exact, training.scaling, link, code_transform)
+    return Deployed(architecture, weights, link, code_transform, codec)

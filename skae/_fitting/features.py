@@ -10,7 +10,7 @@ import torch
 
 from .._data.scaling import dense_rows, row_slices
 from .._parts.networks import Dense, make_autoencoder
-from .._parts.slots import own_parts
+from .._parts.slots import user_parts
 
 __all__ = ["idle_features", "learnt_features", "narrow", "widen"]
 
@@ -18,14 +18,14 @@ __all__ = ["idle_features", "learnt_features", "narrow", "widen"]
 _ALIGNED = 16
 
 
-def idle_features(params, table, rows, loss, link, scaling):
+def idle_features(params, dataset, rows, loss, link, scaling):
     """Which features need no learning: constant in all rows, and free of loss.
 
     Parameters
     ----------
     params : dict
         Parameters of `AutoEncoderTransformer`, with parts for their slots.
-    table : Table
+    dataset : Dataset
     rows : ndarray of int
         Its rows that the scaling was measured on, or all.
     loss : Loss
@@ -38,12 +38,12 @@ def idle_features(params, table, rows, loss, link, scaling):
     idle : ndarray of bool of shape (n_features,)
     """
     idle = scaling.constant & loss.vanishes(scaling.mean)
-    if own_parts(params) or type(params["network"]) is not Dense or link == "softmax":
+    if user_parts(params) or type(params["network"]) is not Dense or link == "softmax":
         idle[:] = False  # they may make something of each
     if idle.any():
-        others = np.setdiff1d(np.arange(table.n_rows), rows)
+        others = np.setdiff1d(np.arange(dataset.n_samples), rows)
         for part in row_slices(len(others), len(idle)):
-            same = dense_rows(table.X, others[part]) == scaling.mean
+            same = dense_rows(dataset.X, others[part]) == scaling.mean
             idle &= same.all(axis=0)
     return idle
 

@@ -6,24 +6,28 @@ from functools import cached_property
 
 import numpy as np
 
-from .._inference.code_transform import Frame
+from .._inference.code_transform import CodeTransform
 from .._linear.pca import pca_errors
 from .._parts.penalties import keeps_axes
-from .._parts.slots import own_parts
+from .._parts.slots import user_parts
 from .._runtime.clock import TimeLimit
 from .._training.loop import evaluate
-from .._training.outliers import fade_again, fade_where_astray, give_way
+from .._training.trust_radius import (
+    blend_into_pca,
+    choose_trust_radius,
+    shrink_trust_radius,
+)
 from .canonical import canonicalise, canonicalise_signs, centre, radius_of
 from .contest import Regime
 from .deployment import deploy
 
-__all__ = ["Finalist", "finalists", "with_radii"]
+__all__ = ["Finalist", "finalists", "with_trust_radii"]
 
 # Part by which rounding alone may raise an error, and errors that are nothing else.
 _ROUNDING = 1e-6
 _NOTHING = 1e-14
-# Floating point operations from which on passes are not made again: some two seconds.
-_DEAR = 1e11
+# Floating point operations from which on epochs are not made again: some two seconds.
+_EXPENSIVE_FLOPS = 1e11
 # Part of the largest step size from which on the best weights are not at rest.
 _LONG_STEP = 0.25
 # So many times as long as the first training another may take: it has more rows.
@@ -36,7 +40,7 @@ class Finalist:
     Parameters
     ----------
     source : _Source
-    training : Training
+    training : TrainingSession
     network : AutoEncoder
         Its own, or its linear start.
     """
@@ -51,12 +55,12 @@ class Finalist:
     def deployed(self):
         """The network as it will answer, its codes in canonical form."""
         link = "identity" if self.is_linear else self.training.link
-        return deploy(self.training, self.network, link, self._frame())
+        return deploy(self.training, self.network, link, self._code_transform())
 
     @property
     def keeps_promise(self):
         """Whether it is not worse than PCA where it can be measured."""
-        if self.is_linear or not self.source.gives_way:
+        if self.is_linear or not self.source.falls_back_to_pca:
             return True
         objective = self.training.objective
         both = self.deployed, self._deployed_start()
@@ -71,8 +75,8 @@ class Finalist:
     def _deployed_start(self):
         """Return the linear start as it would answer, its codes as they are."""
         network = self.training.linear_network()
-        frame = Frame.of(network.n_components)
-        return deploy(self.training, network, "identity", frame)
+        code_transform = CodeTransform.of(network.n_components)
+        return deploy(self.training, network, "identity", code_transform)
 
     @property
     def _measured(self):
@@ -80,17 +84,17 @@ class Finalist:
         validation = self.source.validation(self.training)
         return [self.source.some(self.training), *filter(None, [validation])]
 
-    def _frame(self):
-        """Bring the codes of rows into canonical form, and return their frame."""
+    def _code_transform(self):
+        """Bring the codes of rows into canonical form, and return their transform."""
         network, params, training = self.network, self.source.params, self.training
         if params["latent"].keeps_axes or keeps_axes(params["penalty"]):
-            return Frame.of(network.n_components)
+            return CodeTransform.of(network.n_components)
         seen = self._seen()
         if params["ordered"]:
             return canonicalise_signs(network, seen)
         radius = np.inf
         if self.is_linear:  # on the training rows the codes are PCA's
-            radius = network.decoder.radius.item() or np.inf
+            radius = network.decoder.trust_radius.item() or np.inf
         elif network.anchored:
             radius = radius_of(network, self.source.some(training))
         return canonicalise(network, seen, radius)
@@ -98,30 +102,30 @@ class Finalist:
     def _seen(self):
         """Rows of the table, also those that were held out, or some of them."""
         source, training = self.source, self.training
-        some = source.coded(np.arange(source.table.n_rows))
+        some = source.coded(np.arange(source.dataset.n_samples))
         if some is not None:
-            return [training.batches_of(source.table, some)]
-        if len(training.rows) < source.table.n_rows:
+            return [training.batches_of(source.dataset, some)]
+        if len(training.rows) < source.dataset.n_samples:
             return [training.batches, source.validation(training)]
         return [training.batches]
 
 
 def finalists(source, trial):
     """Yield what may be returned, the best first, and the linear start in the end."""
-    n_rows, training = source.table.n_rows, trial.training
-    everything = np.arange(n_rows)
+    n_samples, training = source.dataset.n_samples, trial.training
+    everything = np.arange(n_samples)
     refits = training.starts_anchored or trial.is_chosen
     refits &= not source.progress.stopped_by
-    if trial.kept or not (training.starts_linear or source.gives_way):
+    if trial.kept or not (training.starts_linear or source.falls_back_to_pca):
         if trial.kept and refits and source.refits(training.rows):
             for again in _on_all_rows(source, trial, everything):
-                yield Finalist(source, again, with_radii(source, trial, again))
+                yield Finalist(source, again, with_trust_radii(source, trial, again))
                 break
-        yield Finalist(source, training, with_radii(source, trial, training))
-        if not source.gives_way:
+        yield Finalist(source, training, with_trust_radii(source, trial, training))
+        if not source.falls_back_to_pca:
             return
     # Holding some out costs nothing, unless there is no time.
-    if len(training.rows) < n_rows and source.has_time_to_prepare:
+    if len(training.rows) < n_samples and source.has_time_to_prepare:
         training = source.training(everything, Regime("identity", init="pca"))
     yield Finalist(source, training, training.linear_network())
 
@@ -130,14 +134,16 @@ def _on_all_rows(source, trial, rows):
     """Yield trainings that have learnt from all rows, and are better for it.
 
     Those that were held out have told what to keep. In a large table they would hardly
-    add anything. To make the passes that were good again, from the start, is best
+    add anything. To make the epochs that were good again, from the start, is best
     where there are few rows, and as dear as what came before. So networks that take
     long are fine-tuned.
     """
-    can_go_on = not own_parts(source.params)
-    dear = trial.monitor.best_iter * trial.training.pass_flops > _DEAR
+    can_go_on = not user_parts(source.params)
+    expensive = (
+        trial.early_stopping.best_iter * trial.training.epoch_flops > _EXPENSIVE_FLOPS
+    )
     cut_short = trial.training.starts_anchored and trial.best_step > _LONG_STEP
-    if can_go_on and (dear or cut_short or not _has_time_again(source, trial)):
+    if can_go_on and (expensive or cut_short or not _has_time_again(source, trial)):
         yield from _fine_tuned(source, trial, rows)
     if _has_time_again(source, trial) and not source.progress.stopped_by:
         yield from _from_the_start(source, trial, rows)
@@ -145,7 +151,7 @@ def _on_all_rows(source, trial, rows):
 
 def _has_time_again(source, trial):
     """Whether there is time to train once more."""
-    limit = trial.training.solver.limit
+    limit = trial.training.optimizer.limit
     if not limit.is_set:
         return True
     before = limit.seconds * limit.part_spent
@@ -154,26 +160,26 @@ def _has_time_again(source, trial):
 
 def _fine_tuned(source, trial, rows):
     """Yield a training that goes on from the best weights, if it helps."""
-    training = trial.training.with_rows(source.table, rows)
+    training = trial.training.with_rows(source.dataset, rows)
     # The weights are changed in place.
     trial.training.network = copy.deepcopy(training.network)
     is_better = _improvement(source, trial, training)
-    training.solver.begin_within(_time_left(source))
+    training.optimizer.begin_within(_time_left(source))
     trial.fine_tune(training)
     if is_better():
         yield training
 
 
 def _from_the_start(source, trial, rows):
-    """Yield a training that makes the good passes again, if it helps."""
-    plan = trial.training.plan
+    """Yield a training that makes the good epochs again, if it helps."""
+    config = trial.training.config
     if source.limit.is_set:  # as many steps as the clock had allowed
         training = trial.training
-        passes = training.solver.steps_of_schedule / training.batches.n_batches
-        plan = replace(plan, max_iter=passes)
-    again = source.training(rows, trial.regime, plan)
+        epochs = training.optimizer.steps_of_schedule / training.batches.n_batches
+        config = replace(config, max_iter=epochs)
+    again = source.training(rows, trial.regime, config)
     is_better = _improvement(source, trial, again)
-    again.solver.begin_within(_time_left(source))
+    again.optimizer.begin_within(_time_left(source))
     trial.repeat(again)
     if is_better():
         yield again
@@ -195,32 +201,34 @@ def _improvement(source, trial, training):
         if source.progress.stopped_by:
             return False
         improved = evaluate(training.objective, training.batches) <= start_loss
-        validated = evaluate(training.objective, held_out) <= trial.monitor.best_loss
+        validated = (
+            evaluate(training.objective, held_out) <= trial.early_stopping.best_loss
+        )
         return improved and validated
 
     return is_better
 
 
-def with_radii(source, trial, training, network=None):
+def with_trust_radii(source, trial, training, network=None):
     """Return its network, or a copy that is given, made ready to leave the training.
 
     Far from the rows it is as good as PCA, or gives way to it.
     """
     network = (training.network if network is None else network).eval()
     learnt = source.some(training)
-    watched = learnt if source.held_out is None else source.validation(training)
-    gives_way = source.must_extrapolate(trial.regime)
-    if not (training.starts_linear or gives_way or network.init == "faded"):
+    monitored = learnt if source.held_out is None else source.validation(training)
+    falls_back_to_pca = source.must_extrapolate(trial.regime)
+    if not (training.starts_linear or falls_back_to_pca or network.init == "faded"):
         return network
     # PCA of the rows that the watched ones were held out from.
     batches = trial.validation or trial.some
     errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
-    far = watched, learnt, errors.mean(), training.reach
-    if gives_way:
+    far = monitored, learnt, errors.mean(), training.outlier_factor
+    if falls_back_to_pca:
         centre(network, [learnt])
-        give_way(network, training.linear_network(), *far)
+        blend_into_pca(network, training.linear_network(), *far)
     elif network.init == "faded":  # in the fit before
-        fade_again(network, *far)
+        choose_trust_radius(network, *far)
     else:
-        fade_where_astray(network, *far)
+        shrink_trust_radius(network, *far)
     return network

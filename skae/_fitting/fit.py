@@ -19,8 +19,8 @@ from .._runtime.warning import ValidationWarning, warn
 from .attributes import baseline_score, describe, measure
 from .components import count_components
 from .contest import contest, regimes
-from .dataset import check_tables, split
-from .finalists import Finalist, finalists, with_radii
+from .dataset import make_datasets, split
+from .finalists import Finalist, finalists, with_trust_radii
 from .source import Source
 
 __all__ = ["fit_autoencoder"]
@@ -58,14 +58,14 @@ def fit_autoencoder(
     params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
     loss, link = _check_loss(params, data[0], validation_data[0])
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    target, table, table_val = check_tables(params, data, validation_data, seed)
-    n_components = count_components(params, table, seed, previous)
+    target, dataset, dataset_val = make_datasets(params, data, validation_data, seed)
+    n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     split_by = seed, groups, data[1]
-    rows, held_out = split(params, table, table_val, target, *split_by)
+    rows, held_out = split(params, dataset, dataset_val, target, *split_by)
     source = Source(
         params,
-        table,
+        dataset,
         held_out,
         target,
         loss,
@@ -75,7 +75,7 @@ def fit_autoencoder(
         progress,
         limit,
     )
-    if source.draws_rows(groups) and have_near_copies(table.X, held_out[1], seed):
+    if source.draws_rows(groups) and have_near_copies(dataset.X, held_out[1], seed):
         warn(
             "Rows that follow one another are nearest to one another, as overlapping "
             "windows of a series are: those held out at random have copies among the "
@@ -88,13 +88,16 @@ def fit_autoencoder(
         if final.keeps_promise:
             break
     progress.end_training()
-    monitor, reason = trial.monitor, trial.monitor.reason
-    best = monitor.best_loss, monitor.best_iter
+    early_stopping, reason = trial.early_stopping, trial.early_stopping.reason
+    best = early_stopping.best_loss, early_stopping.best_iter
     if final.is_linear:
-        best = monitor.start_loss, 0
+        best = early_stopping.start_loss, 0
         if not trial.training.starts_linear:
             objective = trial.training.objective
-            best = final.deployed.row_losses(objective, trial.watched).mean().item(), 0
+            best = (
+                final.deployed.row_losses(objective, trial.monitored).mean().item(),
+                0,
+            )
         reason = "pca" if target is None else "linear"
         warn(_why_linear(source, trial, best[0]), ValidationWarning)
     progress.conclude(partial(_summary, source, trial, final, best))
@@ -106,11 +109,11 @@ def _attributes(source, trial, final, best, reason):
 
     Of a finalist, its loss with the epoch that it is of, and why training ended.
     """
-    table, target = source.table, source.target
+    dataset, target = source.dataset, source.target
     validates = trial.validation is not None
-    moments = measure(final.training, final.deployed, table.X, source.seed)
+    moments = measure(final.training, final.deployed, dataset.X, source.seed)
     return {
-        "n_samples_": table.n_rows,
+        "n_samples_": dataset.n_samples,
         "loss_curve_": [*trial.loss_curve],
         "validation_loss_curve_": [*trial.validation_curve] if validates else None,
         "best_loss_": best[0],
@@ -122,8 +125,8 @@ def _attributes(source, trial, final, best, reason):
         **describe(
             final.training,
             final.deployed,
-            table.X,
-            table.n_rows,
+            dataset.X,
+            dataset.n_samples,
             source.seed,
             source.params["whiten"],
             moments,
@@ -140,10 +143,18 @@ def _snapshot(source, task):
     With its weights as they are now, whether or not they are the best. The training
     goes on as if nobody had looked.
     """
-    trial, training, monitor = task.trial, task.training, task.trial.monitor
-    network = with_radii(source, trial, training, copy.deepcopy(training.network))
+    trial, training, early_stopping = (
+        task.trial,
+        task.training,
+        task.trial.early_stopping,
+    )
+    network = with_trust_radii(source, trial, training, copy.deepcopy(training.network))
     final = Finalist(source, training, network)
-    loss = trial.validation_curve[-1:] or trial.loss_curve[-1:] or [monitor.start_loss]
+    loss = (
+        trial.validation_curve[-1:]
+        or trial.loss_curve[-1:]
+        or [early_stopping.start_loss]
+    )
     best = loss[0], len(trial.loss_curve)
     attributes = _attributes(source, trial, final, best, "callback")
     return attributes | {"_memory": {}}
@@ -159,13 +170,13 @@ def _summary(source, trial, final, best):
     judged = final
     if final.training is not trial.training:  # those held out are learnt by now
         network = copy.deepcopy(trial.training.network)
-        network = with_radii(source, trial, trial.training, network)
+        network = with_trust_radii(source, trial, trial.training, network)
         judged = Finalist(source, trial.training, network)
     batches = trial.validation or trial.some
     score = score_of(judged.deployed.codec, batches.X[batches.rows])
     again = "" if judged is final else ", trained again on all rows"
     return (
-        f"kept epoch {best[1]} of {n_epochs} ({trial.monitor.reason}){again}: "
+        f"kept epoch {best[1]} of {n_epochs} ({trial.early_stopping.reason}){again}: "
         f"R2 on {which} rows {score:.3f}, PCA {baseline:.3f}"
     )
 
@@ -174,25 +185,25 @@ def _why_linear(source, trial, loss):
     """Return that the result is PCA, why, and what would help."""
     validation, lowest = trial.validation, min(trial.validation_curve, default=np.nan)
     name = "PCA" if source.target is None else "principal covariates regression"
-    if not trial.training.solver.limit.seconds:
+    if not trial.training.optimizer.limit.seconds:
         reason = (
             f"max_time={source.params['max_time']:g} s were over before training could "
             "begin. Give it more."
         )
     elif validation is None:
         reason = (
-            f"{source.table.n_rows} rows are too few to hold some out. Pass X_val, or "
-            "set early_stopping=False to train without validation."
+            f"{source.dataset.n_samples} rows are too few to hold some out. Pass "
+            "X_val, or set early_stopping=False to train without validation."
         )
     elif lowest < loss:
         reason = (
-            f"on the {validation.n_rows} rows held out the best network had a loss of "
-            f"{lowest:.4g}, its is {loss:.4g}: too little to be sure of. More rows "
+            f"on the {validation.n_samples} rows held out the best network had a loss "
+            f"of {lowest:.4g}, its is {loss:.4g}: too little to be sure of. More rows "
             "would help, a larger part held out (validation=0.3), or linearity=0."
         )
     else:
         reason = (
-            f"no network had a lower loss on the {validation.n_rows} rows held out. "
+            f"no network had a lower loss on the {validation.n_samples} rows held out. "
             "More rows may help, or other codes (n_components); what is left may also "
             "be noise, and PCA all there is."
         )
@@ -217,10 +228,10 @@ def _check_loss(params, *tables):
 
 def _train(source, rows, link):
     """Train in the regime that suits the rows to validate on best."""
-    params, table = source.params, source.table
+    params, dataset = source.params, source.dataset
     validates = params["early_stopping"] and source.held_out is not None
     options = regimes(
-        params, link, table.X, source.previous, validates, source.target is not None
+        params, link, dataset.X, source.previous, validates, source.target is not None
     )
     n_trainings = len(options) + source.refits(rows)
     source.progress.begin_fit(source, partial(_snapshot, source), n_trainings)
@@ -229,7 +240,7 @@ def _train(source, rows, link):
         entrants.append(source.trial(rows, regime, entrants))
     time_to_train = source.time_to_train(entrants[0].training)
     for trial in entrants:
-        trial.training.solver.begin_within(time_to_train)
+        trial.training.optimizer.begin_within(time_to_train)
     trial = contest(entrants)
     source.progress.end_training()
     trial.judge()

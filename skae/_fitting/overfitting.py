@@ -11,7 +11,7 @@ __all__ = ["generalisation_gap", "overfits"]
 # Part of all epochs that may bring nothing on the held-out rows while the training loss
 # falls.
 _IN_VAIN = 0.06
-_LEAST_PASSES = 3
+_LEAST_EPOCHS = 3
 # Smallest gap that then tells of overfitting. The loss of few rows rises by chance too.
 _GAP = 1.5
 # The same once patience is spent.
@@ -20,37 +20,37 @@ _GAP_IN_THE_END = 1.2
 _NOTHING = 1e-14
 
 
-def generalisation_gap(loss_curve, validation_curve, pca_gap, n_passes):
+def generalisation_gap(loss_curve, validation_curve, pca_gap, n_epochs):
     """Return the ratio of the losses on rows held out and learnt from, over PCA's.
 
     Parameters
     ----------
     loss_curve, validation_curve : list of float
-        Losses of each pass so far.
+        Losses of each epoch so far.
     pca_gap : float
         The same ratio of PCA's losses.
-    n_passes : int
+    n_epochs : int
         The last so many count.
     """
     validation_loss, loss = (
-        np.mean(curve[-n_passes:]) for curve in (validation_curve, loss_curve)
+        np.mean(curve[-n_epochs:]) for curve in (validation_curve, loss_curve)
     )
     return validation_loss / max(loss * pca_gap, _NOTHING)
 
 
-def overfits(monitor, loss_curve, validation_curve, pca_gap):
+def overfits(early_stopping, loss_curve, validation_curve, pca_gap):
     """Whether training has lowered the loss for some time, and not on rows held out.
 
     Long steps may raise both losses for a while: that is no overfitting, and shorter
     ones will lower them.
     """
-    n_waited = monitor.n_iter - monitor.best_iter
-    if n_waited < max(_LEAST_PASSES, _IN_VAIN * monitor.plan.max_iter):
+    n_waited = early_stopping.n_iter - early_stopping.best_iter
+    if n_waited < max(_LEAST_EPOCHS, _IN_VAIN * early_stopping.config.max_iter):
         return False
-    if monitor.best_iter == 0:
+    if early_stopping.best_iter == 0:
         return False
-    n_passes = n_waited // 2
-    lower = np.mean(loss_curve[-n_passes:]) < loss_curve[monitor.best_iter - 1]
-    least = _GAP if monitor.reason is None else _GAP_IN_THE_END
-    gap = generalisation_gap(loss_curve, validation_curve, pca_gap, n_passes)
+    n_epochs = n_waited // 2
+    lower = np.mean(loss_curve[-n_epochs:]) < loss_curve[early_stopping.best_iter - 1]
+    least = _GAP if early_stopping.reason is None else _GAP_IN_THE_END
+    gap = generalisation_gap(loss_curve, validation_curve, pca_gap, n_epochs)
     return bool(lower and gap > least)

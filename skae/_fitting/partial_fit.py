@@ -1,6 +1,6 @@
 """Streaming: one pass over some rows, and another over the next.
 
-The same crank as in fitting, turned once a call. What the solver remembers, the head
+The same crank as in fitting, turned once a call. What the optimizer remembers, the head
 and the random numbers go on from call to call, as plain numpy.
 """
 
@@ -12,7 +12,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 
 from .._data.first_rows import are_many, begins_anew, join, outgrows, worth_keeping
 from .._data.targets import Target, no_values
-from .._inference.code_transform import Frame
+from .._inference.code_transform import CodeTransform
 from .._inference.explained_variance import Moments
 from .._parts.losses import check_loss
 from .._parts.slots import check_slots
@@ -20,11 +20,11 @@ from .._runtime.isolation import isolated_fit
 from .._runtime.warning import warn
 from .attributes import baseline_score, describe, measure
 from .components import count_components
-from .config import Plan
-from .dataset import Table
+from .config import Config
+from .dataset import Dataset
 from .deployment import deploy
 from .pseudo_labels import teach
-from .session import Training
+from .session import TrainingSession
 
 __all__ = ["continue_autoencoder"]
 
@@ -68,12 +68,12 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
     if previous and params["output_activation"] == "auto":
         link = previous["_link"]
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    target, table = _check_table(params, X, y, classes, known_target, seed)
-    n_components = count_components(params, table, seed, previous)
+    target, dataset = _check_table(params, X, y, classes, known_target, seed)
+    n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
-    training = Training(
+    training = TrainingSession(
         params,
-        table,
+        dataset,
         rows=np.arange(X.shape[0]),
         target=target,
         loss=loss,
@@ -81,25 +81,25 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         threads=threads,
         seed=seed,
         previous=previous,
-        plan=_plan(params, X, link, previous),
+        config=_plan(params, X, link, previous),
         in_row_space=False,  # later rows lie in others
     )
-    training.resume(memory)
+    training.load_state_dict(memory)
     if first and not worth_keeping(first, training.scaling, n_components, target):
         first = None
     baseline = before.get("baseline_score_") if previous else None
     if baseline is None:
         baseline = baseline_score(training, training.batches)
     training.begin_work()
-    curve = [*before.get("loss_curve_", []), next(training.passes())]
+    curve = [*before.get("loss_curve_", []), next(training.epochs())]
     if not math.isfinite(curve[-1]):
         raise ValueError(
             "Training diverged on these rows with learning_rate_init="
-            f"{training.plan.learning_rate_init:g}. Use a smaller one; what was learnt "
-            "before is kept."
+            f"{training.config.learning_rate_init:g}. Use a smaller one; what was "
+            "learnt before is kept."
         )
-    frame = _frame(n_components, previous)
-    deployed = deploy(training, training.network, training.link, frame)
+    code_transform = _code_transform(n_components, previous)
+    deployed = deploy(training, training.network, training.link, code_transform)
     moments = measure(training, deployed, X, seed)
     if "moments" in memory:
         before = Moments(**memory["moments"])
@@ -120,7 +120,7 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         "_ordered": params["ordered"],
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
-        "_memory": training.memory() | kept,
+        "_memory": training.state_dict() | kept,
     }
 
 
@@ -163,19 +163,23 @@ def _begin(params, X, y, classes, previous):
     return X, y, classes, first, target, previous
 
 
-def _frame(n_components, previous):
-    """Return the frame of the fit that this goes on from, so that codes compare."""
-    return Frame(**previous["_frame"]) if previous else Frame.of(n_components)
+def _code_transform(n_components, previous):
+    """Return the transform of the fit that this goes on from: codes then compare."""
+    return (
+        CodeTransform(**previous["_code_transform"])
+        if previous
+        else CodeTransform.of(n_components)
+    )
 
 
 def _plan(params, X, link, previous):
-    """Return the plan of one pass, as if of many."""
-    plan = Plan.of(params, max(X.shape[0], _MANY_ROWS), X.shape[1], link, previous)
-    rate = plan.learning_rate_init
+    """Return the config of one pass, as if of many."""
+    config = Config.of(params, max(X.shape[0], _MANY_ROWS), X.shape[1], link, previous)
+    rate = config.learning_rate_init
     if params["learning_rate_init"] == "auto":
         rate *= _PART_OF_RATE
     one_pass = {"max_iter": 1, "learning_rate": "constant"}
-    return replace(plan, learning_rate_init=rate, **one_pass)
+    return replace(config, learning_rate_init=rate, **one_pass)
 
 
 def _known_target(params, X, y, classes, known):
@@ -193,16 +197,16 @@ def _known_target(params, X, y, classes, known):
 def _check_table(params, X, y, classes, target, seed):
     """Return the target, that of the first rows with one, and a table."""
     if not params["supervision"]:
-        return None, Table(X, no_values(X.shape[0]))
+        return None, Dataset(X, no_values(X.shape[0]))
     if y is not None:
         check_consistent_length(X, y)
         target = target or Target.fit(
             y, params["target_type"], classes, params["missing_label"]
         )
     if target is None:
-        return None, Table(X, no_values(X.shape[0]))
+        return None, Dataset(X, no_values(X.shape[0]))
     if are_many(X):  # else another class may come in time
         target.check_learnable()
     if y is None:
-        return target, Table(X, target.unknown(X.shape[0]))
-    return target, Table(X, teach(params["teacher"], X, y, target, seed))
+        return target, Dataset(X, target.unknown(X.shape[0]))
+    return target, Dataset(X, teach(params["teacher"], X, y, target, seed))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .._linear.pca import pca_losses
-from .._training.loop import watched_steps
+from .._training.loop import evaluation_batches
 
 __all__ = ["Observer", "Progress", "Task"]
 
@@ -61,8 +61,8 @@ class Task:
         How it starts, and what its output is.
     trial : Trial
         What it belongs to.
-    training : Training
-        The trial's own, or another of its plan.
+    training : TrainingSession
+        The trial's own, or another of its config.
     max_iter : int or float
         Epochs at most, as far as is known.
     baseline_loss : float or None
@@ -92,7 +92,7 @@ class Task:
             "loss": loss,
             "validation_loss": validation_loss,
             "baseline_loss": self.baseline_loss,
-            "learning_rate": self.training.solver.rate,
+            "learning_rate": self.training.optimizer.lr,
         }
 
 
@@ -179,8 +179,8 @@ class Progress:
 
     def ends(self, trial):
         """Return whether training is to end, and let the trial say why."""
-        if self.stopped_by and trial.monitor.reason is None:
-            trial.monitor.reason = self.stopped_by
+        if self.stopped_by and trial.early_stopping.reason is None:
+            trial.early_stopping.reason = self.stopped_by
         return self.stopped_by is not None
 
     @contextmanager
@@ -196,8 +196,8 @@ class Progress:
                 raise
             self.stopped_by = "interrupted"
             self.ends(trial)
-            del trial.loss_curve[trial.monitor.n_iter :]
-            del trial.validation_curve[trial.monitor.n_iter :]
+            del trial.loss_curve[trial.early_stopping.n_iter :]
+            del trial.validation_curve[trial.early_stopping.n_iter :]
 
     def repeated(self, trial, training, losses, n_epochs):
         """Yield ``losses``, those of ``n_epochs`` that a trial makes on all rows."""
@@ -251,11 +251,11 @@ class Progress:
                 _name(trial.training, self.source.previous),
                 trial,
                 trial.training,
-                trial.training.plan.max_iter,
+                trial.training.config.max_iter,
                 _baseline_loss(self.source, trial),
             )
         task = self._tasks[key]
-        task.max_iter = trial.monitor.plan.max_iter
+        task.max_iter = trial.early_stopping.config.max_iter
         return task
 
 
@@ -270,9 +270,11 @@ def _baseline_loss(source, trial):
     """Return the loss on the watched rows that a training has to beat, if any."""
     training, objective = trial.training, trial.training.objective
     if training.starts_linear:
-        return trial.monitor.start_loss
+        return trial.early_stopping.start_loss
     if not source.asks_for_less_error:
         return None
-    steps = watched_steps(objective, trial.watched)
-    losses = pca_losses(training.pca, steps, objective.loss.function)
-    return float(np.mean(trial.watched.share * losses + trial.watched.off_basis))
+    steps = evaluation_batches(objective, trial.monitored)
+    losses = pca_losses(training.pca, steps, objective.reconstruction.loss.function)
+    return float(
+        np.mean(trial.monitored.feature_fraction * losses + trial.monitored.off_basis)
+    )

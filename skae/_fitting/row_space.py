@@ -19,10 +19,10 @@ _MOST_BYTES = 2**27
 _AXES_PER_COMPONENT = 3
 
 
-def can_hold(n_rows, n_features):
+def can_hold(n_samples, n_features):
     """Whether rows are fewer than features, and few enough to find their space."""
-    few = n_rows <= _MOST_ROWS and 4 * n_rows * n_features <= _MOST_BYTES
-    return n_rows < n_features and few
+    few = n_samples <= _MOST_ROWS and 4 * n_samples * n_features <= _MOST_BYTES
+    return n_samples < n_features and few
 
 
 def row_space(x, n_components):
@@ -34,7 +34,7 @@ def row_space(x, n_components):
 
     Parameters
     ----------
-    x : ndarray of shape (n_rows, n_features)
+    x : ndarray of shape (n_samples, n_features)
         Scaled rows, more features than rows.
     n_components : int
         Width of the code; at least three times as many directions are kept.
@@ -57,7 +57,7 @@ def row_space(x, n_components):
 
 
 def _products(x):
-    """Products of all rows with each other, float64, (n_rows, n_rows)."""
+    """Products of all rows with each other, float64, (n_samples, n_samples)."""
     total = np.zeros((len(x), len(x)))
     step = max(1, 2**22 // len(x))
     for i in range(0, x.shape[1], step):
@@ -105,6 +105,6 @@ def expand(network, architecture, basis, off_basis):
         # The same products once more could differ in their last bits.
         wide.decoder.linear.copy_(wide.encoder.linear.T)
     if wide.anchored:  # lengths of rows are those of all their features again
-        radius = wide.encoder.radius
+        radius = wide.encoder.trust_radius
         radius.copy_((radius.square() + off_basis).sqrt())
     return wide

@@ -22,28 +22,29 @@ from .._linear.pcovr import linear_head, principal_covariates
 from .._nn.autoencoder import anchor, initialise, step_flops
 from .._nn.head import Head
 from .._nn.layers import Dropout
-from .._nn.seeded_modules import Own
+from .._nn.seeded_modules import UserModule
 from .._parts.losses import LINKS, LOSSES
 from .._parts.networks import Dense, make_autoencoder
 from .._parts.penalties import Sparsity
 from .._runtime.device import check_device
 from .._training.loop import epochs
 from .._training.objective import Objective
-from .._training.optimizers import Solver
-from .._training.outliers import likely_breaks, moved_weight
-from .config import Plan
+from .._training.optimizers import Optimizer
+from .._training.outliers import Outliers, outlier_weight, spike_distribution
+from .._training.terms import PullToPCA, Reconstruction
+from .config import Config
 from .continuation import previous_network
 from .features import idle_features, learnt_features, narrow, widen
 from .row_space import can_hold, expand, row_space
 
-__all__ = ["Training"]
+__all__ = ["TrainingSession"]
 
 # Training rows are moved outward up to so many times the length of the longest. Beyond,
 # the network gives way to its linear map.
-_REACH = 100.0
+_OUTLIER_FACTOR = 100.0
 # The same for links and latents that end where data do, for layers with statistics of
 # batches, which would take such rows for data, and for plain networks.
-_SHORT_REACH = 10.0
+_SHORT_OUTLIER_FACTOR = 10.0
 # Fine-tuning starts at this part of a one-cycle schedule, with a fifth of the largest
 # step.
 _LAST_PART = 0.765
@@ -52,23 +53,25 @@ _DECAY = 1.0
 # Plain networks learn what is far from the data after this part of the training, and
 # with this part of the weight. Otherwise it distracts them from the data: a circle in
 # one code is far from any linear map.
-_REACHES_FROM = 0.5
+_OUTLIERS_FROM = 0.5
 _PLAIN_WEIGHT = 0.05
 # Floating point operations of a step below which it is over before a second thread has
 # woken up.
 _SHARED_STEP_FLOPS = 5e6
 # Threads with which Muon's products had the bits of one, whatever their shape.
 _MUON_THREADS = 2
+# Parts of the objective that users choose.
+_SLOTS = "ordered", "corruption", "latent", "penalty"
 
 
-class Training:
+class TrainingSession:
     """A network, the rows it learns from, and what moves it.
 
     Parameters
     ----------
     params : dict
         Parameters of `AutoEncoderTransformer`, with parts for their slots.
-    table : Table
+    dataset : Dataset
     rows : ndarray of int
         Its rows to learn from.
     target : Target or None
@@ -82,20 +85,20 @@ class Training:
         Of all that is random.
     previous : dict or None
         The attributes of the fit to go on from.
-    plan : Plan, optional
+    config : Config, optional
         Instead of the one that belongs to so many rows.
-    like : Training, optional
+    like : TrainingSession, optional
         Of the same rows, whose scaled copies and PCA will do.
     in_row_space : bool
         Whether wide rows may be learnt in the space that they span.
-    moves_rows : bool
+    learns_outliers : bool
         Whether a plain network learns from rows moved outward too, as anchored ones do.
     """
 
     def __init__(
         self,
         params,
-        table,
+        dataset,
         rows,
         target,
         loss,
@@ -103,43 +106,43 @@ class Training:
         threads,
         seed,
         previous,
-        plan=None,
+        config=None,
         like=None,
         in_row_space=True,
-        moves_rows=False,
+        learns_outliers=False,
     ):
-        has_targets = target is not None and not np.isnan(table.targets[rows]).any()
-        self.plan = plan or Plan.of(
-            params, len(rows), table.X.shape[1], link, previous, has_targets
+        has_targets = target is not None and not np.isnan(dataset.targets[rows]).any()
+        self.config = config or Config.of(
+            params, len(rows), dataset.X.shape[1], link, previous, has_targets
         )
         self.target = target
         self.threads = threads
         self.seed = seed
         self.link = link
         self.rows = rows
-        self._moves_rows = moves_rows
+        self._learns_from_outliers = learns_outliers
         self.rng = np.random.default_rng(seed)
         self.latent = params["latent"]
-        self.scaling = self._scale(params, table, previous, like)
-        measured = np.arange(table.n_rows) if previous else rows
-        idle = idle_features(params, table, measured, loss, link, self.scaling)
-        self.features = learnt_features(idle, self.plan.n_components)
+        self.scaling = self._scale(params, dataset, previous, like)
+        measured = np.arange(dataset.n_samples) if previous else rows
+        idle = idle_features(params, dataset, measured, loss, link, self.scaling)
+        self.features = learnt_features(idle, self.config.n_components)
         is_wide = in_row_space and not previous and self._has_row_space(params, loss)
         shares = self._sees_rows_like(like, is_wide)
-        self._choose_axes(table, is_wide, like if shares else None)
+        self._choose_axes(dataset, is_wide, like if shares else None)
         self.network = self._network(previous)
         for layer in self.network.modules():
-            if isinstance(layer, Dropout | Own):
+            if isinstance(layer, Dropout | UserModule):
                 layer.rng = self.rng
-        self._step_flops = partial(step_flops, self.network, self.plan.batch_size)
-        if plan is None:
+        self._step_flops = partial(step_flops, self.network, self.config.batch_size)
+        if config is None:
             row_flops = partial(step_flops, self.network, 1)
-            self.plan = self.plan.affordable(params, row_flops, has_targets)
+            self.config = self.config.affordable(params, row_flops, has_targets)
         self.device = check_device(params["device"], self._step_flops)
         if shares:
             self.batches, self._sample, self.pca = like.batches, like._sample, like.pca
         else:
-            self.batches = self.batches_of(table, rows)
+            self.batches = self.batches_of(dataset, rows)
             self._sample = sample(self.batches, seed)
         if not previous:
             self._start(*self._sample)
@@ -148,15 +151,15 @@ class Training:
         self.starts_linear = self.starts_anchored and link == "identity"
         self._begin(params, loss)
 
-    def _scale(self, params, table, previous, like):
+    def _scale(self, params, dataset, previous, like):
         """Return the scaling of the rows, that of the fit before if any."""
         if like is not None:
             return like.scaling
         if not previous:
-            return Scaling.fit(table.X, self.rows, params["standardize"])
+            return Scaling.fit(dataset.X, self.rows, params["standardize"])
         before = Scaling(**previous["_scaling"])
         n_before = previous["n_samples_"]
-        return before.with_moved(table.X, self.rows, params["standardize"], n_before)
+        return before.with_moved(dataset.X, self.rows, params["standardize"], n_before)
 
     def _sees_rows_like(self, like, is_wide):
         """Whether another training has the same rows in the same coordinates."""
@@ -166,42 +169,33 @@ class Training:
             and is_wide == (like.basis is not None)
         )
 
-    def _choose_axes(self, table, is_wide, like):
+    def _choose_axes(self, dataset, is_wide, like):
         """Find the directions in which rows lie, if they are fewer than features.
 
-        The probabilities of `likely_breaks` are then found here, since they need the
-        features.
+        The distribution of spikes is then found here, since it needs the features.
         """
-        self.basis = self._breaks = None
+        self.basis = self._spikes = None
         if like is not None:
-            self.basis, self._breaks = like.basis, like._breaks
+            self.basis, self._spikes = like.basis, like._spikes
         elif is_wide:
-            x = self._wide_rows(table)
-            self.basis = row_space(x, self.plan.n_components)
-            self._breaks = likely_breaks(x)
+            x = self._wide_rows(dataset)
+            self.basis = row_space(x, self.config.n_components)
+            self._spikes = spike_distribution(x)
 
     def _begin(self, params, loss):
-        """Make the objective and the solver of a network at its start."""
-        guidance = self._guidance(params, *self._sample)
-        self.head = guidance.get("head")
-        self.network.to(self.device)
-        self.objective = Objective(
-            self.network,
-            loss,
-            self.link,
-            self.batches.scaling,
-            self.device,
-            share=self.batches.share,
-            **guidance,
-        )
-        n_steps = self.plan.max_iter * self.batches.n_batches
-        self.solver = Solver(self.objective.parameters, self.plan, n_steps)
+        """Make the objective and the optimizer of a network at its start."""
+        self.head = None
+        self.objective = self._objective(params, loss, *self._sample)
+        n_steps = self.config.max_iter * self.batches.n_batches
+        self.optimizer = Optimizer(self.objective.parameters, self.config, n_steps)
 
     @cached_property
     def pca(self):
         """PCA of the rows that are learnt from."""
         x, _ = self._sample
-        return principal_components(self.batches, x, self.plan.n_components, self.seed)
+        return principal_components(
+            self.batches, x, self.config.n_components, self.seed
+        )
 
     def linear_network(self):
         """Return the linear start as a network of its own, float64.
@@ -209,42 +203,44 @@ class Training:
         Its corrections are none, so that its radii tell how far the rows are.
         """
         x, t = self._sample
-        plan = self.plan
+        config = self.config
         start = linear_start(
             self._linear_maps(x, t),
             x,
-            plan.n_components,
+            config.n_components,
             np.ones(x.shape[1]),
             self.latent,
             1.0,
             np.random.default_rng(self.seed),
         )
-        architecture = {**plan.architecture, "n_features": x.shape[1]}
+        architecture = {**config.architecture, "n_features": x.shape[1]}
         network = make_autoencoder(**{**architecture, "init": "linear"}).double().eval()
         anchor(network, start)
         return network.to(self.device)
 
-    def batches_of(self, table, rows):
+    def batches_of(self, dataset, rows):
         """Return rows of any table, scaled like those that are learnt from."""
-        size, device = self.plan.batch_size, self.device
+        size, device = self.config.batch_size, self.device
         columns = self.features, self.basis
-        return Batches(table, rows, self.scaling, size, device, *columns)
+        return Batches(dataset, rows, self.scaling, size, device, *columns)
 
     def begin_work(self):
         """Tell the threads that steps of this training come now."""
         most = math.inf if self._worth_sharing else 1
-        if self.plan.solver == "muon":
+        if self.config.solver == "muon":
             most = min(most, _MUON_THREADS)
         self.threads.begin_work(most, self.objective.gradient_alone)
 
     @property
-    def pass_flops(self):
-        """Floating point operations of a pass."""
+    def epoch_flops(self):
+        """Floating point operations of an epoch."""
         return self.batches.n_batches * self._step_flops()
 
-    def passes(self):
-        """Train, yielding the loss of one pass after another."""
-        return epochs(self.objective, self.batches, self.solver, self.rng, self.threads)
+    def epochs(self):
+        """Train, yielding the loss of one epoch after another."""
+        return epochs(
+            self.objective, self.batches, self.optimizer, self.rng, self.threads
+        )
 
     @property
     def _worth_sharing(self):
@@ -260,42 +256,42 @@ class Training:
             network = expand(network, of_learnt, self.basis, off_basis)
         return widen(network, architecture, self.features)
 
-    def decaying_passes(self, n_passes=math.inf):
-        """Go on with weights that decay, as planned or to the end in so many passes."""
-        if n_passes == math.inf:
-            self.solver.alpha = _DECAY
+    def decaying_epochs(self, n_epochs=math.inf):
+        """Go on with weights that decay, as planned or to the end in so many epochs."""
+        if n_epochs == math.inf:
+            self.optimizer.alpha = _DECAY
         else:
-            self.solver.decay_from_here(_DECAY, n_passes * self.batches.n_batches)
-        return self.passes()
+            self.optimizer.decay_from_here(_DECAY, n_epochs * self.batches.n_batches)
+        return self.epochs()
 
-    def with_rows(self, table, rows):
+    def with_rows(self, dataset, rows):
         """Return the same network as one that learns from other rows, scaled alike."""
         other = copy.copy(self)
-        other.rows, other.batches = rows, self.batches_of(table, rows)
+        other.rows, other.batches = rows, self.batches_of(dataset, rows)
         other._sample = sample(other.batches, self.seed)
         vars(other).pop("pca", None)
         return other
 
-    def fine_tuning_passes(self, n_passes):
-        """Go through the end of the schedule once more, in so many passes."""
-        self.solver.go_back_to(_LAST_PART, n_passes * self.batches.n_batches)
-        return self.passes()
+    def fine_tuning_epochs(self, n_epochs):
+        """Go through the end of the schedule once more, in so many epochs."""
+        self.optimizer.go_back_to(_LAST_PART, n_epochs * self.batches.n_batches)
+        return self.epochs()
 
-    def memory(self):
+    def state_dict(self):
         """Return what the next training needs to go on from this one, as numpy."""
         return {
             "rng": self.rng.bit_generator.state,
-            "solver": self.solver.memory(),
-            "n_steps_made": self.solver.n_steps_made,
+            "solver": self.optimizer.state_dict(),
+            "n_steps_made": self.optimizer.n_steps_made,
             "head": None if self.head is None else to_numpy(self.head),
         }
 
-    def resume(self, memory):
-        """Go on from what `memory` returned; a target that is new begins anew."""
+    def load_state_dict(self, memory):
+        """Go on from what `state_dict` returned; a target that is new begins anew."""
         if not memory:
             return
         self.rng.bit_generator.state = memory["rng"]
-        self.solver.skip_to(memory["n_steps_made"])
+        self.optimizer.skip_to(memory["n_steps_made"])
         if (memory["head"] is None) != (self.head is None):
             return
         if self.head is not None:
@@ -303,13 +299,13 @@ class Training:
             weights = self.head.weights.clone()  # those of the rows at hand
             self.head.load_state_dict(head)
             self.head.weights.copy_(weights)
-        self.solver.resume(memory["solver"])
+        self.optimizer.load_state_dict(memory["solver"])
 
     def _has_row_space(self, params, loss):
         """Whether all that a training sees is in the space that its rows span."""
-        n_rows, n_features = len(self.rows), len(self.features)
+        n_samples, n_features = len(self.rows), len(self.features)
         return (
-            can_hold(n_rows, n_features)
+            can_hold(n_samples, n_features)
             and self.scaling.variance > 0  # rows that are all alike span nothing
             and type(params["network"]) is Dense
             and self.link == "identity"
@@ -318,15 +314,15 @@ class Training:
             and (params["penalty"] is None or type(params["penalty"]) is Sparsity)
         )
 
-    def _wide_rows(self, table):
+    def _wide_rows(self, dataset):
         """Scaled rows as an array of their features."""
-        size, cpu = self.plan.batch_size, torch.device("cpu")
-        rows = Batches(table, self.rows, self.scaling, size, cpu, self.features)
+        size, cpu = self.config.batch_size, torch.device("cpu")
+        rows = Batches(dataset, self.rows, self.scaling, size, cpu, self.features)
         return np.concatenate([x.numpy() for x, _ in rows.in_order()])
 
     def _network(self, previous):
         """Return a network of the features to learn, that of the fit before if any."""
-        architecture = self.plan.architecture
+        architecture = self.config.architecture
         if previous:
             start = self.link, self.scaling, self.seed, self.rng
             wide = previous_network(previous, architecture, *start)
@@ -338,43 +334,63 @@ class Training:
         return make_autoencoder(**architecture, seed=self.seed)
 
     @property
-    def _learns_outskirts(self):
+    def _may_have_outliers(self):
         # Other links end where data do, and other latents where their prior does.
         return self.link == "identity" and not self.latent.has_kl
 
     @property
-    def reach(self):
+    def outlier_factor(self):
         """How many times farther than the outermost row rows are moved, if they are."""
-        has_statistics = any(True for _ in self.network.own_buffers())
-        far = self._learns_outskirts and not has_statistics
-        return _REACH if far and self.network.init == "pca" else _SHORT_REACH
+        has_statistics = any(True for _ in self.network.user_buffers())
+        far = self._may_have_outliers and not has_statistics
+        return (
+            _OUTLIER_FACTOR
+            if far and self.network.init == "pca"
+            else _SHORT_OUTLIER_FACTOR
+        )
 
-    def _guidance(self, params, x, t):
-        """Return what steers the training, as arguments of `Objective`."""
-        slots = ("ordered", "corruption", "latent", "penalty")
-        guidance = {slot: params[slot] for slot in slots}
-        network, linear, farthest = self.network, None, 0.0
+    def _objective(self, params, loss, x, t):
+        """Return what is minimised, by some of the rows that are learnt from."""
+        network, linear, outliers, pull = self.network, None, None, None
         if network.anchored:
-            linear = network.encoder.linear[: self.plan.n_components].numpy()
-        elif self._moves_rows:
+            linear = network.encoder.linear[: self.config.n_components].numpy()
+        elif self._learns_from_outliers:
             linear = self.pca.components_
-        if network.init == "pca":
-            farthest = network.encoder.radius.item()
-        elif linear is not None:
-            farthest = self.reach * float(row_norms(x).max())
-        if network.init == "pca" and (linearity := self.plan.linearity):
-            guidance["linearity"] = linearity * unexplained(x, linear) ** 2
-            guidance["code_variance"] = code_variance(x, linear)
-        if self._learns_outskirts and farthest:
-            breaks = likely_breaks(x) if self._breaks is None else self._breaks
-            guidance |= {"reach": farthest, "breaks": breaks, "basis": self.basis}
-            guidance["moved_weight"] = moved_weight(unexplained(x, linear))
-            if network.init == "random":
-                guidance["moved_weight"] *= _PLAIN_WEIGHT
-                guidance["reaches_from"] = _REACHES_FROM
+        weight = 1.0
+        if self._may_have_outliers and linear is not None:
+            outliers, weight = self._outliers(x, linear)
+        if network.init == "pca" and (linearity := self.config.linearity):
+            linearity *= unexplained(x, linear) ** 2
+            pull = PullToPCA(linearity, code_variance(x, linear), self.device)
         if self.target is not None:
-            guidance["head"] = self._head(x, t).to(self.device)
-        return guidance
+            self.head = self._head(x, t).to(self.device)
+        network.to(self.device)
+        scaling, fraction = self.batches.scaling, self.batches.feature_fraction
+        return Objective(
+            network,
+            Reconstruction(loss, self.link, scaling, self.device, fraction, weight),
+            pull,
+            outliers,
+            head=self.head,
+            **{slot: params[slot] for slot in _SLOTS},
+        )
+
+    def _outliers(self, x, linear):
+        """Return the rows moved outward, if any, and what they count for."""
+        network, weight, begin = self.network, outlier_weight(unexplained(x, linear)), 0
+        if network.init == "pca":
+            radius = network.encoder.trust_radius.item()
+        else:
+            radius = self.outlier_factor * float(row_norms(x).max())
+        if network.init == "random":
+            weight, begin = weight * _PLAIN_WEIGHT, _OUTLIERS_FROM
+        if not radius:
+            return None, 1.0
+        spikes = spike_distribution(x) if self._spikes is None else self._spikes
+        basis = self.basis
+        if basis is not None:
+            basis = torch.from_numpy(basis).to(self.device)
+        return Outliers(radius, spikes, basis, begin), weight
 
     def _start(self, x, t):
         network = self.network
@@ -388,10 +404,10 @@ class Training:
             start = linear_start(
                 self._linear_maps(x, t),
                 x,
-                self.plan.n_components,
+                self.config.n_components,
                 slope,
                 self.latent,
-                self.reach,
+                self.outlier_factor,
                 self.rng,
             )
             anchor(network, start)
@@ -399,11 +415,11 @@ class Training:
     def _linear_maps(self, x, t):
         if self.target is None:
             return self.pca.components_, self.pca.components_.T
-        plan, sizes = self.plan, self.target.sizes
+        config, sizes = self.config, self.target.sizes
         # It is weighed against the variance of all features.
-        supervision = plan.supervision / self.batches.share
+        supervision = config.supervision / self.batches.feature_fraction
         return principal_covariates(
-            x, t, sizes, plan.n_components, supervision, self.seed
+            x, t, sizes, config.n_components, supervision, self.seed
         )
 
     @torch.no_grad()
@@ -411,8 +427,8 @@ class Training:
         """Return the head that goes with the codes of the start."""
         kind, sizes = self.target.kind, self.target.sizes
         weights = self.target.weights(self.batches.targets.cpu().numpy())
-        weights *= self.plan.supervision
-        head = Head(self.plan.n_components, kind, sizes, weights)
+        weights *= self.config.supervision
+        head = Head(self.config.n_components, kind, sizes, weights)
         codes = self.network.eval().encode(torch.from_numpy(x)).numpy()
         head.start(*linear_head(codes.astype(np.float64), t, kind, sizes))
         return head

@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .._parts.slots import own_parts
+from .._parts.slots import user_parts
 from .._runtime.clock import TimeLimit
 from .progress import Progress
-from .session import Training
+from .session import TrainingSession
 from .timing import Shares, measure
 from .trial import Trial
 
@@ -18,7 +18,7 @@ _REFIT_ROWS = 2_000
 # Training on all rows, once more, has the rest of the time.
 _TIME_BEFORE_REFIT = 0.8
 # Training rows that stand for all of them where nothing is held out, at most.
-_WATCHED_ROWS = 10_000
+_MONITORED_SAMPLES = 10_000
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Source:
     """
 
     params: dict
-    table: object
+    dataset: object
     held_out: tuple | None
     target: object
     loss: object
@@ -41,16 +41,16 @@ class Source:
     limit: TimeLimit = TimeLimit()
     shares: Shares = Shares()
 
-    def training(self, rows, regime, plan=None, like=None):
+    def training(self, rows, regime, config=None, like=None):
         """Return a network at its start, which is to learn from some rows.
 
-        It is told a plan, or shares its rows with another, if there are some.
+        It is given a config, or shares its rows with another, if there are some.
         """
         names = "init", "linearity"
         chosen = {name: getattr(regime, name) for name in names}
-        return Training(
+        return TrainingSession(
             {**self.params, **chosen},
-            self.table,
+            self.dataset,
             rows,
             self.target,
             self.loss,
@@ -58,9 +58,9 @@ class Source:
             self.threads,
             self.seed,
             self.previous,
-            plan,
+            config,
             like,
-            moves_rows=self.must_extrapolate(regime),
+            learns_outliers=self.must_extrapolate(regime),
         )
 
     def must_extrapolate(self, regime):
@@ -70,22 +70,22 @@ class Source:
         """
         return regime.init == "random" != self.params["init"]
 
-    def trial(self, rows, regime, entrants=(), plan=None):
+    def trial(self, rows, regime, entrants=(), config=None):
         """Return a trial of a regime, beside others that there are already."""
         like = entrants[0] if entrants else None
         left = self.limit.left
-        training = self.training(rows, regime, plan, like and like.training)
+        training = self.training(rows, regime, config, like and like.training)
         if like is None and self.limit.is_set:
             self._time_to_prepare = left - self.limit.left
             self._share_time(training)
         if like is None or training.batches is not like.training.batches:
-            watched = self.validation(training), self.some(training)
+            monitored = self.validation(training), self.some(training)
         else:
-            watched = like.validation, like.some
+            monitored = like.validation, like.some
         return Trial(
             training,
             self.params,
-            *watched,
+            *monitored,
             distinct=self.distinct,
             regime=regime,
             is_chosen=self.asks_for_less_error and self.params["init"] != "random",
@@ -96,17 +96,17 @@ class Source:
     def _share_time(self, training):
         """Divide the time that is left, and watch only as many rows as fit in."""
         n_held_out = 0 if self.held_out is None else len(self.held_out[1])
-        n_learnt = min(len(training.rows), _WATCHED_ROWS)
+        n_learnt = min(len(training.rows), _MONITORED_SAMPLES)
         self.shares = Shares.of(
             self.limit.left,
-            measure(training, self.table),
+            measure(training, self.dataset),
             n_held_out,
             n_learnt,
-            self.table.n_rows,
+            self.dataset.n_samples,
         )
-        if n_held_out > self.shares.n_watched:
-            table, rows = self.held_out
-            self.held_out = table, self._drawn(rows, self.shares.n_watched)
+        if n_held_out > self.shares.n_monitored:
+            dataset, rows = self.held_out
+            self.held_out = dataset, self._drawn(rows, self.shares.n_monitored)
 
     def _drawn(self, rows, n_most):
         """Return so many of some rows at random."""
@@ -150,7 +150,7 @@ class Source:
             and not self.previous
             and self.asks_for_less_error
             and not params["ordered"]
-            and not own_parts(params)
+            and not user_parts(params)
         )
 
     def draws_rows(self, groups):
@@ -164,21 +164,21 @@ class Source:
         """Which of the rows to validate on count as evidence: equal ones once."""
         if self.held_out is None:
             return slice(None)
-        table, rows = self.held_out
-        return table.first_of_each(rows)
+        dataset, rows = self.held_out
+        return dataset.first_of_each(rows)
 
     def some(self, training):
         """Return training rows to measure losses on: all, or some."""
-        n_most = min(_WATCHED_ROWS, self.shares.n_watched)
+        n_most = min(_MONITORED_SAMPLES, self.shares.n_monitored)
         if len(training.rows) <= n_most:
             return training.batches
         chosen = self._drawn(training.rows, n_most)
-        return training.batches_of(self.table, chosen)
+        return training.batches_of(self.dataset, chosen)
 
     @property
     def holds_rows_out(self):
         """Whether rows of the table itself are validated on."""
-        return self.held_out is not None and self.held_out[0] is self.table
+        return self.held_out is not None and self.held_out[0] is self.dataset
 
     @property
     def asks_for_less_error(self):
@@ -198,10 +198,10 @@ class Source:
 
     def refits(self, rows):
         """Whether what is validated will be trained again on all rows."""
-        return self.holds_rows_out and len(rows) < self.table.n_rows <= _REFIT_ROWS
+        return self.holds_rows_out and len(rows) < self.dataset.n_samples <= _REFIT_ROWS
 
     @property
-    def gives_way(self):
+    def falls_back_to_pca(self):
         """Whether a result that is worse than PCA gives way to PCA.
 
         Not where it goes on from another, and not the plain network that someone asks

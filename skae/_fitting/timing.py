@@ -38,7 +38,7 @@ class Shares:
 
     Attributes
     ----------
-    n_watched : int or float
+    n_monitored : int or float
         Rows that are validated on, at most, and of those that are learnt from.
     n_coded : int or float
         Rows whose codes are brought into canonical form, at most.
@@ -46,12 +46,12 @@ class Shares:
         Seconds that are kept for what comes after training.
     """
 
-    n_watched: float = math.inf
+    n_monitored: float = math.inf
     n_coded: float = math.inf
     after: float = 0.0
 
     @classmethod
-    def of(cls, seconds, row_seconds, n_watched, n_learnt, n_rows):
+    def of(cls, seconds, row_seconds, n_monitored, n_learnt, n_samples):
         """Divide what is left.
 
         Parameters
@@ -60,7 +60,7 @@ class Shares:
             That are left.
         row_seconds : float
             Of one row on its way through the network.
-        n_watched, n_learnt, n_rows : int
+        n_monitored, n_learnt, n_samples : int
             Rows that might be watched, of those that are validated on and of those that
             are learnt from, and all rows of the table.
         """
@@ -69,9 +69,9 @@ class Shares:
         per_code = _TIMES_CODED * row_seconds
         coded = max(_LEAST_CODED, int(_FOR_CODES * seconds / per_code))
         after = (
-            (min(most, n_watched) + min(most, n_learnt)) * per_row
-            + min(coded, n_rows) * per_code
-            + min(_OTHERS, 8 * n_rows) * row_seconds
+            (min(most, n_monitored) + min(most, n_learnt)) * per_row
+            + min(coded, n_samples) * per_code
+            + min(_OTHERS, 8 * n_samples) * row_seconds
         )
         return cls(most, coded, after)
 
@@ -80,10 +80,10 @@ class Shares:
         return limit.left - self.after
 
 
-def measure(training, table):
+def measure(training, dataset):
     """Return the seconds that a row of a table takes through a training's network."""
-    rows = np.arange(min(_TIMED, table.n_rows))
-    batches = training.batches_of(table, rows)
+    rows = np.arange(min(_TIMED, dataset.n_samples))
+    batches = training.batches_of(dataset, rows)
     seconds = []
     for _ in range(2):  # the first time memory is looked for
         begin = clock.now()

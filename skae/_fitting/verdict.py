@@ -17,17 +17,17 @@ def is_lower(losses, others, by_chance=BY_CHANCE, by_part=0.0):
 
     Parameters
     ----------
-    losses, others : ndarray of shape (n_rows,)
+    losses, others : ndarray of shape (n_samples,)
     by_chance : float
         How probable so many lower losses may be where there is no difference.
     by_part : float
         Part by which the mean must be lower.
     """
-    n_rows, gain = len(losses), others - losses
-    if not losses.mean() < others.mean() * (1 - max(by_part, n_rows**-0.5)):
+    n_samples, gain = len(losses), others - losses
+    if not losses.mean() < others.mean() * (1 - max(by_part, n_samples**-0.5)):
         return False
     # If there are fewer than seven rows, all have to be lower.
-    by_chance = max(by_chance, 0.5**n_rows)
+    by_chance = max(by_chance, 0.5**n_samples)
     # Rows without a difference count half for either side.
     test = wilcoxon(gain, zero_method="zsplit", alternative="greater")
     return bool(test.pvalue <= by_chance)

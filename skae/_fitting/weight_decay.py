@@ -11,7 +11,7 @@ import numpy as np
 
 __all__ = ["decay_if_overfitted", "try_decay"]
 
-# Parts of the passes after which, and for how many, weights decay on trial: where steps
+# Parts of the epochs after which, and for how many, weights decay on trial: where steps
 # are longest.
 _AFTER = 0.2
 _FOR = 0.1
@@ -19,8 +19,8 @@ _FOR = 0.1
 _GAP = 1.1
 # Passes whose mean tells how losses are now, a part of them all.
 _NOW = 0.02
-# The best pass came before this part of them all: weights then decay from the best on,
-# in so many more passes, a part of them all.
+# The best epoch came before this part of them all: weights then decay from the best on,
+# in so many more epochs, a part of them all.
 _EARLY = 0.75
 _DECAYING = 0.15
 # Where a part of these brings nothing, the others will not either.
@@ -33,9 +33,9 @@ def try_decay(trial):
     Parameters
     ----------
     trial : Trial
-        Somewhere before; afterwards it has made some more passes, or has stopped.
+        Somewhere before; afterwards it has made some more epochs, or has stopped.
     """
-    n_in_all = trial.training.plan.max_iter
+    n_in_all = trial.training.config.max_iter
     if not trial.may_decay:
         return
     n_now = max(1, round(_NOW * n_in_all))
@@ -59,11 +59,11 @@ def try_decay(trial):
 
 def decay_if_overfitted(trial):
     """Go on from the best weights, which decay, if they came long before the end."""
-    monitor, n_in_all = trial.monitor, trial.training.plan.max_iter
-    early = monitor.best_iter < _EARLY * n_in_all
-    overfitted = trial.may_decay and early and monitor.reason == "converged"
+    early_stopping, n_in_all = trial.early_stopping, trial.training.config.max_iter
+    early = early_stopping.best_iter < _EARLY * n_in_all
+    overfitted = trial.may_decay and early and early_stopping.reason == "converged"
     if overfitted and trial.is_promising:
         trial.back_to_best()
-        n_passes = max(1, round(_DECAYING * n_in_all))
-        trial.decay(n_passes, max(3, math.ceil(_IN_VAIN * n_passes)))
+        n_epochs = max(1, round(_DECAYING * n_in_all))
+        trial.decay(n_epochs, max(3, math.ceil(_IN_VAIN * n_epochs)))
         trial.advance()

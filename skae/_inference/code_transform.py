@@ -1,4 +1,4 @@
-"""Frame: the network's codes as whoever stands behind them is given them.
+"""Code transform: the network's codes as whoever stands behind them is given them.
 
 Their origin is their mean. And from some radius on their lengths grow by logarithm
 only. A row that is far out in one feature has a code that is far out, in a direction
@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-__all__ = ["FARTHEST_CODE", "Frame", "shorten"]
+__all__ = ["FARTHEST_CODE", "CodeTransform", "shorten"]
 
 # No code is farther than this: float32 can still square and add such values.
 FARTHEST_CODE = 1e17
 
 
 @dataclass(frozen=True)
-class Frame:
+class CodeTransform:
     """Where codes are seen from, and how far.
 
     Attributes
@@ -36,7 +36,7 @@ class Frame:
 
     @classmethod
     def of(cls, n_components):
-        """Return the frame that leaves codes as they are."""
+        """Return the transform that leaves codes as they are."""
         return cls(np.zeros(n_components))
 
     def on(self, device, dtype):
@@ -73,7 +73,7 @@ def shorten(z, radius):
 
     Parameters
     ----------
-    z : Tensor of shape (n_rows, n_components)
+    z : Tensor of shape (n_samples, n_components)
     radius : float
     """
     # All together are no farther out than the radius, so none of them is.

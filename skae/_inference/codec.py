@@ -15,13 +15,13 @@ import torch
 from .._data.scaling import FARTHEST, Scaling, dense_rows, row_slices
 from .._nn.autoencoder import step_flops
 from .._nn.fast_forward import FastForward
-from .._nn.seeded_modules import Own
+from .._nn.seeded_modules import UserModule
 from .._parts.losses import LINKS
 from .._parts.networks import make_autoencoder
 from .._runtime.device import inference_device
 from .._runtime.isolation import isolated
 from .._runtime.threads import in_parts, one_thread
-from .code_transform import Frame
+from .code_transform import CodeTransform
 from .few_rows import FewRows
 
 __all__ = [
@@ -105,7 +105,7 @@ def squared_errors(estimator, X, per_feature=False):
     return codec.squared_errors(X, per_feature)
 
 
-def cached_codec(estimator, dtype, n_rows):
+def cached_codec(estimator, dtype, n_samples):
     """Return the codec of a fitted estimator in a numpy dtype, built once a fit.
 
     It is on the device that suits so many rows. On a GPU nothing stays: what is cached
@@ -122,7 +122,7 @@ def cached_codec(estimator, dtype, n_rows):
         with torch.inference_mode(False):
             codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
     codec = codecs[dtype]
-    device = inference_device(learnt["device_"], lambda: n_rows * codec.flops)
+    device = inference_device(learnt["device_"], lambda: n_samples * codec.flops)
     return codec if device == codec.device else codec.on(device)
 
 
@@ -131,8 +131,11 @@ def _codec(learnt, dtype):
     """Build a codec of what an estimator has learnt, by name, in a torch dtype."""
     with one_thread():
         network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
-        scaling, frame = Scaling(**learnt["_scaling"]), Frame(**learnt["_frame"])
-        return Codec(network.eval(), scaling, learnt["_link"], frame)
+        scaling, code_transform = (
+            Scaling(**learnt["_scaling"]),
+            CodeTransform(**learnt["_code_transform"]),
+        )
+        return Codec(network.eval(), scaling, learnt["_link"], code_transform)
 
 
 class Codec:
@@ -145,19 +148,19 @@ class Codec:
     scaling : Scaling
     link : str
         Key of ``LINKS``.
-    frame : Frame
+    code_transform : CodeTransform
         What codes are given out in.
     """
 
-    def __init__(self, network, scaling, link, frame):
+    def __init__(self, network, scaling, link, code_transform):
         self.network = network
         self.scaling = scaling
         self.link = link
-        self.frame = frame
+        self.code_transform = code_transform
         self._fast = FastForward(network)
         parameter = next(chain(network.parameters(), network.buffers()))
         self.device = parameter.device
-        self._show, self._hide = frame.on(self.device, parameter.dtype)
+        self._show, self._hide = code_transform.on(self.device, parameter.dtype)
         self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
         self.n_features, self.n_components = network.n_features, network.n_components
         self.width = network.width
@@ -166,12 +169,14 @@ class Codec:
         self.few_rows = None
         if self.device.type == "cpu":
             scalings = scaling, self._float32_scaling
-            self.few_rows = FewRows(network, *scalings, link, frame)
+            self.few_rows = FewRows(network, *scalings, link, code_transform)
 
     @cached_property
-    def bears_company(self):
+    def is_thread_safe(self):
         """Whether several threads may use it: not layers of someone's own."""
-        return not any(isinstance(module, Own) for module in self.network.modules())
+        return not any(
+            isinstance(module, UserModule) for module in self.network.modules()
+        )
 
     @cached_property
     def flops(self):
@@ -179,7 +184,7 @@ class Codec:
 
         Infinite where someone's own layers may do more than their weights tell.
         """
-        if not self.bears_company:
+        if not self.is_thread_safe:
             return np.inf
         return step_flops(self.network, 1) / 3  # the gradient's are twice as many
 
@@ -187,14 +192,14 @@ class Codec:
     def on(self, device):
         """Return the same with a copy of the network on a device."""
         network = copy.deepcopy(self.network).to(device)
-        return Codec(network, self.scaling, self.link, self.frame)
+        return Codec(network, self.scaling, self.link, self.code_transform)
 
-    def chunks(self, n_rows):
+    def chunks(self, n_samples):
         """Slices of rows that take a few megabytes on their way through."""
-        return row_slices(n_rows, self.width)
+        return row_slices(n_samples, self.width)
 
     def encode(self, X):
-        """Codes (n_rows, n_components) of rows (n_rows, n_features)."""
+        """Codes (n_samples, n_components) of rows (n_samples, n_features)."""
         Z = np.empty((X.shape[0], self.n_components), self.dtype)
 
         groups = self._groups(X.shape[0])
@@ -213,7 +218,7 @@ class Codec:
                 Z[rows] = self._run(self.codes, x)
 
     def decode(self, Z):
-        """Rows (n_rows, n_features) in the units of ``X`` from codes."""
+        """Rows (n_samples, n_features) in the units of ``X`` from codes."""
         X = np.empty((len(Z), self.n_features), self.dtype)
         in_parts(lambda chunks: self._decode(Z, X, chunks), self._groups(len(Z)))
         return X
@@ -229,10 +234,10 @@ class Codec:
                 if self.link != "softmax":
                     X[rows, constant] = mean[constant]
 
-    def _groups(self, n_rows):
+    def _groups(self, n_samples):
         """Chunks in groups for one thread after another, one group for few rows."""
-        chunks = self.chunks(n_rows)
-        is_work = _SHARED_FLOPS <= n_rows * self.flops < np.inf
+        chunks = self.chunks(n_samples)
+        is_work = _SHARED_FLOPS <= n_samples * self.flops < np.inf
         if not is_work or self.device.type != "cpu":
             return [chunks]  # layers of someone's own may not bear company
         n_groups = max(1, min(len(chunks), _MOST_GROUPS))
@@ -240,7 +245,7 @@ class Codec:
 
     @torch.inference_mode()
     def output(self, Z):
-        """Raw output (n_rows, n_features) of codes, a tensor, which the link maps."""
+        """Raw output (n_samples, n_features) of codes, a tensor that the link maps."""
         return self._fast.decoder(self._hide(_tensor(Z).to(self.device)))
 
     def squared_errors(self, X, per_feature):

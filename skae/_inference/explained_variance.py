@@ -42,7 +42,7 @@ class Moments:
 
     Attributes
     ----------
-    n_rows : float
+    n_samples : float
         Rows that they stand for.
     mean : ndarray of shape (n_features,)
         Of the rows.
@@ -55,7 +55,7 @@ class Moments:
         Mean squared length of these slopes.
     """
 
-    n_rows: float
+    n_samples: float
     mean: np.ndarray
     total: float
     left: float
@@ -72,21 +72,21 @@ class Moments:
         ----------
         codec : Codec
             In float64.
-        X : ndarray or CSR matrix of shape (n_rows, n_features)
+        X : ndarray or CSR matrix of shape (n_samples, n_features)
         seed : int
             For which rows are measured, where they are many.
         """
         rng = np.random.default_rng(seed)
-        n_rows = X.shape[0]
+        n_samples = X.shape[0]
         X = _some(X, min(_ROWS, _VALUES // X.shape[1] + 1), rng)
-        weight = n_rows / X.shape[0]
+        weight = n_samples / X.shape[0]
         Z = codec.encode(X)
         n_decoded = _DECODED_ROWS // (2 * codec.n_components) + 1
         spread = Z.std(axis=0)
         loadings, lengths = _slopes(codec, _some(Z, n_decoded, rng), spread)
         scale = codec.scaling.scale
         return cls(
-            n_rows=n_rows,
+            n_samples=n_samples,
             mean=np.asarray(X.mean(axis=0, dtype=np.float64)).ravel(),
             total=float(weight * squares_about_mean(X, np.arange(X.shape[0]), scale)),
             left=float(weight * _squares_left(codec, X)),
@@ -107,20 +107,20 @@ class Moments:
         scale : ndarray of shape (n_features,)
             Of the data.
         """
-        most = max(_REMEMBERED_ROWS, _REMEMBERED_PARTS * self.n_rows)
-        kept = min(1.0, most / before.n_rows)
-        n_before = kept * before.n_rows
-        n_rows = n_before + self.n_rows
-        part = self.n_rows / n_rows
+        most = max(_REMEMBERED_ROWS, _REMEMBERED_PARTS * self.n_samples)
+        kept = min(1.0, most / before.n_samples)
+        n_before = kept * before.n_samples
+        n_samples = n_before + self.n_samples
+        part = self.n_samples / n_samples
 
         def mean(name):
             return (1 - part) * getattr(before, name) + part * getattr(self, name)
 
-        between = n_rows * part * (1 - part)
+        between = n_samples * part * (1 - part)
         shift = (self.mean - before.mean) / scale
         code_shift = self.code_mean - before.code_mean
         return Moments(
-            n_rows=n_rows,
+            n_samples=n_samples,
             mean=mean("mean"),
             total=kept * before.total + self.total + between * float(shift @ shift),
             left=kept * before.left + self.left,
@@ -141,7 +141,7 @@ def explain(moments, scaling, n_samples):
     n_samples : int
         Rows seen so far.
     """
-    n_rows, total, left = moments.n_rows, moments.total, moments.left
+    n_samples, total, left = moments.n_samples, moments.total, moments.left
     n_components, n_features = moments.loadings.shape
     parts = moments.code_variance * moments.lengths
     share = max(0.0, 1 - left / total) if total > 0 else 0.0
@@ -149,7 +149,7 @@ def explain(moments, scaling, n_samples):
     # Codes that are not in the order of what they are worth share it alike.
     ratio = np.ascontiguousarray(isotonic_regression(ratio, increasing=False))
     # In squared units of X, and, as PCA's, over one row less.
-    unit = np.mean((scaling.scale / scaling.unit) ** 2) / max(1, n_rows - 1)
+    unit = np.mean((scaling.scale / scaling.unit) ** 2) / max(1, n_samples - 1)
     explained = ratio * total * unit
     n_others = min(n_samples, n_features) - n_components
     return {
@@ -158,7 +158,7 @@ def explain(moments, scaling, n_samples):
         "explained_variance_ratio_": ratio,
         "singular_values_": np.sqrt(explained * max(1, n_samples - 1)),
         "noise_variance_": float(left * unit / n_others) if n_others > 0 else 0.0,
-        "_code_variance": moments.code_variance * n_rows / max(1, n_rows - 1),
+        "_code_variance": moments.code_variance * n_samples / max(1, n_samples - 1),
     }
 
 
@@ -170,8 +170,8 @@ def score(estimator, X):
 
 def score_of(codec, X):
     """Return the same of a codec."""
-    n_rows = X.shape[0]
-    total = squares_about_mean(X, np.arange(n_rows), codec.scaling.scale)
+    n_samples = X.shape[0]
+    total = squares_about_mean(X, np.arange(n_samples), codec.scaling.scale)
     if total == 0:  # one row, or rows that are all alike
         total = X.shape[0] * X.shape[1] * (codec.scaling.variance or 1.0)
     return float(1 - _squares_left(codec, X) / total)
@@ -190,10 +190,10 @@ def _squares_left(codec, X):
 
 def _some(X, n_most, rng):
     """Return all rows, or some at random where they are many."""
-    n_rows = X.shape[0]
-    if n_rows <= n_most:
+    n_samples = X.shape[0]
+    if n_samples <= n_most:
         return X
-    return X[np.sort(rng.choice(n_rows, n_most, replace=False))]
+    return X[np.sort(rng.choice(n_samples, n_most, replace=False))]
 
 
 def _slopes(codec, Z, spread):

@@ -38,7 +38,7 @@ class FewRows:
         Mean or None, factor and rest, tensors: what rows are scaled by in float32.
     link : str
         Key of ``LINKS``.
-    transform : Frame
+    transform : CodeTransform
         What codes are given out in.
     """
 
@@ -68,7 +68,7 @@ class FewRows:
         self._radius = transform.radius
 
     def encode(self, X):
-        """Return the codes (n_rows, n_components) of rows (n_rows, n_features)."""
+        """Codes (n_samples, n_components) of rows (n_samples, n_features)."""
         if self._encoder is None or not 0 < X.shape[0] <= self._most_rows:
             return None
         X = dense_rows(X, slice(None))
@@ -89,7 +89,7 @@ class FewRows:
             return z if self._unit is None else np.divide(z, self._unit, out=z)
 
     def decode(self, Z):
-        """Return the rows (n_rows, n_features) of codes (n_rows, n_components)."""
+        """Rows (n_samples, n_features) of codes (n_samples, n_components)."""
         if self._decoder is None or not 0 < len(Z) <= self._most_rows:
             return None
         with np.errstate(all="ignore"):
@@ -153,7 +153,7 @@ def _map(module, n_outputs=None):
 
         return None if steps is None else run_plain
     linear, offset, radius = (
-        t.numpy() for t in (module.linear, module.offset, module.radius)
+        t.numpy() for t in (module.linear, module.offset, module.trust_radius)
     )
     linear, offset = linear[:n_outputs].T, offset[:n_outputs]
     nearest = min(radius.item(), _FAR)

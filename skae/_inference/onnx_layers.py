@@ -72,12 +72,12 @@ def _first_columns(graph, layer, x):
 
 def _fade(graph, layer, x):
     norm = graph.op("Max", graph.norm(x), 1e-30)
-    return graph.op("Min", graph.op("Div", layer.radius, norm), 1.0)
+    return graph.op("Min", graph.op("Div", layer.trust_radius, norm), 1.0)
 
 
 def _anchor(graph, layer, x):
     linear = graph.layer(layer.linear, x)
-    if layer.radius == torch.inf:
+    if layer.trust_radius == torch.inf:
         return graph.op("Add", linear, graph.layer(layer.correction, x))
     fade = _fade(graph, layer, x)
     correction = graph.layer(layer.correction, graph.op("Mul", x, fade))
@@ -85,7 +85,7 @@ def _anchor(graph, layer, x):
 
 
 def _fading_anchor(graph, layer, x):
-    if layer.radius == torch.inf:
+    if layer.trust_radius == torch.inf:
         return graph.layer(layer.correction, x)
     fade = _fade(graph, layer, x)
     correction = graph.layer(layer.correction, graph.op("Mul", x, fade))

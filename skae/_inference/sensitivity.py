@@ -1,8 +1,8 @@
 """Sensitivity: the Jacobian of the encoder, which features move a code.
 
 Exact, by automatic differentiation through all that makes a code of a row: the network,
-what fades far away, the frame. Rows do not depend on one another, so that one pass
-back gives a code's derivatives for every row of a chunk.
+what fades far away, the code transform. Rows do not depend on one another, so that one
+pass back gives a code's derivatives for every row of a chunk.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ def sensitivity(estimator, X, average):
     Parameters
     ----------
     estimator : AutoEncoderTransformer
-    X : ndarray or CSR matrix of shape (n_rows, n_features)
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
     average : bool
         Whether to return their mean over the rows.
 
@@ -46,7 +46,7 @@ def sensitivity(estimator, X, average):
         return None
 
     chunks = row_slices(X.shape[0], max(codec.width, shape[0] * shape[1]))
-    if codec.bears_company:
+    if codec.is_thread_safe:
         sums = in_parts(differentiate, chunks)
     else:
         sums = [differentiate(rows) for rows in chunks]
@@ -54,12 +54,12 @@ def sensitivity(estimator, X, average):
 
 
 def _jacobian(codec, X):
-    """Return that of rows, (n_rows, n_components, n_features)."""
+    """Return that of rows, (n_samples, n_components, n_features)."""
     scaling = codec.scaling
     x = torch.from_numpy(scaling.apply(X)).to(codec.device).requires_grad_()
     z = codec.codes(x)
     # Layers of someone's own may know no derivative of their derivative.
-    is_narrow = codec.n_features < codec.n_components and codec.bears_company
+    is_narrow = codec.n_features < codec.n_components and codec.is_thread_safe
     slopes = _by_features(x, z) if is_narrow else _by_codes(x, z)
     slopes /= scaling.scale
     slopes[:, :, scaling.constant] = 0.0

@@ -19,11 +19,13 @@ from .._version import __version__
 
 __all__ = ["STATE_VERSION", "from_pickle", "to_pickle"]
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 _KEY = "_state_version"
 # The release of skae that wrote it.
 _RELEASE = "_skae_version"
+# The buffers of a network before version 2.
+_RADIUS = re.compile(r"^((?:en|de)coder\.)radius$")
 
 
 def _name_the_version(state):
@@ -31,8 +33,19 @@ def _name_the_version(state):
     return state
 
 
+def _standard_names(state):
+    """1 to 2: the code transform and the trust radii are named so."""
+    state = dict(state)
+    if "_frame" in state:
+        state["_code_transform"] = state.pop("_frame")
+    if "_weights" in state:
+        weights = state["_weights"].items()
+        state["_weights"] = {_RADIUS.sub(r"\1trust_radius", k): w for k, w in weights}
+    return state
+
+
 # From version i to i + 1, for each i.
-_MIGRATIONS = [_name_the_version]
+_MIGRATIONS = [_name_the_version, _standard_names]
 
 
 def to_pickle(state):

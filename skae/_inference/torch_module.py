@@ -15,9 +15,9 @@ from torch.nn.utils import skip_init
 from .._data.scaling import FARTHEST, Scaling
 from .._nn.autoencoder import Anchored, Faded
 from .._nn.layers import Dropout, Transposed
-from .._nn.seeded_modules import Own
+from .._nn.seeded_modules import UserModule
 from .._runtime.isolation import isolated
-from .code_transform import FARTHEST_CODE, Frame
+from .code_transform import FARTHEST_CODE, CodeTransform
 from .codec import float32_scaling, from_numpy
 
 __all__ = [
@@ -123,20 +123,20 @@ class Anchor(nn.Module):
     ----------
     linear : nn.Linear
     correction : nn.Module
-    radius : Tensor
+    trust_radius : Tensor
         Of no dimension.
     """
 
-    def __init__(self, linear, correction, radius):
+    def __init__(self, linear, correction, trust_radius):
         super().__init__()
         self.linear = linear
         self.correction = correction
-        self.register_buffer("radius", radius)
+        self.register_buffer("trust_radius", trust_radius)
 
     def fade(self, x):
         """Return the factors (batch, 1) that bring rows to the radius, if beyond."""
         norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
-        return (self.radius / norm.clamp(min=1e-30)).clamp(max=1.0)
+        return (self.trust_radius / norm.clamp(min=1e-30)).clamp(max=1.0)
 
     def forward(self, x):
         fade = self.fade(x)
@@ -249,10 +249,13 @@ def to_torch(learnt, dtype):
         If it is another one.
     """
     dtype = _check_dtype(dtype)
-    scaling, frame = Scaling(**learnt["_scaling"]), Frame(**learnt["_frame"])
+    scaling, code_transform = (
+        Scaling(**learnt["_scaling"]),
+        CodeTransform(**learnt["_code_transform"]),
+    )
     with torch.inference_mode(False):
         network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
-        shown = _frame(frame, dtype)
+        shown = _code_transform(code_transform, dtype)
         encoder = OrderedDict(scale=_scale(scaling, dtype))
         encoder["network"] = _plain(network.encoder)
         if learnt["_architecture"]["n_outputs"] > network.n_components:
@@ -303,13 +306,13 @@ def _unscale(scaling, dtype):
     return UnscaleRows(*(torch.tensor(v, dtype=dtype) for v in values), narrow)
 
 
-def _frame(frame, dtype):
-    origin = torch.tensor(frame.origin, dtype=dtype)
-    if frame.scale is None:
+def _code_transform(code_transform, dtype):
+    origin = torch.tensor(code_transform.origin, dtype=dtype)
+    if code_transform.scale is None:
         scale = torch.ones_like(origin)
     else:
-        scale = torch.tensor(frame.scale, dtype=dtype)
-    return origin, scale, float(frame.radius)
+        scale = torch.tensor(code_transform.scale, dtype=dtype)
+    return origin, scale, float(code_transform.radius)
 
 
 def _plain(module):
@@ -319,10 +322,10 @@ def _plain(module):
         if module.correction is None:
             return linear
         kind = FadingAnchor if isinstance(module, Faded) else Anchor
-        return kind(linear, _plain(module.correction), module.radius)
+        return kind(linear, _plain(module.correction), module.trust_radius)
     if isinstance(module, nn.Sequential):
         return nn.Sequential(*map(_plain, module))
-    if isinstance(module, Own):
+    if isinstance(module, UserModule):
         return module.module
     if isinstance(module, Dropout):
         return nn.Dropout(module.share)

@@ -40,7 +40,7 @@ class LinearStart:
     offset : ndarray of shape (n_outputs,)
         Of the encoder.
     decoder : ndarray of shape (n_features, n_components)
-    row_radius, code_radius : float
+    row_trust_radius, code_trust_radius : float
         Distances of a row and of a code from the mean beyond which corrections fade:
         some times the largest ones.
     """
@@ -48,8 +48,8 @@ class LinearStart:
     encoder: np.ndarray
     offset: np.ndarray
     decoder: np.ndarray
-    row_radius: float
-    code_radius: float
+    row_trust_radius: float
+    code_trust_radius: float
 
 
 def components_for(share, batches, seed):
@@ -78,7 +78,7 @@ def principal_components(batches, x, n_components, seed):
     Parameters
     ----------
     batches : Batches
-    x : ndarray of shape (n_rows, n_features)
+    x : ndarray of shape (n_samples, n_features)
         What `sample` made of them.
     n_components : int
     seed : int
@@ -88,7 +88,7 @@ def principal_components(batches, x, n_components, seed):
     -------
     pca : PCA
     """
-    if len(x) < batches.n_rows and issparse(batches.X):
+    if len(x) < batches.n_samples and issparse(batches.X):
         return _sparse_components(batches, n_components, seed)
     if x.size <= _EXACT_VALUES:
         x = x.astype(np.float64)
@@ -101,7 +101,7 @@ def _sparse_components(batches, n_components, seed):
     """Fit PCA to all rows of a sparse matrix, which is never made dense."""
     scaling = batches.scaling
     x = batches.X[batches.rows]
-    if batches.share < 1:
+    if batches.feature_fraction < 1:
         x = x[:, batches.features]
     inplace_column_scale(x, 1 / scaling.scale)
     x = x.astype(np.float32)
@@ -114,7 +114,7 @@ def _sparse_components(batches, n_components, seed):
 
 
 def pca_errors(pca, pairs):
-    """Squared error of PCA on each row, (n_rows,), in units of the scaled data.
+    """Squared error of PCA on each row, (n_samples,), in units of the scaled data.
 
     ``pairs`` of batches are the rows as PCA sees them, and as they should come back.
     """
@@ -127,7 +127,7 @@ def pca_errors(pca, pairs):
 
 
 def pca_losses(pca, steps, loss):
-    """Losses of PCA's reconstruction on each row, (n_rows,), as a network's are.
+    """Losses of PCA's reconstruction on each row, (n_samples,), as a network's are.
 
     ``steps`` are batches of rows as PCA sees them, and as they should come back.
     """
@@ -139,7 +139,7 @@ def pca_losses(pca, steps, loss):
     return np.concatenate(losses)
 
 
-def linear_start(maps, x, n_components, output_slope, latent, reach, rng):
+def linear_start(maps, x, n_components, output_slope, latent, outlier_factor, rng):
     """Return the start that reconstructs as PCA does, or as other linear maps do.
 
     Codes beyond the components that were found are random directions, which the
@@ -149,14 +149,14 @@ def linear_start(maps, x, n_components, output_slope, latent, reach, rng):
     ----------
     maps : pair of ndarray
         The encoder (n_found, n_features) and the decoder (n_features, n_found).
-    x : ndarray of shape (n_rows, n_features)
+    x : ndarray of shape (n_samples, n_features)
         The rows they were fitted to.
     n_components : int
     output_slope : ndarray of shape (n_features,) or float
         What the link makes of a small step of the output, in units of the scaled data.
     latent : Point, Gaussian or Mixture
         Says what linear maps are best for it.
-    reach : float
+    outlier_factor : float
         So many times farther than the outermost row corrections fade.
     rng : numpy.random.Generator
     """
@@ -173,8 +173,8 @@ def linear_start(maps, x, n_components, output_slope, latent, reach, rng):
         encoder,
         offset,
         decoder,
-        row_radius=reach * float(row_norms(x).max()),
-        code_radius=reach * float(row_norms(codes).max()),
+        row_trust_radius=outlier_factor * float(row_norms(x).max()),
+        code_trust_radius=outlier_factor * float(row_norms(codes).max()),
     )
 
 
@@ -195,7 +195,7 @@ def unexplained(x, encoder):
 
     Parameters
     ----------
-    x : ndarray of shape (n_rows, n_features)
+    x : ndarray of shape (n_samples, n_features)
         Scaled rows.
     encoder : ndarray of shape (n_components, n_features)
     """

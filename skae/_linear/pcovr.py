@@ -26,9 +26,9 @@ def principal_covariates(x, values, sizes, n_components, weight, seed):
 
     Parameters
     ----------
-    x : ndarray of shape (n_rows, n_features)
+    x : ndarray of shape (n_samples, n_features)
         Scaled rows.
-    values : ndarray of shape (n_rows, width)
+    values : ndarray of shape (n_samples, width)
         Their targets, NaN where unknown.
     sizes : list of int
         Columns of each output.

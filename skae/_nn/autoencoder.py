@@ -18,9 +18,9 @@ __all__ = ["Anchored", "AutoEncoder", "anchor", "initialise", "step_flops"]
 class Anchored(nn.Module):
     """A fixed linear map plus a correction that fades far from the data.
 
-    ``A x + s f(s x) + offset`` with s = min(1, radius / |x|). Beyond the radius the
-    correction is that of the row on the way there, and less. While training it does not
-    fade.
+    ``A x + s f(s x) + offset`` with s = min(1, radius / |x|). Beyond the trust radius
+    the correction is that of the row on the way there, and less. While training it does
+    not fade.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Anchored(nn.Module):
         self.correction = correction
         self.register_buffer("linear", torch.zeros(n_out, n_in))
         self.register_buffer("offset", torch.zeros(n_out))
-        self.register_buffer("radius", torch.tensor(torch.inf))
+        self.register_buffer("trust_radius", torch.tensor(torch.inf))
 
     def anchor(self, x):
         """Return the linear part."""
@@ -44,10 +44,10 @@ class Anchored(nn.Module):
         if self.correction is None:
             return self.anchor(x)
         norm = None if self.training else torch.linalg.vector_norm(x, dim=1)
-        if norm is None or not (norm > self.radius).any():
+        if norm is None or not (norm > self.trust_radius).any():
             return self.anchor(x).add_(self.correction(x))
         # Rows of zeros have no direction to shrink along, so any small number will do.
-        fade = (self.radius / norm[:, None].clamp(min=1e-30)).clamp(max=1.0)
+        fade = (self.trust_radius / norm[:, None].clamp(min=1e-30)).clamp(max=1.0)
         return self.anchor(x) + fade * self.correction(fade * x)
 
 
@@ -55,15 +55,15 @@ class Faded(Anchored):
     """A network that gives way to a linear map far from the data.
 
     ``s^3 f(s x) + (1 - s^4) (A x + offset)`` with s = min(1, radius / |x|): within the
-    radius the network alone, and soon beyond it hardly any. Parameters are those of
-    `Anchored`.
+    trust radius the network alone, and soon beyond it hardly any. Parameters are those
+    of `Anchored`.
     """
 
     def forward(self, x):
         norm = None if self.training else torch.linalg.vector_norm(x, dim=1)
-        if norm is None or not (norm > self.radius).any():
+        if norm is None or not (norm > self.trust_radius).any():
             return self.correction(x)
-        fade = (self.radius / norm[:, None].clamp(min=1e-30)).clamp(max=1.0)
+        fade = (self.trust_radius / norm[:, None].clamp(min=1e-30)).clamp(max=1.0)
         of_map = (1 - fade**4) * self.anchor(x)
         return of_map + fade**3 * self.correction(fade * x)
 
@@ -117,7 +117,7 @@ class AutoEncoder(nn.Module):
         self.decoder = Faded(self.decoder, n_components, n_features)
         self.init, self.anchored = "faded", True
 
-    def own_buffers(self):
+    def user_buffers(self):
         """Yield what modules learn outside of their parameters."""
         for layers in self.layers:
             yield from filter(torch.is_floating_point, layers.buffers())
@@ -164,7 +164,7 @@ def initialise(network, output_start, rng):
 
 
 @torch.no_grad()
-def step_flops(network, n_rows):
+def step_flops(network, n_samples):
     """Floating point operations of a training step: forward, and twice that back.
 
     Those of the products with weights, which are met once on each place of a picture.
@@ -184,7 +184,7 @@ def step_flops(network, n_rows):
         network.eval()(next(network.parameters()).new_zeros(1, network.n_features))
     for hook in hooks:
         hook.remove()
-    return 3 * n_rows * total
+    return 3 * n_samples * total
 
 
 @torch.no_grad()
@@ -194,5 +194,5 @@ def anchor(network, start):
     encoder.linear.copy_(torch.from_numpy(start.encoder))
     decoder.linear.copy_(torch.from_numpy(start.decoder))
     encoder.offset.copy_(torch.from_numpy(start.offset))
-    encoder.radius.fill_(start.row_radius)
-    decoder.radius.fill_(start.code_radius)
+    encoder.trust_radius.fill_(start.row_trust_radius)
+    decoder.trust_radius.fill_(start.code_trust_radius)

@@ -2,7 +2,8 @@
 
 A step of a small network is mostly bookkeeping, and a step of a large one spends its
 time in fresh memory. Here each product writes into a buffer that the next step reuses,
-and gradients land where the solver reads them. `autograd` would give the same numbers.
+and gradients land where the optimizer reads them. `autograd` would give the same
+numbers.
 """
 
 import math
@@ -133,11 +134,11 @@ class _Workspace:
 
     Attributes
     ----------
-    before, after : Tensor of shape (n_rows, n_out)
+    before, after : Tensor of shape (n_samples, n_out)
         What comes before and after the activation, one buffer if that will do.
-    gradient, gradient_t : Tensor of shape (n_rows, n_in), and its transpose
+    gradient, gradient_t : Tensor of shape (n_samples, n_in), and its transpose
         Of what the layer is given.
-    ones : Tensor of shape (n_rows,)
+    ones : Tensor of shape (n_samples,)
         Times which a matrix is the sum of its rows, in half the time.
     turn : bool
         Whether the activation sees transposes, which oneDNN leaves to torch.
@@ -145,13 +146,13 @@ class _Workspace:
         What it sees of ``before`` and ``after``.
     """
 
-    def __init__(self, layer, n_rows):
-        self.before = self.after = layer.weight.new_empty(n_rows, layer.n_out)
+    def __init__(self, layer, n_samples):
+        self.before = self.after = layer.weight.new_empty(n_samples, layer.n_out)
         if layer.elementwise is not None and not layer.elementwise.in_place:
             self.after = torch.empty_like(self.before)
-        self.gradient = layer.weight.new_empty(n_rows, layer.n_in)
+        self.gradient = layer.weight.new_empty(n_samples, layer.n_in)
         self.gradient_t = self.gradient.t()
-        self.ones = layer.weight.new_ones(n_rows)
+        self.ones = layer.weight.new_ones(n_samples)
         self.turn = self.before.numel() < _SMALL
         self.seen = self.before, self.after
         if self.turn:
@@ -176,12 +177,14 @@ class _StackBackprop:
         self._workspaces = {}
         self._transposed = None, None
 
-    def _workspaces_for(self, n_rows):
+    def _workspaces_for(self, n_samples):
         """Layers with their workspaces; batches have two sizes at most, a row apart."""
-        if n_rows not in self._workspaces:
-            workspaces = [(layer, _Workspace(layer, n_rows)) for layer in self.layers]
-            self._workspaces[n_rows] = workspaces, workspaces[::-1]
-        return self._workspaces[n_rows]
+        if n_samples not in self._workspaces:
+            workspaces = [
+                (layer, _Workspace(layer, n_samples)) for layer in self.layers
+            ]
+            self._workspaces[n_samples] = workspaces, workspaces[::-1]
+        return self._workspaces[n_samples]
 
     def _transpose(self, gradient):
         """Return its transpose; it is mostly the same buffer as a step ago."""

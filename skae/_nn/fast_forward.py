@@ -54,7 +54,7 @@ def _in_turn(functions):
 
 
 def _anchored(module):
-    weight, offset, radius = module.linear, module.offset, module.radius.item()
+    weight, offset, radius = module.linear, module.offset, module.trust_radius.item()
     if module.correction is None:
         return lambda x: linear(x, weight, offset)
     correct = _function_of(module.correction)

@@ -78,16 +78,19 @@ class Head(nn.Module):
         return torch.where(t.isnan(), 0.0, losses * self.weights).sum(dim=1)
 
     @torch.no_grad()
-    def backward(self, z, t):
+    def backward(self, z, t, weights=None):
         """Return the mean loss and its gradient to the codes, without autograd.
 
-        The parameters' gradients are filled too.
+        The parameters' gradients are filled too. Rows may have ``weights`` (batch, 1).
         """
         unknown, target = t.isnan(), t.nan_to_num(0.0)
         linear = self.linear
         output = torch.addmm(linear.bias, z, linear.weight.t())
         losses = self.loss(output, target, self.sizes).mul_(self.weights)
         gradient = self.expected(output, self.sizes).sub_(target).mul_(self.weights)
+        if weights is not None:
+            losses.mul_(weights)
+            gradient.mul_(weights)
         gradient.div_(len(z)).masked_fill_(unknown, 0.0)
         torch.mm(gradient.t(), z, out=linear.weight.grad)
         torch.sum(gradient, 0, out=linear.bias.grad)

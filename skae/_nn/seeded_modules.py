@@ -9,12 +9,12 @@ from torch import nn
 
 from .._compat import seed_torch
 
-__all__ = ["Own", "own_generator", "two_rows"]
+__all__ = ["UserModule", "own_generator", "two_rows"]
 
 _CPU = torch.device("cpu")
 
 
-class Own(nn.Module):
+class UserModule(nn.Module):
     """A module of someone's own, whose random numbers are those of the fit.
 
     Modules draw from torch's global generator, so that one is lent a seed while a

@@ -27,7 +27,7 @@ def resolve_part(slot, part, named):
     return part
 
 
-def check_row_values(part, values, n_rows):
+def check_row_values(part, values, n_samples):
     """Return what a part of someone's own has returned, if it is a number for each row.
 
     Parameters
@@ -35,15 +35,15 @@ def check_row_values(part, values, n_rows):
     part : str
         For messages.
     values : object
-    n_rows : int
+    n_samples : int
     """
     if not isinstance(values, torch.Tensor):
         found = f"{type(values).__module__}.{type(values).__name__}"
-    elif values.shape != (n_rows,) or not values.is_floating_point():
+    elif values.shape != (n_samples,) or not values.is_floating_point():
         found = f"{values.dtype} of shape {tuple(values.shape)}"
     else:
         return values
     raise TypeError(
         f"{part} must return a float tensor with a number for each row, of shape "
-        f"({n_rows},), got {found}."
+        f"({n_samples},), got {found}."
     )

@@ -112,7 +112,7 @@ class Network(Protocol):
         ...
 
     def hidden_layer_sizes(
-        self, n_rows: int, n_features: int, n_components: int
+        self, n_samples: int, n_features: int, n_components: int
     ) -> tuple[int, ...]:
         """Return what ``hidden_layer_sizes="auto"`` stands for."""
         ...

@@ -135,13 +135,13 @@ class SwapNoise(Documented, BaseEstimator):
 
     def corrupt(self, x, rng):
         """Return a corrupted copy of rows; see `Masking.corrupt`."""
-        n_rows = len(x)
-        if n_rows == 1:
+        n_samples = len(x)
+        if n_samples == 1:
             return x.clone()  # there is no other row
         # From one of the n - 1 rows after its own, round the end.
-        step = torch.from_numpy(rng.integers(1, n_rows, size=x.shape)).to(x.device)
-        row = torch.arange(n_rows, device=x.device)[:, None]
-        others = x.gather(0, (row + step) % n_rows)
+        step = torch.from_numpy(rng.integers(1, n_samples, size=x.shape)).to(x.device)
+        row = torch.arange(n_samples, device=x.device)[:, None]
+        others = x.gather(0, (row + step) % n_samples)
         return torch.where(_chosen(x, self.share, rng), others, x)
 
 

@@ -97,7 +97,7 @@ class Mixture(_Points, Documented, BaseEstimator):
         ----------
         n_components : int
         encode : callable
-            Returns the codes (n_rows, n_components) of training rows.
+            Returns the codes (n_samples, n_components) of training rows.
         seed : int
         """
         codes = encode()
@@ -123,7 +123,7 @@ def _clusters(codes, n_clusters, seed):
     It would fit that one in public, for others to log.
     """
     kmeans = helper(KMeans(n_clusters, n_init=1, random_state=seed))
-    member = np.eye(n_clusters)[kmeans.fit(codes).labels_]  # (n_rows, n_clusters)
+    member = np.eye(n_clusters)[kmeans.fit(codes).labels_]  # (n_samples, n_clusters)
     sizes = member.sum(axis=0) + 10 * np.finfo(float).eps
     means = member.T @ codes / sizes[:, None]
     precisions = []

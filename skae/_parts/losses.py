@@ -104,13 +104,15 @@ LINKS = {
 def autograd_gradient(function):
     """Return what a `Loss.closed_form` returns, for any loss of rows."""
 
-    def gradient(output, x, n_moved=0):
+    def gradient(output, x, n_outliers=0, weights=None):
         output = output.detach().requires_grad_()
         with torch.enable_grad():
             losses = function(output, x)
+            if weights is not None:
+                losses = losses * weights[:, 0]
             mean = losses.mean()
         (slope,) = torch.autograd.grad(mean, output)
-        value = losses.detach()[n_moved:].mean() if n_moved else mean.detach()
+        value = losses.detach()[n_outliers:].mean() if n_outliers else mean.detach()
         return value, slope.contiguous()  # of a sum, it is one number
 
     return gradient
@@ -125,14 +127,19 @@ def _mean_over_features(compare):
     return loss
 
 
-def _squared_error_gradient(share, mean, scale):
-    def gradient(output, x, n_moved=0):
+def _squared_error_gradient(fraction, mean, scale):
+    def gradient(output, x, n_outliers=0, weights=None):
         difference = output.sub_(x)
-        stayed = difference[n_moved:] if n_moved else difference
-        # As fast as a dot product, whose last digits depend on the threads.
-        norm = _number(torch.linalg.vector_norm(stayed))
-        value = share * norm * norm / stayed.numel()
-        return value, difference.mul_(_factor(2 * share / difference.numel()))
+        inliers = difference[n_outliers:] if n_outliers else difference
+        if weights is not None:
+            squares = inliers.square().mul_(weights[n_outliers:])
+            value = fraction * _total(squares) / inliers.numel()
+            difference.mul_(weights)
+        else:
+            # As fast as a dot product, whose last digits depend on the threads.
+            norm = _number(torch.linalg.vector_norm(inliers))
+            value = fraction * norm * norm / inliers.numel()
+        return value, difference.mul_(_factor(2 * fraction / difference.numel()))
 
     return gradient
 
@@ -156,11 +163,13 @@ class _LogLossGradient:
     Targets are made with the factor that the gradient has, and buffers used again.
     """
 
-    def __init__(self, share, mean, scale):
-        self.share, self.mean, self.scale = share, mean, scale
+    def __init__(self, fraction, mean, scale):
+        self.fraction, self.mean, self.scale = fraction, mean, scale
         self._buffers = {}  # batches have two sizes at most, a row apart
 
-    def __call__(self, output, x, n_moved=0):
+    def __call__(self, output, x, n_outliers=0, weights=None):
+        if weights is not None:
+            return self._weighted(output, x, n_outliers, weights)
         # Where it is used, no rows are moved: outputs end where data do.
         factor, mean, scale, minus_target, probability, product = self._buffers_for(x)
         torch.addcmul(mean, x, scale, out=minus_target)
@@ -174,10 +183,17 @@ class _LogLossGradient:
         larger = torch.maximum(p, torch.sub(_factor(1.0), p, out=y), out=y)
         return value - factor * _sum_of_logs(larger), gradient
 
+    def _weighted(self, output, x, n_outliers, weights):
+        """Do the same for rows with weights, by autograd."""
+        target = torch.addcmul(self.mean, x, self.scale)
+        gradient_of = autograd_gradient(LOSSES["log_loss"].function)
+        loss, gradient = gradient_of(output, target, n_outliers, weights)
+        return self.fraction * loss, self.fraction * gradient
+
     def _buffers_for(self, x):
         """Return the factor, minus it times what makes ``x`` a target, and buffers."""
         if x.shape[0] not in self._buffers:
-            factor = self.share / x.numel()
+            factor = self.fraction / x.numel()
             self._buffers[x.shape[0]] = (
                 factor,
                 -factor * self.mean,
@@ -297,11 +313,11 @@ class Loss:
 
     ``function`` of (output, target) gives the loss of each row, (batch,).
     ``closed_form`` of (share, mean, scale) returns a function of (output, x,
-    n_moved=0), which gives ``share`` times the mean loss, without the first ``n_moved``
-    rows, and of all rows the gradient to the output, which it may write on. Of rows
-    ``x`` as the network sees them; ``mean`` and ``scale`` make units of ``X`` of them.
-    Where it is None, autograd finds the gradient.
-    ``vanishes`` tells of values whether their loss is zero if they are met exactly.
+    n_outliers=0), which gives ``share`` times the mean loss, without the first
+    ``n_outliers`` rows, and of all rows the gradient to the output, which it may write
+    on. Of rows ``x`` as the network sees them; ``mean`` and ``scale`` make units of
+    ``X`` of them. Where it is None, autograd finds the gradient. ``vanishes`` tells of
+    values whether their loss is zero if they are met exactly.
     """
 
     function: Callable

@@ -8,7 +8,7 @@ from torch import nn
 
 from .._compat import Documented
 from .._nn.layers import Rescaling, turn
-from .._nn.seeded_modules import Own, own_generator, two_rows
+from .._nn.seeded_modules import UserModule, own_generator, two_rows
 
 __all__ = ["Modules"]
 
@@ -67,7 +67,7 @@ class Modules(Documented, BaseEstimator):
                     f"their own: leave {name}='auto'."
                 )
 
-    def hidden_layer_sizes(self, n_rows, n_features, n_components):
+    def hidden_layer_sizes(self, n_samples, n_features, n_components):
         """Nobody asks for them."""
         return ()
 
@@ -81,8 +81,8 @@ class Modules(Documented, BaseEstimator):
         with own_generator(seed):  # where the weights of modules start from
             encoder = _make("encoder", self.encoder, n_features, n_outputs)
             decoder = _make("decoder", self.decoder, k, n_features)
-        encoder = nn.Sequential(Own(encoder, n_features), turn(n_outputs))
-        decoder = nn.Sequential(turn(k), Own(decoder, k), Rescaling(n_features))
+        encoder = nn.Sequential(UserModule(encoder, n_features), turn(n_outputs))
+        decoder = nn.Sequential(turn(k), UserModule(decoder, k), Rescaling(n_features))
         return encoder, decoder, max(shape)
 
 

@@ -112,15 +112,15 @@ class Dense(Documented, BaseEstimator):
                 "'random'."
             )
 
-    def hidden_layer_sizes(self, n_rows, n_features, n_components):
+    def hidden_layer_sizes(self, n_samples, n_features, n_components):
         """Two layers, the first some twice as wide as the data, between 64 and 512.
 
         Short data get no more units than a quarter of their rows: they could not fill
         them. Long data get 128 at least, and a third layer, unless it would narrow down
         to the codes too early.
         """
-        is_long = n_rows >= _MANY_ROWS
-        wish = max(min(2 * n_features, n_rows // 4), 128 if is_long else 64)
+        is_long = n_samples >= _MANY_ROWS
+        wish = max(min(2 * n_features, n_samples // 4), 128 if is_long else 64)
         width = 2 ** math.ceil(math.log2(min(wish, 512)))
         widths = (width, max(width // 2, 64), width // 4)
         return widths if is_long and n_components <= width // 16 else widths[:2]
@@ -236,7 +236,7 @@ class Conv(Documented, BaseEstimator):
                 f"{self.kernel_size}: use at most {farthest}."
             )
 
-    def hidden_layer_sizes(self, n_rows, n_features, n_components):
+    def hidden_layer_sizes(self, n_samples, n_features, n_components):
         """None: on MNIST, dense layers cost more time than they were worth."""
         return ()
 

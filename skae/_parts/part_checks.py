@@ -64,8 +64,8 @@ def check_part(part, kind="auto"):
     if kind not in _KINDS:
         raise ValueError(f"kind must be 'auto' or one of {_KINDS}, got {kind!r}.")
     _survives_copies(part)
-    for n_rows in (1, 5):
-        _CHECKS[kind](part, n_rows)
+    for n_samples in (1, 5):
+        _CHECKS[kind](part, n_samples)
 
 
 def _kind_of(part):
@@ -86,13 +86,13 @@ def _survives_copies(part):
             raise AssertionError(f"{part!r} cannot be cloned: {error}") from error
 
 
-def _rows(n_rows, n_columns, seed):
-    values = np.random.default_rng(seed).normal(size=(n_rows, n_columns))
+def _rows(n_samples, n_columns, seed):
+    values = np.random.default_rng(seed).normal(size=(n_samples, n_columns))
     return torch.from_numpy(values).float()
 
 
-def _check_corruption(part, n_rows):
-    x = _rows(n_rows, _N_FEATURES, 0)
+def _check_corruption(part, n_samples):
+    x = _rows(n_samples, _N_FEATURES, 0)
     result = _repeatable(part, lambda rng: corrupt(part, x, rng))
     _assert(torch.isfinite(result).all(), part, "must return finite numbers")
     _assert(result.device == x.device, part, "must stay on the device of the rows")
@@ -103,8 +103,8 @@ def _check_corruption(part, n_rows):
     _assert(not shared, part, "must return a tensor of its own")
 
 
-def _check_penalty(part, n_rows):
-    x = _rows(n_rows, _N_FEATURES, 0)
+def _check_penalty(part, n_samples):
+    x = _rows(n_samples, _N_FEATURES, 0)
     weight = _rows(_N_FEATURES, _N_COMPONENTS, 1).requires_grad_()
 
     def encode(x):
@@ -138,10 +138,10 @@ def _check_penalty(part, n_rows):
         penalize(part, encode(x), x, refuse, np.random.default_rng(0))
 
 
-def _check_loss(part, n_rows):
+def _check_loss(part, n_samples):
     loss, _ = check_loss(part, "auto")
-    target = _rows(n_rows, _N_FEATURES, 0)
-    for values in (_rows(n_rows, _N_FEATURES, 1), target.clone()):
+    target = _rows(n_samples, _N_FEATURES, 0)
+    for values in (_rows(n_samples, _N_FEATURES, 1), target.clone()):
         output = values.requires_grad_()
         values = _repeatable(part, lambda rng, o=output: loss.function(o, target))
         _assert(torch.isfinite(values).all(), part, "must return finite losses")

@@ -5,7 +5,7 @@ from .latents import LATENTS, check_latent
 from .networks import NAMED_NETWORKS, Modules, check_network
 from .penalties import PENALTIES, check_penalty
 
-__all__ = ["check_slots", "own_parts", "with_parts"]
+__all__ = ["check_slots", "user_parts", "with_parts"]
 
 _NAMED = {
     "network": NAMED_NETWORKS,
@@ -72,7 +72,7 @@ def check_slots(params, n_features):
     }
 
 
-def own_parts(params):
+def user_parts(params):
     """Name the parts whose numbers may be of someone's own making, for messages."""
     parts = [(slot, params[slot]) for slot in ("corruption", "penalty")]
     parts = [(slot, part) for slot, part in parts if part is not None]

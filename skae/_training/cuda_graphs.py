@@ -21,80 +21,67 @@ _LAUNCHED_AHEAD = 16
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def stepper(objective, solver):
-    """Return a function that makes a step, and returns the mean loss of its batch."""
+def stepper(objective, optimizer):
+    """Return a function that makes a step with a batch, and returns its mean loss."""
     if objective.parameters.values.is_cuda and objective.is_replayable:
-        return _Replay(objective, solver)
-    return partial(_make, objective, solver)
+        return _Replay(objective, optimizer)
+    return partial(_make, objective, optimizer)
 
 
-def _make(objective, solver, step):
-    loss = objective.backward(step, solver.progress)
-    solver.step()
+def _make(objective, optimizer, batch):
+    loss = objective.backward(batch, optimizer.progress)
+    optimizer.step()
     return loss
 
 
 class _Replay:
     """Make steps, those of a kind that comes often as a recorded graph.
 
-    They are of one kind if their batches have as many rows, and as many moved ones.
+    They are of one kind if they have as many rows, and as many outliers.
     """
 
-    def __init__(self, objective, solver):
-        self.objective, self.solver = objective, solver
+    def __init__(self, objective, optimizer):
+        self.objective, self.optimizer = objective, optimizer
         self.n_seen = Counter()
         self.recordings = {}
 
-    def __call__(self, step):
-        kind = step.x.shape[0], step.n_moved
+    def __call__(self, batch):
+        kind = batch.x.shape[0], batch.n_outliers
         self.n_seen[kind] += 1
         if self.n_seen[kind] <= _BEFORE_RECORDING:
-            return _make(self.objective, self.solver, step)
+            return _make(self.objective, self.optimizer, batch)
         if kind not in self.recordings:
-            self.recordings[kind] = _Recording(self.objective, self.solver, step)
-        return self.recordings[kind].replay(step)
+            self.recordings[kind] = _Recording(self.objective, self.optimizer, batch)
+        return self.recordings[kind].replay(batch)
 
 
 class _Recording:
     """A step with tensors of its own, into which those of others are copied."""
 
-    def __init__(self, objective, solver, step):
-        self.solver = solver
-        self.rate = torch.zeros((), dtype=torch.float32, device=step.x.device)
-        self.inputs = {name: tensor.clone() for name, tensor in _given(step).items()}
-        own = replace(step, **{"inputs": self.inputs["x"], **self.inputs})
+    def __init__(self, objective, optimizer, batch):
+        self.optimizer = optimizer
+        self.lr = torch.zeros((), dtype=torch.float32, device=batch.x.device)
+        self.inputs = {name: tensor.clone() for name, tensor in batch.tensors().items()}
+        own = replace(batch, **{"inputs": self.inputs["x"], **self.inputs})
 
         def kernels():
             loss = objective.backward(own)
-            solver.move(self.rate)
+            optimizer.update(self.lr)
             return loss
 
-        self.launch, self.loss = _record(kernels, step.x.device)
+        self.launch, self.loss = _record(kernels, batch.x.device)
 
-    def replay(self, step):
-        """Make the step, of the same kind, and return its loss until the next one."""
-        timed = self.solver.limit.is_set
-        if timed and self.solver.n_steps_made % _LAUNCHED_AHEAD == 0:
+    def replay(self, batch):
+        """Make the step with a batch of its kind, and return its loss till the next."""
+        timed = self.optimizer.limit.is_set
+        if timed and self.optimizer.n_steps_made % _LAUNCHED_AHEAD == 0:
             self.loss.item()  # waits for the steps before
-        for name, tensor in _given(step).items():
+        for name, tensor in batch.tensors().items():
             self.inputs[name].copy_(tensor)
-        self.rate.fill_(self.solver.rate)
+        self.lr.fill_(self.optimizer.lr)
         self.launch()
-        self.solver.skip_to(self.solver.n_steps_made + 1)
+        self.optimizer.skip_to(self.optimizer.n_steps_made + 1)
         return self.loss
-
-
-def _given(step):
-    """Return the tensors of a step by name, without those that are empty or shared.
-
-    The recorded step keeps the empty ones that it was given.
-    """
-    tensors = {"x": step.x, "t": step.t, "factors": step.factors}
-    if step.inputs.data_ptr() != step.x.data_ptr():
-        tensors["inputs"] = step.inputs
-    if step.kept is not None:
-        tensors["kept"] = step.kept
-    return {name: tensor for name, tensor in tensors.items() if tensor.numel()}
 
 
 def _record(kernels, device):

@@ -8,9 +8,9 @@ __all__ = ["FlatParameters"]
 class FlatParameters:
     """All parameters of modules laid end to end, and so their gradients.
 
-    One buffer makes the solver's step, zeroing and copying one operation each, however
-    many layers there are. Matrices come first, since only they are decayed, kernels of
-    convolutions among them, behind the others.
+    One buffer makes the optimizer's step, zeroing and copying one operation each,
+    however many layers there are. Matrices come first, since only they are decayed,
+    kernels of convolutions among them, behind the others.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Training: one pass after another, and the losses of rows in between."""
+"""Training: one epoch after another, and the losses of rows in between."""
 
 import math
 from itertools import islice
@@ -8,51 +8,51 @@ import torch
 
 from .cuda_graphs import stepper
 
-__all__ = ["epochs", "evaluate", "row_losses", "watched_steps"]
+__all__ = ["epochs", "evaluate", "row_losses", "evaluation_batches"]
 
-# Steps that are drawn at once, where a pass has less and more of them are to come: one
-# by one it would take as long as the steps of a small network.
+# Steps that are drawn at once, where an epoch has less and more of them are to come.
+# One by one it would take as long as the steps of a small network.
 _DRAWN_AHEAD = 16
 
 
-def epochs(objective, batches, solver, rng, threads):
-    """Train, one pass a turn, for as long as the caller asks for another.
+def epochs(objective, batches, optimizer, rng, threads):
+    """Train, one epoch a turn, for as long as the caller asks for another.
 
     Yields
     ------
     loss : float
-        The losses of the pass's batches as they were met, averaged over rows; NaN once
-        the weights are not finite. A pass ends where the time does.
+        The losses of the epoch's batches as they were met, averaged over rows; NaN once
+        the weights are not finite. An epoch ends where the time does.
     """
-    n_ahead = int(min(_DRAWN_AHEAD, solver.n_steps - solver.n_steps_made))
-    n_passes = max(1, n_ahead // batches.n_batches)
-    steps = _steps(objective, batches, solver, rng, n_passes)
-    make = stepper(objective, solver)
+    n_ahead = int(min(_DRAWN_AHEAD, optimizer.n_steps - optimizer.n_steps_made))
+    n_epochs = max(1, n_ahead // batches.n_batches)
+    made = _batches(objective, batches, optimizer, rng, n_epochs)
+    make_step = stepper(objective, optimizer)
     while True:
         objective.train(True)
-        total = n_rows = 0
+        total = n_samples = 0
         with objective.without_autograd():
-            for step in islice(steps, batches.n_batches):
-                n_stayed = step.x.shape[0] - step.n_moved
-                total += n_stayed * threads.run(make, step, step.x.shape[0])
-                n_rows += n_stayed
-                if solver.out_of_time:
+            for batch in islice(made, batches.n_batches):
+                loss = threads.run(make_step, batch, batch.x.shape[0])
+                total += batch.n_inliers * loss
+                n_samples += batch.n_inliers
+                if optimizer.out_of_time:
                     break
-            # Asked once a pass: a step that broke the weights shows in the loss only
+            # Asked once an epoch: a step that broke the weights shows in the loss only
             # later. Of numbers that are not finite, the sum is not either.
             sound = math.isfinite(objective.parameters.values.sum())
             objective.avoid_underflow()
-        loss = float(total) / n_rows + batches.off_basis.mean()
+        loss = float(total) / n_samples + batches.off_basis.mean()
         yield loss if sound else math.nan
 
 
-def _steps(objective, batches, solver, rng, n_passes):
-    """Yield the steps of one pass after another, without end."""
-    n_made = solver.n_steps_made
+def _batches(objective, batches, optimizer, rng, n_epochs):
+    """Yield the batches of one epoch after another, without end."""
+    n_made = optimizer.n_steps_made
     while True:
-        for x, t, sizes in batches.shuffled(rng, n_passes):
-            progress = (n_made + np.arange(len(sizes))) / solver.n_steps
-            yield from objective.train_on(x, t, sizes, rng, progress)
+        for *rows, sizes in batches.shuffled(rng, n_epochs):
+            progress = (n_made + np.arange(len(sizes))) / optimizer.n_steps
+            yield from objective.training_batches(*rows, sizes, rng, progress)
             n_made += len(sizes)
 
 
@@ -61,31 +61,31 @@ def evaluate(objective, batches):
     return float(row_losses(objective, batches).cpu().numpy().mean())
 
 
-def watched_steps(objective, batches):
-    """Yield steps over all rows in order, in which all that is random is always alike.
+def evaluation_batches(objective, batches):
+    """Yield batches of all rows in order, in which all that is random is always alike.
 
     Rows are corrupted as in training, and codes drawn.
     """
     for number, (x, t) in enumerate(batches.in_order()):
         rng = np.random.default_rng(number) if objective.is_random else None
-        yield objective.watch(x, t, rng)
+        yield objective.evaluation_batch(x, t, rng)
 
 
 def row_losses(objective, batches, function=None):
-    """Return the losses of all rows, a tensor of shape (n_rows,), float64.
+    """Return the losses of all rows, a tensor of shape (n_samples,), float64.
 
-    ``function`` of a step, if not the whole objective.
+    ``function`` of a batch, if not the whole objective.
     """
     function = function or objective
     objective.train(False)
     # Made first: small tensors kept between large ones would scatter the memory.
-    losses = torch.empty(batches.n_rows, dtype=torch.float64, device=batches.device)
+    losses = torch.empty(batches.n_samples, dtype=torch.float64, device=batches.device)
     start = 0
     with objective.without_autograd():
-        for step in watched_steps(objective, batches):
-            end = start + len(step.x)
-            losses[start:end] = function(step)
+        for batch in evaluation_batches(objective, batches):
+            end = start + len(batch.x)
+            losses[start:end] = function(batch)
             start = end
-    if function != objective.of_target:
+    if function != objective.target_losses:
         losses += torch.from_numpy(batches.off_basis).to(losses)
     return losses

@@ -4,91 +4,40 @@ Encoder and decoder of dense networks have their gradients written out; what is 
 them, where codes are drawn or cost something, is small enough for autograd.
 """
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 from torch import inference_mode, no_grad
 
 from .._nn.dense_backprop import DenseBackprop
 from .._nn.fast_forward import FastForward
 from .._nn.layers import Dropout
-from .._nn.seeded_modules import Own
+from .._nn.seeded_modules import UserModule
 from .._parts.corruptions import corrupt
 from .._parts.latents import Point
-from .._parts.losses import LINKS, LOSSES, autograd_gradient
-from .._parts.penalties import Sparsity, needs_encoder, penalize
+from .._parts.losses import LOSSES
+from .._parts.penalties import Sparsity, needs_encoder
+from .batch import Batch, weighted
 from .flat_parameters import FlatParameters
 from .nested_dropout import first_codes, in_turn
-from .outliers import move
+from .terms import CodeCosts
 
-__all__ = ["Objective", "Step"]
-
-_NONE_MOVED = torch.ones(0, 1, dtype=torch.float32, device="cpu")
-
-
-@dataclass
-class Step:
-    """A batch of rows with their targets, and how it is met this time.
-
-    Attributes
-    ----------
-    x, t : Tensor of shape (batch, n_features), (batch, width)
-        Rows, and their targets.
-    inputs : Tensor of shape (batch, n_features)
-        What is encoded instead of ``x``.
-    rng : numpy.random.Generator
-        For what has to be drawn on the way.
-    factors : Tensor of shape (n_moved, 1)
-        By which the first rows were moved outward. They have a part in the gradient,
-        and none in the loss that is returned, nor in the costs of codes.
-    kept : Tensor of shape (batch, n_components) or None
-        What codes are multiplied by.
-    """
-
-    x: torch.Tensor
-    t: torch.Tensor
-    inputs: torch.Tensor
-    rng: np.random.Generator
-    factors: torch.Tensor = _NONE_MOVED
-    kept: torch.Tensor | None = None
-
-    def __post_init__(self):
-        self.n_moved = self.factors.shape[0]
+__all__ = ["Objective"]
 
 
 class Objective:
     """loss(decode(z), x) + cost(h) + penalty(z, x) + head(z, t), a batch's mean.
 
-    With h = encode(corrupt(x)) and z = latent(h). A linearity adds the squared distance
-    of the codes from those of the anchor, the bend, each in units of its variance. It
-    steers the training, and is no part of the loss that is reported. Rows that were
-    moved outward by a factor c are compared in proportion, those on their rays where
-    they came from: outputs and bends are divided by c. They have no target t.
+    With h = encode(corrupt(x)) and z = latent(h). Outliers, which were moved outward by
+    a factor c, are compared in proportion, those on their rays with where they came
+    from: their outputs and codes are divided by c. They have no target t.
 
     Parameters
     ----------
     network : AutoEncoder
-    loss : Loss
-    link : str
-        Key of ``LINKS``.
-    scaling : Scaling
-        To compare with ``X`` in its own units where the loss asks for them.
-    device : torch.device
-    linearity : float
-        Weight of the bend; 0 for networks without an anchor.
-    code_variance : ndarray of shape (n_components,) or None
-        Its units.
-    reach : float
-        How far from the mean rows are moved outward while training; 0 for not at all.
-    breaks : ndarray of shape (2 * n_features,) or None
-        What breaks out of them, from `likely_breaks`.
-    basis : ndarray of shape (n_all_features, n_features) or None
-        What the values of rows are coordinates on, if not the features.
-    reaches_from : float
-        Part of the training after which rows are moved.
-    moved_weight : float
-        What these rows count for in the gradient, 1 for as much as the others.
+    reconstruction : Reconstruction
+    pull : PullToPCA or None
+        For networks that are anchored to PCA.
+    outliers : Outliers or None
+        None where no rows are moved outward.
     ordered : bool
         Whether the later codes are left out at random while training.
     head : Head or None
@@ -97,65 +46,42 @@ class Objective:
         What is done to rows before they are encoded.
     latent : Point, Gaussian or Mixture
     penalty : object with a method penalize(z, x, encode, rng), or None
-    share : float
-        Part of all features that are learnt; of the others the loss is zero.
     """
 
     def __init__(
         self,
         network,
-        loss,
-        link,
-        scaling,
-        device,
-        linearity=0.0,
-        code_variance=None,
-        reach=0.0,
-        breaks=None,
-        basis=None,
-        reaches_from=0.0,
-        moved_weight=1.0,
+        reconstruction,
+        pull=None,
+        outliers=None,
         ordered=False,
         head=None,
         corruption=None,
         latent=Point(),  # noqa: B008, it has no state
         penalty=None,
-        share=1.0,
     ):
         self.network = network
         self._modules = list(network.modules())
+        self.reconstruction = reconstruction
+        self.pull = pull
+        self.outliers = outliers
+        self.ordered = ordered
+        self.head = head
         self.corruption = corruption
         self.latent = latent
-        self.penalty = penalty
-        self.codes_cost = latent.has_kl or penalty is not None
-        self.is_random = self.codes_cost or corruption is not None
-        self.head = head
+        n_features = round(network.n_features / reconstruction.feature_fraction)
+        self.costs = CodeCosts(latent, penalty, network.encode, n_features)
         self.parameters = FlatParameters(
-            *filter(None, [network, head]), buffers=network.own_buffers()
+            *filter(None, [network, head]), buffers=network.user_buffers()
         )
-        self.loss = loss
-        self.link = LINKS[link].inverse
-        self.scaled_output = link == "identity"
-        self.reach = reach
-        self.reaches_from = reaches_from
-        self.breaks = breaks
-        self.basis = None if basis is None else torch.from_numpy(basis).to(device)
-        self.moved_weight = moved_weight
-        self.ordered = ordered
-        self.bend_weight = None
-        if linearity:
-            weight = torch.as_tensor(linearity / code_variance, dtype=torch.float32)
-            self.bend_weight = weight.to(device)
-        written = DenseBackprop.handles(network) and not needs_encoder(penalty)
-        self.dense = DenseBackprop(network) if written else None
+        is_written = DenseBackprop.handles(network) and not needs_encoder(penalty)
+        self.dense = DenseBackprop(network) if is_written else None
         self.fast = FastForward(network)  # where losses are compared
-        self.share = share
-        self.n_features = round(network.n_features / share)
-        self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
-        self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
-        self._written = None
-        if loss.closed_form and (loss.canonical or self.scaled_output):
-            self._written = loss.closed_form(share, self.mean, self.scale)
+
+    @property
+    def is_random(self):
+        """Whether anything is drawn where losses are compared."""
+        return bool(self.costs) or self.corruption is not None
 
     def without_autograd(self):
         """Return a context for steps: whatever needs autograd in them asks for it.
@@ -163,8 +89,8 @@ class Objective:
         Operations begin sooner where it cannot be asked for at all, since neither loss
         nor layers nor anyone's own part will.
         """
-        unwritten = self._written is None or self.dense is None
-        return no_grad() if unwritten or self.is_random else inference_mode()
+        is_written = self.reconstruction.closed_form and self.dense is not None
+        return inference_mode() if is_written and not self.is_random else no_grad()
 
     @property
     def is_replayable(self):
@@ -173,8 +99,9 @@ class Objective:
         Those of someone's own network, loss or penalty could be any. What is drawn
         before a step, as corruptions are, does not matter.
         """
-        others = any(isinstance(m, Dropout | Own) for m in self._modules)
-        return not others and not self.codes_cost and self.loss in LOSSES.values()
+        others = any(isinstance(m, Dropout | UserModule) for m in self._modules)
+        is_known = self.reconstruction.loss in LOSSES.values()
+        return not others and not self.costs and is_known
 
     @property
     def repeats_with_threads(self):
@@ -183,13 +110,14 @@ class Objective:
         Gradients of convolutions are sums whose last digits depend on it, and parts of
         someone's own may do anything.
         """
-        own_penalty = self.penalty is not None and type(self.penalty) is not Sparsity
-        known = self.loss in LOSSES.values() and not own_penalty
-        return self.dense is not None and known
+        penalty = self.costs.penalty
+        is_known = self.reconstruction.loss in LOSSES.values()
+        is_known &= penalty is None or type(penalty) is Sparsity
+        return self.dense is not None and is_known
 
     def avoid_underflow(self):
         """Keep gradients of later steps from becoming subnormal, which is slow."""
-        if self.dense is not None and self.mean.is_cpu:
+        if self.dense is not None and self.parameters.values.is_cpu:
             self.dense.avoid_underflow()
 
     def train(self, mode):
@@ -200,169 +128,128 @@ class Objective:
         for module in self._modules:
             vars(module)["training"] = mode
 
-    def train_on(self, x, t, sizes, rng, progress=1.0):
-        """Yield steps on batches of some sizes, which lie one after another.
+    def training_batches(self, x, targets, weights, sizes, rng, progress=1.0):
+        """Yield batches of some sizes, whose rows lie one after another.
 
         How they are met is drawn for all of them at once, and ``x`` written on.
         ``progress`` is the part of the training that is over before each of them.
         """
         inputs = corrupt(self.corruption, x, rng)
-        factors, kept = [_NONE_MOVED] * len(sizes), [None] * len(sizes)
-        moves = np.broadcast_to(progress >= self.reaches_from, len(sizes))
-        if self.reach and moves.any():
-            inputs = inputs.clone()  # it may be ``x``, or share its memory
-            bounds = self.reach, self.breaks
-            factors = move(x, inputs, sizes, *bounds, rng, self.basis, moves)
+        given = {"weights": weights}
+        if self.outliers is not None:
+            inputs, factors = self.outliers.augment(x, inputs, sizes, rng, progress)
+            given["factors"] = factors
         if self.ordered:
-            kept = first_codes(x, self.network.n_components, rng).split(sizes)
-        parts = (rows.split(sizes) for rows in (x, t, inputs))
-        for *rows, moved_by, kept_codes in zip(*parts, factors, kept, strict=True):
-            yield Step(*rows, rng, moved_by, kept_codes)
+            given["code_mask"] = first_codes(x, self.network.n_components, rng)
+        rows = [values.split(sizes) for values in (x, targets, inputs)]
+        ways = {
+            name: values.split(sizes) if isinstance(values, torch.Tensor) else values
+            for name, values in given.items()
+            if values is not None
+        }
+        for i, parts in enumerate(zip(*rows, strict=True)):
+            way = {name: values[i] for name, values in ways.items()}
+            yield Batch(*parts, rng, **way)
 
-    def watch(self, x, t, rng):
+    def evaluation_batch(self, x, targets, rng):
         """Draw how a batch is met where losses are compared.
 
         Where the codes are ordered, rows keep one code, two, and so on in turn.
         """
         inputs = corrupt(self.corruption, x, rng)
-        kept = in_turn(x, self.network.n_components) if self.ordered else None
-        return Step(x, t, inputs, rng, kept=kept)
+        mask = in_turn(x, self.network.n_components) if self.ordered else None
+        return Batch(x, targets, inputs, rng, code_mask=mask)
 
-    def __call__(self, step):
-        """Losses of the rows of a batch, (batch,), without the bend."""
-        h, z, code = self._encode(self.fast, step)
-        losses = self.compare(self.fast.decoder(code), step.x)
-        if self.codes_cost:
-            of_latent, of_penalty = self._costs(h, z, step)
-            losses = losses + of_latent + of_penalty
-        return losses if self.head is None else losses + self.head(code, step.t)
+    def __call__(self, batch):
+        """Losses of the rows of a batch, (batch,), without the pull."""
+        h, z, code = self._encode(self.fast, batch)
+        losses = self.reconstruction.losses(self.fast.decoder(code), batch.x)
+        if self.costs:
+            divergences, penalties = self.costs.losses(h, z, batch)
+            losses = losses + divergences + penalties
+        return losses if self.head is None else losses + self.head(code, batch.targets)
 
-    def reconstruction(self, step):
+    def reconstruction_losses(self, batch):
         """Return the part of the losses that is the reconstruction's."""
-        _, _, code = self._encode(self.fast, step)
-        return self.compare(self.fast.decoder(code), step.x)
+        _, _, code = self._encode(self.fast, batch)
+        return self.reconstruction.losses(self.fast.decoder(code), batch.x)
 
-    def of_target(self, step):
+    def target_losses(self, batch):
         """Return the part of the losses that is the target's, if there is a head."""
-        _, _, code = self._encode(self.fast, step)
-        return self.head(code, step.t)
+        _, _, code = self._encode(self.fast, batch)
+        return self.head(code, batch.targets)
 
-    def _encode(self, network, step):
-        """Return what the encoder gives, the codes, and what is kept of them."""
-        h = network.encoder(step.inputs)
-        z = self.latent.draw(h, step.rng)
-        return h, z, z if step.kept is None else z * step.kept
+    def _encode(self, network, batch):
+        """Return what the encoder gives, the codes, and what is left of them."""
+        h = network.encoder(batch.inputs)
+        z = self.latent.draw(h, batch.rng)
+        return h, z, z if batch.code_mask is None else z * batch.code_mask
 
-    def _costs(self, h, z, step):
-        """Costs of the rows that stayed: of the latent, and of the penalty."""
-        h, z, x = h[step.n_moved :], z[step.n_moved :], step.inputs[step.n_moved :]
-        of_latent = of_penalty = z.new_zeros(len(z))
-        if self.latent.has_kl:
-            of_latent = self.latent.kl_divergence(h, self.n_features)
-        if self.penalty is not None:
-            of_penalty = penalize(self.penalty, z, x, self.network.encode, step.rng)
-        return of_latent, of_penalty
-
-    def _mean_costs(self, h, z, step, progress):
-        """Return the mean cost, and what of it the gradient is to be taken of."""
-        of_latent, of_penalty = (costs.mean() for costs in self._costs(h, z, step))
-        kl_weight = self.latent.kl_weight(progress) if self.latent.has_kl else 1.0
-        return of_latent + of_penalty, kl_weight * of_latent + of_penalty
-
-    def compare(self, output, x):
-        """Losses of the rows of an output, before the link."""
-        if self.loss.canonical:
-            x = torch.addcmul(self.mean, x, self.scale)
-        elif not self.scaled_output:
-            output = (self.link(output) - self.mean) / self.scale
-        return self.share * self.loss.function(output, x)
-
-    def backward(self, step, progress=1.0):
+    def backward(self, batch, progress=1.0):
         """Return the mean loss of a batch, with its gradient in ``parameters``.
 
         A number, or a tensor where that has to be waited for. ``progress`` is the part
         of the training that is over.
         """
         if self.dense is None:
-            return self._autograd_backward(step, progress)
-        factors, stayed = step.factors, slice(step.n_moved, None)
-        z = h = self.dense.encode(step.inputs)
-        bend = None if self.bend_weight is None else self._bend(h, factors)
-        if self.codes_cost:
+            return self._autograd_backward(batch, progress)
+        z = h = self.dense.encode(batch.inputs)
+        residual = None
+        if self.pull is not None:
+            residual = self.pull.residual(h, self.dense.encoder.linear_part)
+        if self.costs:
             h = h.detach().requires_grad_()
             with torch.enable_grad():
-                drawn = self.latent.draw(h, step.rng)
-                cost, cost_now = self._mean_costs(h, drawn, step, progress)
+                drawn = self.latent.draw(h, batch.rng)
+                cost, cost_now = self.costs.means(h, drawn, batch, progress)
             z = drawn.detach().clone()
-        if step.kept is not None:
-            z.mul_(step.kept)
-        output = self.dense.decode(z)
-        loss, gradient = self._differentiate(output, step.x, factors)
+        if batch.code_mask is not None:
+            z.mul_(batch.code_mask)
+        loss, gradient = self.reconstruction.backward(self.dense.decode(z), batch)
         gradient = self.dense.decoder.backward(gradient)
         if self.head is not None:
-            head_loss, head_gradient = self.head.backward(z[stayed], step.t[stayed])
-            gradient[stayed] += head_gradient
-            loss = loss + head_loss
-        if step.kept is not None:
-            gradient.mul_(step.kept)
-        if self.codes_cost:
+            of_head = self.head.backward(*batch.for_head(z))
+            gradient[batch.inliers] += of_head[1]
+            loss = loss + of_head[0]
+        if batch.code_mask is not None:
+            gradient.mul_(batch.code_mask)
+        if self.costs:
             with torch.enable_grad():
                 ((drawn * gradient).sum() + cost_now).backward()
             loss, gradient = loss + cost.detach(), h.grad
-        if bend is not None:
-            codes = gradient[:, : bend.shape[1]]
-            codes.addcmul_(bend, self.bend_weight, value=2 / bend.numel())
+        if residual is not None:
+            self.pull.add_gradient(gradient, residual, batch)
         self.dense.encoder.backward(gradient, to_input=False)
         return loss
 
-    def gradient_alone(self, step):
+    def gradient_alone(self, batch):
         """Return the gradient of a batch, and leave everything else as it was."""
-        state = step.rng.bit_generator.state
-        self.backward(step)
-        step.rng.bit_generator.state = state
+        state = batch.rng.bit_generator.state
+        self.backward(batch)
+        batch.rng.bit_generator.state = state
         return self.parameters.gradients
 
-    def _bend(self, h, factors):
-        codes = slice(len(self.bend_weight))
-        bend = h[:, codes] - self.dense.encoder.linear_part[:, codes]
-        if len(factors):
-            bend[: len(factors)].div_(factors.square())
-        return bend
-
-    def _differentiate(self, output, x, factors):
-        """Mean loss of the rows that stayed, and its gradient with the moved ones'."""
-        n_moved = factors.shape[0]
-        if n_moved:
-            output[:n_moved].div_(factors)
-        gradient_of = self._written or autograd_gradient(self.compare)
-        loss, gradient = gradient_of(output, x, n_moved)
-        if n_moved:
-            gradient[:n_moved].div_(factors)
-            if self.moved_weight < 1:
-                gradient[:n_moved].mul_(self.moved_weight)
-        return loss, gradient
-
     @torch.enable_grad()
-    def _autograd_backward(self, step, progress):
+    def _autograd_backward(self, batch, progress):
         """Do the same for networks of any layers, and penalties of any kind."""
         self.parameters.gradients.zero_()
-        x, stayed = step.x, slice(step.n_moved, None)
-        everyone = x.new_ones(len(x), 1)
-        everyone[: step.n_moved] = step.factors
-        h, z, code = self._encode(self.network, step)
-        losses = self.compare(self.network.decoder(code) / everyone, x)
-        weights = torch.ones_like(losses)
-        weights[: step.n_moved] = self.moved_weight
-        total, loss = (weights * losses).mean(), losses[stayed].mean()
-        if self.bend_weight is not None:
-            bend = (h - self.network.encoder.anchor(step.inputs)) / everyone
-            bend = bend[:, : len(self.bend_weight)]
-            total += (bend.square() * self.bend_weight).mean()
-        if self.codes_cost:
-            cost, cost_now = self._mean_costs(h, z, step, progress)
+        divisor = batch.x.new_ones(len(batch.x), 1)
+        divisor[: batch.n_outliers] = batch.factors
+        h, z, code = self._encode(self.network, batch)
+        output = self.network.decoder(code) / divisor
+        losses = self.reconstruction.losses(output, batch.x)
+        total = (self.reconstruction.row_weights(batch) * losses).mean()
+        loss = batch.mean(losses)
+        if self.pull is not None:
+            linear_codes = self.network.encoder.anchor(batch.inputs)
+            residual = self.pull.residual(h, linear_codes) / divisor
+            total = total + self.pull.mean(residual, batch)
+        if self.costs:
+            cost, cost_now = self.costs.means(h, z, batch, progress)
             total, loss = total + cost_now, loss + cost
         if self.head is not None:
-            head_loss = self.head(code[stayed], step.t[stayed]).mean()
+            codes, targets, weights = batch.for_head(code)
+            head_loss = weighted(self.head(codes, targets), weights).mean()
             total, loss = total + head_loss, loss + head_loss
         total.backward()
         return loss.detach()

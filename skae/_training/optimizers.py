@@ -1,6 +1,6 @@
-"""Solvers: steps along flat gradients, and schedules of the step size.
+"""Optimizers: steps along flat gradients, and schedules of the step size.
 
-Each solver works on one buffer for all parameters, in place, so that a step takes a
+Each rule works on one buffer for all parameters, in place, so that a step takes a
 handful of operations however many layers there are. Its size may be a number, or a
 tensor, which can change where the operations are recorded.
 """
@@ -13,7 +13,7 @@ import torch
 from .._compat import fused_adam
 from .._runtime.clock import TimeLimit
 
-__all__ = ["SCHEDULES", "SOLVERS", "WARM_UP", "Solver"]
+__all__ = ["SCHEDULES", "SOLVERS", "WARM_UP", "Optimizer"]
 
 # Parts of a buffer that a GPU works on at once: as many as one launch takes.
 _GPU_PARTS = 32
@@ -22,10 +22,10 @@ _GPU_PARTS = 32
 class _Adam:
     """Adam (Kingma, Ba 2015), with torch's fused kernel."""
 
-    rate = 1e-3
+    default_lr = 1e-3
     decoupled = False
     beta2 = 0.999
-    memory: tuple[str, ...] = ("mean", "square", "count")
+    state: tuple[str, ...] = ("mean", "square", "count")
 
     def __init__(self, parameters):
         self.values, self.gradients = parameters.values, parameters.gradients
@@ -43,12 +43,12 @@ class _Adam:
         self._lists = *(list(tensor.chunk(n_parts)) for tensor in state), []
         self._counts = [self.count] * len(self._lists[0])
 
-    def move(self, rate):
+    def step(self, lr):
         self.count.add_(self._one)
         fused_adam(
             *self._lists,
             self._counts,
-            lr=rate,
+            lr=lr,
             beta1=0.9,
             beta2=self.beta2,
             weight_decay=0.0,
@@ -64,7 +64,7 @@ class _AdamW(_Adam):
     A shorter memory of squares follows a step size that moves all the time.
     """
 
-    rate = 8e-3
+    default_lr = 8e-3
     decoupled = True
     beta2 = 0.99
 
@@ -77,8 +77,8 @@ class _Muon(_AdamW):
     To make a matrix orthogonal costs as much as some hundred rows, whatever the batch.
     """
 
-    rate = 1e-2
-    memory = (*_AdamW.memory, "momentum")
+    default_lr = 1e-2
+    state = (*_AdamW.state, "momentum")
 
     def __init__(self, parameters):
         n_linear = sum(weight.numel() for weight, _ in parameters.linear)
@@ -89,13 +89,13 @@ class _Muon(_AdamW):
         self.linear_gradients = parameters.gradients[:n_linear]
         self.momentum = torch.zeros_like(self.linear_gradients)
 
-    def move(self, rate):
-        super().move(rate)
+    def step(self, lr):
+        super().step(lr)
         self.momentum.mul_(0.95).add_(self.linear_gradients)
         # Nesterov's: where the momentum will be.
         self.linear_gradients.add_(self.momentum, alpha=0.95)
         for weight, direction in self.linear:
-            step = rate * 0.2 * max(weight.shape) ** 0.5
+            step = lr * 0.2 * max(weight.shape) ** 0.5
             weight.sub_(_orthogonal(direction).mul_(step))
 
 
@@ -116,18 +116,18 @@ def _orthogonal(matrix):
 class _RMSProp:
     """RMSProp (Tieleman, Hinton 2012), with the decay that Keras has."""
 
-    rate = 1e-3
+    default_lr = 1e-3
     decoupled = False
-    memory = ("square",)
+    state = ("square",)
 
     def __init__(self, parameters):
         self.values, self.gradients = parameters.values, parameters.gradients
         self.square = torch.zeros_like(self.values)
 
-    def move(self, rate):
+    def step(self, lr):
         self.square.mul_(0.9).addcmul_(self.gradients, self.gradients, value=0.1)
         root = self.square.sqrt().add_(1e-7)
-        self.values.addcdiv_(self.gradients, root.div_(rate), value=-1)
+        self.values.addcdiv_(self.gradients, root.div_(lr), value=-1)
 
 
 class _SGD:
@@ -137,23 +137,23 @@ class _SGD:
     that of the distance to go, and one step size could not suit all data.
     """
 
-    rate = 0.05
+    default_lr = 0.05
     decoupled = False
-    memory = ("velocity",)
+    state = ("velocity",)
 
     def __init__(self, parameters):
         self.values, self.gradients = parameters.values, parameters.gradients
         self.velocity = torch.zeros_like(self.values)
 
-    def move(self, rate):
+    def step(self, lr):
         norm = torch.linalg.vector_norm(self.gradients)
         self.gradients.div_(norm.clamp(min=1.0))
         self.velocity.mul_(0.9).add_(self.gradients)
         ahead = self.gradients.add_(self.velocity, alpha=0.9)
-        self.values.sub_(ahead.mul_(rate))
+        self.values.sub_(ahead.mul_(lr))
 
 
-#: name -> solver; its ``rate`` is the step size that "auto" stands for.
+#: name -> rule; its ``default_lr`` is the step size that "auto" stands for.
 SOLVERS = {
     "adam": _Adam,
     "adamw": _AdamW,
@@ -182,14 +182,14 @@ def _one_cycle(progress, warm_up=WARM_UP):
 SCHEDULES = {"constant": _constant, "one_cycle": _one_cycle}
 
 
-class Solver:
+class Optimizer:
     """Steps of a scheduled size, with weight decay.
 
     Parameters
     ----------
     parameters : FlatParameters
         What is trained; only its matrices are decayed.
-    plan : Plan
+    config : Config
         Names the solver and the schedule; holds the step size and the weight decay.
     n_steps : int or float
         Steps after which it ends, if they are made before.
@@ -203,12 +203,12 @@ class Solver:
         With which the schedule ends, if it has not before.
     """
 
-    def __init__(self, parameters, plan, n_steps):
+    def __init__(self, parameters, config, n_steps):
         self.parameters = parameters
-        self.solver = SOLVERS[plan.solver](parameters)
-        self.schedule = SCHEDULES[plan.learning_rate]
-        self.learning_rate = plan.learning_rate_init
-        self.alpha = plan.alpha
+        self.rule = SOLVERS[config.solver](parameters)
+        self.schedule = SCHEDULES[config.learning_rate]
+        self.base_lr = config.learning_rate_init
+        self.alpha = config.alpha
         self.n_steps = n_steps
         self.limit = TimeLimit()
         self.skip_to(0)
@@ -248,39 +248,39 @@ class Solver:
         """Whether there is no time for another step."""
         return self.limit.part_spent >= 1
 
-    def memory(self):
-        """Return what the solver remembers of the steps so far, by name, as arrays."""
+    def state_dict(self):
+        """Return what the rule remembers of the steps so far, by name, as arrays."""
         return {
-            name: getattr(self.solver, name).cpu().numpy().copy()
-            for name in self.solver.memory
+            name: getattr(self.rule, name).cpu().numpy().copy()
+            for name in self.rule.state
         }
 
-    def resume(self, memory):
-        """Go on from what `memory` returned; another solver or size begins anew."""
+    def load_state_dict(self, state):
+        """Go on from what `state_dict` returned; another rule or size begins anew."""
         shapes, now = (
             {name: array.shape for name, array in arrays.items()}
-            for arrays in (memory, self.memory())
+            for arrays in (state, self.state_dict())
         )
         if shapes != now:
             return
-        for name, array in memory.items():
-            getattr(self.solver, name).copy_(torch.tensor(np.asarray(array)))
+        for name, array in state.items():
+            getattr(self.rule, name).copy_(torch.tensor(np.asarray(array)))
 
     @property
-    def rate(self):
+    def lr(self):
         """The step size that is due."""
-        return self.learning_rate * self.schedule(self.progress)
+        return self.base_lr * self.schedule(self.progress)
 
     def step(self):
         """Move the parameters once along the negative gradient."""
-        self.move(self.rate)
+        self.update(self.lr)
         self.skip_to(self.n_steps_made + 1)
 
-    def move(self, rate):
+    def update(self, lr):
         """Move them by a step of some size: a number, or a tensor of one."""
-        if self.alpha and self.solver.decoupled:
-            self.parameters.matrices.mul_(1 - rate * self.alpha)
+        if self.alpha and self.rule.decoupled:
+            self.parameters.matrices.mul_(1 - lr * self.alpha)
         elif self.alpha:
             matrices = self.parameters.matrices
             self.parameters.matrix_gradients.add_(matrices, alpha=self.alpha)
-        self.solver.move(rate)
+        self.rule.step(lr)

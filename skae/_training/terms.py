@@ -1,0 +1,152 @@
+"""Terms: what the objective adds up, each with its losses of rows.
+
+Where the network is dense, the gradients of the reconstruction and of the pull towards
+PCA's codes are written out as well. Otherwise autograd finds them from the losses.
+"""
+
+import torch
+
+from .._parts.losses import LINKS, autograd_gradient
+from .._parts.penalties import penalize
+from .batch import weighted
+
+__all__ = ["CodeCosts", "PullToPCA", "Reconstruction"]
+
+
+class Reconstruction:
+    """The loss of rows that come back, in units of the scaled data.
+
+    Parameters
+    ----------
+    loss : Loss
+    link : str
+        Key of ``LINKS``.
+    scaling : Scaling
+        To compare with ``X`` in its own units where the loss asks for them.
+    device : torch.device
+    feature_fraction : float
+        Part of all features that are learnt; of the others the loss is zero.
+    outlier_weight : float
+        What outliers count for in the gradient, 1 for as much as the others.
+    """
+
+    def __init__(
+        self, loss, link, scaling, device, feature_fraction=1.0, outlier_weight=1.0
+    ):
+        self.loss = loss
+        self.link = LINKS[link].inverse
+        self.scaled_output = link == "identity"
+        self.feature_fraction = feature_fraction
+        self.outlier_weight = outlier_weight
+        self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
+        self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
+        self.closed_form = None
+        if loss.closed_form and (loss.canonical or self.scaled_output):
+            self.closed_form = loss.closed_form(feature_fraction, self.mean, self.scale)
+        self._gradient_of = self.closed_form or autograd_gradient(self.losses)
+
+    def losses(self, output, x):
+        """Losses of the rows of an output, before the link."""
+        if self.loss.canonical:
+            x = torch.addcmul(self.mean, x, self.scale)
+        elif not self.scaled_output:
+            output = (self.link(output) - self.mean) / self.scale
+        return self.feature_fraction * self.loss.function(output, x)
+
+    def backward(self, output, batch):
+        """Return the mean loss of inliers, and the gradient with the outliers' part.
+
+        ``output`` may be written on.
+        """
+        n_outliers = batch.n_outliers
+        batch.divide_outliers(output)
+        loss, gradient = self._gradient_of(output, batch.x, n_outliers, batch.weights)
+        if n_outliers:
+            batch.divide_outliers(gradient)
+            if self.outlier_weight < 1:
+                gradient[:n_outliers].mul_(self.outlier_weight)
+        return loss, gradient
+
+    def row_weights(self, batch):
+        """Return what each row counts for in the gradient, (batch,), outliers too."""
+        weights = torch.ones_like(batch.x[:, 0])
+        weights[: batch.n_outliers] = self.outlier_weight
+        return weights if batch.weights is None else weights * batch.weights[:, 0]
+
+
+class PullToPCA:
+    """The squared distance of codes from PCA's, each in units of its variance.
+
+    It steers the training, and is no part of the loss that is reported.
+
+    Parameters
+    ----------
+    linearity : float
+        Its weight.
+    code_variance : ndarray of shape (n_components,)
+    device : torch.device
+    """
+
+    def __init__(self, linearity, code_variance, device):
+        weight = torch.as_tensor(linearity / code_variance, dtype=torch.float32)
+        self.weight = weight.to(device)
+
+    def residual(self, codes, linear_codes):
+        """Distance of codes from linear ones, (batch, n_components)."""
+        columns = slice(len(self.weight))
+        return codes[:, columns] - linear_codes[:, columns]
+
+    def mean(self, residual, batch):
+        """Return the mean over rows and codes, outliers in proportion."""
+        squares = residual.square() * self.weight
+        return (squares if batch.weights is None else squares * batch.weights).mean()
+
+    def add_gradient(self, gradient, residual, batch):
+        """Add the gradient of the mean to that of the codes, in place."""
+        batch.divide_outliers(residual, power=2)
+        if batch.weights is not None:
+            residual.mul_(batch.weights)
+        codes = gradient[:, : residual.shape[1]]
+        codes.addcmul_(residual, self.weight, value=2 / residual.numel())
+
+
+class CodeCosts:
+    """What codes cost: their divergence from the prior, and a penalty.
+
+    Parameters
+    ----------
+    latent : Point, Gaussian or Mixture
+    penalty : object with a method penalize(z, x, encode, rng), or None
+    encode : callable
+        The network's, for penalties that ask for it.
+    n_features : int
+        All of them: the divergence is in units of the mean over features.
+    """
+
+    def __init__(self, latent, penalty, encode, n_features):
+        self.latent = latent
+        self.penalty = penalty
+        self.encode = encode
+        self.n_features = n_features
+
+    def __bool__(self):
+        return self.latent.has_kl or self.penalty is not None
+
+    def losses(self, h, z, batch):
+        """Return the divergences and the penalties of inliers, (n_inliers,) each."""
+        h, z, x = (values[batch.inliers] for values in (h, z, batch.inputs))
+        divergences = penalties = z.new_zeros(len(z))
+        if self.latent.has_kl:
+            divergences = self.latent.kl_divergence(h, self.n_features)
+        if self.penalty is not None:
+            penalties = penalize(self.penalty, z, x, self.encode, batch.rng)
+        return divergences, penalties
+
+    def means(self, h, z, batch, progress):
+        """Return the mean cost, and what of it the gradient is to be taken of."""
+        weights = None if batch.weights is None else batch.weights[batch.inliers]
+        divergence, penalty = (
+            weighted(losses, weights).mean() for losses in self.losses(h, z, batch)
+        )
+        kl_weight = self.latent.kl_weight(progress) if self.latent.has_kl else 1.0
+        return divergence + penalty, kl_weight * divergence + penalty
