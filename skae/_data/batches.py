@@ -42,6 +42,7 @@ class Batches:
         self, dataset, rows, scaling, batch_size, device, features=None, basis=None
     ):
         self.X = dataset.X
+        self.given = dataset.X if dataset.given is None else dataset.given
         self.rows = rows
         n_all = self.X.shape[1]
         self.features = np.arange(n_all) if features is None else features
@@ -65,6 +66,11 @@ class Batches:
             limit = free_memory(device) // 2
         self.resident = self._load() if size <= limit else None
         self.targets = torch.from_numpy(dataset.targets[rows]).to(device)
+        #: Which values are no fillings, (n_samples, n_features); None where none are.
+        self.observed = None
+        if dataset.missing is not None:
+            observed = ~dataset.missing[np.ix_(rows, self.features)]
+            self.observed = torch.from_numpy(observed).to(device)
 
     def _load(self):
         """All rows as one tensor, filled a few at a time."""
@@ -102,7 +108,8 @@ class Batches:
 
         Equal sizes rather than a small rest, whose noisy gradient would count as
         much as a full one. Several batches come at once, one after another, with
-        their targets and weights, and the list of their sizes; they may be written on.
+        their targets, weights and observed values, and the list of their sizes; they
+        may be written on.
         """
         orders = [rng.permutation(self.n_samples) for _ in range(n_epochs)]
         sizes = [len(part) for part in np.array_split(orders[0], self.n_batches)]
@@ -132,8 +139,13 @@ class Batches:
             yield x, *self._of_rows(rows), group
 
     def _of_rows(self, rows):
-        """Return the targets and the weights of some rows."""
-        return self.targets[rows], None
+        """Return the targets and the weights of some rows, and what is observed."""
+        observed = None if self.observed is None else self.observed[rows]
+        return self.targets[rows], None, observed
+
+    def observed_in(self, part):
+        """Return which values of a slice of rows are observed, None for all."""
+        return None if self.observed is None else self.observed[part]
 
     def parts(self):
         """Slices of rows that `in_order` yields; few, if they are read as wide rows."""

@@ -13,7 +13,14 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-__all__ = ["FARTHEST", "Scaling", "dense_rows", "row_slices", "squares_about_mean"]
+__all__ = [
+    "FARTHEST",
+    "Scaling",
+    "dense_rows",
+    "observed_squares",
+    "row_slices",
+    "squares_about_mean",
+]
 
 _CHUNK_BYTES = 2**22
 # Farther rows are taken for as far: float32 can still square and add such values.
@@ -45,6 +52,20 @@ def squares_about_mean(X, rows, scale):
     for part in parts:
         distance = np.subtract(dense_rows(X, part), mean, dtype=np.float64) / scale
         total += np.square(distance).sum()
+    rounding = 8 * np.finfo(np.float64).eps * mean / scale
+    return total if total > len(rows) * np.square(rounding).sum() else 0.0
+
+
+def observed_squares(X, rows, scale):
+    """Return `squares_about_mean` of the entries of an array that are not NaN."""
+    parts = [rows[part] for part in row_slices(len(rows), X.shape[1])]
+    counts = sum((~np.isnan(X[p])).sum(axis=0) for p in parts)
+    mean = sum(np.nansum(X[p], axis=0, dtype=np.float64) for p in parts)
+    mean /= np.maximum(counts, 1)
+    total = 0.0
+    for part in parts:
+        distance = np.subtract(X[part], mean, dtype=np.float64) / scale
+        total += np.nansum(np.square(distance))
     rounding = 8 * np.finfo(np.float64).eps * mean / scale
     return total if total > len(rows) * np.square(rounding).sum() else 0.0
 
@@ -95,8 +116,14 @@ class Scaling:
                 f"The variance of feature {feature} overflows float64: its values "
                 f"reach {np.abs([low[feature], high[feature]]).max():g}. Rescale X."
             )
-        if standardize:
-            scale = np.where(constant, 1.0, scaler.scale_)
+        deviation = scaler.scale_ if standardize else None
+        return cls._of_moments(mean, variance, constant, deviation)
+
+    @classmethod
+    def _of_moments(cls, mean, variance, constant, deviation):
+        """Make it of moments; with a standard deviation, features count equally."""
+        if deviation is not None:
+            scale = np.where(constant, 1.0, deviation)
             unit = scale
         else:
             scale = np.full_like(mean, np.sqrt(variance.mean()) or 1.0)
@@ -109,6 +136,29 @@ class Scaling:
             unit=unit,
             mean_error=float(np.mean(variance / unit**2)),
         )
+
+    def of_observed(self, X, rows, missing, standardize):
+        """Return one whose variances are those of observed entries about the mean.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Rows whose gaps are filled.
+        rows : ndarray of int
+        missing : ndarray of bool of shape (n_samples, n_features)
+        standardize : bool
+        """
+        squares = counts = 0
+        for chunk in row_slices(len(rows), X.shape[1]):
+            part = rows[chunk]
+            distance = np.subtract(X[part], self.mean, dtype=np.float64)
+            squares = squares + np.square(distance).sum(axis=0, where=~missing[part])
+            counts = counts + (~missing[part]).sum(axis=0)
+        variance = np.where(self.constant, 0.0, squares / np.maximum(counts, 1))
+        deviation = None
+        if standardize:
+            deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
+        return self._of_moments(self.mean, variance, self.constant, deviation)
 
     def with_moved(self, X, rows, standardize, n_before):
         """Return one in which features that were constant vary, if they do in ``rows``.

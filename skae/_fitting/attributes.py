@@ -4,7 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._data.scaling import dense_rows, row_slices, squares_about_mean
+from .._data.scaling import (
+    dense_rows,
+    observed_squares,
+    row_slices,
+    squares_about_mean,
+)
 from .._inference.codec import Codec
 from .._inference.explained_variance import Moments, explain
 from .._linear.pca import pca_errors
@@ -20,10 +25,14 @@ _ENOUGH_ROWS = 100
 def baseline_score(training, batches):
     """Return what the estimator's `score` of these rows would be if it were PCA."""
     scaling = training.scaling
-    errors = pca_errors(training.pca, ((x, x) for x, _ in batches.in_order()))
+    pairs = zip(batches.parts(), batches.in_order(), strict=True)
+    errors = pca_errors(
+        training.pca, ((x, x, batches.observed_in(part)) for part, (x, _) in pairs)
+    )
     error = batches.feature_fraction * errors.mean() + batches.off_basis.mean()
     error += _constant_error(scaling, batches)
-    total = squares_about_mean(batches.X, batches.rows, scaling.scale)
+    squares = squares_about_mean if batches.observed is None else observed_squares
+    total = squares(batches.given, batches.rows, scaling.scale)
     variance = total / (batches.n_samples * len(scaling.scale)) or scaling.variance
     return float(1 - error / (variance or 1.0))
 
@@ -45,7 +54,9 @@ def _constant_error(scaling, batches):
 def measure(training, deployed, X, seed):
     """Return the `Moments` of rows, in codes that are not whitened."""
     codec, code_transform = deployed.codec, replace(deployed.code_transform, scale=None)
-    codec = Codec(codec.network, training.scaling, deployed.link, code_transform)
+    codec = Codec(
+        codec.network, training.scaling, deployed.link, code_transform, codec.ppca
+    )
     return Moments.of(codec, X, seed)
 
 
@@ -68,7 +79,8 @@ def describe(training, deployed, X, n_samples, seed, whiten, moments, previous=N
         )
     elif not whiten:
         code_transform = replace(code_transform, scale=None)
-    codec = Codec(deployed.codec.network, scaling, deployed.link, code_transform)
+    ppca = deployed.codec.ppca
+    codec = Codec(deployed.codec.network, scaling, deployed.link, code_transform, ppca)
     if deployed.is_pca:
         explained["_components"] = None  # the weights are the same numbers
     rows = np.random.default_rng(seed).permutation(training.rows)
@@ -83,6 +95,7 @@ def describe(training, deployed, X, n_samples, seed, whiten, moments, previous=N
         "_scaling": vars(scaling),
         "_code_transform": vars(code_transform),
         "_link": deployed.link,
+        "_ppca": None if ppca is None else vars(ppca),
         "_prior": training.latent.prior(
             n_components, lambda: codec.encode(X[prior_rows]), seed
         ),

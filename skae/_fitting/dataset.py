@@ -26,10 +26,16 @@ class Dataset:
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     targets : ndarray of shape (n_samples, width)
         Values of a `Target`, float32, of no width if there is none.
+    missing : ndarray of bool of shape (n_samples, n_features) or None
+        Which entries of ``X`` fill gaps; None where none do.
+    given : ndarray of shape (n_samples, n_features) or None
+        ``X`` as it was before gaps were filled, with NaN in them, if there are any.
     """
 
     X: np.ndarray
     targets: np.ndarray
+    missing: np.ndarray | None = None
+    given: np.ndarray | None = None
 
     @property
     def n_samples(self):

@@ -21,6 +21,7 @@ from .components import count_components
 from .contest import contest, regimes
 from .dataset import make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
+from .gaps import Gaps, measure_imputation
 from .source import Source
 
 __all__ = ["fit_autoencoder"]
@@ -56,13 +57,18 @@ def fit_autoencoder(
         The estimator's attributes by name.
     """
     params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
-    loss, link = _check_loss(params, data[0], validation_data[0])
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    gaps = Gaps(params, data[0], validation_data[0], previous, seed)
+    data, validation_data = ((gaps.fill(X), y) for X, y in (data, validation_data))
+    loss, link = _check_loss(params, data[0], validation_data[0])
+    if gaps.exist:
+        loss.check_gaps()
     target, dataset, dataset_val = make_datasets(params, data, validation_data, seed)
     n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     split_by = seed, groups, data[1]
     rows, held_out = split(params, dataset, dataset_val, target, *split_by)
+    gaps.open(rows, dataset, held_out)
     source = Source(
         params,
         dataset,
@@ -74,6 +80,7 @@ def fit_autoencoder(
         previous,
         progress,
         limit,
+        ppca=gaps.ppca,
     )
     if source.draws_rows(groups) and have_near_copies(dataset.X, held_out[1], seed):
         warn(
@@ -111,7 +118,8 @@ def _attributes(source, trial, final, best, reason):
     """
     dataset, target = source.dataset, source.target
     validates = trial.validation is not None
-    moments = measure(final.training, final.deployed, dataset.X, source.seed)
+    X = dataset.X if dataset.given is None else dataset.given
+    moments = measure(final.training, final.deployed, X, source.seed)
     return {
         "n_samples_": dataset.n_samples,
         "loss_curve_": [*trial.loss_curve],
@@ -125,12 +133,13 @@ def _attributes(source, trial, final, best, reason):
         **describe(
             final.training,
             final.deployed,
-            dataset.X,
+            X,
             dataset.n_samples,
             source.seed,
             source.params["whiten"],
             moments,
         ),
+        "_imputation": _imputation(source, trial, final),
         "_ordered": source.params["ordered"],
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
@@ -167,18 +176,32 @@ def _summary(source, trial, final, best):
     if final.is_linear:
         why = _why_linear(source, trial, best[0])
         return f"{why} R2 of PCA on {which} rows {baseline:.3f}, {n_epochs} epochs"
-    judged = final
-    if final.training is not trial.training:  # those held out are learnt by now
-        network = copy.deepcopy(trial.training.network)
-        network = with_trust_radii(source, trial, trial.training, network)
-        judged = Finalist(source, trial.training, network)
+    judged = _before_refit(source, trial, final)
     batches = trial.validation or trial.some
-    score = score_of(judged.deployed.codec, batches.X[batches.rows])
+    score = score_of(judged.deployed.codec, batches.given[batches.rows])
     again = "" if judged is final else ", trained again on all rows"
     return (
         f"kept epoch {best[1]} of {n_epochs} ({trial.early_stopping.reason}){again}: "
         f"R2 on {which} rows {score:.3f}, PCA {baseline:.3f}"
     )
+
+
+def _before_refit(source, trial, final):
+    """Return a finalist that has not learnt from the rows held out, as it was then."""
+    if final.is_linear or final.training is trial.training:
+        return final
+    network = copy.deepcopy(trial.training.network)
+    network = with_trust_radii(source, trial, trial.training, network)
+    return Finalist(source, trial.training, network)
+
+
+def _imputation(source, trial, final):
+    """Return how gaps are filled, by the rows held out, or else by training rows."""
+    if source.ppca is None:
+        return None
+    batches = trial.validation or trial.some
+    deployed = _before_refit(source, trial, final).deployed
+    return measure_imputation(deployed, batches.given[batches.rows], source.seed)
 
 
 def _why_linear(source, trial, loss):

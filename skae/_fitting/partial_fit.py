@@ -23,6 +23,7 @@ from .components import count_components
 from .config import Config
 from .dataset import Dataset
 from .deployment import deploy
+from .gaps import Gaps, measure_imputation
 from .pseudo_labels import teach
 from .session import TrainingSession
 
@@ -68,7 +69,13 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
     if previous and params["output_activation"] == "auto":
         link = previous["_link"]
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    target, dataset = _check_table(params, X, y, classes, known_target, seed)
+    gaps = Gaps(params, X, None, previous, seed)
+    table = params, gaps.fill(X), y, classes
+    target, dataset = _check_table(*table, known_target, seed)
+    if gaps.exist:
+        gaps.open(np.arange(X.shape[0]), dataset, None)
+        loss.check_gaps()
+        loss.check_data(dataset.X)
     n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     training = TrainingSession(
@@ -83,6 +90,7 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         previous=previous,
         config=_plan(params, X, link, previous),
         in_row_space=False,  # later rows lie in others
+        ppca=gaps.ppca,
     )
     training.load_state_dict(memory)
     if first and not worth_keeping(first, training.scaling, n_components, target):
@@ -117,6 +125,7 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         "baseline_score_": baseline,
         "baseline_loss_": None,  # of other rows each time
         **describe(training, deployed, X, *explained),
+        "_imputation": measure_imputation(deployed, X, seed),
         "_ordered": params["ordered"],
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),

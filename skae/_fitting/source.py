@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .._linear.ppca import PPCA
 from .._parts.slots import user_parts
 from .._runtime.clock import TimeLimit
 from .progress import Progress
@@ -40,6 +41,7 @@ class Source:
     progress: Progress = field(default_factory=Progress)
     limit: TimeLimit = TimeLimit()
     shares: Shares = Shares()
+    ppca: PPCA | None = None
 
     def training(self, rows, regime, config=None, like=None):
         """Return a network at its start, which is to learn from some rows.
@@ -61,6 +63,7 @@ class Source:
             config,
             like,
             learns_outliers=self.must_extrapolate(regime),
+            ppca=self.ppca,
         )
 
     def must_extrapolate(self, regime):

@@ -12,9 +12,10 @@ that the reconstruction explains.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.isotonic import isotonic_regression
 
-from .._data.scaling import dense_rows, squares_about_mean
+from .._data.scaling import dense_rows, observed_squares, squares_about_mean
 from .._runtime.isolation import isolated
 from .codec import cached_codec
 
@@ -84,11 +85,10 @@ class Moments:
         n_decoded = _DECODED_ROWS // (2 * codec.n_components) + 1
         spread = Z.std(axis=0)
         loadings, lengths = _slopes(codec, _some(Z, n_decoded, rng), spread)
-        scale = codec.scaling.scale
         return cls(
             n_samples=n_samples,
-            mean=np.asarray(X.mean(axis=0, dtype=np.float64)).ravel(),
-            total=float(weight * squares_about_mean(X, np.arange(X.shape[0]), scale)),
+            mean=_means(codec, X),
+            total=float(weight * _squares(codec, X)),
             left=float(weight * _squares_left(codec, X)),
             code_mean=Z.mean(axis=0),
             code_variance=Z.var(axis=0),
@@ -170,20 +170,40 @@ def score(estimator, X):
 
 def score_of(codec, X):
     """Return the same of a codec."""
-    n_samples = X.shape[0]
-    total = squares_about_mean(X, np.arange(n_samples), codec.scaling.scale)
+    total = _squares(codec, X)
     if total == 0:  # one row, or rows that are all alike
         total = X.shape[0] * X.shape[1] * (codec.scaling.variance or 1.0)
     return float(1 - _squares_left(codec, X) / total)
 
 
+def _means(codec, X):
+    """Return the mean of each feature of rows, of those observed: 0 without any."""
+    if codec.ppca is None or issparse(X):
+        return np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
+    known = ~np.isnan(X)
+    total = X.sum(axis=0, dtype=np.float64, where=known)
+    return total / np.maximum(known.sum(axis=0), 1)
+
+
+def _squares(codec, X):
+    """Return the sum of squares of rows about their mean, in scaled units."""
+    has_gaps = codec.ppca is not None and not issparse(X)
+    squares = observed_squares if has_gaps else squares_about_mean
+    return squares(X, np.arange(X.shape[0]), codec.scaling.scale)
+
+
 def _squares_left(codec, X):
-    """Return the sum of squared errors of rows that come back, in scaled units."""
+    """Return the sum of squared errors of rows that come back, in scaled units.
+
+    Of missing entries, there are none.
+    """
     left = 0.0
     for rows in codec.chunks(X.shape[0]):
         original = dense_rows(X, rows)
         x = codec.decode(codec.encode(original))
         error = np.subtract(original, x, dtype=np.float64) / codec.scaling.scale
+        if codec.ppca is not None:
+            error[np.isnan(original)] = 0.0
         left += np.square(error).sum()
     return left
 

@@ -15,20 +15,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["PPCA", "with_gaps"]
+from .._data.scaling import row_slices
+
+__all__ = ["PPCA"]
 
 # Up to so many features, the covariance is any; beyond, it has so many directions.
 _NARROW = 256
 _DIRECTIONS = 64
-# Rows that it is fitted to, at most, and for each of few features.
+# Rows that it is fitted to, at most; of few features so many, or so many for each.
+_MOST_WIDE_ROWS = 1_000
 _MOST_ROWS = 2_000
 _ROWS_PER_FEATURE = 10
 # The covariance is estimated as if, besides the rows, so many had been seen whose
 # features are independent: small tables would be fitted too well.
-_PRIOR_ROWS = 2.0
+_PRIOR_ROWS = 5.0
 # EM ends once filled values change by this part of their size, or after so many steps.
 _TOLERANCE = 1e-3
 _MOST_STEPS = 50
+_MOST_WIDE_STEPS = 15
 # Least variance in a direction, as a part of the mean: products stay finite.
 _LEAST_NOISE = 1e-9
 # Values of small matrices that are inverted at once.
@@ -48,6 +52,8 @@ class PPCA:
     ----------
     mean, unit : ndarray of shape (n_features,)
         Of the features. Those that are constant have the unit 1.
+    low, high : ndarray of shape (n_features,)
+        Between which they were observed, and are filled.
     directions : ndarray of shape (n_features, n_directions)
         Orthonormal; zero for constant features.
     shrinkage : ndarray of shape (n_directions,)
@@ -58,6 +64,8 @@ class PPCA:
 
     mean: np.ndarray
     unit: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     directions: np.ndarray
     shrinkage: np.ndarray
     noise: float
@@ -86,22 +94,23 @@ class PPCA:
         ppca : PPCA
         """
         n_rows, n_features = X.shape
+        weights = np.ones(n_rows) if weights is None else weights.astype(np.float64)
+        moments, constant = _observed_moments(X, missing, weights)
         is_narrow = n_features <= _NARROW
-        most = max(_MOST_ROWS, _ROWS_PER_FEATURE * n_features * is_narrow)
+        most, n_steps = _MOST_WIDE_ROWS, _MOST_WIDE_STEPS
+        if is_narrow:
+            most, n_steps = max(_MOST_ROWS, _ROWS_PER_FEATURE * n_features), _MOST_STEPS
         if n_rows > most:
             rows = np.random.default_rng(seed).choice(n_rows, most, replace=False)
-            X, missing = X[rows], missing[rows]
-            weights = None if weights is None else weights[rows]
-        weights = np.ones(len(X)) if weights is None else weights.astype(np.float64)
+            X, missing, weights = X[rows], missing[rows], weights[rows]
         if n_directions is None:
             n_directions = n_features if is_narrow else _DIRECTIONS
         # One is left for the noise.
         n_directions = max(0, min(n_directions, n_features - 1))
-        mean, unit, constant = _observed_moments(X, missing, weights)
-        x = np.where(missing, 0.0, (X - mean) / unit)
         estimate = _Narrow if is_narrow else _Wide
         estimate = estimate(n_directions, ~constant, seed)
-        return _expectation_maximisation(x, missing, weights, mean, unit, estimate, tol)
+        given = X, missing, weights, moments
+        return _expectation_maximisation(*given, estimate, tol, n_steps)
 
     def fill(self, X, missing):
         """Return a copy of rows with their gaps filled.
@@ -117,11 +126,13 @@ class PPCA:
         """
         gaps = np.flatnonzero(missing.any(axis=1))
         filled = X.copy()
-        if len(gaps):
-            where = missing[gaps]
-            x = np.where(where, 0.0, (X[gaps] - self.mean) / self.unit)
+        for part in row_slices(len(gaps), X.shape[1]):
+            rows = gaps[part]
+            where = missing[rows]
+            x = np.where(where, 0.0, (X[rows] - self.mean) / self.unit)
             self._predict(x, where)
-            filled[gaps] = np.where(where, self.mean + self.unit * x, X[gaps])
+            values = np.clip(self.mean + self.unit * x, self.low, self.high)
+            filled[rows] = np.where(where, values, X[rows])
         return filled
 
     def of(self, features, mean, unit):
@@ -132,16 +143,48 @@ class PPCA:
         return PPCA(
             (self.mean[features] - mean) / unit,
             self.unit[features] / unit,
+            (self.low[features] - mean) / unit,
+            (self.high[features] - mean) / unit,
             self.directions[features],
             self.shrinkage,
             self.noise,
         )
 
+    def draw_errors(self, missing, rng):
+        """Draw by how much filled values are off, zero where nothing is missing.
+
+        From the normal distribution of the missing entries of a row, given the others.
+
+        Parameters
+        ----------
+        missing : ndarray of bool of shape (n_samples, n_features)
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        errors : ndarray of shape (n_samples, n_features)
+        """
+        errors = np.zeros(missing.shape)
+        gaps = np.flatnonzero(missing.any(axis=1))
+        for part in row_slices(len(gaps), missing.shape[1]):
+            rows = gaps[part]
+            errors[rows] = self.unit * self._draw(missing[rows], rng)
+        return errors
+
+    def _draw(self, missing, rng):
+        errors = np.zeros(missing.shape)
+        for rows, pattern, where, through, precision in self._systems(missing):
+            factor = np.linalg.cholesky(precision).transpose(0, 2, 1)[pattern]
+            normal = rng.normal(size=(len(rows), factor.shape[1], 1))
+            drawn = np.linalg.solve(factor, normal)
+            if through is not None:
+                drawn = through[pattern] @ drawn
+                drawn += rng.normal(size=drawn.shape)
+            errors[rows[:, None], where[pattern]] = drawn[:, :, 0]
+        return np.sqrt(self.noise) * errors
+
     def _predict(self, x, missing, weights=None, spread=None):
         """Fill the gaps of centred and scaled rows in place, which are zero.
-
-        For each pattern of gaps a small matrix is inverted: of as many rows as entries
-        are missing, or as there are directions.
 
         Parameters
         ----------
@@ -151,57 +194,82 @@ class PPCA:
         spread : ndarray of shape (n_features, n_features) or (n_features,), optional
             The covariances of the missing entries, or their variances, are added to it.
         """
-        n_directions = len(self.shrinkage)
         scores = x @ self.directions  # of the observed entries
-        shrunk = self.directions * self.shrinkage
-        guesses = scores @ shrunk.T
-        noise = None  # share of it in the covariance of features
-        if len(shrunk) <= _NARROW:
-            noise = np.eye(len(shrunk)) - shrunk @ self.directions.T
-        for rows, pattern, where in _patterns(missing, n_directions):
+        guesses = scores @ (self.directions * self.shrinkage).T
+        for rows, pattern, where, through, precision in self._systems(missing):
             places = rows[:, None], where[pattern]
-            through = None
-            if where.shape[1] > n_directions:
-                through = self.directions[where]
-                inside = through.transpose(0, 2, 1) @ through
-                system = np.diag(1 / self.shrinkage) - inside
-                known = scores[rows]
-            else:
-                if noise is None:
-                    shared = shrunk[where] @ self.directions[where].transpose(0, 2, 1)
-                    system = np.eye(where.shape[1]) - shared
-                else:
-                    system = noise[where[:, :, None], where[:, None, :]]
-                known = guesses[places]
+            known = guesses[places] if through is None else scores[rows]
             if spread is None and len(where) == len(rows):
-                values = np.linalg.solve(system, known[:, :, None])
+                values = np.linalg.solve(precision, known[:, :, None])
             else:
-                inverse = np.linalg.inv(system)
-                values = inverse[pattern] @ known[:, :, None]
+                covariance = np.linalg.inv(precision)
+                values = covariance[pattern] @ known[:, :, None]
             if through is not None:
                 values = through[pattern] @ values
             x[places] = values[:, :, 0]
             if spread is not None:
                 counts = self.noise * np.bincount(pattern, weights[rows], len(where))
-                _add(spread, where, counts, inverse, through)
+                _add(spread, where, counts, covariance, through)
 
+    def _systems(self, missing):
+        """Yield rows with gaps, their patterns, and what each pattern has to solve.
 
-def with_gaps(X):
-    """Whether any entry is NaN, of an array."""
-    return X.dtype.kind == "f" and bool(np.isnan(X).any())
+        The covariance of missing entries, given the others and in units of the noise,
+        is the inverse of a matrix for each pattern. Where more entries are missing than
+        there are directions, that of the scores is smaller.
+
+        Yields
+        ------
+        rows, pattern, where
+            From `_patterns`.
+        through : ndarray of shape (n_patterns, n_missing, n_directions) or None
+            From scores to the missing entries, which have noise of their own; None
+            where the matrix is of the entries themselves.
+        precision : ndarray of shape (n_patterns, size, size)
+        """
+        n_directions, shrunk = len(self.shrinkage), self.directions * self.shrinkage
+        noise = None
+        if len(shrunk) <= _NARROW:
+            noise = np.eye(len(shrunk)) - shrunk @ self.directions.T
+        for rows, pattern, where in _patterns(missing, n_directions):
+            if where.shape[1] > n_directions:
+                through = self.directions[where]
+                inside = through.transpose(0, 2, 1) @ through
+                precision = np.diag(1 / self.shrinkage) - inside
+                yield rows, pattern, where, through, precision
+            elif noise is not None:
+                precision = noise[where[:, :, None], where[:, None, :]]
+                yield rows, pattern, where, None, precision
+            else:
+                inside = shrunk[where] @ self.directions[where].transpose(0, 2, 1)
+                precision = np.eye(where.shape[1]) - inside
+                yield rows, pattern, where, None, precision
 
 
 def _observed_moments(X, missing, weights):
-    """Mean and scale of the observed entries of each feature; which are constant."""
-    counts = np.where(missing, 0.0, weights[:, None])
-    values = np.where(missing, 0.0, X)
-    mean = (counts * values).sum(axis=0) / counts.sum(axis=0)
-    squares = np.square(values - mean)
-    unit = np.sqrt((counts * squares).sum(axis=0) / counts.sum(axis=0))
-    low = np.where(missing, np.inf, X).min(axis=0)
-    constant = low == np.where(missing, -np.inf, X).max(axis=0)
-    constant |= unit == 0
-    return np.where(constant, low, mean), np.where(constant, 1.0, unit), constant
+    """Return mean, unit and bounds of the observed entries; which are constant.
+
+    Features without any are zero.
+    """
+    n_features = X.shape[1]
+    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    total, sums, squares = (np.zeros(n_features) for _ in range(3))
+    parts = row_slices(len(X), n_features)
+    for part in parts:
+        known = ~missing[part] & (weights[part] > 0)[:, None]
+        low = np.minimum(low, X[part].min(axis=0, where=known, initial=np.inf))
+        high = np.maximum(high, X[part].max(axis=0, where=known, initial=-np.inf))
+        total += weights[part] @ known
+        sums += weights[part] @ np.where(known, X[part], 0.0)
+    mean = sums / np.where(total > 0, total, 1.0)
+    for part in parts:
+        distance = np.where(missing[part], 0.0, X[part] - mean)
+        squares += weights[part] @ np.square(distance)
+    unit = np.sqrt(squares / np.where(total > 0, total, 1.0))
+    constant = (low >= high) | (unit == 0)
+    mean = np.where(low == high, low, mean)
+    low, high = (np.where(total > 0, bound, 0.0) for bound in (low, high))
+    return (mean, np.where(constant, 1.0, unit), low, high), constant
 
 
 def _patterns(missing, n_directions):
@@ -255,18 +323,21 @@ def _add(spread, where, counts, inverse, through):
     spread += sums.reshape(spread.shape)
 
 
-def _expectation_maximisation(x, missing, weights, mean, unit, estimate, tol):
-    """Return the `PPCA` of scaled rows, whose gaps are zero."""
-    centre, before = np.zeros_like(mean), None
-    observed, spread, roots = x, None, np.sqrt(weights)
-    for _ in range(_MOST_STEPS):
-        ppca = PPCA(mean + unit * centre, unit, *estimate(x, weights, spread))
+def _expectation_maximisation(X, missing, weights, moments, estimate, tol, n_steps):
+    """Return the `PPCA` of rows whose observed entries have such moments."""
+    start, unit, *bounds = moments
+    observed = np.where(missing, 0.0, (X - start) / unit)
+    x, centre, spread = observed, np.zeros_like(start), None
+    roots, before = np.sqrt(weights)[:, None], None
+    for _ in range(n_steps):
+        covariance = estimate(x, weights, spread)
+        ppca = PPCA(start + unit * centre, unit, *bounds, *covariance)
         if not missing.any():
             break
         x = np.where(missing, 0.0, observed - centre)
         spread = np.zeros_like(estimate.spread)
         ppca._predict(x, missing, weights, spread)
-        filled = (roots[:, None] * x)[missing]
+        filled = (roots * x)[missing]
         if before is not None:
             change = np.linalg.norm(filled - before)
             if change <= tol * np.linalg.norm(filled):
