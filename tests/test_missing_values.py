@@ -191,6 +191,7 @@ def test_pca_of_rows_with_gaps_is_the_least():
     """With no epoch to learn in, the result is PCA of the rows as they are filled."""
     ae = make(2, early_stopping=True, max_iter=1, learning_rate_init=1e-9).fit(G)
     assert ae.result_ == "pca"
+    assert_array_equal(ae.impute(G), PPCA(**ae._ppca).fill(G, MISSING))
     filled = PPCA(**ae._ppca).fill(G, MISSING)
     pca = PCA(2).fit(filled)
     codes = ae.transform(G) * ae.scale_[0]

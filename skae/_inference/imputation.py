@@ -46,8 +46,8 @@ class Imputation:
         unit = np.broadcast_to(codec.scaling.unit, X.shape)[hidden]
         missed = (X[hidden] - filled[hidden]) / unit
         moved = (_answers(codec, filled)[hidden] - filled[hidden]) / unit
-        size = moved @ moved
-        share = np.clip(moved @ missed / size, 0.0, 1.0) if size > 0 else 0.0
+        # PCA has nothing to add: the linear method has more directions.
+        share = 0.0 if codec.network.linear else _slope(moved, missed)
         left = missed - share * moved
         expected = codec.ppca.draw_errors(hidden | np.isnan(X), rng)[hidden] / unit
         scale = np.sqrt(left @ left / ((expected @ expected) or 1.0))
@@ -62,6 +62,19 @@ class Imputation:
         mixed = linear + self.network_share * (_answers(codec, linear) - linear)
         result[gaps] = np.where(np.isnan(X[gaps]), mixed, X[gaps])
         return result
+
+
+def _slope(x, y):
+    """Return by how much ``y`` goes with ``x`` at least, between 0 and 1.
+
+    It is the slope of least squares, minus its standard error.
+    """
+    size = x @ x
+    if not size > 0:
+        return 0.0
+    slope = x @ y / size
+    error = np.sqrt(np.square(x * (y - slope * x)).sum()) / size
+    return np.clip(slope - error, 0.0, 1.0)
 
 
 def _answers(codec, filled):

@@ -4,12 +4,15 @@ A network that meets gaps filled by a linear method learns to answer for them if
 its targets were hidden: what was observed there is known, and has to come back.
 """
 
+import numpy as np
 import torch
 
 __all__ = ["RandomGaps"]
 
-# Part of the observed entries that are hidden.
+# Part of the observed entries that are hidden at random; and part of the rows that get
+# the gaps of another row instead, if it has some: gaps may come in blocks.
 _SHARE = 0.2
+_LIKE_OTHERS = 0.5
 
 
 class RandomGaps:
@@ -45,4 +48,8 @@ class RandomGaps:
     @staticmethod
     def draw(observed, rng):
         """Return which entries are missing with those that are hidden."""
-        return ~observed | (rng.random(observed.shape, dtype="float32") < _SHARE)
+        missing = ~observed
+        hidden = rng.random(observed.shape, dtype="float32") < _SHARE
+        of_another = missing[rng.permutation(len(missing))]
+        like_it = of_another.any(axis=1) & (rng.random(len(missing)) < _LIKE_OTHERS)
+        return missing | np.where(like_it[:, None], of_another, hidden)
