@@ -5,6 +5,7 @@ What moves or changes in a later version of theirs is mended here.
 
 import torch
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -12,10 +13,12 @@ from sklearn.utils._param_validation import (
     RealNotInt,
     StrOptions,
 )
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 try:
-    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import CallbackSupportMixin, ProgressBar
 except ImportError:
+    ProgressBar = None
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing: scikit-learn has callbacks from 1.9 on."""
@@ -31,9 +34,12 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "Summarized",
+    "are_progress_bars",
     "callback_context",
+    "check_sample_weight",
     "fit_context",
     "fused_adam",
+    "safe_indexing",
     "seed_torch",
     "torch_library",
 ]
@@ -54,6 +60,14 @@ def callback_context(estimator, task_name):
     if not getattr(estimator, "_skl_callbacks", None):
         return None
     return estimator._init_callback_context(task_name=task_name, max_subtasks=None)
+
+
+def are_progress_bars(context):
+    """Return whether scikit-learn's progress bars are all that a context calls.
+
+    They take nothing from an epoch but that it has ended.
+    """
+    return all(type(callback) is ProgressBar for callback in context._callbacks)
 
 
 def seed_torch(seed, device):

@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._compat import CallbackSupportMixin, Summarized, fit_context
 from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
 from ._data.validation import as_given, check_observed, check_rows, is_nan
+from ._data.weights import weigh
 from ._fitting.callbacks import Callbacks
 from ._fitting.fit import fit_autoencoder
 from ._fitting.partial_fit import continue_autoencoder
@@ -454,7 +455,9 @@ class AutoEncoderTransformer(
         self.on_interrupt = on_interrupt
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_val=None, y_val=None, groups=None):
+    def fit(
+        self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, groups=None
+    ):
         """Train the autoencoder on ``X``.
 
         Parameters
@@ -463,6 +466,11 @@ class AutoEncoderTransformer(
             Training data, at least two rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             What guides the codes with ``supervision`` above 0; ignored with 0.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How many rows each one stands for, also in the scale, PCA and validation. A
+            row of weight 0 is as if it were not there; one of weight 2 is what two
+            equal rows are, bit for bit. They are routed after
+            ``set_fit_request(sample_weight=True)``.
         X_val : {array-like, sparse matrix}, same features as ``X``, default=None
             Rows to validate on, instead of a part of ``X`` held out. A Pipeline scales
             them like ``X`` if made with ``transform_input=["X_val"]`` and routing is
@@ -484,6 +492,8 @@ class AutoEncoderTransformer(
         ValueError
             If a parameter or the data are not valid, if ``device`` is not there, or
             if training diverged at once.
+        MemoryError
+            If a batch does not fit into memory, that of a GPU too.
 
         Warns
         -----
@@ -495,6 +505,7 @@ class AutoEncoderTransformer(
         with all_or_nothing(self), progress, ThreadTuner() as threads:
             continued = self.warm_start and hasattr(self, "_weights")
             X = self._validate(X, ensure_min_samples=2, reset=not continued)
+            X, y, groups, sample_weight = weigh(sample_weight, X, y, groups)
             check_observed(self, X)
             if X_val is not None:
                 X_val = self._validate(X_val)
@@ -503,14 +514,22 @@ class AutoEncoderTransformer(
             data = (X, y), (X_val, y_val)
             progress.see(X, y)
             learnt = fit_autoencoder(
-                params, *data, previous, threads, groups, limit, progress
+                params,
+                data[0],
+                sample_weight,
+                data[1],
+                previous,
+                threads,
+                groups,
+                limit,
+                progress,
             )
             vars(self).pop("_memory", None)
             vars(self).update(learnt)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, classes=None):
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """Make one pass over more rows, with steps of a constant size.
 
         The first rows set the scale and the linear start; the others go on from there,
@@ -528,6 +547,8 @@ class AutoEncoderTransformer(
             As in `fit`.
         classes : array-like or list of them, default=None
             All classes, of each output, where the first ``y`` does not have them all.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`, of these rows among each other: each call counts alike.
 
         Returns
         -------
@@ -544,12 +565,15 @@ class AutoEncoderTransformer(
         with all_or_nothing(self), progress, ThreadTuner() as threads:
             previous = vars(self) if hasattr(self, "_weights") else None
             X = self._validate(X, reset=previous is None)
+            X, y, sample_weight = weigh(sample_weight, X, y)
             if previous is None:
                 check_observed(self, X)
             params = self._params()
             progress.see(X, y)
             progress.begin_fit(None, None, 0)
-            learnt = continue_autoencoder(params, X, y, classes, previous, threads)
+            learnt = continue_autoencoder(
+                params, X, y, classes, sample_weight, previous, threads
+            )
             vars(self).update(learnt)
             progress.conclude(
                 lambda: f"epoch {self.n_iter_}: loss {self.best_loss_:.4g}"
@@ -619,7 +643,8 @@ class AutoEncoderTransformer(
 
     def __setstate__(self, state):
         # Parameters that were not there when it was written are as if not set.
-        super().__setstate__({**_DEFAULTS, **from_pickle(state)})
+        state = from_pickle(state, type(self).__name__)
+        super().__setstate__({**_DEFAULTS, **state})
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_weights")

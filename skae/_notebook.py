@@ -34,15 +34,18 @@ def summary_html(estimator):
         "R²": _scores(estimator),
         "epochs": f"{estimator.n_iter_} ({estimator.stop_reason_})",
     }
+    # Notebooks align the cells of tables to the right.
+    cell = '<td style="text-align: left">'
     cells = "".join(
-        f"<tr><td>{name}</td><td>{html.escape(text)}</td></tr>"
+        f"<tr>{cell}{name}</td>{cell}{html.escape(text)}</td></tr>"
         for name, text in rows.items()
     )
     return (
         '<div class="estimator-table skae-summary" style="padding: 0.3em 0.5em; '
-        'color: var(--sklearn-color-text)">'
-        '<table class="parameters-table" style="color: inherit">'
-        f"<tbody>{cells}</tbody></table>"
+        "color: var(--sklearn-color-text); display: flex; flex-wrap: wrap; "
+        'gap: 0.3em 2em; align-items: center; justify-content: center">'
+        '<div><table class="parameters-table" style="color: inherit">'
+        f"<tbody>{cells}</tbody></table></div>"
         f"{_curve_svg(estimator)}</div>"
     )
 
@@ -113,10 +116,11 @@ def _scores(estimator):
     if estimator.result_ == "pca":
         return f"{estimator.baseline_score_:.3f} on the training rows"
     share = estimator.explained_variance_ratio_.sum()
-    where = (
-        "the last rows" if estimator.stop_reason_ == "partial_fit" else "training rows"
-    )
-    return f"{share:.3f} on {where}"
+    if estimator.stop_reason_ == "partial_fit":
+        return f"{share:.3f} on the last rows"
+    of_pca = getattr(estimator, "_baseline_training_score", None)  # not of old pickles
+    beside = "" if of_pca is None else f", PCA {of_pca:.3f}"
+    return f"{share:.3f} on training rows{beside}"
 
 
 def _curve_svg(estimator):
@@ -151,17 +155,18 @@ def _curve_svg(estimator):
     named = ["··· training"]
     if len(validation):
         lines += line(np.asarray(validation), f'stroke="{_OURS}" stroke-width="1.5"')
-        named.append(f'<span style="color: {_OURS}">— validation</span>')
+        named.append(f'<span style="color: {_OURS}">—</span> validation')
     if level is not None:
         style = f'stroke="{_PCA}" stroke-dasharray="6 3"'
         y = f"{height(level):.1f}"
         lines += f'<line x1="0" x2="{_WIDTH}" y1="{y}" y2="{y}" {style}/>'
-        named.append(f'<span style="color: {_PCA}">-- PCA</span>')
+        named.append(f'<span style="color: {_PCA}">--</span> PCA')
     scale = ", by logarithm" if is_wide else ", from 0" if low >= 0 else ""
     caption = f"loss of {len(training)} epochs{scale}: " + ", ".join(named)
     return (
-        f'<svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        'role="img" style="display: block; margin-top: 0.4em">'
+        f'<div><svg width="{_WIDTH}" height="{_HEIGHT}" '
+        f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        'style="display: block; max-width: 100%">'
         f"<title>Losses of the epochs</title>{lines}</svg>"
-        f'<div style="font-size: 0.85em">{caption}</div>'
+        f'<div style="font-size: 0.85em">{caption}</div></div>'
     )

@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._data.validation import as_given, check_codes
+from ._data.weights import weigh
 from ._inference.codec import decode, squared_errors
 from ._inference.explained_variance import score
 from ._inference.imputation import impute
@@ -248,7 +249,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         """
         return -self.reconstruction_error(X)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Share of the variance of ``X`` that comes back; 1 is perfect.
 
         One minus the squared error over that of predicting the mean of ``X``, as
@@ -264,6 +265,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             Rows.
         y : Ignored
             Not used, present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How many rows each one stands for, in the error and in the mean.
 
         Returns
         -------
@@ -271,7 +274,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             The share: at most 1, and negative where the mean would be better.
         """
         check_is_fitted(self)
-        return score(self, self._validate(X))
+        X, weights = weigh(sample_weight, self._validate(X))
+        return score(self, X, weights)
 
     def to_torch(self, dtype="float32"):
         """Return the autoencoder as a module of torch, in units of ``X``.

@@ -1,6 +1,7 @@
 """The outlier detector: what it finds, how it explains it, and who judges which row."""
 
 import pickle
+import threading
 import warnings
 
 import numpy as np
@@ -8,7 +9,9 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.decomposition import PCA
@@ -234,6 +237,42 @@ def test_units_do_not_matter_unless_asked_for():
     assert not np.allclose(in_other_units, scores, rtol=0.1)
     in_one_other_unit = detector.fit(X * 1e-6).training_scores_
     assert_allclose(in_one_other_unit, scores, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_array])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_sparse_rows_are_judged_as_dense_ones(kind, standardize):
+    X = np.maximum(plane(120), 0.0)
+    params = {"estimator": PCA(2), "standardize": standardize, "random_state": 0}
+    dense = ReconstructionOutlierDetector(**params).fit(X)
+    detector = ReconstructionOutlierDetector(**params).fit(kind(X))
+    assert_allclose(detector.training_scores_, dense.training_scores_)
+    new = np.maximum(plane(20, seed=1), 0.0)
+    scores = dense.score_samples(new)
+    assert_allclose(detector.score_samples(kind(new)), scores)
+    assert_allclose(detector.feature_contributions(kind(new)).sum(axis=1), -scores)
+    # Rows are recognised, whatever they are stored in.
+    assert_allclose(detector.score_samples(X), dense.training_scores_)
+    assert_array_equal(detector.score_samples(X), detector.training_scores_)
+
+
+def test_members_fitted_at_the_same_time_are_the_same():
+    X, two_at_a_time = plane(60), threading.Barrier(2)
+
+    class Waiting(AutoEncoderTransformer):
+        def fit(self, X, y=None):
+            two_at_a_time.wait(timeout=60)  # fails if no other one comes
+            return super().fit(X)
+
+    few = {"hidden_layer_sizes": (8,), "max_iter": 2, "early_stopping": False}
+    params = {"n_estimators": 4, "random_state": 0}
+    in_turn = ReconstructionOutlierDetector(AutoEncoderTransformer(**few), **params)
+    in_turn.fit(X)
+    at_once = ReconstructionOutlierDetector(Waiting(**few), n_jobs=2, **params)
+    with parallel_config("threading"):
+        at_once.fit(X)
+    assert_array_equal(at_once.training_scores_, in_turn.training_scores_)
+    assert_array_equal(at_once.score_samples(X + 1), in_turn.score_samples(X + 1))
 
 
 def test_constant_features_and_equal_rows():

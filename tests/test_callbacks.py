@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from skae import AutoEncoderTransformer
 from skae._compat import CallbackSupportMixin
 from skae._fitting.callbacks import Callbacks
-from skae._fitting.progress import Task
+from skae._fitting.progress import Progress, Task
 
 HAS_CALLBACKS = hasattr(CallbackSupportMixin, "set_callbacks")
 if HAS_CALLBACKS:
@@ -382,3 +382,57 @@ class TestMetaEstimators:
         out = capsys.readouterr().out
         assert out.count("train-from-pca") == 3
         assert out.count("100%") >= 6
+
+
+@needs_callbacks
+@pytest.mark.skipif(not HAS_RICH, reason="scikit-learn's bars need rich")
+class TestBarsAreToldOfSeveralEpochsAtOnce:
+    @pytest.fixture
+    def told(self, monkeypatch):
+        """Return what the bar is told, in order, with the epoch that training is in."""
+        told, tell = [], ProgressBar.on_fit_task_end
+
+        def note(bar, estimator, context):
+            told.append((context.task_name, context.task_id, self.n_trained))
+            tell(bar, estimator, context)
+
+        monkeypatch.setattr(ProgressBar, "on_fit_task_end", note)
+        return told
+
+    @pytest.fixture(autouse=True)
+    def count(self, monkeypatch):
+        self.n_trained, end = 0, Progress.end_epoch
+
+        def counted(progress, trial):
+            self.n_trained += 1
+            return end(progress, trial)
+
+        monkeypatch.setattr(Progress, "end_epoch", counted)
+
+    def clock(self, monkeypatch, seconds):
+        """Let an epoch take so long, as far as bars know."""
+        now = lambda: self.n_trained * seconds  # noqa: E731
+        monkeypatch.setattr("skae._fitting.callbacks.perf_counter", now)
+
+    @pytest.mark.parametrize(
+        "seconds, trained",
+        [
+            (1.0, [1, 2, 3, 4, 5, 6]),
+            (0.04, [3, 3, 3, 6, 6, 6]),
+            (0.06, [2, 2, 4, 4, 6, 6]),
+            (0.0, [6, 6, 6, 6, 6, 6]),
+        ],
+    )
+    def test_as_often_as_it_is_redrawn(self, told, monkeypatch, seconds, trained):
+        self.clock(monkeypatch, seconds)
+        params = FEW | {"max_iter": 6, "early_stopping": False}
+        AutoEncoderTransformer(2, **params).set_callbacks(ProgressBar()).fit(X)
+        epochs = [("epoch", i, now) for i, now in enumerate(trained)]
+        assert told == [*epochs, ("train-from-pca", 0, 6), ("fit", 0, 6)]
+
+    def test_others_are_told_of_each_when_it_ends(self, told, monkeypatch):
+        self.clock(monkeypatch, 0.0)
+        model = AutoEncoderTransformer(2, **FEW)
+        model.set_callbacks(ProgressBar(), Recorder(stop_at=2)).fit(X)
+        assert model.n_iter_ == 2
+        assert told[:2] == [("epoch", 0, 1), ("epoch", 1, 2)]

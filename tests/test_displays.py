@@ -27,6 +27,7 @@ from skae import (
 )
 
 plt = pytest.importorskip("matplotlib.pyplot")
+Path = pytest.importorskip("matplotlib.path").Path
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS, NEW, LABELS = DIGITS[:200], DIGITS[200:260], LABELS[:200]
@@ -360,6 +361,16 @@ class TestScree:
         assert ae.n_components_ == 3
         display = ScreeDisplay.from_estimator(ae, X, n_components=[5])
         assert_array_equal(display.n_components, [5])
+
+    @pytest.mark.parametrize("level", [0.1, 0.9])
+    def test_the_names_do_not_lie_on_the_lines(self, level):
+        scores = np.array([0.2, 0.5, 0.7])
+        display = ScreeDisplay([1, 2, 4], scores, level * scores).plot()
+        display.figure_.canvas.draw()
+        box = display.ax_.get_legend().get_window_extent()
+        for line in display.ax_.lines:
+            path = display.ax_.transData.transform(line.get_xydata())
+            assert not Path(path).intersects_bbox(box, filled=False)
 
     def test_of_pca_both_lines_are_one(self, pca):
         display = ScreeDisplay.from_estimator(pca, DIGITS)

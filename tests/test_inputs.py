@@ -22,7 +22,7 @@ def polars_frame(X):
 
 def arrow_table(X):
     arrow = pytest.importorskip("pyarrow")
-    return arrow.dataset({f"x{i}": column for i, column in enumerate(X.T)})
+    return arrow.table({f"x{i}": column for i, column in enumerate(X.T)})
 
 
 def pandas_frame(X):
@@ -74,7 +74,7 @@ def arrow_chunks(X):
 
 
 def arrow_table_of_vectors(X):
-    return pytest.importorskip("pyarrow").dataset({"embedding": arrow_chunks(X)})
+    return pytest.importorskip("pyarrow").table({"embedding": arrow_chunks(X)})
 
 
 def pandas_arrow_vectors(X):

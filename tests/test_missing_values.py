@@ -187,6 +187,25 @@ def test_rows_to_validate_on_may_have_gaps():
         assert np.isfinite(ae.transform(val)).all()
 
 
+def test_sparse_rows_may_validate_dense_ones_with_gaps():
+    ae = make().fit(G, X_val=csr_array(circle(100, seed=5)))
+    assert np.isfinite(ae.validation_loss_curve_).all()
+    with pytest.raises(ValueError, match="X_val has missing values, but X is sparse"):
+        make().fit(csr_array(X), X_val=G)
+
+
+def test_weights_are_repeated_rows():
+    weights = np.arange(len(G)) % 3
+    weighted = make().fit(G, sample_weight=weights)
+    repeated = make().fit(np.repeat(G, weights, axis=0))
+    assert_array_equal(weighted.transform(G), repeated.transform(G))
+    assert_array_equal(weighted.impute(G), repeated.impute(G))
+    assert_allclose(
+        weighted.score(G, sample_weight=weights),
+        repeated.score(np.repeat(G, weights, axis=0)),
+    )
+
+
 def test_pca_of_rows_with_gaps_is_the_least():
     """With no epoch to learn in, the result is PCA of the rows as they are filled."""
     ae = make(2, early_stopping=True, max_iter=1, learning_rate_init=1e-9).fit(G)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -73,12 +74,23 @@ def test_scores_of_the_rows_held_out_are_those_of_score(model):
     assert ours > of_pca
 
 
+def test_where_losses_do_not_tell_scores_those_of_training_rows_are_compared():
+    ae = AutoEncoderTransformer(3, ordered=True, max_iter=10, random_state=0)
+    ae.set_params(init="pca", early_stopping=False).fit(X)
+    assert held_out_scores(ae) is None
+    scores = re.search(r"([\d.]+) on training rows, PCA ([\d.]+)<", summary_html(ae))
+    ours, of_pca = map(float, scores.groups())
+    assert ours == pytest.approx(ae.score(X), abs=5e-3)
+    expected = PCA(3).fit(X).explained_variance_ratio_.sum()
+    assert of_pca == pytest.approx(expected, abs=1e-3)
+
+
 def test_what_is_written(model):
     html = summary_html(model)
     ours, of_pca = held_out_scores(model)
     assert f"{ours:.3f} on rows held out, PCA {of_pca:.3f}" in html
     n_weights = sum(w.size for w in model._weights.values())
-    assert f"<td>{n_weights:,}</td>" in html
+    assert f">{n_weights:,}</td>" in html
     assert f"{model.n_iter_} ({model.stop_reason_})" in html
 
 
@@ -124,6 +136,13 @@ def test_where_the_result_is_pca_or_nothing_was_held_out():
     stream = AutoEncoderTransformer(2, random_state=0).partial_fit(rows())
     assert "the last rows" in summary_html(stream)
     assert held_out_scores(stream) is None
+
+
+def test_losses_are_plain_numbers(model):
+    """And are shown as such among the fitted attributes."""
+    curves = model.loss_curve_, model.validation_loss_curve_
+    assert {type(loss) for curve in curves for loss in curve} == {float}
+    assert "np.float" not in model._repr_html_()
 
 
 def test_looking_computes_nothing(model, monkeypatch):

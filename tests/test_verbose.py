@@ -134,10 +134,10 @@ class TestLines:
         assert "epoch 1: loss" in first and "epoch 2: loss" in second
 
     def test_a_subclass_has_its_own_name(self, lines):
-        class UserModule(AutoEncoderTransformer):
+        class Own(AutoEncoderTransformer):
             pass
 
-        UserModule(2, **FEW, verbose=1).fit(X)
+        Own(2, **FEW, verbose=1).fit(X)
         assert lines()[0].startswith("[Own] ")
 
     @pytest.mark.parametrize("level", [1, 2])

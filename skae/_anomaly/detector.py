@@ -3,9 +3,11 @@
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
@@ -16,12 +18,13 @@ from .._compat import (
     StrOptions,
     fit_context,
 )
-from .._data.scaling import row_slices
+from .._data.scaling import dense_rows, row_slices
 from .._data.validation import check_rows
 from .._estimator import AutoEncoderTransformer
+from .._inference.state import from_pickle, to_pickle
 from .._runtime.atomic import all_or_nothing
 from .._runtime.helpers import helper
-from .member import Member, fit_member
+from .member import ENOUGH_ROWS, Member, fit_member
 from .sampling import judges, left_out_rows, remember
 
 __all__ = ["ReconstructionOutlierDetector"]
@@ -67,6 +70,10 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
     standardize : bool, default=True
         Whether to divide the features by their standard deviation first. If False
         the transformer gets the rows as they are.
+    n_jobs : int or None, default=None
+        Members fitted at a time, in processes of their own: None is 1, unless in a
+        `joblib.parallel_config`; -1 is as many as there are cores. The result is the
+        same. It takes a process seconds to start, so it is for large transformers.
     random_state : int, RandomState instance or None, default=None
         Seed of the draws, and of the members where they have a ``random_state``.
 
@@ -133,6 +140,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
             Interval(RealNotInt, 0, 1, closed="neither"),
         ],
         "standardize": ["boolean"],
+        "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
 
@@ -144,6 +152,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         n_estimators=10,
         max_samples="auto",
         standardize=True,
+        n_jobs=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -151,7 +160,13 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         self.n_estimators = n_estimators
         self.max_samples = max_samples
         self.standardize = standardize
+        self.n_jobs = n_jobs
         self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
@@ -159,8 +174,9 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training rows, at least four, with or without outliers.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows, at least four, with or without outliers. Members get the
+            rows of a sparse matrix as arrays, some at a time.
         y : Ignored
             Not used, present for API consistency.
 
@@ -177,7 +193,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         with all_or_nothing(self):
             X = self._validate(X, reset=True, ensure_min_samples=4)
             self._mean, self._unit = self._scaling(X)
-            members, fitted = self._fit_members(self._scale(X))
+            members, fitted = self._fit_members(X)
             # Plain values, so that a pickle names no private class.
             self._members = [vars(member) for member in members]
             self._row_keys, self._seen = remember(X, fitted)
@@ -191,7 +207,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         y : Ignored
             Not used, present for API consistency.
@@ -211,7 +227,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -226,7 +242,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -244,7 +260,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -260,7 +276,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
 
         Returns
@@ -274,16 +290,25 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         X = self._validate(X)
         return self._average_in_parts(X, "contributions")
 
-    def _fit_members(self, Z):
+    def __getstate__(self):
+        return to_pickle(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(from_pickle(state, type(self).__name__))
+
+    def _fit_members(self, X):
         """Return the fitted members, and which rows each was fitted to."""
         rng = check_random_state(self.random_state)
-        n_left_out = len(Z) - self._n_rows(len(Z))
-        members, fitted = [], []
-        for left_out in left_out_rows(len(Z), n_left_out, self.n_estimators, rng):
-            rows = np.setdiff1d(np.arange(len(Z)), left_out)
-            estimator = self._new_estimator(rng)
-            members.append(fit_member(estimator, Z, rows, left_out))
-            fitted.append(rows)
+        n_left_out = X.shape[0] - self._n_rows(X.shape[0])
+        estimators, fitted, others = [], [], []
+        for left_out in left_out_rows(X.shape[0], n_left_out, self.n_estimators, rng):
+            estimators.append(self._new_estimator(rng))
+            fitted.append(np.setdiff1d(np.arange(X.shape[0]), left_out))
+            others.append(left_out[:ENOUGH_ROWS])
+        members = Parallel(n_jobs=self.n_jobs)(
+            delayed(fit_member)(estimator, *(self._scaled(X, r) for r in rows))
+            for estimator, *rows in zip(estimators, fitted, others, strict=True)
+        )
         return members, fitted
 
     def _new_estimator(self, rng):
@@ -318,14 +343,15 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return -self._average_in_parts(X, "score")
 
     def _average_in_parts(self, X, method):
-        parts = [self._average(X[rows], method) for rows in row_slices(*X.shape)]
+        slices = row_slices(*X.shape)
+        parts = [self._average(dense_rows(X, rows), method) for rows in slices]
         return np.concatenate(parts)
 
     def _average(self, X, method):
         """Return the mean of a member's method over those that judge each row."""
         is_judge = judges(X, self._row_keys, self._seen)
         weights = is_judge / is_judge.sum(axis=1, keepdims=True)
-        Z, total = self._scale(X), 0.0
+        Z, total = self._scaled(X), 0.0
         for state, weight in zip(self._members, weights.T, strict=True):
             values = getattr(Member(**state), method)(Z)
             total = total + (weight * values.T).T
@@ -335,14 +361,14 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         """Return what is subtracted from rows, and by what they are divided."""
         if not self.standardize:
             return np.zeros(X.shape[1]), np.ones(X.shape[1])
-        scaler = helper(StandardScaler()).fit(X)
+        scaler = helper(StandardScaler(with_mean=not issparse(X))).fit(X)
         return scaler.mean_, scaler.scale_
 
-    def _scale(self, X):
-        return (X - self._mean) / self._unit
+    def _scaled(self, X, rows=slice(None)):
+        return (dense_rows(X, rows) - self._mean) / self._unit
 
     def _validate(self, X, **checks):
-        return check_rows(self, X, accept_sparse=False, dtype=np.float64, **checks)
+        return check_rows(self, X, dtype=np.float64, **checks)
 
 
 def _default():

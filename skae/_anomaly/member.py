@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-__all__ = ["Member", "fit_member"]
+__all__ = ["ENOUGH_ROWS", "Member", "fit_member"]
 
 # Rows it was fitted to whose codes are neighbours of a code; the last one's distance
 # counts. Fewer than that many outliers of one kind do not vouch for each other.
 _N_NEIGHBORS = 10
-# Rows that are enough to know a median by.
-_ENOUGH_ROWS = 1000
+#: Rows that are enough to know a median by.
+ENOUGH_ROWS = 1000
 # The least scale of a feature's error, in units of the features' root mean variance:
 # those that come back nearly always exactly, as rare flags, would outweigh all others.
 _LEAST_SCALE = 1e-3
@@ -74,21 +74,18 @@ class Member:
         return errors, distances[:, -1] / self.typical_distance, neighbors
 
 
-def fit_member(estimator, Z, rows, left_out):
+def fit_member(estimator, Z, others):
     """Fit a transformer to some rows, and find out on others what is usual.
 
     Parameters
     ----------
     estimator : transformer
         An unfitted clone.
-    Z : ndarray of shape (n_rows, n_features)
-        Scaled rows.
-    rows, left_out : ndarray of int
-        The latter in random order.
+    Z, others : ndarray of shape (n_rows, n_features)
+        Scaled rows to fit it to, and others: `ENOUGH_ROWS`, or all that there are.
     """
-    others = Z[left_out[:_ENOUGH_ROWS]]
-    estimator.fit(Z[rows])
-    codes = _encode(estimator, Z[rows])
+    estimator.fit(Z)
+    codes = _encode(estimator, Z)
     code_scale = codes.std(axis=0)
     code_scale[code_scale == 0] = 1.0
     codes = codes / code_scale

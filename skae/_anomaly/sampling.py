@@ -6,6 +6,8 @@ what some have learnt. So rows are recognised, by 64 bits of what is in them.
 
 import numpy as np
 
+from .._data.scaling import dense_rows, row_slices
+
 __all__ = ["judges", "left_out_rows", "remember"]
 
 # Constants of the finalizer of splitmix64, and its step, 2**64 over the golden ratio.
@@ -39,7 +41,7 @@ def remember(X, fitted):
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_features)
+    X : {ndarray, CSR matrix} of shape (n_rows, n_features)
     fitted : list of ndarray of int
         The rows that each member was fitted to.
 
@@ -50,7 +52,9 @@ def remember(X, fitted):
     seen : ndarray of bool of shape (n_seen, n_members)
     """
     rows = np.unique(np.concatenate(fitted))
-    keys, place = np.unique(_row_keys(X[rows]), return_inverse=True)
+    parts = [rows[part] for part in row_slices(len(rows), X.shape[1])]
+    keys = np.concatenate([_row_keys(dense_rows(X, part)) for part in parts])
+    keys, place = np.unique(keys, return_inverse=True)
     seen = np.zeros((len(keys), len(fitted)), dtype=bool)
     for member, own in enumerate(fitted):
         seen[place[np.searchsorted(rows, own)], member] = True

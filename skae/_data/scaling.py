@@ -20,6 +20,7 @@ __all__ = [
     "observed_squares",
     "row_slices",
     "squares_about_mean",
+    "weighted",
 ]
 
 _CHUNK_BYTES = 2**22
@@ -39,35 +40,47 @@ def dense_rows(X, rows):
     return chosen.toarray() if issparse(chosen) else chosen
 
 
-def squares_about_mean(X, rows, scale):
+def squares_about_mean(X, rows, scale, weights=None):
     """Sum of squared distances of some rows from their own mean, in units of a scale.
 
-    Zero if they are all alike: what rounding leaves of the mean is no variance.
+    Zero if they are all alike: what rounding leaves of the mean is no variance. Rows
+    may have ``weights``, one on average.
     """
-    parts = [rows[part] for part in row_slices(len(rows), X.shape[1])]
-    mean = sum(dense_rows(X, p).sum(axis=0, dtype=np.float64) for p in parts) / len(
-        rows
+    parts = row_slices(len(rows), X.shape[1])
+    mean = sum(
+        weighted(dense_rows(X, rows[p]), weights, p).sum(axis=0, dtype=np.float64)
+        for p in parts
     )
+    mean /= len(rows)
     total = 0.0
-    for part in parts:
-        distance = np.subtract(dense_rows(X, part), mean, dtype=np.float64) / scale
-        total += np.square(distance).sum()
+    for p in parts:
+        distance = np.subtract(dense_rows(X, rows[p]), mean, dtype=np.float64) / scale
+        total += weighted(np.square(distance), weights, p).sum()
     rounding = 8 * np.finfo(np.float64).eps * mean / scale
     return total if total > len(rows) * np.square(rounding).sum() else 0.0
 
 
-def observed_squares(X, rows, scale):
+def observed_squares(X, rows, scale, weights=None):
     """Return `squares_about_mean` of the entries of an array that are not NaN."""
-    parts = [rows[part] for part in row_slices(len(rows), X.shape[1])]
-    counts = sum((~np.isnan(X[p])).sum(axis=0) for p in parts)
-    mean = sum(np.nansum(X[p], axis=0, dtype=np.float64) for p in parts)
-    mean /= np.maximum(counts, 1)
+    parts = row_slices(len(rows), X.shape[1])
+    weights = np.ones(len(rows)) if weights is None else weights
+    counts = sum(weights[p] @ ~np.isnan(X[rows[p]]) for p in parts)
+    mean = sum(weights[p] @ np.nan_to_num(X[rows[p]]) for p in parts)
+    mean = mean / np.where(counts > 0, counts, 1.0)
     total = 0.0
-    for part in parts:
-        distance = np.subtract(X[part], mean, dtype=np.float64) / scale
-        total += np.nansum(np.square(distance))
+    for p in parts:
+        distance = np.subtract(X[rows[p]], mean, dtype=np.float64) / scale
+        total += np.nansum(weighted(np.square(distance), weights, p))
     rounding = 8 * np.finfo(np.float64).eps * mean / scale
     return total if total > len(rows) * np.square(rounding).sum() else 0.0
+
+
+def weighted(values, weights, part=slice(None)):
+    """Return values of rows times their weights, those of some part of the rows."""
+    if weights is None:
+        return values
+    weights = weights[part]
+    return values * (weights if values.ndim == 1 else weights[:, None])
 
 
 @dataclass(frozen=True)
@@ -96,15 +109,19 @@ class Scaling:
     mean_error: float
 
     @classmethod
-    def fit(cls, X, rows, standardize):
-        """Measure the ``rows`` (indices) of ``X`` in passes of bounded memory."""
+    def fit(cls, X, rows, standardize, weights=None):
+        """Measure the ``rows`` (indices) of ``X`` in passes of bounded memory.
+
+        Rows may have ``weights``, (len(rows),).
+        """
         scaler = StandardScaler()
         low = np.full(X.shape[1], np.inf)
         high = -low
         for chunk in row_slices(len(rows), X.shape[1]):
             values = dense_rows(X, rows[chunk])
             with np.errstate(over="ignore", invalid="ignore"):  # checked below
-                scaler.partial_fit(values)
+                part = None if weights is None else weights[chunk]
+                scaler.partial_fit(values, sample_weight=part)
             low = np.minimum(low, values.min(axis=0))
             high = np.maximum(high, values.max(axis=0))
         constant = low == high
@@ -137,7 +154,7 @@ class Scaling:
             mean_error=float(np.mean(variance / unit**2)),
         )
 
-    def of_observed(self, X, rows, missing, standardize):
+    def of_observed(self, X, rows, missing, standardize, weights=None):
         """Return one whose variances are those of observed entries about the mean.
 
         Parameters
@@ -147,20 +164,24 @@ class Scaling:
         rows : ndarray of int
         missing : ndarray of bool of shape (n_samples, n_features)
         standardize : bool
+        weights : ndarray of shape (len(rows),), optional
         """
+        weights = np.ones(len(rows)) if weights is None else weights
         squares = counts = 0
         for chunk in row_slices(len(rows), X.shape[1]):
             part = rows[chunk]
             distance = np.subtract(X[part], self.mean, dtype=np.float64)
-            squares = squares + np.square(distance).sum(axis=0, where=~missing[part])
-            counts = counts + (~missing[part]).sum(axis=0)
-        variance = np.where(self.constant, 0.0, squares / np.maximum(counts, 1))
+            distance[missing[part]] = 0.0
+            squares = squares + weights[chunk] @ np.square(distance)
+            counts = counts + weights[chunk] @ ~missing[part]
+        counts = np.where(counts > 0, counts, 1.0)
+        variance = np.where(self.constant, 0.0, squares / counts)
         deviation = None
         if standardize:
             deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
         return self._of_moments(self.mean, variance, self.constant, deviation)
 
-    def with_moved(self, X, rows, standardize, n_before):
+    def with_moved(self, X, rows, standardize, n_before, weights=None):
         """Return one in which features that were constant vary, if they do in ``rows``.
 
         Parameters
@@ -170,6 +191,8 @@ class Scaling:
         standardize : bool
         n_before : int
             Rows in which they were constant.
+        weights : ndarray of shape (len(rows),) or None
+            Of the rows, one on average.
 
         Warns
         -----
@@ -181,7 +204,7 @@ class Scaling:
         for part in row_slices(len(rows), X.shape[1]) if len(idle) else ():
             distance = dense_rows(X, rows[part])[:, idle] - self.mean[idle]
             moved |= (distance != 0).any(axis=0)
-            squares += np.square(distance).sum(axis=0)
+            squares += weighted(np.square(distance), weights, part).sum(axis=0)
         if not moved.any():
             return self
         features, variance = idle[moved], squares[moved] / len(rows)

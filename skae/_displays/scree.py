@@ -141,13 +141,14 @@ class ScreeDisplay:
             lines["baseline"] = self.baseline_name, self.baseline_scores, "s"
         for role, (label, scores, marker) in lines.items():
             style = {"color": COLOURS[role], "linestyle": DASHES[role]}
+            style["clip_on"] = False  # markers at the edge are seen whole
             ax.plot(self.n_components, scores, marker=marker, label=label, **style)
         lowest = min(np.min(scores) for _, scores, _ in lines.values())
         ax.set(xlabel="number of codes", ylabel="share of the variance (R²)")
         ax.set_ylim(min(0.0, 1.05 * lowest), 1.0)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.grid(lw=0.4, alpha=0.5)
-        ax.legend(frameon=False, loc="lower right")
+        ax.legend(frameon=False)
         return self
 
 

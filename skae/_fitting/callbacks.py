@@ -3,17 +3,25 @@
 The tasks that they are told of are a tree: ``fit`` has one for each training, as
 ``train-from-pca``, and these have their epochs. Starts that compete are trained in
 turn, so that several of them may be under way at a time.
+
+Progress bars are told of epochs as often as they are redrawn, of several at once.
 """
 
 import math
+from contextlib import nullcontext
 from functools import partial
+from time import perf_counter
 
 import sklearn
 
-from .._compat import callback_context
+from .._compat import are_progress_bars, callback_context
 from .progress import Observer
 
 __all__ = ["Callbacks"]
+
+# Seconds after which a bar is told of more. It is redrawn in another thread, and waking
+# that for each epoch of a small network would take a part of the time of the epoch.
+_BETWEEN_REDRAWS = 0.1
 
 
 class Callbacks(Observer):
@@ -43,7 +51,9 @@ class Callbacks(Observer):
         self.context = context
         self.X = self.y = self._snapshot = None
         self._configuration = sklearn.get_config()
-        self._trainings, self._epochs = {}, {}
+        self._are_bars = are_progress_bars(context)
+        self._told_at = perf_counter()
+        self._trainings, self._epochs, self._n_untold = {}, {}, {}
         self._n_children = {context: 0}
 
     def see(self, X, y):
@@ -58,23 +68,25 @@ class Callbacks(Observer):
 
     def begin_epoch(self, task):
         """Begin an epoch, and with the first one its training."""
-        learnt = partial(self._snapshot, task)
         if task not in self._trainings:
             training = self._child(self.context, task.name, _count(task.max_iter))
             self._trainings[task] = training
-            self._begin(training, learnt)
-        epoch = self._child(self._trainings[task], "epoch", 0)
-        self._epochs[task] = epoch
-        self._begin(epoch, learnt)
+            self._begin(training, partial(self._snapshot, task))
+        if not self._are_bars:
+            self._begin_epoch(task)
 
     def end_epoch(self, task):
         """End an epoch; return whether a hook has asked to end the training."""
-        epoch = self._epochs.pop(task)
-        epoch.metrics = task.metrics
-        return self._end(epoch, partial(self._snapshot, task))
+        if not self._are_bars:
+            return self._end_epoch(task)
+        self._n_untold[task] = self._n_untold.get(task, 0) + 1
+        if perf_counter() - self._told_at >= _BETWEEN_REDRAWS:
+            self._tell_bars(task)
+        return False  # bars end nothing
 
     def end_training(self, task):
         """End a training, and the epoch that was cut short, if one was."""
+        self._tell_bars(task)
         if task in self._epochs:
             self._end(self._epochs.pop(task), None)
         training = self._trainings.pop(task)
@@ -84,6 +96,22 @@ class Callbacks(Observer):
         """End the fit, unless it failed: scikit-learn has a hook of its own then."""
         if not failed:
             self._end(self.context, {})
+
+    def _tell_bars(self, task):
+        """Begin and end the epochs that bars have not been told of."""
+        for _ in range(self._n_untold.pop(task, 0)):
+            self._begin_epoch(task)
+            self._end_epoch(task)
+        self._told_at = perf_counter()
+
+    def _begin_epoch(self, task):
+        self._epochs[task] = epoch = self._child(self._trainings[task], "epoch", 0)
+        self._begin(epoch, partial(self._snapshot, task))
+
+    def _end_epoch(self, task):
+        epoch = self._epochs.pop(task)
+        epoch.metrics = task.metrics
+        return self._end(epoch, partial(self._snapshot, task))
 
     def _child(self, parent, name, max_subtasks):
         """Return a new part of a task, which may have more than was known before."""
@@ -95,7 +123,7 @@ class Callbacks(Observer):
         return child
 
     def _begin(self, context, learnt):
-        with sklearn.config_context(**self._configuration):
+        with self._as_users_set_it():
             context.call_on_fit_task_begin(
                 estimator=self.estimator,
                 X=self.X,
@@ -104,13 +132,19 @@ class Callbacks(Observer):
             )
 
     def _end(self, context, learnt):
-        with sklearn.config_context(**self._configuration):
+        with self._as_users_set_it():
             return context.call_on_fit_task_end(
                 estimator=self.estimator,
                 X=self.X,
                 y=self.y,
                 reconstruction_attributes=learnt,
             )
+
+    def _as_users_set_it(self):
+        """Return scikit-learn's configuration outside of the fit, as a context."""
+        if sklearn.get_config() == self._configuration:
+            return nullcontext()
+        return sklearn.config_context(**self._configuration)
 
 
 def _count(n):

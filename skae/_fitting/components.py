@@ -2,7 +2,6 @@
 
 from numbers import Integral
 
-import numpy as np
 import torch
 
 from .._data.batches import Batches
@@ -20,8 +19,9 @@ def count_components(params, dataset, seed, previous):
     if previous:
         return previous["n_components_"]
     if n_components is None:
-        return min(dataset.X.shape)
-    rows = np.arange(dataset.n_samples)
-    scaling = Scaling.fit(dataset.X, rows, params["standardize"])
+        return min(dataset.n_samples, dataset.X.shape[1])
+    rows = dataset.rows
+    standardize, weights = params["standardize"], dataset.weights_of(rows)
+    scaling = Scaling.fit(dataset.X, rows, standardize, weights)
     batches = Batches(dataset, rows, scaling, len(rows), torch.device("cpu"))
     return components_for(n_components, batches, seed)

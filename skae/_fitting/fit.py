@@ -15,11 +15,12 @@ from .._inference.explained_variance import score_of
 from .._parts.losses import check_loss
 from .._parts.slots import check_slots
 from .._runtime.isolation import isolated_fit
+from .._runtime.memory import explains_out_of_memory
 from .._runtime.warning import ValidationWarning, warn
 from .attributes import baseline_score, describe, measure
 from .components import count_components
 from .contest import contest, regimes
-from .dataset import make_datasets, split
+from .dataset import is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
 from .gaps import Gaps, measure_imputation
 from .source import Source
@@ -28,8 +29,17 @@ __all__ = ["fit_autoencoder"]
 
 
 @isolated_fit
+@explains_out_of_memory
 def fit_autoencoder(
-    params, data, validation_data, previous, threads, groups, limit, progress
+    params,
+    data,
+    sample_weight,
+    validation_data,
+    previous,
+    threads,
+    groups,
+    limit,
+    progress,
 ):
     """Train an autoencoder.
 
@@ -40,6 +50,8 @@ def fit_autoencoder(
     data, validation_data : pair
         ``X``, an ndarray or CSR matrix (n_samples, n_features), and its ``y`` or None.
         None for both where rows of ``X`` are to be held out for validation.
+    sample_weight : ndarray of shape (n_samples,) or None
+        How many rows each one stands for.
     previous : dict or None
         The attributes of the fit to go on from.
     threads : ThreadTuner
@@ -58,17 +70,22 @@ def fit_autoencoder(
     """
     params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    gaps = Gaps(params, data[0], validation_data[0], previous, seed)
+    gaps = Gaps(params, data[0], validation_data[0], previous, seed, sample_weight)
     data, validation_data = ((gaps.fill(X), y) for X, y in (data, validation_data))
     loss, link = _check_loss(params, data[0], validation_data[0])
     if gaps.exist:
         loss.check_gaps()
-    target, dataset, dataset_val = make_datasets(params, data, validation_data, seed)
+    target, dataset, dataset_val = make_datasets(
+        params, data, sample_weight, validation_data, seed
+    )
+    gaps.note(dataset, dataset_val)
+    if groups is None and not is_splitter(params["validation"]):
+        dataset = dataset.merged()
     n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     split_by = seed, groups, data[1]
     rows, held_out = split(params, dataset, dataset_val, target, *split_by)
-    gaps.open(rows, dataset, held_out)
+    gaps.fill_by(rows, dataset, held_out)
     source = Source(
         params,
         dataset,
@@ -102,7 +119,9 @@ def fit_autoencoder(
         if not trial.training.starts_linear:
             objective = trial.training.objective
             best = (
-                final.deployed.row_losses(objective, trial.monitored).mean().item(),
+                trial.monitored.mean(
+                    final.deployed.row_losses(objective, trial.monitored)
+                ).item(),
                 0,
             )
         reason = "pca" if target is None else "linear"
@@ -118,10 +137,9 @@ def _attributes(source, trial, final, best, reason):
     """
     dataset, target = source.dataset, source.target
     validates = trial.validation is not None
-    X = dataset.X if dataset.given is None else dataset.given
-    moments = measure(final.training, final.deployed, X, source.seed)
+    moments = measure(final.training, final.deployed, dataset, source.seed)
     return {
-        "n_samples_": dataset.n_samples,
+        "n_samples_": dataset.X.shape[0],
         "loss_curve_": [*trial.loss_curve],
         "validation_loss_curve_": [*trial.validation_curve] if validates else None,
         "best_loss_": best[0],
@@ -129,12 +147,13 @@ def _attributes(source, trial, final, best, reason):
         "n_iter_": len(trial.loss_curve),
         "stop_reason_": reason,
         "baseline_score_": _baseline(final, trial),
+        "_baseline_training_score": _baseline_of_training(final),
         "baseline_loss_": _baseline_loss(source, trial),
         **describe(
             final.training,
             final.deployed,
-            X,
-            dataset.n_samples,
+            dataset,
+            dataset.X.shape[0],
             source.seed,
             source.params["whiten"],
             moments,
@@ -178,7 +197,9 @@ def _summary(source, trial, final, best):
         return f"{why} R2 of PCA on {which} rows {baseline:.3f}, {n_epochs} epochs"
     judged = _before_refit(source, trial, final)
     batches = trial.validation or trial.some
-    score = score_of(judged.deployed.codec, batches.given[batches.rows])
+    score = score_of(
+        judged.deployed.codec, batches.given[batches.rows], batches.row_weights
+    )
     again = "" if judged is final else ", trained again on all rows"
     return (
         f"kept epoch {best[1]} of {n_epochs} ({trial.early_stopping.reason}){again}: "
@@ -275,14 +296,19 @@ def _baseline_loss(source, trial):
     if not source.asks_for_less_error or source.params["ordered"]:
         return None
     batches = trial.validation or trial.some
-    return float(trial.losses_of_pca(batches).mean())
+    return float(batches.mean(trial.losses_of_pca(batches)))
 
 
 def _baseline(final, trial):
     """Return PCA's score on the rows that were validated on, or else on all."""
     if final.is_linear and final.source.holds_rows_out or trial.validation is None:
-        return baseline_score(final.training, final.source.some(final.training))
+        return _baseline_of_training(final)
     return _baseline_of(trial)
+
+
+def _baseline_of_training(final):
+    """Return PCA's score on the rows, or some of them, that it was fitted to."""
+    return baseline_score(final.training, final.source.some(final.training))
 
 
 def _baseline_of(trial):

@@ -29,9 +29,11 @@ class Gaps:
     previous : dict or None
         The attributes of the fit to go on from.
     seed : int
+    weights : ndarray of shape (n_samples,), optional
+        How many rows each one stands for.
     """
 
-    def __init__(self, params, X, X_val, previous, seed):
+    def __init__(self, params, X, X_val, previous, seed, weights=None):
         self.X, self.X_val = X, X_val
         self.seed = seed
         self.exist, self.ppca = False, None
@@ -47,36 +49,45 @@ class Gaps:
         if self._kept is not None:
             self.ppca = PPCA(**self._kept)
         elif self._missing is not None:  # sparse rows have no gaps
-            self.ppca = PPCA.fit(X, self._missing, seed=seed)
+            self.ppca = PPCA.fit(X, self._missing, weights, seed=seed)
+        elif self.exist:
+            raise ValueError(
+                "X_val has missing values, but X is sparse, and tells nothing of what "
+                "fills them: pass X.toarray()."
+            )
 
     def fill(self, X):
         """Return rows of the fit without gaps."""
-        if not self.exist or X is None:
+        if not self.exist or X is None or issparse(X):
             return X
         missing = self._missing if X is self.X else self._missing_val
         return self.ppca.fill(X, missing)
 
-    def open(self, rows, dataset, held_out):
-        """Tell datasets what is missing, and fill it by what the training rows tell.
+    def note(self, dataset, dataset_val=None):
+        """Note in datasets what is missing, and what they were like with gaps."""
+        if not self.exist:
+            return
+        dataset.given, dataset.missing = self.X, self._missing
+        if dataset_val is not None and not issparse(self.X_val):
+            dataset_val.given, dataset_val.missing = self.X_val, self._missing_val
+
+    def fill_by(self, rows, dataset, held_out):
+        """Fill datasets once more, by what the rows that are learnt from tell.
 
         Parameters
         ----------
         rows : ndarray of int
-            Those of the dataset that are learnt from.
         dataset : Dataset
         held_out : tuple of Dataset and ndarray of int, or None
         """
-        if not self.exist:
+        if not self.exist or self._kept is not None:
             return
-        if self._kept is None and len(rows) < len(self.X):
-            self.ppca = PPCA.fit(self.X[rows], self._missing[rows], seed=self.seed)
-        self._tell(dataset, self.X, self._missing)
-        if held_out is not None and held_out[0] is not dataset:
-            self._tell(held_out[0], self.X_val, self._missing_val)
-
-    def _tell(self, dataset, X, missing):
-        dataset.X = self.ppca.fill(X, missing)
-        dataset.given, dataset.missing = X, missing
+        weights = None if dataset.weights is None else dataset.weights[rows]
+        training = self.X[rows], self._missing[rows], weights
+        self.ppca = PPCA.fit(*training, seed=self.seed)
+        for filled in [dataset] + ([] if held_out is None else [held_out[0]]):
+            if filled.missing is not None:
+                filled.X = self.ppca.fill(filled.given, filled.missing)
 
 
 def measure_imputation(deployed, X, seed):

@@ -2,13 +2,13 @@
 
 import math
 from copy import copy
-from functools import cached_property
 from itertools import islice
 
 import numpy as np
 
 from .._linear.pca import pca_losses
 from .._parts.slots import user_parts
+from .._runtime.caching import cached_property
 from .._runtime.warning import warn
 from .._training.early_stopping import EarlyStopping
 from .._training.loop import evaluate, evaluation_batches, row_losses
@@ -172,12 +172,12 @@ class Trial:
     @cached_property
     def _pca_loss(self):
         """PCA's loss of the rows held out."""
-        return self.losses_of_pca(self.held_out).mean()
+        return self.held_out.mean(self.losses_of_pca(self.held_out))
 
     @cached_property
     def _pca_gap(self):
         """PCA's loss of rows held out, over that of those it was fitted to."""
-        learnt = self.losses_of_pca(self.some).mean()
+        learnt = self.some.mean(self.losses_of_pca(self.some))
         return self._pca_loss / learnt if learnt > 0 else math.inf
 
     def gap(self, n_epochs):
@@ -312,7 +312,8 @@ class Trial:
         objective, monitored = self.training.objective, self.held_out
         losses = row_losses(objective, monitored, objective.reconstruction_losses)
         losses, errors = losses.cpu().numpy(), self.losses_of_pca(monitored)
-        return is_lower(losses[self.distinct], errors[self.distinct], by_chance)
+        weights = monitored.row_weights
+        return is_lower(losses, errors, by_chance, weights=weights, rows=self.distinct)
 
     def losses_of_pca(self, batches):
         """PCA's losses of rows, which it meets corrupted as the network does."""
@@ -340,7 +341,8 @@ class Trial:
         distinct[self.distinct] = True
         if asked is not None:
             distinct &= asked
-        lower = is_lower(best[distinct], start[distinct], by_chance, worth)
+        weights = validation.row_weights
+        lower = is_lower(best, start, by_chance, worth, weights, distinct)
         return lower and best_of_target <= start_of_target
 
     def _losses_with(self, values):
@@ -350,7 +352,7 @@ class Trial:
         of_target = 0.0
         if objective.head is not None:
             of_target = row_losses(objective, monitored, objective.target_losses)
-            of_target = of_target.mean().item()
+            of_target = float(monitored.mean(of_target))
         return row_losses(objective, monitored).cpu().numpy(), of_target
 
     def judge(self):

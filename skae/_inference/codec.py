@@ -6,7 +6,6 @@ estimator rather than on it: what is fitted stays plain numpy.
 
 import copy
 import weakref
-from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -20,8 +19,10 @@ from .._nn.fast_forward import FastForward
 from .._nn.seeded_modules import UserModule
 from .._parts.losses import LINKS
 from .._parts.networks import make_autoencoder
+from .._runtime.caching import cached_property
 from .._runtime.device import inference_device
 from .._runtime.isolation import isolated
+from .._runtime.memory import explains_out_of_memory
 from .._runtime.threads import in_parts, one_thread
 from .code_transform import CodeTransform
 from .few_rows import FewRows
@@ -97,11 +98,13 @@ def decode(estimator, Z):
 
 
 @isolated
+@explains_out_of_memory
 def _run(function, values):
     return function(values)
 
 
 @isolated
+@explains_out_of_memory
 def squared_errors(estimator, X, per_feature=False):
     """Return those of rows, or of each of their features; see `Codec`."""
     codec = cached_codec(estimator, X.dtype, X.shape[0])
@@ -114,18 +117,18 @@ def cached_codec(estimator, dtype, n_samples):
     It is on the device that suits so many rows. On a GPU nothing stays: what is cached
     is on the CPU.
     """
-    learnt = vars(estimator)
-    weights = learnt["_weights"]
-    built_from, codecs = _CODECS.get(estimator, (None, None))
-    if built_from is not weights:
-        codecs = {}
-        _CODECS[estimator] = weights, codecs
-    if dtype not in codecs:
+    weights = vars(estimator)["_weights"]
+    built_from, codecs = _CODECS.get(estimator, (None, {}))
+    if built_from is not weights or dtype not in codecs:
+        learnt = vars(estimator).copy()  # of one fit, whatever other threads do
+        if built_from is not learnt["_weights"]:
+            codecs = {}
+            _CODECS[estimator] = learnt["_weights"], codecs
         # Whatever mode it is built in, `sensitivity` differentiates it later.
         with torch.inference_mode(False):
             codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
     codec = codecs[dtype]
-    device = inference_device(learnt["device_"], lambda: n_samples * codec.flops)
+    device = inference_device(estimator.device_, lambda: n_samples * codec.flops)
     return codec if device == codec.device else codec.on(device)
 
 

@@ -15,8 +15,14 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.isotonic import isotonic_regression
 
-from .._data.scaling import dense_rows, observed_squares, squares_about_mean
+from .._data.scaling import (
+    dense_rows,
+    observed_squares,
+    squares_about_mean,
+    weighted,
+)
 from .._runtime.isolation import isolated
+from .._runtime.memory import explains_out_of_memory
 from .codec import cached_codec
 
 __all__ = ["Moments", "explain", "score", "score_of"]
@@ -66,7 +72,7 @@ class Moments:
     lengths: np.ndarray
 
     @classmethod
-    def of(cls, codec, X, seed):
+    def of(cls, codec, X, seed, weights=None):
         """Measure rows, or some of very many.
 
         Parameters
@@ -76,22 +82,37 @@ class Moments:
         X : ndarray or CSR matrix of shape (n_samples, n_features)
         seed : int
             For which rows are measured, where they are many.
+        weights : ndarray of shape (n_samples,) or None
+            How many rows each one stands for.
         """
         rng = np.random.default_rng(seed)
-        n_samples = X.shape[0]
-        X = _some(X, min(_ROWS, _VALUES // X.shape[1] + 1), rng)
+        n_most = min(_ROWS, _VALUES // X.shape[1] + 1)
+        if weights is None:
+            n_samples = X.shape[0]
+            X = X[_some(n_samples, n_most, rng)]
+        else:
+            n_samples = max(weights.sum(), np.count_nonzero(weights))
+            rows = np.flatnonzero(weights)
+            rows = rows[_some(len(rows), n_most, rng)]
+            X, weights = X[rows], weights[rows] / weights[rows].mean()
         weight = n_samples / X.shape[0]
         Z = codec.encode(X)
         n_decoded = _DECODED_ROWS // (2 * codec.n_components) + 1
-        spread = Z.std(axis=0)
-        loadings, lengths = _slopes(codec, _some(Z, n_decoded, rng), spread)
+        code_mean = weighted(Z, weights).mean(axis=0)
+        code_variance = Z.var(axis=0)
+        if weights is not None:
+            code_variance = weighted(np.square(Z - code_mean), weights).mean(axis=0)
+        decoded = _some(len(Z), n_decoded, rng)
+        slope_weights = None if weights is None else weights[decoded]
+        spread = np.sqrt(code_variance)
+        loadings, lengths = _slopes(codec, Z[decoded], spread, slope_weights)
         return cls(
             n_samples=n_samples,
-            mean=_means(codec, X),
-            total=float(weight * _squares(codec, X)),
-            left=float(weight * _squares_left(codec, X)),
-            code_mean=Z.mean(axis=0),
-            code_variance=Z.var(axis=0),
+            mean=_mean_of_rows(codec, X, weights),
+            total=float(weight * _squares(codec, X, weights)),
+            left=float(weight * _squares_left(codec, X, weights)),
+            code_mean=code_mean,
+            code_variance=code_variance,
             loadings=loadings,
             lengths=lengths,
         )
@@ -163,36 +184,43 @@ def explain(moments, scaling, n_samples):
 
 
 @isolated
-def score(estimator, X):
-    """Return the share of the variance of rows that comes back."""
-    return score_of(cached_codec(estimator, X.dtype, X.shape[0]), X)
+@explains_out_of_memory
+def score(estimator, X, weights=None):
+    """Return the part of the variance of rows that comes back.
+
+    Rows may have ``weights``, (n_samples,).
+    """
+    return score_of(cached_codec(estimator, X.dtype, X.shape[0]), X, weights)
 
 
-def score_of(codec, X):
+def score_of(codec, X, weights=None):
     """Return the same of a codec."""
-    total = _squares(codec, X)
+    if weights is not None:
+        weights = weights / weights.mean()
+    total = _squares(codec, X, weights)
     if total == 0:  # one row, or rows that are all alike
         total = X.shape[0] * X.shape[1] * (codec.scaling.variance or 1.0)
-    return float(1 - _squares_left(codec, X) / total)
+    return float(1 - _squares_left(codec, X, weights) / total)
 
 
-def _means(codec, X):
+def _mean_of_rows(codec, X, weights):
     """Return the mean of each feature of rows, of those observed: 0 without any."""
     if codec.ppca is None or issparse(X):
-        return np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
+        return _mean(X, weights)
     known = ~np.isnan(X)
-    total = X.sum(axis=0, dtype=np.float64, where=known)
-    return total / np.maximum(known.sum(axis=0), 1)
+    weights = np.ones(len(X)) if weights is None else weights
+    counts = weights @ known
+    return weights @ np.where(known, X, 0.0) / np.where(counts > 0, counts, 1.0)
 
 
-def _squares(codec, X):
+def _squares(codec, X, weights):
     """Return the sum of squares of rows about their mean, in scaled units."""
     has_gaps = codec.ppca is not None and not issparse(X)
     squares = observed_squares if has_gaps else squares_about_mean
-    return squares(X, np.arange(X.shape[0]), codec.scaling.scale)
+    return squares(X, np.arange(X.shape[0]), codec.scaling.scale, weights)
 
 
-def _squares_left(codec, X):
+def _squares_left(codec, X, weights=None):
     """Return the sum of squared errors of rows that come back, in scaled units.
 
     Of missing entries, there are none.
@@ -204,19 +232,25 @@ def _squares_left(codec, X):
         error = np.subtract(original, x, dtype=np.float64) / codec.scaling.scale
         if codec.ppca is not None:
             error[np.isnan(original)] = 0.0
-        left += np.square(error).sum()
+        left += weighted(np.square(error), weights, rows).sum()
     return left
 
 
-def _some(X, n_most, rng):
-    """Return all rows, or some at random where they are many."""
-    n_samples = X.shape[0]
+def _some(n_samples, n_most, rng):
+    """Return the places of all rows, or of some at random where they are many."""
     if n_samples <= n_most:
-        return X
-    return X[np.sort(rng.choice(n_samples, n_most, replace=False))]
+        return slice(None)
+    return np.sort(rng.choice(n_samples, n_most, replace=False))
 
 
-def _slopes(codec, Z, spread):
+def _mean(X, weights):
+    """Return the mean of rows, (n_features,)."""
+    if weights is None:
+        return np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
+    return np.asarray(X.T @ weights).ravel() / len(weights)
+
+
+def _slopes(codec, Z, spread, weights=None):
     """Return the mean slope of the decoder, and the mean square of its length.
 
     In units of the scaled data.
@@ -233,6 +267,6 @@ def _slopes(codec, Z, spread):
         step[j] = _STEP * (scale or 1.0)
         slope = codec.decode(Z + step) - codec.decode(Z - step)
         slope /= 2 * step[j] * codec.scaling.scale
-        loadings[j] = slope.mean(axis=0)
-        lengths[j] = np.square(slope).sum(axis=1).mean()
+        loadings[j] = weighted(slope, weights).mean(axis=0)
+        lengths[j] = weighted(np.square(slope).sum(axis=1), weights).mean()
     return loadings, lengths

@@ -42,7 +42,7 @@ def epochs(objective, batches, optimizer, rng, threads):
             # later. Of numbers that are not finite, the sum is not either.
             sound = math.isfinite(objective.parameters.values.sum())
             objective.avoid_underflow()
-        loss = float(total) / n_samples + batches.off_basis.mean()
+        loss = float(total) / n_samples + float(batches.mean(batches.off_basis))
         yield loss if sound else math.nan
 
 
@@ -58,7 +58,7 @@ def _batches(objective, batches, optimizer, rng, n_epochs):
 
 def evaluate(objective, batches):
     """Return the mean loss over all rows, without changing anything."""
-    return float(row_losses(objective, batches).cpu().numpy().mean())
+    return float(batches.mean(row_losses(objective, batches)))
 
 
 def evaluation_batches(objective, batches):
