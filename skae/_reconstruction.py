@@ -15,6 +15,7 @@ from ._inference.explained_variance import score
 from ._inference.imputation import impute
 from ._inference.sensitivity import sensitivity
 from ._inference.torch_module import to_torch
+from ._parts.column_losses import most_likely
 from ._parts.latents import draw_codes
 
 __all__ = ["ReconstructingTransformer"]
@@ -49,13 +50,27 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             return "network"
         return "pca" if self.target_type_ is None else "linear"
 
-    def inverse_transform(self, X):
+    @property
+    def losses_(self):
+        """Losses with their columns, a list of (str, ndarray of int)."""
+        check_is_fitted(self)
+        everything = range(self.n_features_in_)
+        return [
+            (name, np.array(everything if columns is None else columns))
+            for name, columns, *_ in self._loss_parts
+        ]
+
+    def inverse_transform(self, X, *, as_categories=False):
         """Decode codes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
             Codes, as `transform` returns them; the first of them with ``ordered=True``.
+        as_categories : bool, default=False
+            Whether probabilities become the most likely categories: columns with
+            "log_loss" 0 or 1, and blocks with "cross_entropy", or rows with
+            "kl_divergence", a single 1. Numbers and counts stay means.
 
         Returns
         -------
@@ -77,7 +92,10 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 f"X has {codes.shape[1]} columns, but {type(self).__name__} has "
                 f"n_components={self.n_components_}."
             )
-        return as_given(decode(self, codes), X)
+        rows = decode(self, codes)
+        if as_categories:
+            rows = most_likely(rows, self._loss_parts)
+        return as_given(rows, X)
 
     def reconstruction_error(self, X, *, per_feature=False):
         """Squared error of each row after encoding and decoding.
@@ -203,7 +221,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             rng = np.random.default_rng(seed)
         return as_given(impute(self, rows, n_draws, rng), X)
 
-    def sample(self, n_samples=1, *, random_state=None):
+    def sample(self, n_samples=1, *, random_state=None, as_categories=False):
         """Draw codes from the prior and decode them: rows like the training rows.
 
         Parameters
@@ -212,6 +230,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws. An int repeats them.
+        as_categories : bool, default=False
+            As in `inverse_transform`.
 
         Returns
         -------
@@ -230,7 +250,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 "with latent='mixture', which changes neither codes nor reconstruction."
             )
         rng = check_random_state(random_state)
-        return self.inverse_transform(draw_codes(self._prior, n_samples, rng))
+        codes = draw_codes(self._prior, n_samples, rng)
+        return self.inverse_transform(codes, as_categories=as_categories)
 
     def score_samples(self, X):
         """Return minus the reconstruction error of each row: low for unusual rows.

@@ -299,6 +299,7 @@ def test_nan_without_the_parameter_is_an_error_that_names_it():
         (csr_array(X), {"missing_values": 0}, "missing_values=0, but X is sparse"),
         (np.where(np.arange(5) == 3, np.nan, X), {}, "No value of feature 3 is"),
         (G**2, {"loss": "kl_divergence"}, "compares rows as a whole|sum to 1"),
+        (G, {"loss": "auto"}, "A MixedLoss, or loss=.auto., takes no missing"),
         (X, {"missing_values": "nan"}, "missing_values.*must be"),
     ],
 )

@@ -109,10 +109,12 @@ class Scaling:
     mean_error: float
 
     @classmethod
-    def fit(cls, X, rows, standardize, weights=None):
+    def fit(cls, X, rows, standardize, weights=None, scale_of=None):
         """Measure the ``rows`` (indices) of ``X`` in passes of bounded memory.
 
-        Rows may have ``weights``, (len(rows),).
+        Rows may have ``weights``, (len(rows),). ``scale_of`` returns scales for
+        variances, (n_features,), where they are not to be the same for all; errors are
+        then measured in these.
         """
         scaler = StandardScaler()
         low = np.full(X.shape[1], np.inf)
@@ -134,14 +136,16 @@ class Scaling:
                 f"reach {np.abs([low[feature], high[feature]]).max():g}. Rescale X."
             )
         deviation = scaler.scale_ if standardize else None
-        return cls._of_moments(mean, variance, constant, deviation)
+        return cls._of_moments(mean, variance, constant, deviation, scale_of)
 
     @classmethod
-    def _of_moments(cls, mean, variance, constant, deviation):
+    def _of_moments(cls, mean, variance, constant, deviation, scale_of=None):
         """Make it of moments; with a standard deviation, features count equally."""
         if deviation is not None:
             scale = np.where(constant, 1.0, deviation)
             unit = scale
+        elif scale_of is not None:
+            unit = scale = scale_of(variance)
         else:
             scale = np.full_like(mean, np.sqrt(variance.mean()) or 1.0)
             unit = np.ones_like(mean)

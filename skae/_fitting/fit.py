@@ -12,14 +12,13 @@ from sklearn.utils import check_random_state
 
 from .._data.holdout import have_near_copies
 from .._inference.explained_variance import score_of
-from .._parts.losses import check_loss
+from .._parts.column_losses import loss_parts
+from .._parts.mixed import choose_loss
 from .._parts.slots import check_slots
-from .._runtime.isolation import isolated_fit
-from .._runtime.memory import explains_out_of_memory
 from .._runtime.warning import ValidationWarning, warn
 from .attributes import baseline_score, describe, measure
 from .components import count_components
-from .contest import contest, regimes
+from .contest import contest, enter
 from .dataset import is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
 from .gaps import Gaps, measure_imputation
@@ -28,8 +27,6 @@ from .source import Source
 __all__ = ["fit_autoencoder"]
 
 
-@isolated_fit
-@explains_out_of_memory
 def fit_autoencoder(
     params,
     data,
@@ -72,7 +69,8 @@ def fit_autoencoder(
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
     gaps = Gaps(params, data[0], validation_data[0], previous, seed, sample_weight)
     data, validation_data = ((gaps.fill(X), y) for X, y in (data, validation_data))
-    loss, link = _check_loss(params, data[0], validation_data[0])
+    given = data[0], sample_weight, validation_data[0], previous
+    params, loss, link = _choose_loss(params, *given)
     if gaps.exist:
         loss.check_gaps()
     target, dataset, dataset_val = make_datasets(
@@ -107,7 +105,12 @@ def fit_autoencoder(
             "holds out a block (validation=TimeSeriesSplit()), or X_val.",
             ValidationWarning,
         )
-    trial = _train(source, rows, link)
+    entrants = enter(source, rows, link)
+    n_trainings = len(entrants) + source.refits(rows)
+    progress.begin_fit(source, partial(_snapshot, source), n_trainings)
+    trial = contest(entrants)
+    progress.end_training()
+    trial.judge()
     for final in finalists(source, trial):
         if final.keeps_promise:
             break
@@ -159,6 +162,7 @@ def _attributes(source, trial, final, best, reason):
             moments,
         ),
         "_imputation": _imputation(source, trial, final),
+        "_loss_parts": loss_parts(source.params["loss"]),
         "_ordered": source.params["ordered"],
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
@@ -261,34 +265,13 @@ def _without_validation(params, validation_data):
     return params
 
 
-def _check_loss(params, *tables):
-    """Return the loss and the name of its link, if it is made for such data."""
-    loss, link = check_loss(params["loss"], params["output_activation"])
-    for X in tables:
-        if X is not None:
-            loss.check_data(X)
-    return loss, link
-
-
-def _train(source, rows, link):
-    """Train in the regime that suits the rows to validate on best."""
-    params, dataset = source.params, source.dataset
-    validates = params["early_stopping"] and source.held_out is not None
-    options = regimes(
-        params, link, dataset.X, source.previous, validates, source.target is not None
-    )
-    n_trainings = len(options) + source.refits(rows)
-    source.progress.begin_fit(source, partial(_snapshot, source), n_trainings)
-    entrants = []
-    for regime in options:
-        entrants.append(source.trial(rows, regime, entrants))
-    time_to_train = source.time_to_train(entrants[0].training)
-    for trial in entrants:
-        trial.training.optimizer.begin_within(time_to_train)
-    trial = contest(entrants)
-    source.progress.end_training()
-    trial.judge()
-    return trial
+def _choose_loss(params, X, sample_weight, X_val, previous):
+    """Return the parameters, the loss and its link, if it is made for such data."""
+    parts = previous.get("_loss_parts") if previous else None
+    params, loss, link = choose_loss(params, X, sample_weight, parts)
+    if X_val is not None:
+        loss.check_data(X_val)
+    return params, loss, link
 
 
 def _baseline_loss(source, trial):

@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 
 from .._inference.imputation import Imputation
 from .._linear.ppca import PPCA
+from .._parts.mixed import Grouping
 from .._training.random_gaps import RandomGaps
 
 __all__ = ["Gaps", "measure_imputation"]
@@ -45,6 +46,12 @@ class Gaps:
         )
         masks = self._missing, self._missing_val
         self.exist = any(mask is not None and mask.any() for mask in masks)
+        if self.exist and isinstance(params["loss"], Grouping):
+            raise ValueError(
+                "A MixedLoss, or loss='auto', takes no missing values. Let "
+                "OneHotEncoder make a category of what is missing, and an imputer fill "
+                "the numbers; or use loss='squared_error'."
+            )
         self._kept = previous.get("_ppca") if previous else None
         if self._kept is not None:
             self.ppca = PPCA(**self._kept)

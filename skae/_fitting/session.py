@@ -23,7 +23,9 @@ from .._nn.autoencoder import anchor, initialise, step_flops
 from .._nn.head import Head
 from .._nn.layers import Dropout
 from .._nn.seeded_modules import UserModule
-from .._parts.losses import LINKS, LOSSES
+from .._parts.column_links import link_of
+from .._parts.column_losses import scale_of
+from .._parts.losses import LOSSES
 from .._parts.networks import Dense, make_autoencoder
 from .._parts.penalties import Sparsity
 from .._runtime.caching import cached_property
@@ -79,8 +81,8 @@ class TrainingSession:
     target : Target or None
         What the table's targets are.
     loss : Loss
-    link : str
-        Key of ``LINKS``.
+    link : str or tuple
+        What `link_of` takes.
     threads : ThreadTuner
         Chooses how many work on its steps.
     seed : int
@@ -165,7 +167,8 @@ class TrainingSession:
         of_rows = dataset.X, self.rows, params["standardize"]
         weights = dataset.weights_of(self.rows)
         if not previous:
-            scaling = Scaling.fit(*of_rows, weights)
+            how = weights, scale_of(params["loss"])
+            scaling = Scaling.fit(*of_rows, *how)
             if dataset.missing is None:
                 return scaling
             X, rows, standardize = of_rows
@@ -415,18 +418,15 @@ class TrainingSession:
 
     def _start(self, some):
         x, network = some.x, self.network
-        link = LINKS[self.link]
+        link = link_of(self.link)
         scaling = self.batches.scaling
         initialise(network, link.start(scaling.mean), self.rng)
         if network.anchored:
-            slope = np.ones(x.shape[1])
-            if self.link != "identity":
-                slope = link.slope(scaling.mean) / scaling.scale
             start = linear_start(
                 self._linear_maps(),
                 x,
                 self.config.n_components,
-                slope,
+                link.slope(scaling),
                 self.latent,
                 self.outlier_factor,
                 self.rng,

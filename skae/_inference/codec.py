@@ -17,7 +17,7 @@ from .._linear.ppca import PPCA
 from .._nn.autoencoder import step_flops
 from .._nn.fast_forward import FastForward
 from .._nn.seeded_modules import UserModule
-from .._parts.losses import LINKS
+from .._parts.column_links import link_of
 from .._parts.networks import make_autoencoder
 from .._runtime.caching import cached_property
 from .._runtime.device import inference_device
@@ -98,13 +98,13 @@ def decode(estimator, Z):
 
 
 @isolated
-@explains_out_of_memory
+@explains_out_of_memory()
 def _run(function, values):
     return function(values)
 
 
 @isolated
-@explains_out_of_memory
+@explains_out_of_memory()
 def squared_errors(estimator, X, per_feature=False):
     """Return those of rows, or of each of their features; see `Codec`."""
     codec = cached_codec(estimator, X.dtype, X.shape[0])
@@ -154,8 +154,8 @@ class Codec:
     network : AutoEncoder
         In evaluation mode; its dtype is that of the arithmetic and of what comes out.
     scaling : Scaling
-    link : str
-        Key of ``LINKS``.
+    link : str or tuple
+        What `link_of` takes.
     code_transform : CodeTransform
         What codes are given out in.
     ppca : PPCA or None
@@ -166,6 +166,11 @@ class Codec:
         self.network = network
         self.scaling = scaling
         self.link = link
+        self._inverse_link = link_of(link).inverse
+        self._is_scaled = link_of(link).is_scaled(network.n_features)
+        # What sums to 1 cannot be set alone.
+        sums = link_of(link).sums_to_one(network.n_features)
+        self._constant = np.flatnonzero(scaling.constant & ~sums)
         self.code_transform = code_transform
         self.ppca = ppca
         self._fast = FastForward(network)
@@ -242,15 +247,21 @@ class Codec:
         return X
 
     def _decode(self, Z, X, chunks):
-        constant, mean = self.scaling.constant, self.scaling.mean
         with torch.inference_mode():
             for rows in chunks:
                 z = _tensor(Z[rows].astype(self.dtype, copy=False))
                 x = self._run(self._rows, z)
-                X[rows] = self.scaling.undo(x) if self.link == "identity" else x
-                # The outputs of a softmax sum to 1, so none can be set alone.
-                if self.link != "softmax":
-                    X[rows, constant] = mean[constant]
+                X[rows] = self._undo(x)
+
+    def _undo(self, x):
+        """Rows in the units of ``X``, of values after the link."""
+        scaling, is_scaled, constant = self.scaling, self._is_scaled, self._constant
+        if is_scaled.all():
+            x = scaling.undo(x)
+        elif is_scaled.any():
+            x[:, is_scaled] = scaling.of(is_scaled).undo(x[:, is_scaled])
+        x[:, constant] = scaling.mean[constant]
+        return x
 
     def _groups(self, n_samples):
         """Chunks in groups for one thread after another, one group for few rows."""
@@ -292,7 +303,7 @@ class Codec:
         return self._show(self._fast.encoder(x)[:, : self.n_components])
 
     def _rows(self, z):
-        return LINKS[self.link].inverse(self._fast.decoder(self._hide(z)))
+        return self._inverse_link(self._fast.decoder(self._hide(z)))
 
     def _scaled(self, X, buffer=None):
         """Scaled rows as a tensor, what `Scaling.apply` makes in float64.

@@ -344,6 +344,10 @@ class Loss:
         """Whether negative values are refused."""
         return self.check_data is not _anything
 
+    def target_units(self, mean, scale):
+        """Return what makes of scaled rows what a canonical output is compared with."""
+        return mean, scale
+
 
 LOSSES = {
     "squared_error": Loss(
