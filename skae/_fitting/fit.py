@@ -21,6 +21,7 @@ from .components import count_components
 from .contest import contest, enter
 from .dataset import is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
+from .gaps import Gaps, measure_imputation
 from .source import Source
 
 __all__ = ["fit_autoencoder"]
@@ -65,18 +66,24 @@ def fit_autoencoder(
         The estimator's attributes by name.
     """
     params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
+    seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    gaps = Gaps(params, data[0], validation_data[0], previous, seed, sample_weight)
+    data, validation_data = ((gaps.fill(X), y) for X, y in (data, validation_data))
     given = data[0], sample_weight, validation_data[0], previous
     params, loss, link = _choose_loss(params, *given)
-    seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    if gaps.exist:
+        loss.check_gaps()
     target, dataset, dataset_val = make_datasets(
         params, data, sample_weight, validation_data, seed
     )
+    gaps.note(dataset, dataset_val)
     if groups is None and not is_splitter(params["validation"]):
         dataset = dataset.merged()
     n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     split_by = seed, groups, data[1]
     rows, held_out = split(params, dataset, dataset_val, target, *split_by)
+    gaps.fill_by(rows, dataset, held_out)
     source = Source(
         params,
         dataset,
@@ -88,6 +95,7 @@ def fit_autoencoder(
         previous,
         progress,
         limit,
+        ppca=gaps.ppca,
     )
     if source.draws_rows(groups) and have_near_copies(dataset.X, held_out[1], seed):
         warn(
@@ -154,6 +162,7 @@ def _attributes(source, trial, final, best, reason):
             source.params["whiten"],
             moments,
         ),
+        "_imputation": _imputation(source, trial, final),
         "_loss_parts": loss_parts(source.params["loss"]),
         "_ordered": source.params["ordered"],
         "target_type_": None if target is None else target.kind,
@@ -191,20 +200,34 @@ def _summary(source, trial, final, best):
     if final.is_linear:
         why = _why_linear(source, trial, best[0])
         return f"{why} R2 of PCA on {which} rows {baseline:.3f}, {n_epochs} epochs"
-    judged = final
-    if final.training is not trial.training:  # those held out are learnt by now
-        network = copy.deepcopy(trial.training.network)
-        network = with_trust_radii(source, trial, trial.training, network)
-        judged = Finalist(source, trial.training, network)
+    judged = _before_refit(source, trial, final)
     batches = trial.validation or trial.some
     score = score_of(
-        judged.deployed.codec, batches.X[batches.rows], batches.row_weights
+        judged.deployed.codec, batches.given[batches.rows], batches.row_weights
     )
     again = "" if judged is final else ", trained again on all rows"
     return (
         f"kept epoch {best[1]} of {n_epochs} ({trial.early_stopping.reason}){again}: "
         f"R2 on {which} rows {score:.3f}, PCA {baseline:.3f}"
     )
+
+
+def _before_refit(source, trial, final):
+    """Return a finalist that has not learnt from the rows held out, as it was then."""
+    if final.is_linear or final.training is trial.training:
+        return final
+    network = copy.deepcopy(trial.training.network)
+    network = with_trust_radii(source, trial, trial.training, network)
+    return Finalist(source, trial.training, network)
+
+
+def _imputation(source, trial, final):
+    """Return how gaps are filled, by the rows held out, or else by training rows."""
+    if source.ppca is None:
+        return None
+    batches = trial.validation or trial.some
+    deployed = _before_refit(source, trial, final).deployed
+    return measure_imputation(deployed, batches.given[batches.rows], source.seed)
 
 
 def _why_linear(source, trial, loss):

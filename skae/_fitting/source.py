@@ -5,6 +5,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from .._linear.ppca import PPCA
 from .._parts.slots import user_parts
 from .._runtime.clock import TimeLimit
 from .progress import Progress
@@ -41,6 +42,7 @@ class Source:
     progress: Progress = field(default_factory=Progress)
     limit: TimeLimit = TimeLimit()
     shares: Shares = Shares()
+    ppca: PPCA | None = None
     _batches: WeakKeyDictionary = field(default_factory=WeakKeyDictionary)
 
     def training(self, rows, regime, config=None, like=None):
@@ -63,6 +65,7 @@ class Source:
             config,
             like,
             learns_outliers=self.must_extrapolate(regime),
+            ppca=self.ppca,
         )
 
     def must_extrapolate(self, regime):
