@@ -23,6 +23,8 @@ from skae._parts.column_losses import ColumnLosses
 from skae._parts.losses import autograd_gradient
 from skae._parts.mixed import choose_loss, with_columns
 
+from .conftest import mixed_rows as table
+
 # Numbers in 0 and 6, a block from 1 to 3, binary columns 4 and 5, counts in 7.
 GROUPS = [
     ("squared_error", [0, 6]),
@@ -31,23 +33,6 @@ GROUPS = [
     ("poisson", [7]),
 ]
 FAST = {"max_iter": 5, "hidden_layer_sizes": (8,), "random_state": 0}
-
-
-def table(n_rows=120, seed=0):
-    """Return rows with all kinds of columns, which two factors make."""
-    rng = np.random.default_rng(seed)
-    a, b = rng.normal(size=(2, n_rows))
-    color = np.digitize(a + 0.3 * rng.normal(size=n_rows), [-0.5, 0.5])
-    return np.column_stack(
-        [
-            1000 * a + 50,
-            np.eye(3)[color],
-            a + rng.normal(size=n_rows) > 0,
-            b > 0.5,
-            a * b,
-            rng.poisson(np.exp(b)),
-        ]
-    )
 
 
 def frame(n_rows=120, seed=0):
@@ -475,3 +460,61 @@ class TestInScikitLearn:
         assert "MixedLoss(groups=" in repr(ae)
         ae.set_params(loss="auto").set_params(loss__remainder="squared_error")
         assert ae.loss.remainder == "squared_error"
+
+
+class TestBesidePCA:
+    """Where no network is better, PCA is the result, within the columns' range."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def noise(cls):
+        rng = np.random.default_rng(0)
+        X = np.column_stack(
+            [
+                rng.normal(size=(80, 3)),
+                np.eye(4)[rng.integers(0, 4, 80)],
+                rng.integers(0, 2, (80, 2)),
+                rng.poisson(1, 80),
+                np.full(80, 3.0),
+            ]
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ae = AutoEncoderTransformer(2, loss="auto", random_state=0).fit(X)
+        return ae, X
+
+    def test_the_result_is_pca(self, noise):
+        ae, X = noise
+        assert ae.result_ == "pca"
+        R = ae.inverse_transform(ae.transform(X))
+        linear = ae.mean_ + ae.scale_ * (ae.transform(X) @ ae.components_)
+        assert_allclose(R[:, :3], linear[:, :3], atol=1e-6)
+        inside = linear[:, 7:9].clip(1e-3, 1 - 1e-3)
+        assert_allclose(R[:, 7:9], inside, atol=1e-6)
+        assert_allclose(R[:, 3:7].sum(axis=1), 1)
+        assert R[:, 9].min() > 0
+        assert_array_equal(R[:, 10], 3.0)
+
+    def test_it_comes_back_the_same_in_any_way(self, noise):
+        ae, X = noise
+        R = ae.inverse_transform(ae.transform(X))
+        module = ae.to_torch("float64")
+        assert_allclose(module(torch.from_numpy(X)).detach(), R, atol=1e-9)
+        assert_allclose(ae.inverse_transform(ae.transform(X[:1])), R[:1])
+        assert_array_equal(pickle.loads(pickle.dumps(ae)).transform(X), ae.transform(X))
+
+    def test_more_rows_and_warm_starts_go_on_from_it(self, noise):
+        ae, X = noise
+        ae = pickle.loads(pickle.dumps(ae))
+        R = ae.partial_fit(X).inverse_transform(ae.transform(X))
+        assert_allclose(R[:, 3:7].sum(axis=1), 1, rtol=1e-6)
+        again = pickle.loads(pickle.dumps(noise[0])).set_params(
+            warm_start=True, max_iter=3, early_stopping=False
+        )
+        assert np.isfinite(again.fit(X).inverse_transform(again.transform(X))).all()
+
+    def test_a_network_that_stays_is_better_on_the_rows_held_out(self):
+        X = table(400)
+        ae = AutoEncoderTransformer(2, loss="auto", **FAST | {"max_iter": 40}).fit(X)
+        assert ae.result_ == "network"
+        assert ae.best_loss_ < ae.baseline_loss_

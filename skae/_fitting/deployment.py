@@ -57,13 +57,18 @@ class Deployed:
             Whose loss it is.
         batches : Batches
         """
-        losses, loss = [], objective.reconstruction.loss
+        reconstruction = objective.reconstruction
+        losses, loss = [], reconstruction.loss
         for part, (x, _) in zip(batches.parts(), batches.in_order(), strict=True):
             X = dense_rows(batches.X, batches.rows[part])
             Z = self.codec.encode(X)
             if loss.canonical:
-                output = self.codec.output(Z)[:, batches.features]
-                losses.append(objective.reconstruction.losses(output.to(x), x))
+                output = self.codec.output(Z)[:, batches.features].to(x)
+                if self.architecture["init"] == "linear":
+                    output = reconstruction.losses_of_linear(output, x)
+                    losses.append(reconstruction.feature_fraction * output)
+                else:
+                    losses.append(reconstruction.losses(output, x))
                 continue
             R = self.codec.decode(Z)
             pair = [

@@ -70,7 +70,8 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
     memory = previous.get("_memory", {}) if previous else {}
     parts = previous.get("_loss_parts") if previous else None
     params, loss, link = choose_loss(params, X, sample_weight, parts, goes_on=True)
-    if previous and params["output_activation"] == "auto":
+    is_named = isinstance(link, str)
+    if previous and is_named and params["output_activation"] == "auto":
         link = previous["_link"]
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
     target, values = _targets(params, X, y, classes, sample_weight, known_target, seed)

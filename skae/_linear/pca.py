@@ -160,7 +160,7 @@ def pca_losses(pca, steps, loss):
     for step in steps:
         x = pca.inverse_transform(pca.transform(step.inputs.cpu().numpy()))
         x = torch.from_numpy(x.astype(np.float32))
-        losses.append(loss(x, step.x.cpu()).double().numpy())
+        losses.append(loss(x, step.x).double().cpu().numpy())
     return np.concatenate(losses)
 
 
