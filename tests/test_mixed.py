@@ -23,7 +23,7 @@ from skae._parts.column_losses import ColumnLosses
 from skae._parts.losses import autograd_gradient
 from skae._parts.mixed import choose_loss, with_columns
 
-from .conftest import mixed_rows as table
+from .conftest import mixed_rows
 
 # Numbers in 0 and 6, a block from 1 to 3, binary columns 4 and 5, counts in 7.
 GROUPS = [
@@ -37,7 +37,7 @@ FAST = {"max_iter": 5, "hidden_layer_sizes": (8,), "random_state": 0}
 
 def frame(n_rows=120, seed=0):
     """Return such rows as people have them."""
-    X = table(n_rows, seed)
+    X = mixed_rows(n_rows, seed)
     return pd.DataFrame(
         {
             "income": X[:, 0],
@@ -67,7 +67,7 @@ def encoder(**kwargs):
 
 class TestFoundLosses:
     def test_kinds_of_columns_are_found(self):
-        ae = AutoEncoderTransformer(2, loss="auto", **FAST).fit(table())
+        ae = AutoEncoderTransformer(2, loss="auto", **FAST).fit(mixed_rows())
         assert [(name, columns.tolist()) for name, columns in ae.losses_] == [
             ("squared_error", [0]),
             ("cross_entropy", [1, 2, 3]),
@@ -94,7 +94,7 @@ class TestFoundLosses:
         assert (name, columns.tolist()) == (expected, [0, 1, 2])
 
     def test_the_first_rows_decide_for_all_that_follow(self):
-        X = table()
+        X = mixed_rows()
         ae = AutoEncoderTransformer(2, loss="auto", warm_start=True, **FAST).fit(X)
         before = ae.losses_
         one_color = X[X[:, 1] == 1]  # whose columns would be constant
@@ -107,14 +107,14 @@ class TestFoundLosses:
             assert_array_equal(columns, columns_before)
 
     def test_partial_fit_goes_on_with_the_losses_of_the_first_rows(self):
-        X = table(400)
+        X = mixed_rows(400)
         ae = AutoEncoderTransformer(2, loss="auto", **FAST).partial_fit(X[:200])
         before = ae._loss_parts
         assert ae.partial_fit(X[200:203])._loss_parts == before
         assert np.isfinite(ae.inverse_transform(ae.transform(X))).all()
 
     def test_what_auto_finds_is_what_can_be_asked_for(self):
-        X = table()
+        X = mixed_rows()
         found = losses_of(X, "auto")
         asked = losses_of(
             X,
@@ -127,7 +127,7 @@ class TestFoundLosses:
 
 class TestUnits:
     def test_the_best_constant_has_a_loss_of_one(self):
-        X = table(300)
+        X = mixed_rows(300)
         losses = losses_of(X, MixedLoss(GROUPS))
         links = link_of(losses.link)
         mean, scale = X.mean(axis=0), losses.scale_of(X.var(axis=0))
@@ -142,7 +142,7 @@ class TestUnits:
         assert values.mean().item() == pytest.approx(1.0, abs=1e-4)
 
     def test_the_units_of_a_group_change_nothing(self):
-        X = table()
+        X = mixed_rows()
         other = X.copy()
         other[:, 0] *= 2.0**20
         ae = AutoEncoderTransformer(2, loss="auto", **FAST)
@@ -175,6 +175,15 @@ class TestUnits:
         assert totals == pytest.approx(
             {"cross_entropy": 0.4, "log_loss": 0.4, "squared_error": 0.2}
         )
+
+    def test_a_row_of_weight_two_is_two_rows(self):
+        X, weights = mixed_rows(), np.arange(120) % 3 + 1.0
+        params = {"loss": with_columns("auto", X, 8), "output_activation": "auto"}
+        weighted = choose_loss(params, X, weights)[1]
+        repeated = choose_loss(params, np.repeat(X, weights.astype(int), axis=0))[1]
+        for part, expected in zip(weighted.parts, repeated.parts, strict=True):
+            assert part[:2] == expected[:2]
+            assert part[2:] == pytest.approx(expected[2:])
 
 
 class TestGradients:
@@ -312,11 +321,11 @@ class TestColumns:
             1, loss=MixedLoss([("poisson", ["visits"])]), **FAST
         )
         with pytest.raises(ValueError, match=r"set_output\(transform='pandas'\)"):
-            ae.fit(table())
+            ae.fit(mixed_rows())
 
     def test_the_others_have_the_loss_that_is_asked_for(self):
         loss = MixedLoss(GROUPS[1:2], remainder="squared_error")
-        ae = AutoEncoderTransformer(2, loss=loss, **FAST).fit(table())
+        ae = AutoEncoderTransformer(2, loss=loss, **FAST).fit(mixed_rows())
         assert [(n, c.tolist()) for n, c in ae.losses_] == [
             ("squared_error", [0, 4, 5, 6, 7]),
             ("cross_entropy", [1, 2, 3]),
@@ -325,10 +334,10 @@ class TestColumns:
     def test_an_output_activation_is_refused(self):
         ae = AutoEncoderTransformer(loss="auto", output_activation="relu")
         with pytest.raises(ValueError, match="output_activation='auto', got 'relu"):
-            ae.fit(table())
+            ae.fit(mixed_rows())
 
     def test_rows_outside_are_refused_by_validation_too(self):
-        X = table()
+        X = mixed_rows()
         outside = X.copy()
         outside[2, 1:4] = 1
         ae = AutoEncoderTransformer(2, loss="auto", **FAST)
@@ -340,7 +349,7 @@ class TestReconstructions:
     @pytest.fixture(scope="class")
     @classmethod
     def fitted(cls):
-        X = table(300)
+        X = mixed_rows(300)
         ae = AutoEncoderTransformer(2, loss="auto", max_iter=60, random_state=0)
         return ae.fit(X), X
 
@@ -393,14 +402,14 @@ class TestReconstructions:
         assert_allclose(R, ae.inverse_transform(ae.transform(X)), rtol=1e-3, atol=1e-3)
 
     def test_samples_can_be_categories(self):
-        X = table()
+        X = mixed_rows()
         ae = AutoEncoderTransformer(2, loss="auto", latent="mixture", **FAST).fit(X)
         drawn = ae.sample(20, random_state=0, as_categories=True)
         assert np.isin(drawn[:, 1:6], (0, 1)).all()
 
 
 def test_sparse_rows_give_what_dense_ones_give():
-    X = table()
+    X = mixed_rows()
     ae = AutoEncoderTransformer(2, loss="auto", **FAST)
     dense, sparse = clone(ae).fit(X), clone(ae).fit(csr_array(X))
     assert dense._loss_parts == sparse._loss_parts
@@ -408,7 +417,9 @@ def test_sparse_rows_give_what_dense_ones_give():
 
 
 def test_constant_columns_come_back_as_they_are():
-    X = np.column_stack([table(), np.zeros((120, 2)), np.ones(120), np.full(120, 7.5)])
+    X = np.column_stack(
+        [mixed_rows(), np.zeros((120, 2)), np.ones(120), np.full(120, 7.5)]
+    )
     ae = AutoEncoderTransformer(2, loss="auto", **FAST).fit(X)
     R = ae.inverse_transform(ae.transform(X))
     assert_array_equal(R[:, 8:], X[:, 8:])
@@ -514,7 +525,7 @@ class TestBesidePCA:
         assert np.isfinite(again.fit(X).inverse_transform(again.transform(X))).all()
 
     def test_a_network_that_stays_is_better_on_the_rows_held_out(self):
-        X = table(400)
+        X = mixed_rows(400)
         ae = AutoEncoderTransformer(2, loss="auto", **FAST | {"max_iter": 40}).fit(X)
         assert ae.result_ == "network"
         assert ae.best_loss_ < ae.baseline_loss_
