@@ -37,6 +37,7 @@ __all__ = [
     "are_progress_bars",
     "callback_context",
     "check_sample_weight",
+    "cuda_is_lost",
     "fit_context",
     "fused_adam",
     "safe_indexing",
@@ -50,6 +51,9 @@ ATEN = torch.ops.aten
 #: One kernel for a step of Adam on a list of tensors; the optimiser's own wrapper takes
 #: as long as the step of a small network.
 fused_adam = torch._fused_adam_
+
+#: Whether the process was forked after CUDA had started, and so cannot use it.
+cuda_is_lost = torch.cuda._is_in_bad_fork
 
 
 def callback_context(estimator, task_name):

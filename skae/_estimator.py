@@ -21,6 +21,8 @@ from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
 from ._runtime.atomic import all_or_nothing
 from ._runtime.clock import TimeLimit
+from ._runtime.isolation import isolated_fit
+from ._runtime.memory import explains_out_of_memory
 from ._runtime.threads import ThreadTuner
 
 __all__ = ["AutoEncoderTransformer"]
@@ -514,17 +516,18 @@ class AutoEncoderTransformer(
             params = self._params(frame)
             data = (X, y), (X_val, y_val)
             progress.see(X, y)
-            learnt = fit_autoencoder(
-                params,
-                data[0],
-                sample_weight,
-                data[1],
-                previous,
-                threads,
-                groups,
-                limit,
-                progress,
-            )
+            with isolated_fit(), explains_out_of_memory():
+                learnt = fit_autoencoder(
+                    params,
+                    data[0],
+                    sample_weight,
+                    data[1],
+                    previous,
+                    threads,
+                    groups,
+                    limit,
+                    progress,
+                )
             vars(self).pop("_memory", None)
             vars(self).update(learnt)
         return self
@@ -571,9 +574,9 @@ class AutoEncoderTransformer(
             params = self._params(frame)
             progress.see(X, y)
             progress.begin_fit(None, None, 0)
-            learnt = continue_autoencoder(
-                params, X, y, classes, sample_weight, previous, threads
-            )
+            given = X, y, classes, sample_weight
+            with isolated_fit(), explains_out_of_memory():
+                learnt = continue_autoencoder(params, *given, previous, threads)
             vars(self).update(learnt)
             progress.conclude(
                 lambda: f"epoch {self.n_iter_}: loss {self.best_loss_:.4g}"

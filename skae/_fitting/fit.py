@@ -15,12 +15,10 @@ from .._inference.explained_variance import score_of
 from .._parts.column_losses import loss_parts
 from .._parts.mixed import choose_loss
 from .._parts.slots import check_slots
-from .._runtime.isolation import isolated_fit
-from .._runtime.memory import explains_out_of_memory
 from .._runtime.warning import ValidationWarning, warn
 from .attributes import baseline_score, describe, measure
 from .components import count_components
-from .contest import contest, regimes
+from .contest import contest, enter
 from .dataset import is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
 from .source import Source
@@ -28,8 +26,6 @@ from .source import Source
 __all__ = ["fit_autoencoder"]
 
 
-@isolated_fit
-@explains_out_of_memory
 def fit_autoencoder(
     params,
     data,
@@ -101,7 +97,12 @@ def fit_autoencoder(
             "holds out a block (validation=TimeSeriesSplit()), or X_val.",
             ValidationWarning,
         )
-    trial = _train(source, rows, link)
+    entrants = enter(source, rows, link)
+    n_trainings = len(entrants) + source.refits(rows)
+    progress.begin_fit(source, partial(_snapshot, source), n_trainings)
+    trial = contest(entrants)
+    progress.end_training()
+    trial.judge()
     for final in finalists(source, trial):
         if final.keeps_promise:
             break
@@ -248,27 +249,6 @@ def _choose_loss(params, X, sample_weight, X_val, previous):
     if X_val is not None:
         loss.check_data(X_val)
     return params, loss, link
-
-
-def _train(source, rows, link):
-    """Train in the regime that suits the rows to validate on best."""
-    params, dataset = source.params, source.dataset
-    validates = params["early_stopping"] and source.held_out is not None
-    options = regimes(
-        params, link, dataset.X, source.previous, validates, source.target is not None
-    )
-    n_trainings = len(options) + source.refits(rows)
-    source.progress.begin_fit(source, partial(_snapshot, source), n_trainings)
-    entrants = []
-    for regime in options:
-        entrants.append(source.trial(rows, regime, entrants))
-    time_to_train = source.time_to_train(entrants[0].training)
-    for trial in entrants:
-        trial.training.optimizer.begin_within(time_to_train)
-    trial = contest(entrants)
-    source.progress.end_training()
-    trial.judge()
-    return trial
 
 
 def _baseline_loss(source, trial):

@@ -17,8 +17,6 @@ from .._inference.explained_variance import Moments
 from .._parts.column_losses import loss_parts
 from .._parts.mixed import choose_loss
 from .._parts.slots import check_slots
-from .._runtime.isolation import isolated_fit
-from .._runtime.memory import explains_out_of_memory
 from .._runtime.warning import warn
 from .attributes import baseline_score, describe, measure
 from .components import count_components
@@ -36,8 +34,6 @@ _MANY_ROWS = 10_000
 _PART_OF_RATE = 0.5
 
 
-@isolated_fit
-@explains_out_of_memory
 def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads):
     """Make one pass over rows.
 

@@ -95,13 +95,13 @@ def decode(estimator, Z):
 
 
 @isolated
-@explains_out_of_memory
+@explains_out_of_memory()
 def _run(function, values):
     return function(values)
 
 
 @isolated
-@explains_out_of_memory
+@explains_out_of_memory()
 def squared_errors(estimator, X, per_feature=False):
     """Return those of rows, or of each of their features; see `Codec`."""
     codec = cached_codec(estimator, X.dtype, X.shape[0])

@@ -180,7 +180,7 @@ def explain(moments, scaling, n_samples):
 
 
 @isolated
-@explains_out_of_memory
+@explains_out_of_memory()
 def score(estimator, X, weights=None):
     """Return the part of the variance of rows that comes back.
 

@@ -18,7 +18,7 @@ __all__ = ["sensitivity"]
 
 
 @isolated
-@explains_out_of_memory
+@explains_out_of_memory()
 def sensitivity(estimator, X, average):
     """Return the derivatives of the codes by the features, in units of ``X``.
 
