@@ -11,8 +11,10 @@ the most unusual tumour, as ``out/anomalies.png``. Takes some ten seconds.
 
 from pathlib import Path
 
-import matplotlib
-
+try:
+    import matplotlib
+except ModuleNotFoundError as error:
+    raise SystemExit(f'{error}: pip install -e ".[examples]"') from error
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np

@@ -14,11 +14,13 @@ import time
 import warnings
 from pathlib import Path
 
-import matplotlib
-
+try:
+    import matplotlib
+    import pandas as pd
+except ModuleNotFoundError as error:
+    raise SystemExit(f'{error}: pip install -e ".[examples]"') from error
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401

@@ -13,8 +13,10 @@ Saves samples as ``out/data_generation.png``. Takes about half a minute.
 
 from pathlib import Path
 
-import matplotlib
-
+try:
+    import matplotlib
+except ModuleNotFoundError as error:
+    raise SystemExit(f'{error}: pip install -e ".[examples]"') from error
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np

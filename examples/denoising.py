@@ -8,8 +8,10 @@ was trained on, and saves them as ``out/denoising.png``. Takes some seconds.
 
 from pathlib import Path
 
-import matplotlib
-
+try:
+    import matplotlib
+except ModuleNotFoundError as error:
+    raise SystemExit(f'{error}: pip install -e ".[examples]"') from error
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np

@@ -15,8 +15,10 @@ import io
 import zlib
 from pathlib import Path
 
-import matplotlib
-
+try:
+    import matplotlib
+except ModuleNotFoundError as error:
+    raise SystemExit(f'{error}: pip install -e ".[examples]"') from error
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np

@@ -14,8 +14,10 @@ eight components, and for three codes of the autoencoder. Saves pictures as
 
 from pathlib import Path
 
-import matplotlib
-
+try:
+    import matplotlib
+except ModuleNotFoundError as error:
+    raise SystemExit(f'{error}: pip install -e ".[examples]"') from error
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np

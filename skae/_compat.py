@@ -5,6 +5,7 @@ What moves or changes in a later version of theirs is mended here.
 
 import torch
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -12,6 +13,7 @@ from sklearn.utils._param_validation import (
     RealNotInt,
     StrOptions,
 )
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 try:
     from sklearn.callback import CallbackSupportMixin, ProgressBar
@@ -34,8 +36,11 @@ __all__ = [
     "Summarized",
     "are_progress_bars",
     "callback_context",
+    "check_sample_weight",
+    "cuda_is_lost",
     "fit_context",
     "fused_adam",
+    "safe_indexing",
     "seed_torch",
     "torch_library",
 ]
@@ -46,6 +51,9 @@ ATEN = torch.ops.aten
 #: One kernel for a step of Adam on a list of tensors; the optimiser's own wrapper takes
 #: as long as the step of a small network.
 fused_adam = torch._fused_adam_
+
+#: Whether the process was forked after CUDA had started, and so cannot use it.
+cuda_is_lost = torch.cuda._is_in_bad_fork
 
 
 def callback_context(estimator, task_name):

@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._compat import CallbackSupportMixin, Summarized, fit_context
 from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
 from ._data.validation import as_given, check_rows
+from ._data.weights import weigh
 from ._fitting.callbacks import Callbacks
 from ._fitting.fit import fit_autoencoder
 from ._fitting.partial_fit import continue_autoencoder
@@ -15,10 +16,13 @@ from ._inference.codec import encode
 from ._inference.state import from_pickle, to_pickle
 from ._notebook import summary_html
 from ._parts.losses import LOSSES
+from ._parts.mixed import with_columns
 from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
 from ._runtime.atomic import all_or_nothing
 from ._runtime.clock import TimeLimit
+from ._runtime.isolation import isolated_fit
+from ._runtime.memory import explains_out_of_memory
 from ._runtime.threads import ThreadTuner
 
 __all__ = ["AutoEncoderTransformer"]
@@ -67,7 +71,7 @@ class AutoEncoderTransformer(
         - "auto": "quick_gelu".
         - callable: a function of a tensor, or a class such as `torch.nn.Mish`.
 
-    loss : str or callable, default="squared_error"
+    loss : str, MixedLoss or callable, default="squared_error"
         Reconstruction error to minimise.
 
         - "squared_error", "absolute_error".
@@ -75,6 +79,10 @@ class AutoEncoderTransformer(
         - "log_loss": cross-entropy, for values in [0, 1].
         - "kl_divergence": Kullback-Leibler divergence, for rows that are distributions.
         - "poisson": half the Poisson deviance, for counts.
+        - "auto": for tables of numbers, counts, binary and one-hot columns: a loss for
+          each kind, found in the training rows (see `MixedLoss`, ``losses_``). Where
+          all columns are of one kind, the plain loss that goes with it.
+        - `MixedLoss`: a loss for each group of columns that you name.
         - callable: a function of (output, target), tensors (batch, n_features) of
           scaled data. It returns the loss of each row, (batch,), or of each value, or
           their mean, as `torch.nn.MSELoss` does.
@@ -83,8 +91,9 @@ class AutoEncoderTransformer(
         Last step of the decoder: "identity", "logistic", "tanh", "relu", "softplus",
         "exp" or "softmax". Its range must hold the values of ``X``. "auto" follows the
         loss: "logistic" for "log_loss", "softmax" for "kl_divergence", "exp" for
-        "poisson", which take no other; else "identity", or "logistic" where that is
-        better for values that fill [0, 1] like those of pictures.
+        "poisson", which take no other, as do the parts of a mixed loss; else
+        "identity", or "logistic" where that is better for values that fill [0, 1] like
+        those of pictures.
     init : str, default="auto"
         Start of the weights.
 
@@ -281,6 +290,9 @@ class AutoEncoderTransformer(
         Square roots of ``explained_variance_ * (n_samples_ - 1)``.
     noise_variance_ : float
         Mean variance that is left, of the directions that are no code's.
+    losses_ : list of (str, ndarray of int)
+        Losses with the positions of their columns; a block of one-hot columns is an
+        entry of its own.
     target_type_ : str or None
         What ``y`` was taken for, if it guided the codes.
     device_ : str
@@ -294,6 +306,7 @@ class AutoEncoderTransformer(
     Dense : Options of the dense network.
     Conv : Convolutional networks.
     Gaussian : Variational autoencoders.
+    MixedLoss : Tables of numbers, counts and categories.
 
     Notes
     -----
@@ -444,7 +457,9 @@ class AutoEncoderTransformer(
         self.on_interrupt = on_interrupt
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_val=None, y_val=None, groups=None):
+    def fit(
+        self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, groups=None
+    ):
         """Train the autoencoder on ``X``.
 
         Parameters
@@ -453,6 +468,11 @@ class AutoEncoderTransformer(
             Training data, at least two rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             What guides the codes with ``supervision`` above 0; ignored with 0.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How many rows each one stands for, also in the scale, PCA and validation. A
+            row of weight 0 is as if it were not there; one of weight 2 is what two
+            equal rows are, bit for bit. They are routed after
+            ``set_fit_request(sample_weight=True)``.
         X_val : {array-like, sparse matrix}, same features as ``X``, default=None
             Rows to validate on, instead of a part of ``X`` held out. A Pipeline scales
             them like ``X`` if made with ``transform_input=["X_val"]`` and routing is
@@ -474,6 +494,8 @@ class AutoEncoderTransformer(
         ValueError
             If a parameter or the data are not valid, if ``device`` is not there, or
             if training diverged at once.
+        MemoryError
+            If a batch does not fit into memory, that of a GPU too.
 
         Warns
         -----
@@ -484,22 +506,33 @@ class AutoEncoderTransformer(
         progress = self._progress("fit")
         with all_or_nothing(self), progress, ThreadTuner() as threads:
             continued = self.warm_start and hasattr(self, "_weights")
+            frame = X
             X = self._validate(X, ensure_min_samples=2, reset=not continued)
+            X, y, groups, sample_weight = weigh(sample_weight, X, y, groups)
             if X_val is not None:
                 X_val = self._validate(X_val)
             previous = vars(self) if continued else None
-            params = self._params()
+            params = self._params(frame)
             data = (X, y), (X_val, y_val)
             progress.see(X, y)
-            learnt = fit_autoencoder(
-                params, *data, previous, threads, groups, limit, progress
-            )
+            with isolated_fit(), explains_out_of_memory():
+                learnt = fit_autoencoder(
+                    params,
+                    data[0],
+                    sample_weight,
+                    data[1],
+                    previous,
+                    threads,
+                    groups,
+                    limit,
+                    progress,
+                )
             vars(self).pop("_memory", None)
             vars(self).update(learnt)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, classes=None):
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """Make one pass over more rows, with steps of a constant size.
 
         The first rows set the scale and the linear start; the others go on from there,
@@ -517,6 +550,8 @@ class AutoEncoderTransformer(
             As in `fit`.
         classes : array-like or list of them, default=None
             All classes, of each output, where the first ``y`` does not have them all.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`, of these rows among each other: each call counts alike.
 
         Returns
         -------
@@ -532,11 +567,15 @@ class AutoEncoderTransformer(
         progress = self._progress("partial-fit")
         with all_or_nothing(self), progress, ThreadTuner() as threads:
             previous = vars(self) if hasattr(self, "_weights") else None
+            frame = X
             X = self._validate(X, reset=previous is None)
-            params = self._params()
+            X, y, sample_weight = weigh(sample_weight, X, y)
+            params = self._params(frame)
             progress.see(X, y)
             progress.begin_fit(None, None, 0)
-            learnt = continue_autoencoder(params, X, y, classes, previous, threads)
+            given = X, y, classes, sample_weight
+            with isolated_fit(), explains_out_of_memory():
+                learnt = continue_autoencoder(params, *given, previous, threads)
             vars(self).update(learnt)
             progress.conclude(
                 lambda: f"epoch {self.n_iter_}: loss {self.best_loss_:.4g}"
@@ -585,9 +624,14 @@ class AutoEncoderTransformer(
         observers = [*Callbacks.of(self, task_name), *Writer.of(self)]
         return Progress(observers, self.on_interrupt)
 
-    def _params(self):
-        """Return all parameters, those too that a subclass does not ask for."""
-        return {name: getattr(self, name) for name in CONSTRAINTS}
+    def _params(self, frame):
+        """Return all parameters, those too that a subclass does not ask for.
+
+        Columns that the loss names are found in the rows as they were given.
+        """
+        params = {name: getattr(self, name) for name in CONSTRAINTS}
+        loss = with_columns(self.loss, frame, self.n_features_in_)
+        return {**params, "loss": loss}
 
     def _validate_params(self):
         params = self.get_params(deep=False)
@@ -606,7 +650,8 @@ class AutoEncoderTransformer(
 
     def __setstate__(self, state):
         # Parameters that were not there when it was written are as if not set.
-        super().__setstate__({**_DEFAULTS, **from_pickle(state)})
+        state = from_pickle(state, type(self).__name__)
+        super().__setstate__({**_DEFAULTS, **state})
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_weights")

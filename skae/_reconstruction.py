@@ -7,10 +7,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._data.validation import as_given, check_codes
+from ._data.weights import weigh
 from ._inference.codec import decode, squared_errors
 from ._inference.explained_variance import score
 from ._inference.sensitivity import sensitivity
 from ._inference.torch_module import to_torch
+from ._parts.column_losses import most_likely
 from ._parts.latents import draw_codes
 
 __all__ = ["ReconstructingTransformer"]
@@ -45,13 +47,27 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             return "network"
         return "pca" if self.target_type_ is None else "linear"
 
-    def inverse_transform(self, X):
+    @property
+    def losses_(self):
+        """Losses with their columns, a list of (str, ndarray of int)."""
+        check_is_fitted(self)
+        everything = range(self.n_features_in_)
+        return [
+            (name, np.array(everything if columns is None else columns))
+            for name, columns, *_ in self._loss_parts
+        ]
+
+    def inverse_transform(self, X, *, as_categories=False):
         """Decode codes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
             Codes, as `transform` returns them; the first of them with ``ordered=True``.
+        as_categories : bool, default=False
+            Whether probabilities become the most likely categories: columns with
+            "log_loss" 0 or 1, and blocks with "cross_entropy", or rows with
+            "kl_divergence", a single 1. Numbers and counts stay means.
 
         Returns
         -------
@@ -73,7 +89,10 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 f"X has {codes.shape[1]} columns, but {type(self).__name__} has "
                 f"n_components={self.n_components_}."
             )
-        return as_given(decode(self, codes), X)
+        rows = decode(self, codes)
+        if as_categories:
+            rows = most_likely(rows, self._loss_parts)
+        return as_given(rows, X)
 
     def reconstruction_error(self, X, *, per_feature=False):
         """Squared error of each row after encoding and decoding.
@@ -138,7 +157,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         jacobian = sensitivity(self, rows, average).astype(rows.dtype, copy=False)
         return as_given(jacobian, X)
 
-    def sample(self, n_samples=1, *, random_state=None):
+    def sample(self, n_samples=1, *, random_state=None, as_categories=False):
         """Draw codes from the prior and decode them: rows like the training rows.
 
         Parameters
@@ -147,6 +166,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws. An int repeats them.
+        as_categories : bool, default=False
+            As in `inverse_transform`.
 
         Returns
         -------
@@ -165,7 +186,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 "with latent='mixture', which changes neither codes nor reconstruction."
             )
         rng = check_random_state(random_state)
-        return self.inverse_transform(draw_codes(self._prior, n_samples, rng))
+        codes = draw_codes(self._prior, n_samples, rng)
+        return self.inverse_transform(codes, as_categories=as_categories)
 
     def score_samples(self, X):
         """Return minus the reconstruction error of each row: low for unusual rows.
@@ -184,7 +206,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         """
         return -self.reconstruction_error(X)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Share of the variance of ``X`` that comes back; 1 is perfect.
 
         One minus the squared error over that of predicting the mean of ``X``, as
@@ -200,6 +222,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             Rows.
         y : Ignored
             Not used, present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How many rows each one stands for, in the error and in the mean.
 
         Returns
         -------
@@ -207,7 +231,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             The share: at most 1, and negative where the mean would be better.
         """
         check_is_fitted(self)
-        return score(self, self._validate(X))
+        X, weights = weigh(sample_weight, self._validate(X))
+        return score(self, X, weights)
 
     def to_torch(self, dtype="float32"):
         """Return the autoencoder as a module of torch, in units of ``X``.

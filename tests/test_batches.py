@@ -24,7 +24,7 @@ def make(n_samples=10, batch_size=4, X=None):
 
 def a_pass(batches, rng):
     """Yield the batches of a pass, one by one."""
-    for x, t, sizes in batches.shuffled(rng):
+    for x, t, _, sizes in batches.shuffled(rng):
         yield from zip(x.clone().split(sizes), t.split(sizes), strict=True)
 
 
@@ -57,7 +57,7 @@ def test_passes_that_are_drawn_together_are_passes(resident, monkeypatch):
     parts = list(batches.shuffled(np.random.default_rng(0), n_epochs=3))
     assert [n for *_, sizes in parts for n in sizes] == 3 * [4, 3, 3]
     assert len(parts) == (1 if resident else 9)
-    epochs = torch.cat([x for x, _, _ in parts])[:, 0].view(3, 10)
+    epochs = torch.cat([x for x, *_ in parts])[:, 0].view(3, 10)
     every_row, _ = next(batches.in_order())
     assert torch.equal(epochs.sort().values, every_row[:, 0].sort().values.repeat(3, 1))
     assert not torch.equal(epochs[0], epochs[1])
@@ -88,7 +88,7 @@ def test_sample_is_all_rows_or_some_of_them():
     assert_array_equal(batches.sample(8 * 7, rng)[0], rows)
     batches.resident = None  # as of large data
     assert_array_equal(batches.sample(10**6, rng)[0], rows)
-    some, targets = batches.sample(8 * 7, rng)
+    some, targets, _ = batches.sample(8 * 7, rng)
     assert some.shape == (7, 2)
     assert_array_equal(some, rows[targets[:, 0].astype(int)])
     assert set(some[:, 0]) < set(rows[:, 0])

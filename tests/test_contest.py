@@ -76,21 +76,21 @@ def test_a_plateau_of_the_anchored_start_is_left():
 def test_plain_networks_learn_from_rows_moved_outward_unless_someone_asks_for_them(
     monkeypatch,
 ):
-    reaches = []
+    radii = []
 
     class Noting(Objective):
-        def __init__(self, *args, outlier_factor=0.0, **kwargs):
-            reaches.append(outlier_factor)
-            super().__init__(*args, outlier_factor=outlier_factor, **kwargs)
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            radii.append(0.0 if self.outliers is None else self.outliers.radius)
 
     monkeypatch.setattr("skae._fitting.session.Objective", Noting)
     farthest = 10 / np.sqrt(np.square(X - X.mean(axis=0)).mean())
     farthest *= np.linalg.norm(X - X.mean(axis=0), axis=1).max()
     AutoEncoderTransformer(2, max_iter=1).fit(X, X_val=X)
-    assert reaches[:2] == pytest.approx([10 * farthest, farthest])
-    reaches.clear()
+    assert radii[:2] == pytest.approx([10 * farthest, farthest])
+    radii.clear()
     AutoEncoderTransformer(2, max_iter=1, init="random").fit(X, X_val=X)
-    assert reaches[0] == 0
+    assert radii[0] == 0
 
 
 def test_a_fit_that_ends_as_pca_ends_soon():

@@ -54,6 +54,15 @@ class TestChoice:
     def test_devices_of_torch_are_what_their_names_are(self, name, cuda):
         assert check_device(torch.device(name), 0) == check_device(name, 0)
 
+    def test_a_process_forked_after_cuda_had_started(self, cuda, monkeypatch):
+        """CUDA would raise there, whatever it is asked for."""
+        monkeypatch.setattr(_device, "cuda_is_lost", lambda: True)
+        assert check_device("auto", lambda: 1e12) == torch.device("cpu")
+        assert check_device("cpu", 0) == torch.device("cpu")
+        assert inference_device("cuda:0", lambda: 1e12) == torch.device("cpu")
+        with pytest.raises(ValueError, match="device='cuda:1'.*forked.*'cpu'.*'spawn'"):
+            check_device("cuda:1", 0)
+
     def test_a_device_of_torch_as_parameter(self, X):
         few = {"max_iter": 2, "early_stopping": False, "random_state": 0}
         model = clone(AutoEncoderTransformer(device=torch.device("cpu"), **few))

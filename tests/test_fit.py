@@ -132,7 +132,7 @@ class TestStartFromPCA:
                 if np.isnan(loss):
                     self.objective.parameters.values.fill_(np.nan)
 
-        monkeypatch.setattr(session.TrainingSession, "passes", epochs)
+        monkeypatch.setattr(session.TrainingSession, "epochs", epochs)
         validation = iter([0.9, 2.0, 2.0, np.nan])
         real = trial.evaluate
         monkeypatch.setattr(
@@ -143,25 +143,25 @@ class TestStartFromPCA:
         assert model.stop_reason_ == "pca"
         assert model.score(X) == pytest.approx(model.baseline_score_, abs=1e-6)
 
-    def test_what_is_trained_again_follows_the_plan_that_was_validated(self, digits):
+    def test_what_is_trained_again_follows_the_config_that_was_validated(self, digits):
         X = digits[0][:150]  # 120 rows make one batch, 150 would make two
-        plans, steps = [], []
+        configs, steps = [], []
         with pytest.MonkeyPatch.context() as patch:
             train, step = session.TrainingSession.epochs, Optimizer.step
 
             def epochs(self):
-                plans.append(self.config)
+                configs.append(self.config)
                 return train(self)
 
             def watched_step(self):
                 step(self)
                 steps.append(self.n_steps_made / self.n_steps)
 
-            patch.setattr(session.TrainingSession, "passes", epochs)
+            patch.setattr(session.TrainingSession, "epochs", epochs)
             patch.setattr(Optimizer, "step", watched_step)
             make(init="pca", n_components=2).fit(X)
-        assert len(plans) >= 2  # there and again, and perhaps with weights that decay
-        assert all(config == plans[0] for config in plans)
+        assert len(configs) >= 2  # there and again, and perhaps with weights that decay
+        assert all(config == configs[0] for config in configs)
         assert max(steps) <= 1
 
     def test_small_tables_are_trained_again_on_all_rows(self, digits):
@@ -461,8 +461,8 @@ class TestAtomicity:
         original = Batches.shuffled
 
         def fail_in_the_second_batch(self, *args):
-            x, t, sizes = next(original(self, *args))
-            yield x[: sizes[0]], t[: sizes[0]], sizes[:1]
+            x, t, _, sizes = next(original(self, *args))
+            yield x[: sizes[0]], t[: sizes[0]], None, sizes[:1]
             raise error
 
         monkeypatch.setattr(Batches, "shuffled", fail_in_the_second_batch)

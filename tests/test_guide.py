@@ -17,6 +17,7 @@ PAGES = [*GUIDE, *sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 PAGES += [ROOT / "CONTRIBUTING.md"]
 # Extras that the code of a page needs, which not every set of dependencies has.
 NEEDS = {
+    "mixed": ["pandas"],
     "pictures": ["matplotlib", "jinja2"],
     "export": ["skops", "skl2onnx", "onnxruntime"],
 }

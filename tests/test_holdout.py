@@ -54,7 +54,7 @@ def test_equal_rows_are_on_one_side(n_samples):
 
 def test_rows_with_equal_sums_are_not_taken_for_equal(monkeypatch):
     X = np.array([[1.0, 2], [2, 1], [1, 2], [3, 0]])
-    monkeypatch.setattr(holdout, "_sums", lambda X: np.zeros(len(X), np.uint64))
+    monkeypatch.setattr(holdout, "row_keys", lambda X: np.zeros(len(X), np.uint64))
     assert list(equal_rows(X)) == [0, 1, 0, 2]
     assert equal_rows(X[[0, 1, 3]]) is None
 

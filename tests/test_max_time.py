@@ -55,7 +55,7 @@ def worked(monkeypatch):
         return STEP
 
     costs(Optimizer, "step", step)
-    costs(Objective, "watch", lambda x, *_: ROW * len(x))
+    costs(Objective, "evaluation_batch", lambda x, *_: ROW * len(x))
     costs(AutoEncoder, "forward", lambda x: ROW * len(x))
     costs(AutoEncoder, "encode", lambda x: ROW / 2 * len(x))
     costs(Codec, "_run", lambda function, x: ROW / 2 * len(x))

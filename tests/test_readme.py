@@ -41,17 +41,22 @@ def test_python_of_the_page_on_production_runs(tmp_path, monkeypatch):
     X, y = load_digits(return_X_y=True)
     ae = AutoEncoderTransformer(8, max_iter=3, random_state=0)
     model = make_pipeline(ae, LogisticRegression(max_iter=1000)).fit(X, y)
-    names = {"X": X, "ae": ae, "model": model}
+    names = {"X": X, "ae": ae, "model": model, "X_test": X[:500], "y_test": y[:500]}
+    names["X_recent"] = X[500:700]
     blocks = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     for block in blocks:
         if "mlflow" not in block:  # which is installed for nothing else
             exec(block, names)
-    assert len(blocks) == 4
+    assert len(blocks) == 7
     assert names["graph"].ByteSize() > 1000
     x = names["x"]
     codes = names["program"].module()(x)
     assert codes.shape == (1797, 8)
     assert (names["model"].predict(X) == model.predict(X)).all()
+    assert names["p_value"] > 1e-6 and names["share"] < 0.1
+    written = (tmp_path / "README.md").read_text()
+    assert "Scans, not photographs." in written
+    assert str(model.score(X[:500], y[:500])) in written
 
 
 def test_ci_runs_the_test_command_of_the_readme():

@@ -21,6 +21,7 @@ from .._compat import (
 from .._data.scaling import dense_rows, row_slices
 from .._data.validation import check_rows
 from .._estimator import AutoEncoderTransformer
+from .._inference.state import from_pickle, to_pickle
 from .._runtime.atomic import all_or_nothing
 from .._runtime.helpers import helper
 from .member import ENOUGH_ROWS, Member, fit_member
@@ -289,6 +290,12 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._validate(X)
         return self._average_in_parts(X, "contributions")
+
+    def __getstate__(self):
+        return to_pickle(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(from_pickle(state, type(self).__name__))
 
     def _fit_members(self, X):
         """Return the fitted members, and which rows each was fitted to."""

@@ -1,12 +1,14 @@
 """Data: rows of an array to batches of scaled float32 tensors on a device."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
 from .._runtime.device import free_memory
-from .scaling import dense_rows, row_slices
+from .scaling import dense_rows, row_slices, weighted
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "Sample"]
 
 # Rows are kept as one tensor up to this size, or up to half of a GPU's free memory;
 # beyond it each batch is read from X as it comes.
@@ -16,11 +18,23 @@ _RESIDENT_BYTES = 2**28
 _GATHERED_BYTES = {"cpu": 2**22, "cuda": 2**26}
 
 
-class Batches:
-    """The scaled rows of a table, in batches of tensors (batch, n_features).
+class Sample(NamedTuple):
+    """Scaled rows as arrays: all, or some of very many.
 
-    With each batch comes that of its targets, (batch, width). Batches may hold
-    only the features that are learnt.
+    ``x`` of shape (n_samples, n_features), ``targets`` (n_samples, width), and
+    ``weights`` (n_samples,), one on average, or None where all are one.
+    """
+
+    x: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray | None
+
+
+class Batches:
+    """The scaled rows of a dataset, in batches of tensors (batch, n_features).
+
+    With each batch come its targets, (batch, width), and its weights, (batch, 1), or
+    None where all are one. Batches may hold only the features that are learnt.
 
     Parameters
     ----------
@@ -65,6 +79,14 @@ class Batches:
             limit = free_memory(device) // 2
         self.resident = self._load() if size <= limit else None
         self.targets = torch.from_numpy(dataset.targets[rows]).to(device)
+        #: One on average, (n_samples,); None where all are one.
+        self.row_weights = dataset.weights_of(rows)
+        #: How many rows each of these stands for, on average.
+        self.mean_weight, self.weights = 1, None
+        if self.row_weights is not None:
+            self.mean_weight = dataset.weights[rows].mean()
+            weights = torch.from_numpy(self.row_weights[:, None].astype(np.float32))
+            self.weights = weights.to(device)
 
     def _load(self):
         """All rows as one tensor, filled a few at a time."""
@@ -133,7 +155,14 @@ class Batches:
 
     def _of_rows(self, rows):
         """Return the targets and the weights of some rows."""
-        return self.targets[rows], None
+        weights = None if self.weights is None else self.weights[rows]
+        return self.targets[rows], weights
+
+    def mean(self, losses):
+        """Weighted mean of what each row has, (n_samples,), a tensor or an array."""
+        if isinstance(losses, torch.Tensor):
+            losses = losses.cpu().numpy()
+        return weighted(losses, self.row_weights).mean()
 
     def parts(self):
         """Slices of rows that `in_order` yields; few, if they are read as wide rows."""
@@ -147,16 +176,20 @@ class Batches:
             yield self._read(self.rows[part]) if x is None else x, self.targets[part]
 
     def sample(self, n_bytes, rng):
-        """All rows and their targets as arrays, or a random part of streamed ones.
+        """Return a `Sample`: all rows, or a random part of streamed ones.
 
         The rows of that part take about ``n_bytes``.
         """
         few = 4 * self.n_samples * self.n_features <= _RESIDENT_BYTES  # of a GPU's rows
         if few and self.resident is not None:
-            return self.resident.cpu().numpy(), self.targets.cpu().numpy()
+            x, targets = self.resident.cpu().numpy(), self.targets.cpu().numpy()
+            return Sample(x, targets, self.row_weights)
         n_samples = min(max(2, n_bytes // (4 * self.n_features)), self.n_samples)
         x = np.empty((n_samples, self.n_features), np.float32)
         chosen = np.sort(rng.choice(self.n_samples, n_samples, replace=False))
         for part in row_slices(n_samples, self.n_features):
             x[part] = self._read(self.rows[chosen[part]]).cpu().numpy()
-        return x, self.targets.cpu().numpy()[chosen]
+        weights = None
+        if self.row_weights is not None:
+            weights = self.row_weights[chosen] / self.row_weights[chosen].mean()
+        return Sample(x, self.targets.cpu().numpy()[chosen], weights)

@@ -24,7 +24,7 @@ _MOST_VALUES = 1_000_000
 _OTHER_SCALE = 100.0
 
 
-def join(first, X, y, classes):
+def join(first, X, y, classes, weights=None):
     """Return the rows that were kept, and these behind them.
 
     Parameters
@@ -34,9 +34,10 @@ def join(first, X, y, classes):
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     y : array-like or None
     classes : array-like or None
+    weights : ndarray of shape (n_samples,) or None
     """
     if first is None:
-        return {"X": X, "y": y, "classes": classes}
+        return {"X": X, "y": y, "classes": classes, "weights": weights}
     stack = vstack if issparse(X) and issparse(first["X"]) else _dense_stack
     n_samples = first["X"].shape[0], X.shape[0]
     rows = stack([first["X"], X])
@@ -44,7 +45,16 @@ def join(first, X, y, classes):
         "X": rows.tocsr() if issparse(rows) else rows,
         "y": join_targets((first["y"], y), n_samples),
         "classes": first["classes"] if classes is None else classes,
+        "weights": _join_weights((first.get("weights"), weights), n_samples),
     }
+
+
+def _join_weights(parts, n_samples):
+    if all(part is None for part in parts):
+        return None
+    return np.concatenate(
+        [np.ones(n) if w is None else w for w, n in zip(parts, n_samples, strict=True)]
+    )
 
 
 def _dense_stack(parts):

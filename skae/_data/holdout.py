@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from .scaling import dense_rows, row_slices
 
-__all__ = ["equal_rows", "have_near_copies", "hold_out"]
+__all__ = ["equal_rows", "have_near_copies", "hold_out", "row_keys"]
 
 # Rows that are held out at least: a hundred, unless they are more than this part of
 # all, or so few.
@@ -98,7 +98,7 @@ def equal_rows(X):
         rows = _sparse_bytes(X)
         suspects = np.arange(X.shape[0])
     else:
-        suspects = _alike(_sums(X))
+        suspects = _alike(row_keys(X))
         rows = (row.tobytes() for row in _plain(X[suspects]))
     first_of_all = np.arange(X.shape[0])
     first = {}
@@ -121,20 +121,27 @@ def _plain(X):
     return np.ascontiguousarray(X + 0)
 
 
-def _sums(X):
+def row_keys(X):
     """Return a number for each row, (n_samples,): equal rows have the same.
 
-    Bits are read as whole numbers and added up with random weights, modulo 2**64.
+    Bits are read as whole numbers and added up with random weights, modulo 2**64. The
+    bits of zero are zero, so that those of a sparse row are its values'.
     """
     n_samples, n_features = X.shape
     rng = np.random.default_rng(0)
     weights = rng.integers(2**63, size=n_features, dtype=np.uint64) * 2 + 1
-    sums = np.empty(n_samples, np.uint64)
+    if issparse(X):
+        ends = np.append(np.uint64(0), np.cumsum(_bits(X.data) * weights[X.indices]))
+        return ends[X.indptr[1:]] - ends[X.indptr[:-1]]
+    keys = np.empty(n_samples, np.uint64)
     for part in row_slices(n_samples, n_features):
-        bits = _plain(X[part])
-        bits = bits.view(f"u{bits.dtype.itemsize}")
-        sums[part] = bits.astype(np.uint64) @ weights
-    return sums
+        keys[part] = _bits(X[part]) @ weights
+    return keys
+
+
+def _bits(values):
+    values = _plain(values)
+    return values.view(f"u{values.dtype.itemsize}").astype(np.uint64)
 
 
 def _alike(numbers):

@@ -13,7 +13,14 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-__all__ = ["FARTHEST", "Scaling", "dense_rows", "row_slices", "squares_about_mean"]
+__all__ = [
+    "FARTHEST",
+    "Scaling",
+    "dense_rows",
+    "row_slices",
+    "squares_about_mean",
+    "weighted",
+]
 
 _CHUNK_BYTES = 2**22
 # Farther rows are taken for as far: float32 can still square and add such values.
@@ -32,21 +39,32 @@ def dense_rows(X, rows):
     return chosen.toarray() if issparse(chosen) else chosen
 
 
-def squares_about_mean(X, rows, scale):
+def squares_about_mean(X, rows, scale, weights=None):
     """Sum of squared distances of some rows from their own mean, in units of a scale.
 
-    Zero if they are all alike: what rounding leaves of the mean is no variance.
+    Zero if they are all alike: what rounding leaves of the mean is no variance. Rows
+    may have ``weights``, one on average.
     """
-    parts = [rows[part] for part in row_slices(len(rows), X.shape[1])]
-    mean = sum(dense_rows(X, p).sum(axis=0, dtype=np.float64) for p in parts) / len(
-        rows
+    parts = row_slices(len(rows), X.shape[1])
+    mean = sum(
+        weighted(dense_rows(X, rows[p]), weights, p).sum(axis=0, dtype=np.float64)
+        for p in parts
     )
+    mean /= len(rows)
     total = 0.0
-    for part in parts:
-        distance = np.subtract(dense_rows(X, part), mean, dtype=np.float64) / scale
-        total += np.square(distance).sum()
+    for p in parts:
+        distance = np.subtract(dense_rows(X, rows[p]), mean, dtype=np.float64) / scale
+        total += weighted(np.square(distance), weights, p).sum()
     rounding = 8 * np.finfo(np.float64).eps * mean / scale
     return total if total > len(rows) * np.square(rounding).sum() else 0.0
+
+
+def weighted(values, weights, part=slice(None)):
+    """Return values of rows times their weights, those of some part of the rows."""
+    if weights is None:
+        return values
+    weights = weights[part]
+    return values * (weights if values.ndim == 1 else weights[:, None])
 
 
 @dataclass(frozen=True)
@@ -75,15 +93,21 @@ class Scaling:
     mean_error: float
 
     @classmethod
-    def fit(cls, X, rows, standardize):
-        """Measure the ``rows`` (indices) of ``X`` in passes of bounded memory."""
+    def fit(cls, X, rows, standardize, weights=None, scale_of=None):
+        """Measure the ``rows`` (indices) of ``X`` in passes of bounded memory.
+
+        Rows may have ``weights``, (len(rows),). ``scale_of`` returns scales for
+        variances, (n_features,), where they are not to be the same for all; errors are
+        then measured in these.
+        """
         scaler = StandardScaler()
         low = np.full(X.shape[1], np.inf)
         high = -low
         for chunk in row_slices(len(rows), X.shape[1]):
             values = dense_rows(X, rows[chunk])
             with np.errstate(over="ignore", invalid="ignore"):  # checked below
-                scaler.partial_fit(values)
+                part = None if weights is None else weights[chunk]
+                scaler.partial_fit(values, sample_weight=part)
             low = np.minimum(low, values.min(axis=0))
             high = np.maximum(high, values.max(axis=0))
         constant = low == high
@@ -98,6 +122,8 @@ class Scaling:
         if standardize:
             scale = np.where(constant, 1.0, scaler.scale_)
             unit = scale
+        elif scale_of is not None:
+            unit = scale = scale_of(variance)
         else:
             scale = np.full_like(mean, np.sqrt(variance.mean()) or 1.0)
             unit = np.ones_like(mean)
@@ -110,7 +136,7 @@ class Scaling:
             mean_error=float(np.mean(variance / unit**2)),
         )
 
-    def with_moved(self, X, rows, standardize, n_before):
+    def with_moved(self, X, rows, standardize, n_before, weights=None):
         """Return one in which features that were constant vary, if they do in ``rows``.
 
         Parameters
@@ -120,6 +146,8 @@ class Scaling:
         standardize : bool
         n_before : int
             Rows in which they were constant.
+        weights : ndarray of shape (len(rows),) or None
+            Of the rows, one on average.
 
         Warns
         -----
@@ -131,7 +159,7 @@ class Scaling:
         for part in row_slices(len(rows), X.shape[1]) if len(idle) else ():
             distance = dense_rows(X, rows[part])[:, idle] - self.mean[idle]
             moved |= (distance != 0).any(axis=0)
-            squares += np.square(distance).sum(axis=0)
+            squares += weighted(np.square(distance), weights, part).sum(axis=0)
         if not moved.any():
             return self
         features, variance = idle[moved], squares[moved] / len(rows)

@@ -54,7 +54,7 @@ class Target:
     missing_label: object = "auto"
 
     @classmethod
-    def fit(cls, y, target_type, classes=None, missing_label="auto"):
+    def fit(cls, y, target_type, classes=None, missing_label="auto", weights=None):
         """Find kind, classes and units; None where no row is labelled.
 
         Parameters
@@ -65,9 +65,13 @@ class Target:
         classes : array-like, optional
             All classes there are, where ``y`` is only a part.
         missing_label : int, float, str or None
+        weights : ndarray of shape (n_samples,) or None
+            How many rows each one stands for.
         """
         outputs = columns(y)
-        known = [column[known_rows(column, missing_label)] for column in outputs]
+        rows = [known_rows(column, missing_label) for column in outputs]
+        known = [column[part] for column, part in zip(outputs, rows, strict=True)]
+        known_weights = [None if weights is None else weights[part] for part in rows]
         if not _any_known(known):
             return None
         for column in known:
@@ -77,7 +81,8 @@ class Target:
                 raise ValueError(_INFINITE)
         kind = _kind(known) if target_type == "auto" else target_type
         if kind == "continuous":
-            target = cls._of_numbers([_as_numbers(column) for column in known])
+            numbers = [_as_numbers(column) for column in known]
+            target = cls._of_numbers(numbers, known_weights)
             return replace(target, missing_label=missing_label)
         if missing_label == "auto":
             for column in known:
@@ -86,14 +91,14 @@ class Target:
         if target_type == "auto" and classes is None:
             for column, values in zip(outputs, known, strict=True):
                 _warn_of_numbers(values, has_gaps=missing(column).any())
-        target = cls._of_classes(kind, known, classes)
+        target = cls._of_classes(kind, known, classes, known_weights)
         return replace(target, missing_label=missing_label)
 
     @classmethod
-    def _of_numbers(cls, known):
-        mean = np.array([column.mean() for column in known])
+    def _of_numbers(cls, known, weights):
         with np.errstate(over="ignore", invalid="ignore"):  # checked below
-            spread = np.array([column.std() for column in known])
+            both = [_moments(*pair) for pair in zip(known, weights, strict=True)]
+        mean, spread = np.transpose(both)
         if not np.isfinite(spread).all():
             raise ValueError("The variance of y overflows float64. Rescale y.")
         # What rounding leaves of a constant is no variance.
@@ -102,7 +107,7 @@ class Target:
         return cls("continuous", (), mean, scale, np.where(varies, 0.5, 0.0))
 
     @classmethod
-    def _of_classes(cls, kind, known, all_classes):
+    def _of_classes(cls, kind, known, all_classes, weights):
         if all_classes is not None:
             given = all_classes if len(known) > 1 else [all_classes]
             classes = [np.unique(column) for column in given]
@@ -111,7 +116,7 @@ class Target:
         if kind == "multilabel":
             classes = [np.array([0, 1])] * len(known)
         uncertainty = np.array(
-            [_entropy(*pair) for pair in zip(known, classes, strict=True)]
+            [_entropy(*output) for output in zip(known, classes, weights, strict=True)]
         )
         n_outputs = len(known)
         mean, scale = np.zeros(n_outputs), np.ones(n_outputs)
@@ -315,13 +320,22 @@ def _as_classes(column):
     return np.array(column.tolist()) if column.dtype.kind == "O" else column
 
 
-def _entropy(labels, classes):
+def _moments(numbers, weights):
+    """Mean and standard deviation."""
+    if weights is None:
+        return numbers.mean(), numbers.std()
+    mean = np.average(numbers, weights=weights)
+    return mean, np.sqrt(np.average(np.square(numbers - mean), weights=weights))
+
+
+def _entropy(labels, classes, weights):
     """Entropy of the labels, in nats."""
     if not len(labels):
         return 0.0
-    share = np.array([np.mean(labels == c) for c in classes])
-    share = share[share > 0]
-    return max(0.0, float(-(share * np.log(share)).sum()))
+    weights = np.ones(len(labels)) if weights is None else weights
+    frequency = np.array([weights[labels == c].sum() for c in classes]) / weights.sum()
+    frequency = frequency[frequency > 0]
+    return max(0.0, float(-(frequency * np.log(frequency)).sum()))
 
 
 def _label(block):

@@ -9,7 +9,13 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from .._runtime.threads import ThreadTuner
-from .conversion import as_array, column_dtypes, naming_columns, refuse_pictures
+from .conversion import (
+    as_array,
+    column_dtypes,
+    naming_columns,
+    refuse_other_kinds,
+    refuse_pictures,
+)
 
 __all__ = ["as_given", "check_codes", "check_rows"]
 
@@ -46,6 +52,7 @@ def check_rows(estimator, X, *, reset=False, **checks):
     if not reset and not checks and _is_sound(estimator, X):
         return X
     X = as_array(X)
+    refuse_other_kinds(X)
     refuse_pictures(X, _FLAT_ROWS)
     checks = {"accept_sparse": "csr", "dtype": _floats_of(X)} | checks
     with sklearn.config_context(array_api_dispatch=False), naming_columns(X):
@@ -63,6 +70,7 @@ def check_codes(estimator, Z):
     if _is_matrix(Z) and _is_finite(Z):
         return Z
     Z = as_array(Z)
+    refuse_other_kinds(Z)
     refuse_pictures(Z, _FLAT_CODES)
     checks = {"dtype": _floats_of(Z), "input_name": "X", "estimator": estimator}
     with sklearn.config_context(array_api_dispatch=False), naming_columns(Z):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._data.scaling import dense_rows, row_slices, squares_about_mean
+from .._data.scaling import dense_rows, row_slices, squares_about_mean, weighted
 from .._inference.codec import Codec
 from .._inference.explained_variance import Moments, explain
 from .._linear.pca import pca_errors
@@ -21,9 +21,12 @@ def baseline_score(training, batches):
     """Return what the estimator's `score` of these rows would be if it were PCA."""
     scaling = training.scaling
     errors = pca_errors(training.pca, ((x, x) for x, _ in batches.in_order()))
-    error = batches.feature_fraction * errors.mean() + batches.off_basis.mean()
+    error = batches.feature_fraction * batches.mean(errors)
+    error += batches.mean(batches.off_basis)
     error += _constant_error(scaling, batches)
-    total = squares_about_mean(batches.X, batches.rows, scaling.scale)
+    total = squares_about_mean(
+        batches.X, batches.rows, scaling.scale, batches.row_weights
+    )
     variance = total / (batches.n_samples * len(scaling.scale)) or scaling.variance
     return float(1 - error / (variance or 1.0))
 
@@ -38,21 +41,24 @@ def _constant_error(scaling, batches):
     total = 0.0
     for part in row_slices(batches.n_samples, n_features):
         X = dense_rows(batches.X, batches.rows[part])[:, constant]
-        total += np.square((X - mean) / scale).sum()
+        squares = np.square((X - mean) / scale)
+        total += weighted(squares, batches.row_weights, part).sum()
     return total / (batches.n_samples * n_features)
 
 
-def measure(training, deployed, X, seed):
+def measure(training, deployed, dataset, seed):
     """Return the `Moments` of rows, in codes that are not whitened."""
     codec, code_transform = deployed.codec, replace(deployed.code_transform, scale=None)
     codec = Codec(codec.network, training.scaling, deployed.link, code_transform)
-    return Moments.of(codec, X, seed)
+    return Moments.of(codec, dataset.X, seed, dataset.weights)
 
 
-def describe(training, deployed, X, n_samples, seed, whiten, moments, previous=None):
+def describe(
+    training, deployed, dataset, n_samples, seed, whiten, moments, previous=None
+):
     """Return the attributes that a training and what is deployed of it make.
 
-    Of ``n_samples`` rows seen so far; ``X`` are those of this call. Where ``moments``
+    Of ``n_samples`` rows seen so far; the ``dataset`` is of this call. If ``moments``
     are of too few to tell variances, these stay those of the ``previous`` attributes.
     """
     scaling, code_transform = training.scaling, deployed.code_transform
@@ -71,8 +77,7 @@ def describe(training, deployed, X, n_samples, seed, whiten, moments, previous=N
     codec = Codec(deployed.codec.network, scaling, deployed.link, code_transform)
     if deployed.is_pca:
         explained["_components"] = None  # the weights are the same numbers
-    rows = np.random.default_rng(seed).permutation(training.rows)
-    prior_rows = np.sort(rows[:_PRIOR_ROWS])
+    X, prior_rows = dataset.X, _rows_of_prior(dataset, training.rows, seed)
     return explained | {
         "n_components_": n_components,
         "mean_": scaling.mean,
@@ -87,3 +92,12 @@ def describe(training, deployed, X, n_samples, seed, whiten, moments, previous=N
             n_components, lambda: codec.encode(X[prior_rows]), seed
         ),
     }
+
+
+def _rows_of_prior(dataset, rows, seed):
+    """Return the rows whose codes the prior is of: as often as they count."""
+    rng, weights = np.random.default_rng(seed), dataset.weights_of(rows)
+    if weights is None:
+        return np.sort(rng.permutation(rows)[:_PRIOR_ROWS])
+    n_rows = min(_PRIOR_ROWS, dataset.n_represented)
+    return np.sort(rng.choice(rows, n_rows, p=weights / weights.sum()))

@@ -66,15 +66,15 @@ def radius_of(network, batches):
 
 def _moments(network, radius, tables):
     """Mean and covariance of the codes, and their covariance with the features."""
-    count = sum(batches.n_samples for batches in tables)
+    count = sum(batches.n_samples * batches.mean_weight for batches in tables)
     n_features = tables[0].n_features
     total = square = product = 0.0
-    for x, _ in chain.from_iterable(batches.in_order() for batches in tables):
+    for x, weights in chain.from_iterable(map(_with_weights, tables)):
         z = shorten(_encode(network, x), radius)
-        product = product + (z.t() @ x.to(z.dtype)).double()
-        z = z.double()
-        total = total + z.sum(dim=0)
-        square = square + z.t() @ z
+        w = z if weights is None else z * weights.to(z.dtype)
+        product = product + (w.t() @ x.to(z.dtype)).double()
+        total = total + w.double().sum(dim=0)
+        square = square + w.t().double() @ z.double()
     mean = (total / count).cpu().numpy()
     covariance = square.cpu().numpy() / count - np.outer(mean, mean)
     basis = tables[0].basis
@@ -83,6 +83,15 @@ def _moments(network, radius, tables):
         n_features = len(basis)
     # The features are centred already, up to rounding.
     return mean, covariance, product.cpu().numpy().reshape(-1, n_features) / count
+
+
+def _with_weights(batches):
+    """Yield rows with their weights, which add up to how many rows these stand for."""
+    for part, (x, _) in zip(batches.parts(), batches.in_order(), strict=True):
+        weights = batches.row_weights
+        if weights is not None:
+            weights = torch.from_numpy(weights[part, None] * batches.mean_weight)
+        yield x, weights
 
 
 @torch.no_grad()

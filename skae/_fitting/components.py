@@ -2,12 +2,12 @@
 
 from numbers import Integral
 
-import numpy as np
 import torch
 
 from .._data.batches import Batches
 from .._data.scaling import Scaling
 from .._linear.pca import components_for
+from .._parts.column_losses import scale_of
 
 __all__ = ["count_components"]
 
@@ -20,8 +20,9 @@ def count_components(params, dataset, seed, previous):
     if previous:
         return previous["n_components_"]
     if n_components is None:
-        return min(dataset.X.shape)
-    rows = np.arange(dataset.n_samples)
-    scaling = Scaling.fit(dataset.X, rows, params["standardize"])
+        return min(dataset.n_samples, dataset.X.shape[1])
+    rows = dataset.rows
+    how = params["standardize"], dataset.weights_of(rows), scale_of(params["loss"])
+    scaling = Scaling.fit(dataset.X, rows, *how)
     batches = Batches(dataset, rows, scaling, len(rows), torch.device("cpu"))
     return components_for(n_components, batches, seed)

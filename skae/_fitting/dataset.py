@@ -1,40 +1,96 @@
-"""Tables: rows with their targets, and which of them to learn from or to watch."""
+"""Datasets: rows with targets and weights, which to learn from, which to hold out."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
-from .._data.holdout import equal_rows, hold_out
+from .._data.holdout import equal_rows, hold_out, row_keys
 from .._data.targets import Target, no_values
+from .._runtime.caching import cached_property
 from .pseudo_labels import teach
 
-__all__ = ["Dataset", "make_datasets", "split"]
+__all__ = ["Dataset", "is_splitter", "make_datasets", "split"]
 
 # If there are fewer rows, none are held out.
 _TOO_FEW_ROWS = 15
+# Rows with weights are put into an order of their own if they are no more.
+_ORDERED_ROWS = 10_000
 
 
 @dataclass
 class Dataset:
-    """Rows and their targets: what they are trained on, or validated.
+    """Rows with their targets and weights: what they are trained on, or validated.
 
     Attributes
     ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-    targets : ndarray of shape (n_samples, width)
+    X : ndarray or CSR matrix of shape (n_all, n_features)
+    targets : ndarray of shape (n_all, width)
         Values of a `Target`, float32, of no width if there is none.
+    weights : ndarray of shape (n_all,) or None
+        How many rows each one stands for; None for one each.
     """
 
     X: np.ndarray
     targets: np.ndarray
+    weights: np.ndarray | None = None
+
+    @cached_property
+    def rows(self):
+        """The rows that stand for any, (n_samples,)."""
+        if self.weights is None:
+            return np.arange(self.X.shape[0])
+        return np.flatnonzero(self.weights)
 
     @property
     def n_samples(self):
-        """How many there are."""
-        return self.X.shape[0]
+        """How many these are."""
+        return len(self.rows)
+
+    @property
+    def n_represented(self):
+        """How many rows they stand for, at least as many as they are."""
+        if self.weights is None:
+            return self.n_samples
+        return max(self.n_samples, round(float(self.weights.sum())))
+
+    def weights_of(self, rows):
+        """Return weights of rows, one on average, or None where all are one."""
+        if self.weights is None:
+            return None
+        return self.weights[rows] / self.weights[rows].mean()
+
+    def merged(self):
+        """Return the same with each of several equal rows once, the first of them.
+
+        It has the weights of all. So a row that is there twice is what a row of twice
+        the weight is, bit for bit, and is learnt from once. Where rows have weights,
+        they come in an order of their own, unless they are many: that of the data does
+        not count then.
+        """
+        group, has_targets = self.copies, self.targets.shape[1] > 0
+        if group is not None and has_targets:
+            same = equal_rows(self.targets)
+            group = None if same is None else group * (same.max() + 1) + same
+        if group is None and self.weights is None:
+            return self
+        weights = np.ones(len(self.targets)) if self.weights is None else self.weights
+        first = np.arange(len(weights))
+        if group is not None:
+            _, first, place = np.unique(group, return_index=True, return_inverse=True)
+            of_first = np.bincount(place, weights)
+            weights = np.zeros(len(weights))
+            weights[first] = of_first
+        merged = Dataset(self.X, self.targets, weights)
+        merged.copies = self.copies
+        if self.copies is not None and len(np.unique(self.copies)) == len(first):
+            merged.copies = None  # no target tells equal rows apart
+        if len(first) <= _ORDERED_ROWS:
+            rows = np.sort(first)
+            keys = row_keys(self.X[rows]), *self.targets[rows].T
+            merged.rows = rows[np.lexsort(keys[::-1])]
+        return merged
 
     @cached_property
     def copies(self):
@@ -42,52 +98,59 @@ class Dataset:
         return equal_rows(self.X)
 
     def first_of_each(self, rows):
-        """Places in ``rows`` of those that no earlier one is equal to."""
+        """Return the places in ``rows`` of those that no earlier one is equal to."""
         if self.copies is None:
             return slice(None)
         return np.sort(np.unique(self.copies[rows], return_index=True)[1])
 
 
-def make_datasets(params, data, validation_data, seed):
-    """Return the target or None, and tables of the data and of those to validate on.
+def make_datasets(params, data, sample_weight, validation_data, seed):
+    """Return the target or None, and datasets: all rows, and those to validate on.
 
     Rows of the data of which a teacher tells the target are as good as others, also
     where they are held out; those to validate on stay as they are.
     """
     (X, y), (X_val, y_val) = data, validation_data
-    target = dataset_val = None
+    target = None
     if y_val is not None and X_val is None:
         raise ValueError("y_val goes with X_val: pass X_val too, or leave out y_val.")
     if params["supervision"] and y is not None:
         check_consistent_length(X, y)
         missing_label = params["missing_label"]
-        target = Target.fit(y, params["target_type"], missing_label=missing_label)
+        known = {"missing_label": missing_label, "weights": sample_weight}
+        target = Target.fit(y, params["target_type"], **known)
         if target is not None:
             target.check_learnable()
     if target is None:
-        dataset_val = (
-            None if X_val is None else Dataset(X_val, no_values(X_val.shape[0]))
+        values, values_val = no_values(X.shape[0]), None
+        if X_val is not None:
+            values_val = no_values(X_val.shape[0])
+    else:
+        if X_val is not None:
+            values_val = _values_to_validate_on(params, target, X_val, y_val)
+        values = teach(params["teacher"], X, y, target, seed)
+    dataset = Dataset(X, values, sample_weight)
+    return target, dataset, None if X_val is None else Dataset(X_val, values_val)
+
+
+def _values_to_validate_on(params, target, X_val, y_val):
+    if y_val is None:
+        raise ValueError(
+            f"supervision={params['supervision']:g} watches the target on X_val: "
+            "pass its y_val too, or leave out X_val."
         )
-        return None, Dataset(X, no_values(X.shape[0])), dataset_val
-    if X_val is not None:
-        if y_val is None:
-            raise ValueError(
-                f"supervision={params['supervision']:g} watches the target on X_val: "
-                "pass its y_val too, or leave out X_val."
-            )
-        check_consistent_length(X_val, y_val)
-        dataset_val = Dataset(X_val, target.encode(y_val))
-    return target, Dataset(X, teach(params["teacher"], X, y, target, seed)), dataset_val
+    check_consistent_length(X_val, y_val)
+    return target.encode(y_val)
 
 
 def split(params, dataset, dataset_val, target, seed, groups=None, y=None):
-    """Rows to train on, and the table and its rows to validate on, or None.
+    """Return rows to train on, and the dataset and rows to validate on, or None.
 
     Parameters
     ----------
     params : dict
         Parameters of `AutoEncoderTransformer`.
-    dataset, dataset_val : Dataset, Table or None
+    dataset, dataset_val : Dataset, Dataset or None
     target : Target or None
     seed : int
     groups : array-like of shape (n_samples,) or None
@@ -95,27 +158,33 @@ def split(params, dataset, dataset_val, target, seed, groups=None, y=None):
     y : array-like or None
         For splitters that ask for it.
     """
-    n_samples = dataset.n_samples
-    everything = np.arange(n_samples)
     if dataset_val is not None:
-        return everything, (dataset_val, np.arange(dataset_val.n_samples))
+        return dataset.rows, (dataset_val, dataset_val.rows)
     validation = params["validation"]
     if not params["early_stopping"] or validation is None:
-        return everything, None
+        return dataset.rows, None
     if groups is not None:
-        groups = _check_groups(groups, n_samples)
-    if not isinstance(validation, str) and hasattr(validation, "split"):
+        groups = _check_groups(groups, dataset.X.shape[0])
+    if is_splitter(validation):
         return _split_by(validation, dataset, y, groups)
-    if n_samples < _TOO_FEW_ROWS:
-        return everything, None
+    if dataset.n_samples < _TOO_FEW_ROWS:
+        return dataset.rows, None
     if groups is None:
         groups = dataset.copies
+    if groups is not None:
+        groups = np.unique(groups[dataset.rows], return_inverse=True)[1]
     fraction = params["validation_fraction"] if validation == "auto" else validation
-    strata = None if target is None else target.strata(dataset.targets)
-    rows, held_out = hold_out(n_samples, fraction, seed, strata, groups)
+    strata = None if target is None else target.strata(dataset.targets[dataset.rows])
+    parts = hold_out(dataset.n_samples, fraction, seed, strata, groups)
+    rows, held_out = (dataset.rows[part] for part in parts)
     if not len(rows) or not len(held_out):
-        return everything, None  # all rows are equal
+        return dataset.rows, None  # all rows are equal
     return rows, (dataset, held_out)
+
+
+def is_splitter(validation):
+    """Whether rows are held out by the last split of a splitter of scikit-learn's."""
+    return not isinstance(validation, str) and hasattr(validation, "split")
 
 
 def _check_groups(groups, n_samples):
@@ -137,13 +206,14 @@ def _check_groups(groups, n_samples):
 
 def _split_by(splitter, dataset, y, groups):
     """Return the last split of a splitter: of a series, that with the latest rows."""
-    n_samples = dataset.n_samples
     given = {} if groups is None else {"groups": groups}
-    last = [((), ()), *splitter.split(np.zeros((n_samples, 1)), y, **given)][-1]
-    rows, held_out = (np.arange(n_samples)[np.asarray(part, int)] for part in last)
+    n_all = dataset.X.shape[0]
+    last = [((), ()), *splitter.split(np.zeros((n_all, 1)), y, **given)][-1]
+    parts = (np.arange(n_all)[np.asarray(part, int)] for part in last)
+    rows, held_out = (np.intersect1d(part, dataset.rows) for part in parts)
     if len(rows) < 2 or not len(held_out):
         raise ValueError(
             f"The last split of validation={splitter!r} has {len(rows)} rows to learn "
             f"from and {len(held_out)} to validate on: it needs two and one."
         )
-    return np.sort(rows), (dataset, np.sort(held_out))
+    return rows, (dataset, held_out)

@@ -26,8 +26,8 @@ class Deployed:
     ----------
     architecture, weights : dict
         Arguments of `AutoEncoder`, and arrays by name.
-    link : str
-        Key of ``LINKS``.
+    link : str or tuple
+        What `link_of` takes.
     code_transform : CodeTransform
     codec : Codec
         In float64.
@@ -35,7 +35,7 @@ class Deployed:
 
     architecture: dict
     weights: dict
-    link: str
+    link: str | tuple
     code_transform: CodeTransform
     codec: Codec
 

@@ -29,8 +29,8 @@ def idle_features(params, dataset, rows, loss, link, scaling):
     rows : ndarray of int
         Its rows that the scaling was measured on, or all.
     loss : Loss
-    link : str
-        Key of ``LINKS``.
+    link : str or tuple
+        What `link_of` takes.
     scaling : Scaling
 
     Returns
@@ -41,7 +41,7 @@ def idle_features(params, dataset, rows, loss, link, scaling):
     if user_parts(params) or type(params["network"]) is not Dense or link == "softmax":
         idle[:] = False  # they may make something of each
     if idle.any():
-        others = np.setdiff1d(np.arange(dataset.n_samples), rows)
+        others = np.setdiff1d(dataset.rows, rows)
         for part in row_slices(len(others), len(idle)):
             same = dense_rows(dataset.X, others[part]) == scaling.mean
             idle &= same.all(axis=0)

@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import replace
-from functools import cached_property
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from .._inference.code_transform import CodeTransform
 from .._linear.pca import pca_errors
 from .._parts.penalties import keeps_axes
 from .._parts.slots import user_parts
+from .._runtime.caching import cached_property
 from .._runtime.clock import TimeLimit
 from .._training.loop import evaluate
 from .._training.trust_radius import (
@@ -66,7 +66,8 @@ class Finalist:
         both = self.deployed, self._deployed_start()
         for batches in self._measured:
             losses, others = (
-                deployed.row_losses(objective, batches).mean() for deployed in both
+                batches.mean(deployed.row_losses(objective, batches))
+                for deployed in both
             )
             if not losses <= others * (1 + _ROUNDING) + _NOTHING:
                 return False
@@ -102,7 +103,7 @@ class Finalist:
     def _seen(self):
         """Rows of the table, also those that were held out, or some of them."""
         source, training = self.source, self.training
-        some = source.coded(np.arange(source.dataset.n_samples))
+        some = source.coded(source.dataset.rows)
         if some is not None:
             return [training.batches_of(source.dataset, some)]
         if len(training.rows) < source.dataset.n_samples:
@@ -113,7 +114,7 @@ class Finalist:
 def finalists(source, trial):
     """Yield what may be returned, the best first, and the linear start in the end."""
     n_samples, training = source.dataset.n_samples, trial.training
-    everything = np.arange(n_samples)
+    everything = source.dataset.rows
     refits = training.starts_anchored or trial.is_chosen
     refits &= not source.progress.stopped_by
     if trial.kept or not (training.starts_linear or source.falls_back_to_pca):
@@ -223,7 +224,8 @@ def with_trust_radii(source, trial, training, network=None):
     # PCA of the rows that the watched ones were held out from.
     batches = trial.validation or trial.some
     errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
-    far = monitored, learnt, errors.mean(), training.outlier_factor
+    error = batches.mean(errors)
+    far = monitored, learnt, error, training.outlier_factor
     if falls_back_to_pca:
         centre(network, [learnt])
         blend_into_pca(network, training.linear_network(), *far)

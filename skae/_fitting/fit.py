@@ -12,23 +12,30 @@ from sklearn.utils import check_random_state
 
 from .._data.holdout import have_near_copies
 from .._inference.explained_variance import score_of
-from .._parts.losses import check_loss
+from .._parts.column_losses import loss_parts
+from .._parts.mixed import choose_loss
 from .._parts.slots import check_slots
-from .._runtime.isolation import isolated_fit
 from .._runtime.warning import ValidationWarning, warn
 from .attributes import baseline_score, describe, measure
 from .components import count_components
-from .contest import contest, regimes
-from .dataset import make_datasets, split
+from .contest import contest, enter
+from .dataset import is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
 from .source import Source
 
 __all__ = ["fit_autoencoder"]
 
 
-@isolated_fit
 def fit_autoencoder(
-    params, data, validation_data, previous, threads, groups, limit, progress
+    params,
+    data,
+    sample_weight,
+    validation_data,
+    previous,
+    threads,
+    groups,
+    limit,
+    progress,
 ):
     """Train an autoencoder.
 
@@ -39,6 +46,8 @@ def fit_autoencoder(
     data, validation_data : pair
         ``X``, an ndarray or CSR matrix (n_samples, n_features), and its ``y`` or None.
         None for both where rows of ``X`` are to be held out for validation.
+    sample_weight : ndarray of shape (n_samples,) or None
+        How many rows each one stands for.
     previous : dict or None
         The attributes of the fit to go on from.
     threads : ThreadTuner
@@ -56,9 +65,14 @@ def fit_autoencoder(
         The estimator's attributes by name.
     """
     params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
-    loss, link = _check_loss(params, data[0], validation_data[0])
+    given = data[0], sample_weight, validation_data[0], previous
+    params, loss, link = _choose_loss(params, *given)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    target, dataset, dataset_val = make_datasets(params, data, validation_data, seed)
+    target, dataset, dataset_val = make_datasets(
+        params, data, sample_weight, validation_data, seed
+    )
+    if groups is None and not is_splitter(params["validation"]):
+        dataset = dataset.merged()
     n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     split_by = seed, groups, data[1]
@@ -83,7 +97,12 @@ def fit_autoencoder(
             "holds out a block (validation=TimeSeriesSplit()), or X_val.",
             ValidationWarning,
         )
-    trial = _train(source, rows, link)
+    entrants = enter(source, rows, link)
+    n_trainings = len(entrants) + source.refits(rows)
+    progress.begin_fit(source, partial(_snapshot, source), n_trainings)
+    trial = contest(entrants)
+    progress.end_training()
+    trial.judge()
     for final in finalists(source, trial):
         if final.keeps_promise:
             break
@@ -95,7 +114,9 @@ def fit_autoencoder(
         if not trial.training.starts_linear:
             objective = trial.training.objective
             best = (
-                final.deployed.row_losses(objective, trial.monitored).mean().item(),
+                trial.monitored.mean(
+                    final.deployed.row_losses(objective, trial.monitored)
+                ).item(),
                 0,
             )
         reason = "pca" if target is None else "linear"
@@ -111,9 +132,9 @@ def _attributes(source, trial, final, best, reason):
     """
     dataset, target = source.dataset, source.target
     validates = trial.validation is not None
-    moments = measure(final.training, final.deployed, dataset.X, source.seed)
+    moments = measure(final.training, final.deployed, dataset, source.seed)
     return {
-        "n_samples_": dataset.n_samples,
+        "n_samples_": dataset.X.shape[0],
         "loss_curve_": [*trial.loss_curve],
         "validation_loss_curve_": [*trial.validation_curve] if validates else None,
         "best_loss_": best[0],
@@ -126,12 +147,13 @@ def _attributes(source, trial, final, best, reason):
         **describe(
             final.training,
             final.deployed,
-            dataset.X,
-            dataset.n_samples,
+            dataset,
+            dataset.X.shape[0],
             source.seed,
             source.params["whiten"],
             moments,
         ),
+        "_loss_parts": loss_parts(source.params["loss"]),
         "_ordered": source.params["ordered"],
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
@@ -174,7 +196,9 @@ def _summary(source, trial, final, best):
         network = with_trust_radii(source, trial, trial.training, network)
         judged = Finalist(source, trial.training, network)
     batches = trial.validation or trial.some
-    score = score_of(judged.deployed.codec, batches.X[batches.rows])
+    score = score_of(
+        judged.deployed.codec, batches.X[batches.rows], batches.row_weights
+    )
     again = "" if judged is final else ", trained again on all rows"
     return (
         f"kept epoch {best[1]} of {n_epochs} ({trial.early_stopping.reason}){again}: "
@@ -218,34 +242,13 @@ def _without_validation(params, validation_data):
     return params
 
 
-def _check_loss(params, *tables):
-    """Return the loss and the name of its link, if it is made for such data."""
-    loss, link = check_loss(params["loss"], params["output_activation"])
-    for X in tables:
-        if X is not None:
-            loss.check_data(X)
-    return loss, link
-
-
-def _train(source, rows, link):
-    """Train in the regime that suits the rows to validate on best."""
-    params, dataset = source.params, source.dataset
-    validates = params["early_stopping"] and source.held_out is not None
-    options = regimes(
-        params, link, dataset.X, source.previous, validates, source.target is not None
-    )
-    n_trainings = len(options) + source.refits(rows)
-    source.progress.begin_fit(source, partial(_snapshot, source), n_trainings)
-    entrants = []
-    for regime in options:
-        entrants.append(source.trial(rows, regime, entrants))
-    time_to_train = source.time_to_train(entrants[0].training)
-    for trial in entrants:
-        trial.training.optimizer.begin_within(time_to_train)
-    trial = contest(entrants)
-    source.progress.end_training()
-    trial.judge()
-    return trial
+def _choose_loss(params, X, sample_weight, X_val, previous):
+    """Return the parameters, the loss and its link, if it is made for such data."""
+    parts = previous.get("_loss_parts") if previous else None
+    params, loss, link = choose_loss(params, X, sample_weight, parts)
+    if X_val is not None:
+        loss.check_data(X_val)
+    return params, loss, link
 
 
 def _baseline_loss(source, trial):
@@ -253,7 +256,7 @@ def _baseline_loss(source, trial):
     if not source.asks_for_less_error or source.params["ordered"]:
         return None
     batches = trial.validation or trial.some
-    return float(trial.losses_of_pca(batches).mean())
+    return float(batches.mean(trial.losses_of_pca(batches)))
 
 
 def _baseline(final, trial):

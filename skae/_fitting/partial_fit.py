@@ -14,9 +14,9 @@ from .._data.first_rows import are_many, begins_anew, join, outgrows, worth_keep
 from .._data.targets import Target, no_values
 from .._inference.code_transform import CodeTransform
 from .._inference.explained_variance import Moments
-from .._parts.losses import check_loss
+from .._parts.column_losses import loss_parts
+from .._parts.mixed import choose_loss
 from .._parts.slots import check_slots
-from .._runtime.isolation import isolated_fit
 from .._runtime.warning import warn
 from .attributes import baseline_score, describe, measure
 from .components import count_components
@@ -34,8 +34,7 @@ _MANY_ROWS = 10_000
 _PART_OF_RATE = 0.5
 
 
-@isolated_fit
-def continue_autoencoder(params, X, y, classes, previous, threads):
+def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads):
     """Make one pass over rows.
 
     Parameters
@@ -46,6 +45,8 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
     y : array-like or None
     classes : array-like or None
         All classes of ``y``, or a list of them for several outputs.
+    sample_weight : ndarray of shape (n_samples,) or None
+        How many rows each one stands for.
     previous : dict or None
         The attributes to go on from.
     threads : ThreadTuner
@@ -57,18 +58,19 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         The estimator's attributes by name.
     """
     params = check_slots(params, X.shape[1])
-    loss, link = check_loss(params["loss"], params["output_activation"])
-    loss.check_data(X)
     before = previous or {}
     n_samples = before.get("n_samples_", 0) + X.shape[0]
-    X, y, classes, first, known_target, previous = _begin(
-        params, X, y, classes, previous
+    X, y, classes, sample_weight, first, known_target, previous = _begin(
+        params, X, y, classes, sample_weight, previous
     )
     memory = previous.get("_memory", {}) if previous else {}
+    parts = previous.get("_loss_parts") if previous else None
+    params, loss, link = choose_loss(params, X, sample_weight, parts, goes_on=True)
     if previous and params["output_activation"] == "auto":
         link = previous["_link"]
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    target, dataset = _check_table(params, X, y, classes, known_target, seed)
+    target, values = _targets(params, X, y, classes, sample_weight, known_target, seed)
+    dataset = Dataset(X, values, sample_weight)
     n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     training = TrainingSession(
@@ -81,7 +83,7 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         threads=threads,
         seed=seed,
         previous=previous,
-        config=_plan(params, X, link, previous),
+        config=_config(params, X, link, previous),
         in_row_space=False,  # later rows lie in others
     )
     training.load_state_dict(memory)
@@ -100,7 +102,7 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         )
     code_transform = _code_transform(n_components, previous)
     deployed = deploy(training, training.network, training.link, code_transform)
-    moments = measure(training, deployed, X, seed)
+    moments = measure(training, deployed, dataset, seed)
     if "moments" in memory:
         before = Moments(**memory["moments"])
         moments = moments.after(before, training.scaling.scale)
@@ -116,7 +118,8 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
         "stop_reason_": "partial_fit",
         "baseline_score_": baseline,
         "baseline_loss_": None,  # of other rows each time
-        **describe(training, deployed, X, *explained),
+        **describe(training, deployed, dataset, *explained),
+        "_loss_parts": loss_parts(params["loss"]),
         "_ordered": params["ordered"],
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
@@ -124,7 +127,7 @@ def continue_autoencoder(params, X, y, classes, previous, threads):
     }
 
 
-def _begin(params, X, y, classes, previous):
+def _begin(params, X, y, classes, weights, previous):
     """Return what to learn from, and what to go on from.
 
     Training begins anew with all rows so far as long as these are few, and with the
@@ -132,8 +135,8 @@ def _begin(params, X, y, classes, previous):
 
     Returns
     -------
-    X, y, classes
-        Rows, targets and classes to learn from.
+    X, y, classes, weights
+        Rows, targets, classes and weights to learn from.
     first : dict or None
         First rows, kept so far; see `join`.
     target : Target or None
@@ -149,9 +152,9 @@ def _begin(params, X, y, classes, previous):
     if previous is None or first is not None:
         varies = target is not None and target.varies(y)
         anew = previous and begins_anew(first, X, previous, varies)
-        first = join(first, X, targets, classes)
+        first = join(first, X, targets, classes, weights)
         if anew:
-            return first["X"], first["y"], first["classes"], first, None, None
+            return *first.values(), first, None, None
     if is_stream and outgrows(X, previous):
         warn(
             f"The {before['n_samples_']} rows before were nearly constant beside "
@@ -159,8 +162,9 @@ def _begin(params, X, y, classes, previous):
         )
         if target is not None and target.kind == "continuous" and y is not None:
             target = None  # it has another scale, too
-        return X, y, classes, join(None, X, targets, classes), target, None
-    return X, y, classes, first, target, previous
+        first = join(None, X, targets, classes, weights)
+        return X, y, classes, weights, first, target, None
+    return X, y, classes, weights, first, target, previous
 
 
 def _code_transform(n_components, previous):
@@ -172,7 +176,7 @@ def _code_transform(n_components, previous):
     )
 
 
-def _plan(params, X, link, previous):
+def _config(params, X, link, previous):
     """Return the config of one pass, as if of many."""
     config = Config.of(params, max(X.shape[0], _MANY_ROWS), X.shape[1], link, previous)
     rate = config.learning_rate_init
@@ -194,19 +198,20 @@ def _known_target(params, X, y, classes, known):
     return target
 
 
-def _check_table(params, X, y, classes, target, seed):
-    """Return the target, that of the first rows with one, and a table."""
+def _targets(params, X, y, classes, weights, target, seed):
+    """Return the target, that of the first rows with one, and its values."""
+    n_samples = X.shape[0]
     if not params["supervision"]:
-        return None, Dataset(X, no_values(X.shape[0]))
+        return None, no_values(n_samples)
     if y is not None:
         check_consistent_length(X, y)
         target = target or Target.fit(
-            y, params["target_type"], classes, params["missing_label"]
+            y, params["target_type"], classes, params["missing_label"], weights
         )
     if target is None:
-        return None, Dataset(X, no_values(X.shape[0]))
+        return None, no_values(n_samples)
     if are_many(X):  # else another class may come in time
         target.check_learnable()
     if y is None:
-        return target, Dataset(X, target.unknown(X.shape[0]))
-    return target, Dataset(X, teach(params["teacher"], X, y, target, seed))
+        return target, target.unknown(n_samples)
+    return target, teach(params["teacher"], X, y, target, seed)

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,9 +23,12 @@ from .._nn.autoencoder import anchor, initialise, step_flops
 from .._nn.head import Head
 from .._nn.layers import Dropout
 from .._nn.seeded_modules import UserModule
-from .._parts.losses import LINKS, LOSSES
+from .._parts.column_links import link_of
+from .._parts.column_losses import scale_of
+from .._parts.losses import LOSSES
 from .._parts.networks import Dense, make_autoencoder
 from .._parts.penalties import Sparsity
+from .._runtime.caching import cached_property
 from .._runtime.device import check_device
 from .._training.loop import epochs
 from .._training.objective import Objective
@@ -77,8 +80,8 @@ class TrainingSession:
     target : Target or None
         What the table's targets are.
     loss : Loss
-    link : str
-        Key of ``LINKS``.
+    link : str or tuple
+        What `link_of` takes.
     threads : ThreadTuner
         Chooses how many work on its steps.
     seed : int
@@ -124,7 +127,7 @@ class TrainingSession:
         self.rng = np.random.default_rng(seed)
         self.latent = params["latent"]
         self.scaling = self._scale(params, dataset, previous, like)
-        measured = np.arange(dataset.n_samples) if previous else rows
+        measured = dataset.rows if previous else rows
         idle = idle_features(params, dataset, measured, loss, link, self.scaling)
         self.features = learnt_features(idle, self.config.n_components)
         is_wide = in_row_space and not previous and self._has_row_space(params, loss)
@@ -145,7 +148,7 @@ class TrainingSession:
             self.batches = self.batches_of(dataset, rows)
             self._sample = sample(self.batches, seed)
         if not previous:
-            self._start(*self._sample)
+            self._start(self._sample)
         self.starts_anchored = self.network.anchored and previous is None
         # Through another link, the anchor is only near PCA.
         self.starts_linear = self.starts_anchored and link == "identity"
@@ -155,11 +158,12 @@ class TrainingSession:
         """Return the scaling of the rows, that of the fit before if any."""
         if like is not None:
             return like.scaling
+        of_rows = dataset.X, self.rows, params["standardize"]
+        weights = dataset.weights_of(self.rows)
         if not previous:
-            return Scaling.fit(dataset.X, self.rows, params["standardize"])
+            return Scaling.fit(*of_rows, weights, scale_of(params["loss"]))
         before = Scaling(**previous["_scaling"])
-        n_before = previous["n_samples_"]
-        return before.with_moved(dataset.X, self.rows, params["standardize"], n_before)
+        return before.with_moved(*of_rows, previous["n_samples_"], weights)
 
     def _sees_rows_like(self, like, is_wide):
         """Whether another training has the same rows in the same coordinates."""
@@ -185,27 +189,25 @@ class TrainingSession:
     def _begin(self, params, loss):
         """Make the objective and the optimizer of a network at its start."""
         self.head = None
-        self.objective = self._objective(params, loss, *self._sample)
+        self.objective = self._objective(params, loss, self._sample)
         n_steps = self.config.max_iter * self.batches.n_batches
         self.optimizer = Optimizer(self.objective.parameters, self.config, n_steps)
 
     @cached_property
     def pca(self):
         """PCA of the rows that are learnt from."""
-        x, _ = self._sample
-        return principal_components(
-            self.batches, x, self.config.n_components, self.seed
-        )
+        n_components = self.config.n_components
+        return principal_components(self.batches, self._sample, n_components, self.seed)
 
     def linear_network(self):
         """Return the linear start as a network of its own, float64.
 
         Its corrections are none, so that its radii tell how far the rows are.
         """
-        x, t = self._sample
+        x = self._sample.x
         config = self.config
         start = linear_start(
-            self._linear_maps(x, t),
+            self._linear_maps(),
             x,
             config.n_components,
             np.ones(x.shape[1]),
@@ -349,9 +351,10 @@ class TrainingSession:
             else _SHORT_OUTLIER_FACTOR
         )
 
-    def _objective(self, params, loss, x, t):
+    def _objective(self, params, loss, some):
         """Return what is minimised, by some of the rows that are learnt from."""
-        network, linear, outliers, pull = self.network, None, None, None
+        x, network = some.x, self.network
+        linear = outliers = pull = None
         if network.anchored:
             linear = network.encoder.linear[: self.config.n_components].numpy()
         elif self._learns_from_outliers:
@@ -363,7 +366,7 @@ class TrainingSession:
             linearity *= unexplained(x, linear) ** 2
             pull = PullToPCA(linearity, code_variance(x, linear), self.device)
         if self.target is not None:
-            self.head = self._head(x, t).to(self.device)
+            self.head = self._head(some).to(self.device)
         network.to(self.device)
         scaling, fraction = self.batches.scaling, self.batches.feature_fraction
         return Objective(
@@ -392,43 +395,42 @@ class TrainingSession:
             basis = torch.from_numpy(basis).to(self.device)
         return Outliers(radius, spikes, basis, begin), weight
 
-    def _start(self, x, t):
-        network = self.network
-        link = LINKS[self.link]
+    def _start(self, some):
+        x, network = some.x, self.network
+        link = link_of(self.link)
         scaling = self.batches.scaling
         initialise(network, link.start(scaling.mean), self.rng)
         if network.anchored:
-            slope = np.ones(x.shape[1])
-            if self.link != "identity":
-                slope = link.slope(scaling.mean) / scaling.scale
             start = linear_start(
-                self._linear_maps(x, t),
+                self._linear_maps(),
                 x,
                 self.config.n_components,
-                slope,
+                link.slope(scaling),
                 self.latent,
                 self.outlier_factor,
                 self.rng,
             )
             anchor(network, start)
 
-    def _linear_maps(self, x, t):
+    def _linear_maps(self):
         if self.target is None:
             return self.pca.components_, self.pca.components_.T
         config, sizes = self.config, self.target.sizes
         # It is weighed against the variance of all features.
         supervision = config.supervision / self.batches.feature_fraction
         return principal_covariates(
-            x, t, sizes, config.n_components, supervision, self.seed
+            self._sample, sizes, config.n_components, supervision, self.seed
         )
 
     @torch.no_grad()
-    def _head(self, x, t):
+    def _head(self, some):
         """Return the head that goes with the codes of the start."""
         kind, sizes = self.target.kind, self.target.sizes
         weights = self.target.weights(self.batches.targets.cpu().numpy())
         weights *= self.config.supervision
         head = Head(self.config.n_components, kind, sizes, weights)
-        codes = self.network.eval().encode(torch.from_numpy(x)).numpy()
-        head.start(*linear_head(codes.astype(np.float64), t, kind, sizes))
+        codes = self.network.eval().encode(torch.from_numpy(some.x)).numpy()
+        codes = codes.astype(np.float64)
+        known = some.targets, some.weights
+        head.start(*linear_head(codes, *known, kind, sizes))
         return head

@@ -9,8 +9,6 @@ is measured with the network at its start.
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from .._runtime import clock
 from .._training.loop import evaluate
 
@@ -82,7 +80,7 @@ class Shares:
 
 def measure(training, dataset):
     """Return the seconds that a row of a table takes through a training's network."""
-    rows = np.arange(min(_TIMED, dataset.n_samples))
+    rows = dataset.rows[:_TIMED]
     batches = training.batches_of(dataset, rows)
     seconds = []
     for _ in range(2):  # the first time memory is looked for

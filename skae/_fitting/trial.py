@@ -2,13 +2,13 @@
 
 import math
 from copy import copy
-from functools import cached_property
 from itertools import islice
 
 import numpy as np
 
 from .._linear.pca import pca_losses
 from .._parts.slots import user_parts
+from .._runtime.caching import cached_property
 from .._runtime.warning import warn
 from .._training.early_stopping import EarlyStopping
 from .._training.loop import evaluate, evaluation_batches, row_losses
@@ -141,43 +141,42 @@ class Trial:
 
     def advance(self, n_epochs=math.inf):
         """Make epochs until there are so many, or until one is the last."""
-        with self.progress.interruptible(self):
-            self._advance(n_epochs)
-
-    def _advance(self, n_epochs):
-        training, early_stopping = self.training, self.early_stopping
         n_epochs -= len(self.loss_curve)
-        if (
-            early_stopping.reason is not None
-            or n_epochs <= 0
-            or self.progress.ends(self)
-        ):
+        if n_epochs <= 0 or self.has_stopped:
             return
         stop = None if n_epochs == math.inf else n_epochs
-        training.begin_work()
-        for loss in islice(self.progress.epochs(self, self._epochs), stop):
-            self.loss_curve.append(loss)
-            if self.validation is not None:
-                validation_loss = evaluate(training.objective, self.validation)
-                self.validation_curve.append(validation_loss)
-            monitored = loss if self.held_out is None else validation_loss
-            early_stopping.should_stop(monitored, training.optimizer.out_of_time)
-            how, n_made = self._parts[-1]
-            self._parts[-1] = how, n_made + 1
-            if self.may_decay and self._parts[-1][0] in (None, math.inf):
-                self._look_for_overfitting()
-            if self.progress.end_epoch(self) or self.has_stopped:
-                break
+        with self.progress.interruptible(self):
+            if self.progress.ends(self):
+                return
+            self.training.begin_work()
+            for loss in islice(self.progress.epochs(self, self._epochs), stop):
+                self._take(loss)
+                if self.progress.end_epoch(self) or self.has_stopped:
+                    break
+
+    def _take(self, loss):
+        """Take the loss of an epoch, measure others, and see if it was the last."""
+        training = self.training
+        self.loss_curve.append(loss)
+        if self.validation is not None:
+            validation_loss = evaluate(training.objective, self.validation)
+            self.validation_curve.append(validation_loss)
+        monitored = loss if self.held_out is None else validation_loss
+        self.early_stopping.should_stop(monitored, training.optimizer.out_of_time)
+        how, n_made = self._parts[-1]
+        self._parts[-1] = how, n_made + 1
+        if self.may_decay and self._parts[-1][0] in (None, math.inf):
+            self._look_for_overfitting()
 
     @cached_property
     def _pca_loss(self):
         """PCA's loss of the rows held out."""
-        return self.losses_of_pca(self.held_out).mean()
+        return self.held_out.mean(self.losses_of_pca(self.held_out))
 
     @cached_property
     def _pca_gap(self):
         """PCA's loss of rows held out, over that of those it was fitted to."""
-        learnt = self.losses_of_pca(self.some).mean()
+        learnt = self.some.mean(self.losses_of_pca(self.some))
         return self._pca_loss / learnt if learnt > 0 else math.inf
 
     def gap(self, n_epochs):
@@ -312,7 +311,8 @@ class Trial:
         objective, monitored = self.training.objective, self.held_out
         losses = row_losses(objective, monitored, objective.reconstruction_losses)
         losses, errors = losses.cpu().numpy(), self.losses_of_pca(monitored)
-        return is_lower(losses[self.distinct], errors[self.distinct], by_chance)
+        weights = monitored.row_weights
+        return is_lower(losses, errors, by_chance, weights=weights, rows=self.distinct)
 
     def losses_of_pca(self, batches):
         """PCA's losses of rows, which it meets corrupted as the network does."""
@@ -340,7 +340,8 @@ class Trial:
         distinct[self.distinct] = True
         if asked is not None:
             distinct &= asked
-        lower = is_lower(best[distinct], start[distinct], by_chance, worth)
+        weights = validation.row_weights
+        lower = is_lower(best, start, by_chance, worth, weights, distinct)
         return lower and best_of_target <= start_of_target
 
     def _losses_with(self, values):
@@ -350,7 +351,7 @@ class Trial:
         of_target = 0.0
         if objective.head is not None:
             of_target = row_losses(objective, monitored, objective.target_losses)
-            of_target = of_target.mean().item()
+            of_target = float(monitored.mean(of_target))
         return row_losses(objective, monitored).cpu().numpy(), of_target
 
     def judge(self):

@@ -1,5 +1,6 @@
 """Verdict: whether losses of rows are lower than others beyond doubt."""
 
+import numpy as np
 from scipy.stats import wilcoxon
 
 __all__ = ["BY_CHANCE", "is_lower"]
@@ -8,7 +9,14 @@ __all__ = ["BY_CHANCE", "is_lower"]
 BY_CHANCE = 0.01
 
 
-def is_lower(losses, others, by_chance=BY_CHANCE, by_part=0.0):
+def is_lower(
+    losses,
+    others,
+    by_chance=BY_CHANCE,
+    by_part=0.0,
+    weights=None,
+    rows=slice(None),
+):
     """Whether the losses of rows are lower than others, the same rows', beyond doubt.
 
     Their mean must be, by some part and by more than the noise of so few rows, and so
@@ -22,9 +30,19 @@ def is_lower(losses, others, by_chance=BY_CHANCE, by_part=0.0):
         How probable so many lower losses may be where there is no difference.
     by_part : float
         Part by which the mean must be lower.
+    weights : ndarray of shape (n_samples,) or None
+        Of the rows in the mean, of which fewer then count.
+    rows : slice or ndarray of int or bool
+        Those that are evidence.
     """
+    losses, others = losses[rows], others[rows]
     n_samples, gain = len(losses), others - losses
-    if not losses.mean() < others.mean() * (1 - max(by_part, n_samples**-0.5)):
+    n_effective = n_samples
+    if weights is not None:
+        weights = weights[rows]
+        n_effective = weights.sum() ** 2 / np.square(weights).sum()
+    mean, other_mean = (np.average(v, weights=weights) for v in (losses, others))
+    if not mean < other_mean * (1 - max(by_part, n_effective**-0.5)):
         return False
     # If there are fewer than seven rows, all have to be lower.
     by_chance = max(by_chance, 0.5**n_samples)

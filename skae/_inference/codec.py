@@ -6,7 +6,6 @@ estimator rather than on it: what is fitted stays plain numpy.
 
 import copy
 import weakref
-from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -16,10 +15,12 @@ from .._data.scaling import FARTHEST, Scaling, dense_rows, row_slices
 from .._nn.autoencoder import step_flops
 from .._nn.fast_forward import FastForward
 from .._nn.seeded_modules import UserModule
-from .._parts.losses import LINKS
+from .._parts.column_links import link_of
 from .._parts.networks import make_autoencoder
+from .._runtime.caching import cached_property
 from .._runtime.device import inference_device
 from .._runtime.isolation import isolated
+from .._runtime.memory import explains_out_of_memory
 from .._runtime.threads import in_parts, one_thread
 from .code_transform import CodeTransform
 from .few_rows import FewRows
@@ -94,11 +95,13 @@ def decode(estimator, Z):
 
 
 @isolated
+@explains_out_of_memory()
 def _run(function, values):
     return function(values)
 
 
 @isolated
+@explains_out_of_memory()
 def squared_errors(estimator, X, per_feature=False):
     """Return those of rows, or of each of their features; see `Codec`."""
     codec = cached_codec(estimator, X.dtype, X.shape[0])
@@ -111,18 +114,18 @@ def cached_codec(estimator, dtype, n_samples):
     It is on the device that suits so many rows. On a GPU nothing stays: what is cached
     is on the CPU.
     """
-    learnt = vars(estimator)
-    weights = learnt["_weights"]
-    built_from, codecs = _CODECS.get(estimator, (None, None))
-    if built_from is not weights:
-        codecs = {}
-        _CODECS[estimator] = weights, codecs
-    if dtype not in codecs:
+    weights = vars(estimator)["_weights"]
+    built_from, codecs = _CODECS.get(estimator, (None, {}))
+    if built_from is not weights or dtype not in codecs:
+        learnt = vars(estimator).copy()  # of one fit, whatever other threads do
+        if built_from is not learnt["_weights"]:
+            codecs = {}
+            _CODECS[estimator] = learnt["_weights"], codecs
         # Whatever mode it is built in, `sensitivity` differentiates it later.
         with torch.inference_mode(False):
             codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
     codec = codecs[dtype]
-    device = inference_device(learnt["device_"], lambda: n_samples * codec.flops)
+    device = inference_device(estimator.device_, lambda: n_samples * codec.flops)
     return codec if device == codec.device else codec.on(device)
 
 
@@ -146,8 +149,8 @@ class Codec:
     network : AutoEncoder
         In evaluation mode; its dtype is that of the arithmetic and of what comes out.
     scaling : Scaling
-    link : str
-        Key of ``LINKS``.
+    link : str or tuple
+        What `link_of` takes.
     code_transform : CodeTransform
         What codes are given out in.
     """
@@ -156,6 +159,11 @@ class Codec:
         self.network = network
         self.scaling = scaling
         self.link = link
+        self._inverse_link = link_of(link).inverse
+        self._is_scaled = link_of(link).is_scaled(network.n_features)
+        # What sums to 1 cannot be set alone.
+        sums = link_of(link).sums_to_one(network.n_features)
+        self._constant = np.flatnonzero(scaling.constant & ~sums)
         self.code_transform = code_transform
         self._fast = FastForward(network)
         parameter = next(chain(network.parameters(), network.buffers()))
@@ -224,15 +232,21 @@ class Codec:
         return X
 
     def _decode(self, Z, X, chunks):
-        constant, mean = self.scaling.constant, self.scaling.mean
         with torch.inference_mode():
             for rows in chunks:
                 z = _tensor(Z[rows].astype(self.dtype, copy=False))
                 x = self._run(self._rows, z)
-                X[rows] = self.scaling.undo(x) if self.link == "identity" else x
-                # The outputs of a softmax sum to 1, so none can be set alone.
-                if self.link != "softmax":
-                    X[rows, constant] = mean[constant]
+                X[rows] = self._undo(x)
+
+    def _undo(self, x):
+        """Rows in the units of ``X``, of values after the link."""
+        scaling, is_scaled, constant = self.scaling, self._is_scaled, self._constant
+        if is_scaled.all():
+            x = scaling.undo(x)
+        elif is_scaled.any():
+            x[:, is_scaled] = scaling.of(is_scaled).undo(x[:, is_scaled])
+        x[:, constant] = scaling.mean[constant]
+        return x
 
     def _groups(self, n_samples):
         """Chunks in groups for one thread after another, one group for few rows."""
@@ -264,7 +278,7 @@ class Codec:
         return self._show(self._fast.encoder(x)[:, : self.n_components])
 
     def _rows(self, z):
-        return LINKS[self.link].inverse(self._fast.decoder(self._hide(z)))
+        return self._inverse_link(self._fast.decoder(self._hide(z)))
 
     def _scaled(self, X, buffer=None):
         """Scaled rows as a tensor, what `Scaling.apply` makes in float64.

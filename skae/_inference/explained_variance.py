@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.isotonic import isotonic_regression
 
-from .._data.scaling import dense_rows, squares_about_mean
+from .._data.scaling import dense_rows, squares_about_mean, weighted
 from .._runtime.isolation import isolated
+from .._runtime.memory import explains_out_of_memory
 from .codec import cached_codec
 
 __all__ = ["Moments", "explain", "score", "score_of"]
@@ -65,7 +66,7 @@ class Moments:
     lengths: np.ndarray
 
     @classmethod
-    def of(cls, codec, X, seed):
+    def of(cls, codec, X, seed, weights=None):
         """Measure rows, or some of very many.
 
         Parameters
@@ -75,23 +76,39 @@ class Moments:
         X : ndarray or CSR matrix of shape (n_samples, n_features)
         seed : int
             For which rows are measured, where they are many.
+        weights : ndarray of shape (n_samples,) or None
+            How many rows each one stands for.
         """
         rng = np.random.default_rng(seed)
-        n_samples = X.shape[0]
-        X = _some(X, min(_ROWS, _VALUES // X.shape[1] + 1), rng)
+        n_most = min(_ROWS, _VALUES // X.shape[1] + 1)
+        if weights is None:
+            n_samples = X.shape[0]
+            X = X[_some(n_samples, n_most, rng)]
+        else:
+            n_samples = max(weights.sum(), np.count_nonzero(weights))
+            rows = np.flatnonzero(weights)
+            rows = rows[_some(len(rows), n_most, rng)]
+            X, weights = X[rows], weights[rows] / weights[rows].mean()
         weight = n_samples / X.shape[0]
         Z = codec.encode(X)
         n_decoded = _DECODED_ROWS // (2 * codec.n_components) + 1
-        spread = Z.std(axis=0)
-        loadings, lengths = _slopes(codec, _some(Z, n_decoded, rng), spread)
-        scale = codec.scaling.scale
+        code_mean = weighted(Z, weights).mean(axis=0)
+        code_variance = Z.var(axis=0)
+        if weights is not None:
+            code_variance = weighted(np.square(Z - code_mean), weights).mean(axis=0)
+        decoded = _some(len(Z), n_decoded, rng)
+        slope_weights = None if weights is None else weights[decoded]
+        spread = np.sqrt(code_variance)
+        loadings, lengths = _slopes(codec, Z[decoded], spread, slope_weights)
+        everything, scale = np.arange(X.shape[0]), codec.scaling.scale
+        total = squares_about_mean(X, everything, scale, weights)
         return cls(
             n_samples=n_samples,
-            mean=np.asarray(X.mean(axis=0, dtype=np.float64)).ravel(),
-            total=float(weight * squares_about_mean(X, np.arange(X.shape[0]), scale)),
-            left=float(weight * _squares_left(codec, X)),
-            code_mean=Z.mean(axis=0),
-            code_variance=Z.var(axis=0),
+            mean=_mean(X, weights),
+            total=float(weight * total),
+            left=float(weight * _squares_left(codec, X, weights)),
+            code_mean=code_mean,
+            code_variance=code_variance,
             loadings=loadings,
             lengths=lengths,
         )
@@ -163,40 +180,53 @@ def explain(moments, scaling, n_samples):
 
 
 @isolated
-def score(estimator, X):
-    """Return the share of the variance of rows that comes back."""
-    return score_of(cached_codec(estimator, X.dtype, X.shape[0]), X)
+@explains_out_of_memory()
+def score(estimator, X, weights=None):
+    """Return the part of the variance of rows that comes back.
+
+    Rows may have ``weights``, (n_samples,).
+    """
+    return score_of(cached_codec(estimator, X.dtype, X.shape[0]), X, weights)
 
 
-def score_of(codec, X):
+def score_of(codec, X, weights=None):
     """Return the same of a codec."""
     n_samples = X.shape[0]
-    total = squares_about_mean(X, np.arange(n_samples), codec.scaling.scale)
+    if weights is not None:
+        weights = weights / weights.mean()
+    everything, scale = np.arange(n_samples), codec.scaling.scale
+    total = squares_about_mean(X, everything, scale, weights)
     if total == 0:  # one row, or rows that are all alike
         total = X.shape[0] * X.shape[1] * (codec.scaling.variance or 1.0)
-    return float(1 - _squares_left(codec, X) / total)
+    return float(1 - _squares_left(codec, X, weights) / total)
 
 
-def _squares_left(codec, X):
+def _squares_left(codec, X, weights=None):
     """Return the sum of squared errors of rows that come back, in scaled units."""
     left = 0.0
     for rows in codec.chunks(X.shape[0]):
         original = dense_rows(X, rows)
         x = codec.decode(codec.encode(original))
         error = np.subtract(original, x, dtype=np.float64) / codec.scaling.scale
-        left += np.square(error).sum()
+        left += weighted(np.square(error), weights, rows).sum()
     return left
 
 
-def _some(X, n_most, rng):
-    """Return all rows, or some at random where they are many."""
-    n_samples = X.shape[0]
+def _some(n_samples, n_most, rng):
+    """Return the places of all rows, or of some at random where they are many."""
     if n_samples <= n_most:
-        return X
-    return X[np.sort(rng.choice(n_samples, n_most, replace=False))]
+        return slice(None)
+    return np.sort(rng.choice(n_samples, n_most, replace=False))
 
 
-def _slopes(codec, Z, spread):
+def _mean(X, weights):
+    """Return the mean of rows, (n_features,)."""
+    if weights is None:
+        return np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
+    return np.asarray(X.T @ weights).ravel() / len(weights)
+
+
+def _slopes(codec, Z, spread, weights=None):
     """Return the mean slope of the decoder, and the mean square of its length.
 
     In units of the scaled data.
@@ -213,6 +243,6 @@ def _slopes(codec, Z, spread):
         step[j] = _STEP * (scale or 1.0)
         slope = codec.decode(Z + step) - codec.decode(Z - step)
         slope /= 2 * step[j] * codec.scaling.scale
-        loadings[j] = slope.mean(axis=0)
-        lengths[j] = np.square(slope).sum(axis=1).mean()
+        loadings[j] = weighted(slope, weights).mean(axis=0)
+        lengths[j] = weighted(np.square(slope).sum(axis=1), weights).mean()
     return loadings, lengths

@@ -15,6 +15,7 @@ from .._nn.layers import Elementwise, FromImages, QuickGELU, Rescaling, ToImages
 from .code_transform import FARTHEST_CODE
 from .torch_module import (
     Anchor,
+    ColumnLayers,
     Exp,
     FadingAnchor,
     FirstColumns,
@@ -246,6 +247,15 @@ def _exp(graph, layer, x):
     return graph.op("Exp", graph.op("Min", x, 50.0))
 
 
+def _column_layers(graph, layers, x):
+    values = [
+        graph.layer(layer, graph.op("Gather", x, layers.columns(i), axis=1))
+        for i, layer in enumerate(layers.layers)
+    ]
+    joined = graph.op("Concat", *values, axis=1) if len(values) > 1 else values[0]
+    return graph.op("Gather", joined, layers.order, axis=1)
+
+
 #: class of a layer -> function.
 LAYERS = {
     nn.Sequential: _sequential,
@@ -255,6 +265,7 @@ LAYERS = {
     UnscaleRows: _unscale_rows,
     KeepConstant: _keep_constant,
     FirstColumns: _first_columns,
+    ColumnLayers: _column_layers,
     Anchor: _anchor,
     FadingAnchor: _fading_anchor,
     Shorten: _shorten,

@@ -10,6 +10,7 @@ import torch
 
 from .._data.scaling import dense_rows, row_slices
 from .._runtime.isolation import isolated
+from .._runtime.memory import explains_out_of_memory
 from .._runtime.threads import in_parts
 from .codec import cached_codec
 
@@ -17,6 +18,7 @@ __all__ = ["sensitivity"]
 
 
 @isolated
+@explains_out_of_memory()
 def sensitivity(estimator, X, average):
     """Return the derivatives of the codes by the features, in units of ``X``.
 

@@ -5,9 +5,9 @@ are a format: what one version of skae wrote to a disk, each later one reads. A 
 of keys or of their meaning raises `STATE_VERSION` by one, adds a migration, and adds a
 golden file of the version before (``tests/golden``).
 
-That an older skae wrote a state is no reason to warn, unlike in scikit-learn: the
-golden files are tested to give the same. What a later release wrote in this format has
-no such test here, so that is warned of.
+What another release wrote is warned of, as in scikit-learn. What an older one wrote is
+read, and the golden files are tested to give the same; what a newer one wrote in a
+format that is known here has no such test.
 """
 
 import re
@@ -15,6 +15,7 @@ import warnings
 
 from sklearn.exceptions import InconsistentVersionWarning
 
+from .._parts.column_losses import loss_parts
 from .._version import __version__
 
 __all__ = ["STATE_VERSION", "from_pickle", "to_pickle"]
@@ -24,6 +25,7 @@ STATE_VERSION = 2
 _KEY = "_state_version"
 # The release of skae that wrote it.
 _RELEASE = "_skae_version"
+_BEFORE_RELEASES = "0.0"
 # The buffers of a network before version 2.
 _RADIUS = re.compile(r"^((?:en|de)coder\.)radius$")
 
@@ -34,13 +36,19 @@ def _name_the_version(state):
 
 
 def _standard_names(state):
-    """1 to 2: the code transform and the trust radii are named so."""
+    """1 to 2: code transform and trust radii are named so; losses have columns."""
     state = dict(state)
     if "_frame" in state:
         state["_code_transform"] = state.pop("_frame")
     if "_weights" in state:
         weights = state["_weights"].items()
         state["_weights"] = {_RADIUS.sub(r"\1trust_radius", k): w for k, w in weights}
+        state["_loss_parts"] = loss_parts(state.get("loss", "squared_error"))
+    memory = state.get("_memory") or {}
+    if "moments" in memory:
+        moments = dict(memory["moments"])
+        moments["n_samples"] = moments.pop("n_rows")
+        state["_memory"] = {**memory, "moments": moments}
     return state
 
 
@@ -63,13 +71,15 @@ def to_pickle(state):
     return {**state, _KEY: STATE_VERSION, _RELEASE: __version__}
 
 
-def from_pickle(state):
+def from_pickle(state, name):
     """Return a state of any older version as one of this.
 
     Parameters
     ----------
     state : dict
         What `to_pickle` returned, now or in an older version of skae.
+    name : str
+        Of the estimator, for messages.
 
     Returns
     -------
@@ -84,39 +94,43 @@ def from_pickle(state):
     Warns
     -----
     InconsistentVersionWarning
-        If a newer version of skae wrote it, in this format.
+        If another release of skae wrote it.
     """
     state = dict(state)
-    version, release = state.pop(_KEY, 0), state.pop(_RELEASE, None)
+    version, release = state.pop(_KEY, 0), state.pop(_RELEASE, _BEFORE_RELEASES)
     if version > STATE_VERSION:
         raise ValueError(
-            f"This estimator was written by a newer version of skae: its state has "
+            f"This {name} was written by a newer version of skae: its state has "
             f"version {version}, and this skae reads up to {STATE_VERSION}. "
             "Update skae to load it."
         )
-    if release is not None and _numbers(release) > _numbers(__version__):
-        warnings.warn(NewerVersionWarning(release), stacklevel=3)
+    if release != __version__:
+        warnings.warn(OtherReleaseWarning(name, release), stacklevel=3)
     for migrate in _MIGRATIONS[version:]:
         state = migrate(state)
     return state
 
 
-class NewerVersionWarning(InconsistentVersionWarning):
+class OtherReleaseWarning(InconsistentVersionWarning):
     """scikit-learn's, for those who filter or catch it, with a text of our own."""
 
-    def __init__(self, release):
+    def __init__(self, name, release):
         super().__init__(
-            estimator_name="AutoEncoderTransformer",
+            estimator_name=name,
             current_sklearn_version=__version__,
             original_sklearn_version=release,
         )
-        self.release = release
 
     def __str__(self):
-        return (
-            f"This {self.estimator_name} was written by skae {self.release}, which is "
-            f"newer than this, {__version__}. It may not give the same: update skae."
+        release = self.original_sklearn_version
+        written = f"This {self.estimator_name} was written by skae {release}, which is"
+        if _numbers(release) > _numbers(__version__):
+            advice = "It may not give the same: update skae."
+            return f"{written} newer than this, {__version__}. {advice}"
+        advice = (
+            "It is read, and gives the same up to rounding. Save it again to update it."
         )
+        return f"{written} older than this, {__version__}. {advice}"
 
 
 def _numbers(release):

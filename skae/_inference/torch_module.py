@@ -16,12 +16,14 @@ from .._data.scaling import FARTHEST, Scaling
 from .._nn.autoencoder import Anchored, Faded
 from .._nn.layers import Dropout, Transposed
 from .._nn.seeded_modules import UserModule
+from .._parts.column_links import link_of
 from .._runtime.isolation import isolated
 from .code_transform import FARTHEST_CODE, CodeTransform
 from .codec import float32_scaling, from_numpy
 
 __all__ = [
     "Anchor",
+    "ColumnLayers",
     "Exp",
     "FadingAnchor",
     "FirstColumns",
@@ -221,6 +223,36 @@ class Exp(nn.Module):
         return x.clamp(max=50.0).exp()
 
 
+class ColumnLayers(nn.Module):
+    """Links of several columns each.
+
+    Parameters
+    ----------
+    layers : list of nn.Module
+    columns : list of list of int
+        Of each layer; each column is in one.
+    """
+
+    def __init__(self, layers, columns):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        for i, of_layer in enumerate(columns):
+            self.register_buffer(f"columns_{i}", torch.tensor(of_layer))
+        order = torch.tensor([column for part in columns for column in part])
+        self.register_buffer("order", order.argsort())
+
+    def columns(self, i):
+        """Return those of layer ``i``, a tensor."""
+        return getattr(self, f"columns_{i}")
+
+    def forward(self, x):
+        values = [
+            layer(x.index_select(1, self.columns(i)))
+            for i, layer in enumerate(self.layers)
+        ]
+        return torch.cat(values, dim=1).index_select(1, self.order)
+
+
 _LINKS = {
     "identity": nn.Identity,
     "logistic": nn.Sigmoid,
@@ -267,11 +299,13 @@ def to_torch(learnt, dtype):
         if link == "identity":
             decoder["unscale"] = _unscale(scaling, dtype)
         else:
-            decoder["link"] = _LINKS[link]()
-        # The outputs of a softmax sum to 1, so none can be set alone.
-        if scaling.constant.any() and link != "softmax":
+            decoder["link"] = _link(link, scaling, dtype)
+        # What sums to 1 cannot be set alone.
+        sums = link_of(link).sums_to_one(network.n_features)
+        constant = scaling.constant & ~sums
+        if constant.any():
             mean = torch.tensor(scaling.mean, dtype=dtype)
-            decoder["constant"] = KeepConstant(torch.tensor(scaling.constant), mean)
+            decoder["constant"] = KeepConstant(torch.tensor(constant), mean)
         ways = nn.Sequential(encoder), nn.Sequential(decoder)
         return TorchAutoEncoder(*ways).eval()
 
@@ -304,6 +338,22 @@ def _unscale(scaling, dtype):
     narrow, dtype = (None, dtype) if is_held else (dtype, torch.float64)
     values = scaling.mean, scaling.scale
     return UnscaleRows(*(torch.tensor(v, dtype=dtype) for v in values), narrow)
+
+
+def _link(link, scaling, dtype):
+    if isinstance(link, str):
+        return _LINKS[link]()
+    layers, columns = [], []
+    for name, part, unit in link_of(link).joined():
+        layer = _LINKS[name]()
+        if name == "identity":
+            layer = _unscale(scaling.of(part), dtype)
+        elif unit != 1:
+            ends = torch.zeros(1, dtype=dtype), torch.tensor([unit], dtype=dtype)
+            layer = nn.Sequential(layer, UnscaleRows(*ends))
+        layers.append(layer)
+        columns.append(part)
+    return ColumnLayers(layers, columns)
 
 
 def _code_transform(code_transform, dtype):

@@ -21,6 +21,7 @@ __all__ = [
     "principal_components",
     "sample",
     "unexplained",
+    "weighted_components",
 ]
 
 # If arrays are streamed, PCA sees a random sample of this size.
@@ -62,23 +63,23 @@ def components_for(share, batches, seed):
     seed : int
         For the sample of large data.
     """
-    x, _ = sample(batches, seed)
-    with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
-        return int(helper(PCA(share, svd_solver="full")).fit(x).n_components_)
+    some = sample(batches, seed)
+    pca = PCA(share, svd_solver="full")
+    return int(_fit(pca, some.x, some.weights).n_components_)
 
 
 def sample(batches, seed):
-    """Return scaled rows and their targets, as arrays: all, or some of very many."""
+    """Return a `Sample` of scaled rows: all, or some of very many."""
     return batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
 
 
-def principal_components(batches, x, n_components, seed):
+def principal_components(batches, some, n_components, seed):
     """Fit PCA to scaled rows, with as many components as they allow.
 
     Parameters
     ----------
     batches : Batches
-    x : ndarray of shape (n_samples, n_features)
+    some : Sample
         What `sample` made of them.
     n_components : int
     seed : int
@@ -88,13 +89,37 @@ def principal_components(batches, x, n_components, seed):
     -------
     pca : PCA
     """
-    if len(x) < batches.n_samples and issparse(batches.X):
+    x, weights = some.x, some.weights
+    is_part = len(x) < batches.n_samples
+    if is_part and issparse(batches.X) and weights is None:
         return _sparse_components(batches, n_components, seed)
     if x.size <= _EXACT_VALUES:
         x = x.astype(np.float64)
-    pca = helper(PCA(min(n_components, *x.shape), random_state=seed))
+    return _fit(PCA(min(n_components, *x.shape), random_state=seed), x, weights)
+
+
+def _fit(pca, x, weights):
+    """Fit PCA to rows, which may have weights.
+
+    Rows times the roots of their weights have the weighted covariance, if their mean is
+    zero: so they are there a second time, mirrored.
+    """
+    mean = None
+    if weights is not None:
+        mean = np.average(x, axis=0, weights=weights).astype(x.dtype)
+        x = (x - mean) * np.sqrt(weights)[:, None].astype(x.dtype)
+        x = np.concatenate([x, -x])
     with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
-        return pca.fit(x)
+        helper(pca).fit(x)
+    if mean is not None:
+        pca.mean_ = mean
+    return pca
+
+
+def weighted_components(x, weights, n_components, seed):
+    """Return the principal axes of rows with weights, (n_components, n_features)."""
+    pca = PCA(min(n_components, *x.shape), random_state=seed)
+    return _fit(pca, x, weights).components_
 
 
 def _sparse_components(batches, n_components, seed):

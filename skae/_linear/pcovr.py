@@ -8,10 +8,10 @@ principal components of X and of what linear regression makes of y, side by side
 import warnings
 
 import numpy as np
-from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 
 from .._runtime.helpers import helper
+from .pca import weighted_components
 
 __all__ = ["RIDGE_ALPHAS", "linear_head", "principal_covariates"]
 
@@ -21,15 +21,13 @@ RIDGE_ALPHAS = np.logspace(-3, 5, 17)
 _ROWS = 10_000
 
 
-def principal_covariates(x, values, sizes, n_components, weight, seed):
+def principal_covariates(some, sizes, n_components, weight, seed):
     """Return the maps of the best linear autoencoder that predicts the target too.
 
     Parameters
     ----------
-    x : ndarray of shape (n_samples, n_features)
-        Scaled rows.
-    values : ndarray of shape (n_samples, width)
-        Their targets, NaN where unknown.
+    some : Sample
+        Scaled rows with their targets, NaN where unknown.
     sizes : list of int
         Columns of each output.
     n_components : int
@@ -44,19 +42,19 @@ def principal_covariates(x, values, sizes, n_components, weight, seed):
     decoder : ndarray of shape (n_features, n_found)
         As many components as the rows and the features allow.
     """
-    n_features = x.shape[1]
-    coefficients = _regression(x, values, sizes)  # (n_features, width)
+    x, n_features = some.x, some.x.shape[1]
+    coefficients = _regression(*some, sizes)  # (n_features, width)
     coefficients *= np.sqrt(weight * n_features / len(sizes))
     coefficients = coefficients.astype(x.dtype)
-    pca = helper(PCA(min(n_components, *x.shape), random_state=seed))
-    with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
-        components = pca.fit(np.hstack([x, x @ coefficients])).components_
+    both = np.hstack([x, x @ coefficients])
+    n_components = min(n_components, *x.shape)
+    components = weighted_components(both, some.weights, n_components, seed)
     # Weights of the features, and of the predictions, which are linear in them.
     of_x, of_y = np.hsplit(components, [n_features])
     return of_x + of_y @ coefficients.T, of_x.T
 
 
-def _regression(x, values, sizes):
+def _regression(x, values, weights, sizes):
     """Coefficients (n_features, width) of ridge regressions, chosen by evidence.
 
     Each output is in units of its variance, that of all its classes together.
@@ -72,15 +70,30 @@ def _regression(x, values, sizes):
             continue
         target = values[np.ix_(rows, columns)].astype(np.float64)
         ridge = helper(RidgeCV(RIDGE_ALPHAS, alpha_per_target=len(columns) > 1))
-        ridge.fit(x[rows].astype(np.float64), target)
+        ridge.fit(x[rows].astype(np.float64), target, _of(weights, rows))
         coefficients[:, columns] = ridge.coef_.reshape(len(columns), -1).T
-    spread = np.ma.masked_invalid(values).var(axis=0, dtype=np.float64).filled(0.0)
+    spread = _spread(np.ma.masked_invalid(values), weights)
     outputs = np.split(spread, np.cumsum(sizes)[:-1])
     unit = np.sqrt([output.sum() or 1.0 for output in outputs])
     return coefficients / np.repeat(unit, sizes)
 
 
-def linear_head(codes, values, kind, sizes):
+def _of(weights, rows):
+    return None if weights is None else weights[rows]
+
+
+def _spread(values, weights):
+    """Return the variance of each column of a masked array, (width,), 0 for none."""
+    if weights is None:
+        return values.var(axis=0, dtype=np.float64).filled(0.0)
+    weights = weights[:, None] * ~values.mask
+    total = np.maximum(weights.sum(axis=0), np.finfo(float).tiny)
+    values = values.filled(0.0).astype(np.float64)
+    mean = (weights * values).sum(axis=0) / total
+    return (weights * np.square(values - mean)).sum(axis=0) / total
+
+
+def linear_head(codes, values, weights, kind, sizes):
     """Fit the linear models whose loss the head has, one for each output.
 
     Returns
@@ -89,35 +102,37 @@ def linear_head(codes, values, kind, sizes):
     intercept : ndarray of shape (width,)
     """
     heads = [
-        _HEADS[kind](codes, output)
+        _HEADS[kind](codes, output, weights)
         for output in np.split(values, np.cumsum(sizes)[:-1], axis=1)
     ]
     return tuple(np.concatenate(parts) for parts in zip(*heads, strict=True))
 
 
-def _number_head(codes, output):
+def _number_head(codes, output, weights):
     rows = _known(output)
     if not len(rows):
         return _constant_head(codes, output, 0.0)
-    model = helper(LinearRegression()).fit(codes[rows], output[rows, 0])
+    model = helper(LinearRegression()).fit(
+        codes[rows], output[rows, 0], _of(weights, rows)
+    )
     return model.coef_[None], np.array([model.intercept_])
 
 
-def _label_head(codes, output):
+def _label_head(codes, output, weights):
     rows = _known(output)
     labels = output[rows, 0]
     if len(np.unique(labels)) < 2:
         return _constant_head(codes, output, 20.0 * labels.max(initial=0) - 10.0)
-    model = _logistic_regression(codes[rows], labels)
+    model = _logistic_regression(codes[rows], labels, _of(weights, rows))
     return model.coef_, model.intercept_
 
 
-def _class_head(codes, output):
+def _class_head(codes, output, weights):
     rows = _known(output)
     labels = output[rows].argmax(axis=1)
     if len(np.unique(labels)) < 2:
         return _constant_head(codes, output, 0.0)
-    model = _logistic_regression(codes[rows], labels)
+    model = _logistic_regression(codes[rows], labels, _of(weights, rows))
     coefficients, intercept = _constant_head(codes, output, -np.log(len(rows)))
     if len(model.classes_) == 2:  # one score for both
         coefficients[model.classes_] = np.outer([-0.5, 0.5], model.coef_)
@@ -140,11 +155,11 @@ def _constant_head(codes, output, value):
     return np.zeros((width, codes.shape[1])), np.full(width, float(value))
 
 
-def _logistic_regression(codes, labels):
+def _logistic_regression(codes, labels, weights):
     with warnings.catch_warnings():
         # A start need not have converged; of many classes `Target` has warned.
         warnings.simplefilter("ignore")
-        return helper(LogisticRegression()).fit(codes, labels)
+        return helper(LogisticRegression()).fit(codes, labels, weights)
 
 
 def _known(output):

@@ -184,11 +184,14 @@ class _LogLossGradient:
         return value - factor * _sum_of_logs(larger), gradient
 
     def _weighted(self, output, x, n_outliers, weights):
-        """Do the same for rows with weights, by autograd."""
+        """Do the same for rows with weights, plainly."""
         target = torch.addcmul(self.mean, x, self.scale)
-        gradient_of = autograd_gradient(LOSSES["log_loss"].function)
-        loss, gradient = gradient_of(output, target, n_outliers, weights)
-        return self.fraction * loss, self.fraction * gradient
+        losses = F.binary_cross_entropy_with_logits(output, target, reduction="none")
+        losses = losses.mul_(weights)[n_outliers:]
+        gradient = torch.empty_like(output)
+        _sigmoid(output, gradient)
+        gradient.sub_(target).mul_(weights).mul_(self.fraction / output.numel())
+        return self.fraction * _total(losses) / losses.numel(), gradient
 
     def _buffers_for(self, x):
         """Return the factor, minus it times what makes ``x`` a target, and buffers."""
@@ -331,6 +334,10 @@ class Loss:
     def non_negative(self):
         """Whether negative values are refused."""
         return self.check_data is not _anything
+
+    def target_units(self, mean, scale):
+        """Return what makes of scaled rows what a canonical output is compared with."""
+        return mean, scale
 
 
 LOSSES = {

@@ -12,6 +12,6 @@ def all_or_nothing(estimator):
     try:
         yield
     except BaseException:  # Ctrl-C among them
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        # In one step: other threads may use it, and a second Ctrl-C may come.
+        estimator.__dict__ = before
         raise

@@ -5,6 +5,8 @@ Nothing here runs at import, and CUDA is asked only when the device may be one.
 
 import torch
 
+from .._compat import cuda_is_lost
+
 __all__ = ["check_device", "free_memory", "inference_device"]
 
 # Floating point operations of a training step from which the GPU is used. Two CPU cores
@@ -35,7 +37,7 @@ def check_device(device, step_flops):
         If the device is not one of these, or is not on this machine.
     """
     if device == "auto":
-        wins = step_flops() >= _CUDA_STEP_FLOPS and torch.cuda.is_available()
+        wins = step_flops() >= _CUDA_STEP_FLOPS and _has_cuda()
         return torch.device("cuda", 0) if wins else torch.device("cpu")
     name = str(device)
     if name in ("cpu", "cpu:0"):
@@ -44,6 +46,11 @@ def check_device(device, step_flops):
     if kind != "cuda" or not (index.isdecimal() or name == "cuda"):
         raise ValueError(
             f"device={device!r} is not known: use 'auto', 'cpu', 'cuda' or 'cuda:N'."
+        )
+    if cuda_is_lost():
+        raise ValueError(
+            f"device={device!r} cannot be used here: this process was forked after "
+            "CUDA had started. Use device='cpu', or start processes by 'spawn'."
         )
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if int(index or 0) >= count:
@@ -58,7 +65,8 @@ def check_device(device, step_flops):
 def inference_device(name, flops):
     """Return the device that trained a model, or the CPU.
 
-    That is taken where the device is missing, or few rows not worth the way there.
+    That is taken where the device is missing, in processes that are forked after CUDA
+    has started, and where few rows are not worth the way there.
 
     Parameters
     ----------
@@ -66,11 +74,15 @@ def inference_device(name, flops):
     flops : callable
         Returns the floating point operations to be done.
     """
-    if name == "cpu" or not torch.cuda.is_available():
+    if name == "cpu" or not _has_cuda():
         return _CPU
     device = torch.device(name)
     is_there = device.index < torch.cuda.device_count()
     return device if is_there and flops() >= _CUDA_ROWS_FLOPS else _CPU
+
+
+def _has_cuda():
+    return not cuda_is_lost() and torch.cuda.is_available()
 
 
 def free_memory(device):

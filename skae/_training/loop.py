@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from .cuda_graphs import stepper
+from .cuda_graphs import recorded_steps
 
 __all__ = ["epochs", "evaluate", "row_losses", "evaluation_batches"]
 
@@ -27,13 +27,18 @@ def epochs(objective, batches, optimizer, rng, threads):
     n_ahead = int(min(_DRAWN_AHEAD, optimizer.n_steps - optimizer.n_steps_made))
     n_epochs = max(1, n_ahead // batches.n_batches)
     made = _batches(objective, batches, optimizer, rng, n_epochs)
-    make_step = stepper(objective, optimizer)
+    recorded = recorded_steps(objective, optimizer)
     while True:
         objective.train(True)
         total = n_samples = 0
         with objective.without_autograd():
             for batch in islice(made, batches.n_batches):
-                loss = threads.run(make_step, batch, batch.x.shape[0])
+                with threads.at_work(batch, batch.x.shape[0]):
+                    if recorded is None:
+                        loss = objective.backward(batch, optimizer.progress)
+                        optimizer.step()
+                    else:
+                        loss = recorded(batch)
                 total += batch.n_inliers * loss
                 n_samples += batch.n_inliers
                 if optimizer.out_of_time:
@@ -42,7 +47,7 @@ def epochs(objective, batches, optimizer, rng, threads):
             # later. Of numbers that are not finite, the sum is not either.
             sound = math.isfinite(objective.parameters.values.sum())
             objective.avoid_underflow()
-        loss = float(total) / n_samples + float(batches.off_basis.mean())
+        loss = float(total) / n_samples + float(batches.mean(batches.off_basis))
         yield loss if sound else math.nan
 
 
@@ -58,7 +63,7 @@ def _batches(objective, batches, optimizer, rng, n_epochs):
 
 def evaluate(objective, batches):
     """Return the mean loss over all rows, without changing anything."""
-    return float(row_losses(objective, batches).cpu().numpy().mean())
+    return float(batches.mean(row_losses(objective, batches)))
 
 
 def evaluation_batches(objective, batches):

@@ -6,7 +6,8 @@ PCA's codes are written out as well. Otherwise autograd finds them from the loss
 
 import torch
 
-from .._parts.losses import LINKS, autograd_gradient
+from .._parts.column_links import link_of
+from .._parts.losses import autograd_gradient
 from .._parts.penalties import penalize
 from .batch import weighted
 
@@ -19,8 +20,8 @@ class Reconstruction:
     Parameters
     ----------
     loss : Loss
-    link : str
-        Key of ``LINKS``.
+    link : str or tuple
+        What `link_of` takes.
     scaling : Scaling
         To compare with ``X`` in its own units where the loss asks for them.
     device : torch.device
@@ -34,12 +35,15 @@ class Reconstruction:
         self, loss, link, scaling, device, feature_fraction=1.0, outlier_weight=1.0
     ):
         self.loss = loss
-        self.link = LINKS[link].inverse
+        self.link = link_of(link).inverse
         self.scaled_output = link == "identity"
         self.feature_fraction = feature_fraction
         self.outlier_weight = outlier_weight
-        self.mean = torch.as_tensor(scaling.mean, dtype=torch.float32, device=device)
-        self.scale = torch.as_tensor(scaling.scale, dtype=torch.float32, device=device)
+        mean, scale = (
+            torch.as_tensor(values, dtype=torch.float32, device=device)
+            for values in (scaling.mean, scaling.scale)
+        )
+        self.mean, self.scale = loss.target_units(mean, scale)
         self.closed_form = None
         if loss.closed_form and (loss.canonical or self.scaled_output):
             self.closed_form = loss.closed_form(feature_fraction, self.mean, self.scale)

@@ -1,8 +1,8 @@
-"""Write the golden file of a state version: every variant, as it is pickled now.
+"""Write the golden files of a state version: every variant, as it is pickled now.
 
 Run once for each version of the state, before the change that begins the next::
 
-    python -W ignore -m tests.golden.make tests/golden/state_VERSION.pkl.xz
+    python -W ignore -m tests.golden.make tests/golden VERSION
 
 A golden file is never written again: it stands for what users have on their disks.
 """
@@ -10,7 +10,9 @@ A golden file is never written again: it stands for what users have on their dis
 import lzma
 import pickle
 import sys
+from pathlib import Path
 
+from skae import ReconstructionOutlierDetector
 from tests.conftest import rows
 from tests.test_promises import _in_domain
 from tests.variants import VARIANTS, autoencoder, target_of
@@ -51,6 +53,19 @@ def _entry(model, X):
     return state, X, Z, model.inverse_transform(Z)
 
 
+def golden_detector():
+    """Return the pickle of a detector, rows, and how unusual they are."""
+    X = rows()
+    model = ReconstructionOutlierDetector(n_estimators=2, random_state=0).fit(X)
+    return pickle.dumps(model), 1.1 * X, model.score_samples(1.1 * X)
+
+
+def write(folder, version):
+    """Write both files."""
+    for name, made in [("state", golden()), ("detector", golden_detector())]:
+        with lzma.open(Path(folder) / f"{name}_{version}.pkl.xz", "xb") as file:
+            pickle.dump(made, file)
+
+
 if __name__ == "__main__":
-    with lzma.open(sys.argv[1], "wb") as file:
-        pickle.dump(golden(), file)
+    write(*sys.argv[1:])

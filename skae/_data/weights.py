@@ -1,0 +1,43 @@
+"""Sample weights: how many rows each one stands for."""
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+
+from .._compat import check_sample_weight, safe_indexing
+
+__all__ = ["weigh"]
+
+
+def weigh(sample_weight, X, *others):
+    """Return rows and what goes with them, without those of weight zero, and weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_samples,) or None
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    *others : array-like of shape (n_samples, ...) or None
+
+    Returns
+    -------
+    X, *others
+        Those that count.
+    sample_weight : ndarray of shape (n_samples,) or None
+        None where all are one.
+
+    Raises
+    ------
+    ValueError
+        If weights are negative or not finite, or all are zero.
+    """
+    if sample_weight is None:
+        return X, *others, None
+    options = {"dtype": np.float64, "ensure_non_negative": True}
+    weights = check_sample_weight(sample_weight, X, **options)
+    check_consistent_length(X, *others)
+    if not weights.any():
+        raise ValueError("sample_weight is zero for all rows: none is left to learn.")
+    counts = np.flatnonzero(weights)
+    if len(counts) < len(weights):
+        X, weights = X[counts], weights[counts]
+        others = [v if v is None else safe_indexing(v, counts) for v in others]
+    return X, *others, None if (weights == 1).all() else weights
