@@ -59,6 +59,10 @@ CLAIMS = {
         "search.best_params_ == {'reduce': 'passthrough'}",
         "ae.sensitivity(X_test).shape == ae.components_.shape == (8, 64)",
     ],
+    "missing": [
+        "Z.shape == (178, 6) and not np.isnan(X_filled).any()",
+        "(X_filled == X_gaps)[~missing].all()",
+    ],
     "supervise": [
         "search.best_params_ == "
         "{'reduce__n_components': 4, 'reduce__supervision': 3.0}",
