@@ -11,6 +11,7 @@ from ._displays.traversal import TraversalDisplay
 from ._estimator import AutoEncoderTransformer
 from ._parts.corruptions import GaussianNoise, Masking, SwapNoise
 from ._parts.latents import Gaussian, Mixture
+from ._parts.mixed import MixedLoss
 from ._parts.networks import Conv, Dense, Modules
 from ._parts.part_checks import check_part
 from ._parts.penalties import Contraction, PenaltySum, Sparsity
@@ -29,6 +30,7 @@ __all__ = [
     "GaussianNoise",
     "LossCurveDisplay",
     "Masking",
+    "MixedLoss",
     "Mixture",
     "Modules",
     "PenaltySum",

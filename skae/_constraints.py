@@ -17,6 +17,7 @@ from ._nn.layers import ACTIVATIONS
 from ._parts.corruptions import CORRUPTIONS
 from ._parts.latents import LATENTS
 from ._parts.losses import LINKS, LOSSES
+from ._parts.mixed import MixedLoss
 from ._parts.networks import NAMED_NETWORKS, NETWORKS
 from ._parts.penalties import PENALTIES
 from ._training.optimizers import SCHEDULES, SOLVERS
@@ -30,7 +31,7 @@ CONSTRAINTS = {
     "n_components": [_COUNT, Interval(RealNotInt, 0, 1, closed="neither"), None],
     "hidden_layer_sizes": [_AUTO, "array-like", _COUNT],
     "activation": [StrOptions({"auto", *ACTIVATIONS}), callable],
-    "loss": [StrOptions({*LOSSES}), callable],
+    "loss": [StrOptions({"auto", *LOSSES}), MixedLoss, callable],
     "output_activation": [StrOptions({"auto", *LINKS})],
     "init": [StrOptions({"auto", "pca", "random"})],
     "linearity": [_AUTO, Interval(Real, 0, None, closed="left")],
@@ -42,6 +43,7 @@ CONSTRAINTS = {
     "supervision": [Interval(Real, 0, None, closed="left")],
     "teacher": [_AUTO, HasMethods(["fit", "predict"]), None],
     "missing_label": [Real, str, None],
+    "missing_values": [Real, None],
     "target_type": [StrOptions({"auto", *TARGET_TYPES})],
     "standardize": ["boolean"],
     "whiten": ["boolean"],

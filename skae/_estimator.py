@@ -5,7 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import CallbackSupportMixin, Summarized, fit_context
 from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
-from ._data.validation import as_given, check_rows
+from ._data.validation import as_given, check_observed, check_rows, is_nan
 from ._data.weights import weigh
 from ._fitting.callbacks import Callbacks
 from ._fitting.fit import fit_autoencoder
@@ -16,10 +16,13 @@ from ._inference.codec import encode
 from ._inference.state import from_pickle, to_pickle
 from ._notebook import summary_html
 from ._parts.losses import LOSSES
+from ._parts.mixed import with_columns
 from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
 from ._runtime.atomic import all_or_nothing
 from ._runtime.clock import TimeLimit
+from ._runtime.isolation import isolated_fit
+from ._runtime.memory import explains_out_of_memory
 from ._runtime.threads import ThreadTuner
 
 __all__ = ["AutoEncoderTransformer"]
@@ -68,7 +71,7 @@ class AutoEncoderTransformer(
         - "auto": "quick_gelu".
         - callable: a function of a tensor, or a class such as `torch.nn.Mish`.
 
-    loss : str or callable, default="squared_error"
+    loss : str, MixedLoss or callable, default="squared_error"
         Reconstruction error to minimise.
 
         - "squared_error", "absolute_error".
@@ -76,6 +79,10 @@ class AutoEncoderTransformer(
         - "log_loss": cross-entropy, for values in [0, 1].
         - "kl_divergence": Kullback-Leibler divergence, for rows that are distributions.
         - "poisson": half the Poisson deviance, for counts.
+        - "auto": for tables of numbers, counts, binary and one-hot columns: a loss for
+          each kind, found in the training rows (see `MixedLoss`, ``losses_``). Where
+          all columns are of one kind, the plain loss that goes with it.
+        - `MixedLoss`: a loss for each group of columns that you name.
         - callable: a function of (output, target), tensors (batch, n_features) of
           scaled data. It returns the loss of each row, (batch,), or of each value, or
           their mean, as `torch.nn.MSELoss` does.
@@ -84,8 +91,9 @@ class AutoEncoderTransformer(
         Last step of the decoder: "identity", "logistic", "tanh", "relu", "softplus",
         "exp" or "softmax". Its range must hold the values of ``X``. "auto" follows the
         loss: "logistic" for "log_loss", "softmax" for "kl_divergence", "exp" for
-        "poisson", which take no other; else "identity", or "logistic" where that is
-        better for values that fill [0, 1] like those of pictures.
+        "poisson", which take no other, as do the parts of a mixed loss; else
+        "identity", or "logistic" where that is better for values that fill [0, 1] like
+        those of pictures.
     init : str, default="auto"
         Start of the weights.
 
@@ -93,8 +101,9 @@ class AutoEncoderTransformer(
           layers start at zero. Training starts with PCA's reconstruction. If the output
           activation is not "identity", it starts near it.
         - "random": the plain network.
-        - "auto": "pca" if the output activation is "identity" or "logistic", else
-          "random". Where rows are held out, other starts compete with it.
+        - "auto": "pca" if the output activation is "identity" or "logistic", or if the
+          loss is mixed, else "random". Where rows are held out, other starts compete
+          with it.
 
     linearity : "auto" or float, default="auto"
         Weight of the penalty that keeps the codes close to PCA's, for networks that
@@ -150,6 +159,12 @@ class AutoEncoderTransformer(
         Value of ``y`` that means "no target", besides NaN, None and ``NA``; -1 in
         scikit-learn's semi-supervised models. "auto" and None add no value; "auto"
         warns if -1 stands beside other classes, or a text such as "nan".
+    missing_values : int, float, np.nan or None, default=None
+        Value of ``X`` that stands for what is missing; NaN is an error unless it is
+        that value. Gaps are filled by probabilistic PCA [9]_, from what is observed of
+        the row, and are never compared with. Where there are some in `fit`, more
+        entries are hidden in training and validation, so that codes of incomplete rows
+        are learnt. `impute` completes rows.
     standardize : bool, default=False
         Whether features count equally, as behind a `StandardScaler`, rather than by
         their variance, as in PCA. Undone by `inverse_transform`.
@@ -282,6 +297,9 @@ class AutoEncoderTransformer(
         Square roots of ``explained_variance_ * (n_samples_ - 1)``.
     noise_variance_ : float
         Mean variance that is left, of the directions that are no code's.
+    losses_ : list of (str, ndarray of int)
+        Losses with the positions of their columns; a block of one-hot columns is an
+        entry of its own.
     target_type_ : str or None
         What ``y`` was taken for, if it guided the codes.
     device_ : str
@@ -295,6 +313,7 @@ class AutoEncoderTransformer(
     Dense : Options of the dense network.
     Conv : Convolutional networks.
     Gaussian : Variational autoencoders.
+    MixedLoss : Tables of numbers, counts and categories.
 
     Notes
     -----
@@ -352,6 +371,8 @@ class AutoEncoderTransformer(
     .. [7] Jordan et al. (2024). Muon: an optimizer for hidden layers. Blog post.
     .. [8] Lee (2013). Pseudo-label: the simple and efficient semi-supervised learning
        method for deep neural networks. ICML workshop.
+    .. [9] Tipping, Bishop (1999). Probabilistic principal component analysis. Journal
+       of the Royal Statistical Society B 61.
 
     Examples
     --------
@@ -388,6 +409,7 @@ class AutoEncoderTransformer(
         teacher=None,
         target_type="auto",
         missing_label="auto",
+        missing_values=None,
         standardize=False,
         whiten=False,
         solver="auto",
@@ -424,6 +446,7 @@ class AutoEncoderTransformer(
         self.teacher = teacher
         self.target_type = target_type
         self.missing_label = missing_label
+        self.missing_values = missing_values
         self.standardize = standardize
         self.whiten = whiten
         self.solver = solver
@@ -494,25 +517,28 @@ class AutoEncoderTransformer(
         progress = self._progress("fit")
         with all_or_nothing(self), progress, ThreadTuner() as threads:
             continued = self.warm_start and hasattr(self, "_weights")
+            frame = X
             X = self._validate(X, ensure_min_samples=2, reset=not continued)
             X, y, groups, sample_weight = weigh(sample_weight, X, y, groups)
+            check_observed(self, X)
             if X_val is not None:
                 X_val = self._validate(X_val)
             previous = vars(self) if continued else None
-            params = self._params()
+            params = self._params(frame)
             data = (X, y), (X_val, y_val)
             progress.see(X, y)
-            learnt = fit_autoencoder(
-                params,
-                data[0],
-                sample_weight,
-                data[1],
-                previous,
-                threads,
-                groups,
-                limit,
-                progress,
-            )
+            with isolated_fit(), explains_out_of_memory():
+                learnt = fit_autoencoder(
+                    params,
+                    data[0],
+                    sample_weight,
+                    data[1],
+                    previous,
+                    threads,
+                    groups,
+                    limit,
+                    progress,
+                )
             vars(self).pop("_memory", None)
             vars(self).update(learnt)
         return self
@@ -553,14 +579,17 @@ class AutoEncoderTransformer(
         progress = self._progress("partial-fit")
         with all_or_nothing(self), progress, ThreadTuner() as threads:
             previous = vars(self) if hasattr(self, "_weights") else None
+            frame = X
             X = self._validate(X, reset=previous is None)
             X, y, sample_weight = weigh(sample_weight, X, y)
-            params = self._params()
+            if previous is None:
+                check_observed(self, X)
+            params = self._params(frame)
             progress.see(X, y)
             progress.begin_fit(None, None, 0)
-            learnt = continue_autoencoder(
-                params, X, y, classes, sample_weight, previous, threads
-            )
+            given = X, y, classes, sample_weight
+            with isolated_fit(), explains_out_of_memory():
+                learnt = continue_autoencoder(params, *given, previous, threads)
             vars(self).update(learnt)
             progress.conclude(
                 lambda: f"epoch {self.n_iter_}: loss {self.best_loss_:.4g}"
@@ -609,9 +638,14 @@ class AutoEncoderTransformer(
         observers = [*Callbacks.of(self, task_name), *Writer.of(self)]
         return Progress(observers, self.on_interrupt)
 
-    def _params(self):
-        """Return all parameters, those too that a subclass does not ask for."""
-        return {name: getattr(self, name) for name in CONSTRAINTS}
+    def _params(self, frame):
+        """Return all parameters, those too that a subclass does not ask for.
+
+        Columns that the loss names are found in the rows as they were given.
+        """
+        params = {name: getattr(self, name) for name in CONSTRAINTS}
+        loss = with_columns(self.loss, frame, self.n_features_in_)
+        return {**params, "loss": loss}
 
     def _validate_params(self):
         params = self.get_params(deep=False)
@@ -620,7 +654,7 @@ class AutoEncoderTransformer(
         super()._validate_params()
 
     def _validate(self, X, **checks):
-        return check_rows(self, X, **checks)
+        return check_rows(self, X, missing_values=self.missing_values, **checks)
 
     def _summary_html(self):
         return summary_html(self)
@@ -641,6 +675,7 @@ class AutoEncoderTransformer(
         loss = LOSSES.get(self.loss) if isinstance(self.loss, str) else None
         tags.input_tags.positive_only = loss is not None and loss.non_negative
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = is_nan(self.missing_values)
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -1,5 +1,7 @@
 """Reconstruction: rows from codes, and how well they come back."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.linalg import pinvh
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -10,8 +12,10 @@ from ._data.validation import as_given, check_codes
 from ._data.weights import weigh
 from ._inference.codec import decode, squared_errors
 from ._inference.explained_variance import score
+from ._inference.imputation import impute
 from ._inference.sensitivity import sensitivity
 from ._inference.torch_module import to_torch
+from ._parts.column_losses import most_likely
 from ._parts.latents import draw_codes
 
 __all__ = ["ReconstructingTransformer"]
@@ -46,13 +50,27 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             return "network"
         return "pca" if self.target_type_ is None else "linear"
 
-    def inverse_transform(self, X):
+    @property
+    def losses_(self):
+        """Losses with their columns, a list of (str, ndarray of int)."""
+        check_is_fitted(self)
+        everything = range(self.n_features_in_)
+        return [
+            (name, np.array(everything if columns is None else columns))
+            for name, columns, *_ in self._loss_parts
+        ]
+
+    def inverse_transform(self, X, *, as_categories=False):
         """Decode codes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
             Codes, as `transform` returns them; the first of them with ``ordered=True``.
+        as_categories : bool, default=False
+            Whether probabilities become the most likely categories: columns with
+            "log_loss" 0 or 1, and blocks with "cross_entropy", or rows with
+            "kl_divergence", a single 1. Numbers and counts stay means.
 
         Returns
         -------
@@ -74,7 +92,10 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 f"X has {codes.shape[1]} columns, but {type(self).__name__} has "
                 f"n_components={self.n_components_}."
             )
-        return as_given(decode(self, codes), X)
+        rows = decode(self, codes)
+        if as_categories:
+            rows = most_likely(rows, self._loss_parts)
+        return as_given(rows, X)
 
     def reconstruction_error(self, X, *, per_feature=False):
         """Squared error of each row after encoding and decoding.
@@ -139,7 +160,68 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         jacobian = sensitivity(self, rows, average).astype(rows.dtype, copy=False)
         return as_given(jacobian, X)
 
-    def sample(self, n_samples=1, *, random_state=None):
+    def impute(self, X, *, n_draws=None, random_state=None):
+        """Complete rows: fill their gaps from what is observed of them.
+
+        A gap is filled by a weighted mean of what probabilistic PCA and the decoder
+        say, with the weight that was best for hidden entries of the rows held out in
+        `fit`, and within the values observed there. The decoder says most where
+        there are about as many codes as features (``n_components=None``).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows with ``missing_values`` in their gaps.
+        n_draws : int, default=None
+            How often to draw what fills them, for multiple imputation. The errors have
+            the covariance that probabilistic PCA expects, and the size that those of
+            the hidden entries had. None fills in the most likely values, once.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        X_complete : ndarray of shape (n_samples, n_features), or \
+                (n_draws, n_samples, n_features)
+            Copies of the rows, whose observed entries are as they were; float32 if
+            ``X`` is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If the estimator was fitted with ``missing_values=None``, or to sparse rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from skae import AutoEncoderTransformer
+        >>> X = load_iris().data
+        >>> X[::5, 2] = np.nan
+        >>> ae = AutoEncoderTransformer(
+        ...     None, missing_values=np.nan, max_iter=5, random_state=0
+        ... )
+        >>> np.isnan(ae.fit(X).impute(X)).any()
+        np.False_
+        """
+        check_is_fitted(self)
+        rows = self._validate(X)
+        if vars(self).get("_ppca") is None:
+            raise ValueError(
+                "impute needs to know how features go together: fit to dense rows with "
+                "missing_values=np.nan, or another value that stands for a gap."
+            )
+        rng = None
+        if n_draws is not None:
+            if not isinstance(n_draws, Integral) or n_draws < 1:
+                raise ValueError(
+                    f"n_draws must be a positive int or None, got {n_draws!r}."
+                )
+            seed = check_random_state(random_state).randint(2**31 - 1)
+            rng = np.random.default_rng(seed)
+        return as_given(impute(self, rows, n_draws, rng), X)
+
+    def sample(self, n_samples=1, *, random_state=None, as_categories=False):
         """Draw codes from the prior and decode them: rows like the training rows.
 
         Parameters
@@ -148,6 +230,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws. An int repeats them.
+        as_categories : bool, default=False
+            As in `inverse_transform`.
 
         Returns
         -------
@@ -166,7 +250,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 "with latent='mixture', which changes neither codes nor reconstruction."
             )
         rng = check_random_state(random_state)
-        return self.inverse_transform(draw_codes(self._prior, n_samples, rng))
+        codes = draw_codes(self._prior, n_samples, rng)
+        return self.inverse_transform(codes, as_categories=as_categories)
 
     def score_samples(self, X):
         """Return minus the reconstruction error of each row: low for unusual rows.

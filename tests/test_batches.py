@@ -24,7 +24,7 @@ def make(n_samples=10, batch_size=4, X=None):
 
 def a_pass(batches, rng):
     """Yield the batches of a pass, one by one."""
-    for x, t, _, sizes in batches.shuffled(rng):
+    for x, t, *_, sizes in batches.shuffled(rng):
         yield from zip(x.clone().split(sizes), t.split(sizes), strict=True)
 
 
@@ -88,7 +88,7 @@ def test_sample_is_all_rows_or_some_of_them():
     assert_array_equal(batches.sample(8 * 7, rng)[0], rows)
     batches.resident = None  # as of large data
     assert_array_equal(batches.sample(10**6, rng)[0], rows)
-    some, targets = batches.sample(8 * 7, rng)
+    some, targets, _ = batches.sample(8 * 7, rng)
     assert some.shape == (7, 2)
     assert_array_equal(some, rows[targets[:, 0].astype(int)])
     assert set(some[:, 0]) < set(rows[:, 0])

@@ -131,7 +131,7 @@ def test_a_fitted_estimator_opens_alone_and_can_be_read(
     browser, model, scheme, tmp_path
 ):
     browser.open(notebook_page(tmp_path / "pca.html", PCA().fit(WINE.data)))
-    usual = set(browser.complaints)  # some of scikit-learn's own
+    usual = set(browser.complaints)  # findings/sklearn_copy_icon_warning.sh
     address = notebook_page(tmp_path / "model.html", model)
     browser.open(address, scheme=scheme)
     assert set(browser.complaints) <= usual

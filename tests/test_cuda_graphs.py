@@ -83,7 +83,7 @@ def replay_on_the_cpu(monkeypatch):
     """Let steps be recorded and replayed there, without asking for numbers."""
     monkeypatch.setattr(cuda_graphs, "_record", recorder := Recorder())
     monkeypatch.setattr(cuda_graphs, "_BEFORE_RECORDING", 3)
-    monkeypatch.setattr(loop, "stepper", _Replay)
+    monkeypatch.setattr(loop, "recorded_steps", _Replay)
     monkeypatch.setattr(losses, "_number", lambda value: value)
     return recorder
 
@@ -159,12 +159,10 @@ def test_few_steps_are_not_worth_a_recording(rows, recorder):
 def test_what_differs_each_time_is_not_replayed(params, rows, monkeypatch):
     asked = []
 
-    def stepper(objective, solver):
+    def recorded_steps(objective, optimizer):
         asked.append(objective.is_replayable)
-        return make(objective, solver)
 
-    make = loop.stepper
-    monkeypatch.setattr(loop, "stepper", stepper)
+    monkeypatch.setattr(loop, "recorded_steps", recorded_steps)
     fit(params, *rows)
     fit({}, *rows)
     assert asked == [False, True]

@@ -9,6 +9,7 @@ import pytest
 import sklearn
 import torch
 from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
 
 from skae import AutoEncoderTransformer
 
@@ -174,7 +175,7 @@ def test_the_column_that_is_not_numbers_is_named(mixed, X):
         (np.timedelta64(1, "s"), "holds times"),
         (1j, "complex"),
         ({"a": 1}, "not made of numbers: .*'dict'"),
-        ("category", "of dtype category, is not made of numbers: .* 'x'"),
+        ("category", "of dtype category, holds categories. Encode it.*OneHotEncoder"),
         ("period", "holds times"),
     ],
 )
@@ -191,6 +192,71 @@ def test_columns_of_other_kinds_are_named(values, message, X):
         AutoEncoderTransformer(**FEW).fit(frame)
     with pytest.raises((TypeError, ValueError), match=f"Column 'other' .*{message}"):
         AutoEncoderTransformer(**FEW).partial_fit(frame)
+
+
+def _pandas_categories(values):
+    return (
+        pytest.importorskip("pandas")
+        .DataFrame({"a": values, "b": values})
+        .astype({"b": "category"})
+    )
+
+
+def _polars_categories(values):
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame({"a": values, "b": list(map(str, values))})
+    return frame.with_columns(pl.col("b").cast(pl.Categorical))
+
+
+def _arrow_categories(values):
+    pa = pytest.importorskip("pyarrow")
+    return pa.table({"a": values, "b": pa.array(values).dictionary_encode()})
+
+
+def _pandas_times(values):
+    pandas = pytest.importorskip("pandas")
+    return pandas.DataFrame({"b": pandas.to_datetime(values, unit="D")})
+
+
+def _polars_times(values):
+    pl = pytest.importorskip("polars")
+    return pl.DataFrame({"b": values}).select(pl.col("b").cast(pl.Date))
+
+
+def _arrow_times(values):
+    pa = pytest.importorskip("pyarrow")
+    return pa.table({"a": values, "b": pa.array(values).cast(pa.timestamp("s"))})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (_pandas_categories, "'b' of X.* holds categories.*OneHotEncoder"),
+        (_polars_categories, "'b' of X.* holds categories"),
+        (_arrow_categories, "'b' of X.* holds categories"),
+        (_pandas_times, "'b' of X.* holds times"),
+        (_polars_times, "'b' of X.* holds times"),
+        (_arrow_times, "'b' of X.* holds times"),
+        (lambda v: np.array([v, v], "M8[D]").T, "Column 0 of X.* holds times"),
+        (lambda v: np.array([v, v], "m8[D]").T, "Column 0 of X.* holds times"),
+        (lambda v: np.array([v, v]).T * [1, 1j], "Column 1 of X.*complex128.* complex"),
+        (lambda v: (np.array([v, v]).T * [1, 1j]).astype(object), "Column 1 .*complex"),
+        (lambda v: (np.array([v, v]).T * [1, 1j]).tolist(), "Column 1 of X.* complex"),
+        (lambda v: csr_array(np.array([v, v]).T * [1, 1j]), "Column 1 of X.* complex"),
+        (
+            lambda v: torch.tensor([v, v]).T * torch.tensor([1, 1j]),
+            "Column 1 .*complex",
+        ),
+    ],
+)
+def test_what_conversions_would_make_numbers_of_is_named(make, message):
+    """Codes of categories, nanoseconds, real parts."""
+    X = make(list(range(1, 31)))
+    with pytest.raises((TypeError, ValueError), match=message):
+        AutoEncoderTransformer(**FEW).fit(X)
+    fitted = AutoEncoderTransformer(1, max_iter=2).fit(np.eye(30)[:, :2])
+    with pytest.raises((TypeError, ValueError), match=message):
+        fitted.transform(X)
 
 
 def test_columns_of_arrays_are_named_by_number(X):

@@ -2,9 +2,11 @@
 
 import ast
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import skae
@@ -153,3 +155,21 @@ def test_module_needs_only_the_run_time_dependencies(module):
     needed = {"joblib", "numpy", "scipy", "sklearn", "threadpoolctl", "torch"}
     found = _outside(MODULES[module]) - OPTIONAL - _drawing(module)
     assert found <= needed | sys.stdlib_module_names
+
+
+def test_six_functions_lie_between_fit_and_the_loss():
+    """As CONTRIBUTING.md says: fewer to read than most."""
+    seen = []
+
+    def loss(output, target):
+        frames = traceback.extract_stack()
+        names = [f.name for f in frames if Path(f.filename).is_relative_to(ROOT)]
+        seen.append(names)
+        return (output - target).square().mean(dim=1)
+
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    with pytest.warns(UserWarning):
+        skae.AutoEncoderTransformer(2, loss=loss, max_iter=1, random_state=0).fit(X)
+    (names,) = {tuple(n[:6]) for n in seen if "backward" in n}
+    expected = "fit", "fit_autoencoder", "contest", "advance", "epochs", "backward"
+    assert names == expected

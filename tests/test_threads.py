@@ -28,7 +28,8 @@ class Machine:
         """Let pieces be done for some seconds; return how many were."""
         end, n_pieces = self.now + seconds, 0
         while self.now < end:
-            tuner.run(self._piece, tuner)
+            with tuner.at_work(tuner):
+                self._piece(tuner)
             n_pieces += 1
         return n_pieces
 
@@ -113,7 +114,8 @@ class TestChoice:
 
         threads._libraries, threads._set = Libraries(), 1
         for _ in range(2000):
-            threads.run(work, threads)
+            with threads.at_work(threads):
+                work(threads)
         assert used == {1, 2} and threads.n_threads == 2
 
     def test_no_more_than_were_allowed(self):

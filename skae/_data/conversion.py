@@ -9,8 +9,15 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 
-__all__ = ["as_array", "column_dtypes", "naming_columns", "refuse_pictures"]
+__all__ = [
+    "as_array",
+    "column_dtypes",
+    "naming_columns",
+    "refuse_other_kinds",
+    "refuse_pictures",
+]
 
 # Containers of a single column, in pandas, polars and pyarrow.
 _SERIES = {
@@ -30,6 +37,22 @@ _MAYBE_VECTORS = (
     "large_list",
     "extension<arrow.fixed_shape_tensor",
 )
+
+
+# What names of dtypes begin with that are no numbers, though conversions make some of
+# them: nanoseconds since 1970, the labels of categories.
+_TIMES = ("date", "time", "duration", "period")
+_CATEGORIES = ("categor", "dictionary", "enum")
+# What is wrong with columns, and what to do.
+_COMPLEX = (
+    "holds complex numbers. Complex data not supported: make two columns of it, of the "
+    "real and the imaginary part."
+)
+_CATEGORY = (
+    "holds categories. Encode it, as OneHotEncoder in a ColumnTransformer or skrub's "
+    "TableVectorizer do; loss='auto' is made for such columns. Or leave it out."
+)
+_TIME = "holds times. Make numbers of it, as days since the first, or leave it out."
 
 
 def as_array(X):
@@ -84,6 +107,25 @@ def refuse_pictures(X, advice):
             f"Found array with dim {len(shape)}, of shape {tuple(shape)}, where "
             + advice.format(row=row, flat=flat)
         )
+
+
+def refuse_other_kinds(X):
+    """Refuse times, categories and complex numbers, naming the first such column.
+
+    Conversions to numbers would take some of them.
+
+    Parameters
+    ----------
+    X : object
+    """
+    dtypes = column_dtypes(X)
+    kinds = {str(dtype).lower() for dtype in dtypes}
+    if any(kind.startswith((*_TIMES, *_CATEGORIES, "complex")) for kind in kinds):
+        raise ValueError(_culprit(X))
+    dtype = getattr(X, "dtype", None)
+    if getattr(dtype, "kind", None) in ("m", "M", "c"):
+        trouble = _COMPLEX if dtype.kind == "c" else _TIME
+        raise ValueError(_culprit(X) or f"X, of dtype {dtype}, {trouble}")
 
 
 @contextmanager
@@ -164,15 +206,20 @@ def _culprit(X):
     if dtypes:
         names = X.column_names if hasattr(X, "column_names") else X.columns
         columns = [np.asarray(_column(X, i)) for i in range(len(dtypes))]
+    elif issparse(X):
+        X = X.tocsc()
+        names = range(X.shape[1])
+        columns = [X[:, [i]].data for i in names]
+        dtypes = [X.dtype] * len(columns)
     elif isinstance(X, np.ndarray | list | tuple):
         columns = _columns_of_objects(X)
         names, dtypes = range(len(columns)), [c.dtype for c in columns]
     else:
         return None
     columns = list(zip(names, dtypes, columns, strict=True))
-    for find in (_not_numbers, _times):
+    for find in (_other_kind, _not_numbers, _times):
         for name, dtype, values in columns:
-            if trouble := find(values, name):
+            if trouble := find(values, name, dtype):
                 return f"Column {name!r} of X, of dtype {dtype}, {trouble}"
     return None
 
@@ -182,16 +229,24 @@ def _columns_of_objects(X):
         X = np.array(X, dtype=object) if isinstance(X, list | tuple) else X
     except ValueError:  # ragged
         return []
-    return list(X.T) if X.ndim == 2 and X.dtype.kind in "OUS" else []
+    return list(X.T) if X.ndim == 2 and X.dtype.kind in "OUSmMc" else []
 
 
-def _not_numbers(values, name):
+def _other_kind(values, name, dtype):
+    """Return what to do with categories and complex numbers; None if it is neither."""
+    if str(dtype).lower().startswith(_CATEGORIES):
+        return _CATEGORY
+    if values.dtype.kind in "cO" and any(map(_has_imaginary_part, values.flat)):
+        return _COMPLEX
+    return None
+
+
+def _has_imaginary_part(value):
+    return isinstance(value, complex | np.complexfloating) and value.imag != 0
+
+
+def _not_numbers(values, name, dtype):
     """Return why values are no numbers, and what to do; None if they are."""
-    if values.dtype.kind == "c":
-        return (
-            "holds complex numbers. Complex data not supported: make two columns of it,"
-            " of the real and the imaginary part."
-        )
     if values.ndim > 1 or values.dtype == object and any(map(_shape, values)):
         return (
             "holds vectors, beside other columns. Make a column of each of their "
@@ -201,7 +256,7 @@ def _not_numbers(values, name):
         values.astype(np.float64)
     except (TypeError, ValueError) as error:
         if hasattr(values.flat[0], "year"):
-            return _of_times()
+            return _TIME
         return (
             f"is not made of numbers: {error}. Encode it, as OneHotEncoder and "
             "OrdinalEncoder do, or leave it out; a ColumnTransformer does so by column."
@@ -209,10 +264,7 @@ def _not_numbers(values, name):
     return None
 
 
-def _times(values, _):
+def _times(values, name, dtype):
     """Return what to do with times, which some containers mix with numbers."""
-    return _of_times() if values.dtype.kind in "mM" else None
-
-
-def _of_times():
-    return "holds times. Make numbers of it, as days since the first, or leave it out."
+    are_times = values.dtype.kind in "mM" or str(dtype).lower().startswith(_TIMES)
+    return _TIME if are_times else None

@@ -7,6 +7,7 @@ import torch
 from .._data.batches import Batches
 from .._data.scaling import Scaling
 from .._linear.pca import components_for
+from .._parts.column_losses import scale_of
 
 __all__ = ["count_components"]
 
@@ -21,7 +22,7 @@ def count_components(params, dataset, seed, previous):
     if n_components is None:
         return min(dataset.n_samples, dataset.X.shape[1])
     rows = dataset.rows
-    standardize, weights = params["standardize"], dataset.weights_of(rows)
-    scaling = Scaling.fit(dataset.X, rows, standardize, weights)
+    how = params["standardize"], dataset.weights_of(rows), scale_of(params["loss"])
+    scaling = Scaling.fit(dataset.X, rows, *how)
     batches = Batches(dataset, rows, scaling, len(rows), torch.device("cpu"))
     return components_for(n_components, batches, seed)

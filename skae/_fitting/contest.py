@@ -13,7 +13,7 @@ from .._parts.losses import LOSSES, in_unit_interval, looks_like_pictures
 from .._parts.networks import Dense
 from .weight_decay import decay_if_overfitted, try_decay
 
-__all__ = ["Regime", "contest", "regimes"]
+__all__ = ["Regime", "contest", "enter", "regimes"]
 
 # Parts of the epochs after which trials are compared, and how many times the best loss
 # the others' may be for them to go on. After the last round one remains.
@@ -36,14 +36,14 @@ class Regime:
 
     Attributes
     ----------
-    link : str
-        Key of ``LINKS``.
+    link : str or tuple
+        What `link_of` takes.
     init : str
         "pca", "random", or "auto" for what belongs to the link.
     linearity : str or float
     """
 
-    link: str
+    link: str | tuple
     init: str = "auto"
     linearity: str | float = "auto"
 
@@ -93,6 +93,23 @@ def regimes(params, link, X, previous, validates, has_target):
     if linear and in_unit_interval(X):
         others.append(logistic)
     return [first, *others]
+
+
+def enter(source, rows, link):
+    """Return the trials that compete, at their start."""
+    params = source.params
+    validates = params["early_stopping"] and source.held_out is not None
+    has_target = source.target is not None
+    options = regimes(
+        params, link, source.dataset.X, source.previous, validates, has_target
+    )
+    entrants = []
+    for regime in options:
+        entrants.append(source.trial(rows, regime, entrants))
+    time_to_train = source.time_to_train(entrants[0].training)
+    for trial in entrants:
+        trial.training.optimizer.begin_within(time_to_train)
+    return entrants
 
 
 def contest(entrants):

@@ -5,7 +5,7 @@ from torch import nn
 
 from .._inference.codec import from_numpy
 from .._nn.autoencoder import initialise
-from .._parts.losses import LINKS
+from .._parts.column_links import link_of
 from .._parts.networks import make_autoencoder
 
 __all__ = ["previous_network"]
@@ -24,8 +24,8 @@ def previous_network(previous, architecture, link, scaling, seed, rng):
         The attributes of the fit to go on from.
     architecture : dict
         Arguments of `make_autoencoder`, which the parameters ask for now.
-    link : str
-        Key of ``LINKS``, as they ask for.
+    link : str or tuple
+        What `link_of` takes, as they ask for.
     scaling : Scaling
         Of all features, with those that vary by now.
     seed : int
@@ -50,7 +50,8 @@ def _fitted(previous, architecture, link, scaling, seed, rng):
     before = previous["_architecture"]
     is_linear = before["init"] == "linear"
     before = {**before, "init": architecture["init"]} if is_linear else before
-    if (before, previous["_link"]) != (architecture, link):
+    before_link = link if is_linear else previous["_link"]
+    if (before, before_link) != (architecture, link):
         raise ValueError(
             "warm_start=True goes on with the network of the previous fit, "
             f"{before} with output {previous['_link']!r}, but the parameters now ask "
@@ -61,7 +62,7 @@ def _fitted(previous, architecture, link, scaling, seed, rng):
     if not is_linear:
         return fitted
     network = make_autoencoder(**architecture, seed=seed)
-    initialise(network, LINKS[link].start(scaling.mean), rng)
+    initialise(network, link_of(link).start(scaling.mean), rng)
     if network.anchored:
         network.load_state_dict(fitted.state_dict(), strict=False)
     return network
@@ -74,5 +75,5 @@ def _start_moved(network, were_constant, link, scaling):
     last = network.layers[1][-1]
     if moved.any() and isinstance(last, nn.Linear):
         unlearnt = torch.from_numpy(moved) & (last.weight == 0).all(dim=1)
-        start = torch.from_numpy(LINKS[link].start(scaling.mean))
+        start = torch.from_numpy(link_of(link).start(scaling.mean))
         last.bias[unlearnt] = start.float()[unlearnt]

@@ -29,8 +29,8 @@ def idle_features(params, dataset, rows, loss, link, scaling):
     rows : ndarray of int
         Its rows that the scaling was measured on, or all.
     loss : Loss
-    link : str
-        Key of ``LINKS``.
+    link : str or tuple
+        What `link_of` takes.
     scaling : Scaling
 
     Returns

@@ -14,16 +14,16 @@ from .._data.first_rows import are_many, begins_anew, join, outgrows, worth_keep
 from .._data.targets import Target, no_values
 from .._inference.code_transform import CodeTransform
 from .._inference.explained_variance import Moments
-from .._parts.losses import check_loss
+from .._parts.column_losses import loss_parts
+from .._parts.mixed import choose_loss
 from .._parts.slots import check_slots
-from .._runtime.isolation import isolated_fit
-from .._runtime.memory import explains_out_of_memory
 from .._runtime.warning import warn
 from .attributes import baseline_score, describe, measure
 from .components import count_components
 from .config import Config
 from .dataset import Dataset
 from .deployment import deploy
+from .gaps import Gaps, measure_imputation
 from .pseudo_labels import teach
 from .session import TrainingSession
 
@@ -35,8 +35,6 @@ _MANY_ROWS = 10_000
 _PART_OF_RATE = 0.5
 
 
-@isolated_fit
-@explains_out_of_memory
 def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads):
     """Make one pass over rows.
 
@@ -61,19 +59,26 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
         The estimator's attributes by name.
     """
     params = check_slots(params, X.shape[1])
-    loss, link = check_loss(params["loss"], params["output_activation"])
-    loss.check_data(X)
     before = previous or {}
     n_samples = before.get("n_samples_", 0) + X.shape[0]
     X, y, classes, sample_weight, first, known_target, previous = _begin(
         params, X, y, classes, sample_weight, previous
     )
     memory = previous.get("_memory", {}) if previous else {}
-    if previous and params["output_activation"] == "auto":
-        link = previous["_link"]
+    parts = previous.get("_loss_parts") if previous else None
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    target, values = _targets(params, X, y, classes, sample_weight, known_target, seed)
-    dataset = Dataset(X, values, sample_weight)
+    gaps = Gaps(params, X, None, previous, seed, sample_weight)
+    filled, weights = gaps.fill(X), sample_weight
+    params, loss, link = choose_loss(params, filled, weights, parts, goes_on=True)
+    if gaps.exist:
+        loss.check_gaps()
+    is_named = isinstance(link, str)
+    if previous and is_named and params["output_activation"] == "auto":
+        link = previous["_link"]
+    data = filled, y, classes, sample_weight
+    target, values = _targets(params, *data, known_target, seed)
+    dataset = Dataset(filled, values, sample_weight)
+    gaps.note(dataset)
     n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     training = TrainingSession(
@@ -88,6 +93,7 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
         previous=previous,
         config=_config(params, X, link, previous),
         in_row_space=False,  # later rows lie in others
+        ppca=gaps.ppca,
     )
     training.load_state_dict(memory)
     if first and not worth_keeping(first, training.scaling, n_components, target):
@@ -122,6 +128,8 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
         "baseline_score_": baseline,
         "baseline_loss_": None,  # of other rows each time
         **describe(training, deployed, dataset, *explained),
+        "_imputation": measure_imputation(deployed, X, seed),
+        "_loss_parts": loss_parts(params["loss"]),
         "_ordered": params["ordered"],
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),

@@ -141,33 +141,32 @@ class Trial:
 
     def advance(self, n_epochs=math.inf):
         """Make epochs until there are so many, or until one is the last."""
-        with self.progress.interruptible(self):
-            self._advance(n_epochs)
-
-    def _advance(self, n_epochs):
-        training, early_stopping = self.training, self.early_stopping
         n_epochs -= len(self.loss_curve)
-        if (
-            early_stopping.reason is not None
-            or n_epochs <= 0
-            or self.progress.ends(self)
-        ):
+        if n_epochs <= 0 or self.has_stopped:
             return
         stop = None if n_epochs == math.inf else n_epochs
-        training.begin_work()
-        for loss in islice(self.progress.epochs(self, self._epochs), stop):
-            self.loss_curve.append(loss)
-            if self.validation is not None:
-                validation_loss = evaluate(training.objective, self.validation)
-                self.validation_curve.append(validation_loss)
-            monitored = loss if self.held_out is None else validation_loss
-            early_stopping.should_stop(monitored, training.optimizer.out_of_time)
-            how, n_made = self._parts[-1]
-            self._parts[-1] = how, n_made + 1
-            if self.may_decay and self._parts[-1][0] in (None, math.inf):
-                self._look_for_overfitting()
-            if self.progress.end_epoch(self) or self.has_stopped:
-                break
+        with self.progress.interruptible(self):
+            if self.progress.ends(self):
+                return
+            self.training.begin_work()
+            for loss in islice(self.progress.epochs(self, self._epochs), stop):
+                self._take(loss)
+                if self.progress.end_epoch(self) or self.has_stopped:
+                    break
+
+    def _take(self, loss):
+        """Take the loss of an epoch, measure others, and see if it was the last."""
+        training = self.training
+        self.loss_curve.append(loss)
+        if self.validation is not None:
+            validation_loss = evaluate(training.objective, self.validation)
+            self.validation_curve.append(validation_loss)
+        monitored = loss if self.held_out is None else validation_loss
+        self.early_stopping.should_stop(monitored, training.optimizer.out_of_time)
+        how, n_made = self._parts[-1]
+        self._parts[-1] = how, n_made + 1
+        if self.may_decay and self._parts[-1][0] in (None, math.inf):
+            self._look_for_overfitting()
 
     @cached_property
     def _pca_loss(self):
@@ -319,9 +318,8 @@ class Trial:
         """PCA's losses of rows, which it meets corrupted as the network does."""
         objective = self.training.objective
         steps = evaluation_batches(objective, batches)
-        losses = pca_losses(
-            self.training.pca, steps, objective.reconstruction.loss.function
-        )
+        loss = objective.reconstruction.losses_of_linear
+        losses = pca_losses(self.training.pca, steps, loss)
         return batches.feature_fraction * losses + batches.off_basis
 
     def _beats_its_start(self, by_chance):

@@ -15,6 +15,7 @@ from torch import nn
 from .._data.scaling import dense_rows
 from .._nn.autoencoder import Anchored, Faded
 from .._nn.layers import Dropout, QuickGELU
+from .._parts.column_links import Projections, link_of
 
 __all__ = ["FewRows"]
 
@@ -36,8 +37,8 @@ class FewRows:
     scaling : Scaling
     float32_scaling : tuple or None
         Mean or None, factor and rest, tensors: what rows are scaled by in float32.
-    link : str
-        Key of ``LINKS``.
+    link : str or tuple
+        What `link_of` takes.
     transform : CodeTransform
         What codes are given out in.
     """
@@ -57,12 +58,18 @@ class FewRows:
             self._factor = np.where(scaling.constant, 0.0, 1 / scaling.scale)
         else:  # a scale that float32 does not hold
             self._encoder = None
-        self._link = _LINKS.get(link)
+        self._link = _LINKS.get(link) if isinstance(link, str) else None
+        links, self._project = link_of(link), None
+        if isinstance(links, Projections):
+            self._project = links.project
+        elif not isinstance(link, str):
+            self._link = _by_columns(links, scaling)
         self._output_scale = np.where(scaling.constant, 0.0, scaling.scale)
         self._output_mean = scaling.mean
-        # The outputs of a softmax sum to 1, so none can be set alone.
-        keeps = scaling.constant.any() and link not in ("identity", "softmax")
-        self._constant = np.flatnonzero(scaling.constant) if keeps else None
+        # What sums to 1 cannot be set alone.
+        sums = links.sums_to_one(network.n_features)
+        constant = np.flatnonzero(scaling.constant & ~sums)
+        self._constant = constant if len(constant) and link != "identity" else None
         self._origin = transform.origin.astype(dtype)
         self._unit = None if transform.scale is None else transform.scale.astype(dtype)
         self._radius = transform.radius
@@ -106,11 +113,32 @@ class FewRows:
         if self._link is None:
             values = x * self._output_scale  # in float64, as the mean is
             values += self._output_mean
-            return values.astype(x.dtype, copy=False)
-        values = self._link(x)
+            values = values.astype(x.dtype, copy=False)
+            return values if self._project is None else self._project_rows(values)
+        return self._set_constant(self._link(x))
+
+    def _project_rows(self, values):
+        return self._set_constant(self._project(values))
+
+    def _set_constant(self, values):
         if self._constant is not None:
             values[:, self._constant] = self._output_mean[self._constant]
         return values
+
+
+def _by_columns(links, scaling):
+    """Return a function of what the decoder gives, for links of several columns."""
+    mean, scale = scaling.mean, scaling.scale
+
+    def run(x):
+        for name, columns, unit in links.joined():
+            if name == "identity":
+                x[:, columns] = x[:, columns] * scale[columns] + mean[columns]
+            else:
+                x[:, columns] = _LINKS[name](x[:, columns]) * unit
+        return x
+
+    return run
 
 
 def _length(x):

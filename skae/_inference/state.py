@@ -15,6 +15,7 @@ import warnings
 
 from sklearn.exceptions import InconsistentVersionWarning
 
+from .._parts.column_losses import loss_parts
 from .._version import __version__
 
 __all__ = ["STATE_VERSION", "from_pickle", "to_pickle"]
@@ -35,13 +36,14 @@ def _name_the_version(state):
 
 
 def _standard_names(state):
-    """1 to 2: the code transform and the trust radii are named so."""
+    """1 to 2: code transform and trust radii are named so; losses have columns."""
     state = dict(state)
     if "_frame" in state:
         state["_code_transform"] = state.pop("_frame")
     if "_weights" in state:
         weights = state["_weights"].items()
         state["_weights"] = {_RADIUS.sub(r"\1trust_radius", k): w for k, w in weights}
+        state["_loss_parts"] = loss_parts(state.get("loss", "squared_error"))
     memory = state.get("_memory") or {}
     if "moments" in memory:
         moments = dict(memory["moments"])

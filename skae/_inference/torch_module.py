@@ -16,12 +16,14 @@ from .._data.scaling import FARTHEST, Scaling
 from .._nn.autoencoder import Anchored, Faded
 from .._nn.layers import Dropout, Transposed
 from .._nn.seeded_modules import UserModule
+from .._parts.column_links import Projections, link_of
 from .._runtime.isolation import isolated
 from .code_transform import FARTHEST_CODE, CodeTransform
 from .codec import float32_scaling, from_numpy
 
 __all__ = [
     "Anchor",
+    "ColumnLayers",
     "Exp",
     "FadingAnchor",
     "FirstColumns",
@@ -32,6 +34,7 @@ __all__ = [
     "Tied",
     "TorchAutoEncoder",
     "UnscaleRows",
+    "Within",
     "to_torch",
 ]
 
@@ -221,6 +224,54 @@ class Exp(nn.Module):
         return x.clamp(max=50.0).exp()
 
 
+class Within(nn.Module):
+    """Values brought into a range, and perhaps divided by their sum.
+
+    Parameters
+    ----------
+    low, high : float
+    sums_to_one : bool
+    """
+
+    def __init__(self, low, high, sums_to_one):
+        super().__init__()
+        self.low, self.high, self.sums_to_one = low, high, sums_to_one
+
+    def forward(self, x):
+        x = x.clamp(self.low, self.high)
+        return x / x.sum(dim=1, keepdim=True) if self.sums_to_one else x
+
+
+class ColumnLayers(nn.Module):
+    """Links of several columns each.
+
+    Parameters
+    ----------
+    layers : list of nn.Module
+    columns : list of list of int
+        Of each layer; each column is in one.
+    """
+
+    def __init__(self, layers, columns):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        for i, of_layer in enumerate(columns):
+            self.register_buffer(f"columns_{i}", torch.tensor(of_layer))
+        order = torch.tensor([column for part in columns for column in part])
+        self.register_buffer("order", order.argsort())
+
+    def columns(self, i):
+        """Return those of layer ``i``, a tensor."""
+        return getattr(self, f"columns_{i}")
+
+    def forward(self, x):
+        values = [
+            layer(x.index_select(1, self.columns(i)))
+            for i, layer in enumerate(self.layers)
+        ]
+        return torch.cat(values, dim=1).index_select(1, self.order)
+
+
 _LINKS = {
     "identity": nn.Identity,
     "logistic": nn.Sigmoid,
@@ -264,14 +315,19 @@ def to_torch(learnt, dtype):
         decoder = OrderedDict(lengthen=Lengthen(*shown))
         decoder["network"] = _plain(network.decoder)
         link = learnt["_link"]
-        if link == "identity":
+        links = link_of(link)
+        if links.is_scaled(network.n_features).all():
             decoder["unscale"] = _unscale(scaling, dtype)
+            if isinstance(links, Projections):
+                decoder["project"] = _projections(links, network.n_features)
         else:
-            decoder["link"] = _LINKS[link]()
-        # The outputs of a softmax sum to 1, so none can be set alone.
-        if scaling.constant.any() and link != "softmax":
+            decoder["link"] = _link(link, scaling, dtype)
+        # What sums to 1 cannot be set alone.
+        sums = links.sums_to_one(network.n_features)
+        constant = scaling.constant & ~sums
+        if constant.any():
             mean = torch.tensor(scaling.mean, dtype=dtype)
-            decoder["constant"] = KeepConstant(torch.tensor(scaling.constant), mean)
+            decoder["constant"] = KeepConstant(torch.tensor(constant), mean)
         ways = nn.Sequential(encoder), nn.Sequential(decoder)
         return TorchAutoEncoder(*ways).eval()
 
@@ -304,6 +360,34 @@ def _unscale(scaling, dtype):
     narrow, dtype = (None, dtype) if is_held else (dtype, torch.float64)
     values = scaling.mean, scaling.scale
     return UnscaleRows(*(torch.tensor(v, dtype=dtype) for v in values), narrow)
+
+
+def _link(link, scaling, dtype):
+    if isinstance(link, str):
+        return _LINKS[link]()
+    layers, columns = [], []
+    for name, part, unit in link_of(link).joined():
+        layer = _LINKS[name]()
+        if name == "identity":
+            layer = _unscale(scaling.of(part), dtype)
+        elif unit != 1:
+            ends = torch.zeros(1, dtype=dtype), torch.tensor([unit], dtype=dtype)
+            layer = nn.Sequential(layer, UnscaleRows(*ends))
+        layers.append(layer)
+        columns.append(part)
+    return ColumnLayers(layers, columns)
+
+
+def _projections(links, n_features):
+    layers, columns, others = [], [], set(range(n_features))
+    for part, *bounds in links.bounds():
+        layers.append(Within(*bounds))
+        columns.append(part)
+        others -= set(part)
+    if others:
+        layers.append(nn.Identity())
+        columns.append(sorted(others))
+    return ColumnLayers(layers, columns)
 
 
 def _code_transform(code_transform, dtype):

@@ -2,6 +2,7 @@
 
 from .corruptions import CORRUPTIONS, check_corruption
 from .latents import LATENTS, check_latent
+from .mixed import MixedLoss
 from .networks import NAMED_NETWORKS, Modules, check_network
 from .penalties import PENALTIES, check_penalty
 
@@ -13,6 +14,7 @@ _NAMED = {
     "latent": LATENTS,
     "penalty": PENALTIES,
     "teacher": {},
+    "loss": {"auto": MixedLoss},
 }
 
 

@@ -55,20 +55,16 @@ def isolated(function):
     return run
 
 
-def isolated_fit(function):
-    """Let a function train with the defaults of torch, numpy and scikit-learn."""
-
-    @wraps(function)
-    def run(*args, **kwargs):
-        with (
-            np.errstate(**_FLOATING_POINT_ERRORS),
-            sklearn.config_context(**_CONFIGURATION),
-            _torch_as_it_comes(),
-            torch.inference_mode(False),
-        ):
-            return function(*args, **kwargs)
-
-    return run
+@contextmanager
+def isolated_fit():
+    """Return a context that trains with the defaults of torch, numpy, scikit-learn."""
+    with (
+        np.errstate(**_FLOATING_POINT_ERRORS),
+        sklearn.config_context(**_CONFIGURATION),
+        _torch_as_it_comes(),
+        torch.inference_mode(False),
+    ):
+        yield
 
 
 def _torch_is_as_it_comes():

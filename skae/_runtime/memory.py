@@ -1,6 +1,6 @@
 """Memory: errors of torch for want of it, as Python's and in a sentence."""
 
-from functools import wraps
+from contextlib import contextmanager
 
 import torch
 
@@ -11,20 +11,16 @@ _OF_A_CPU = "can't allocate memory"
 _REMEDY = "Use a smaller batch_size, or a smaller network (hidden_layer_sizes)"
 
 
-def explains_out_of_memory(function):
-    """Let a function raise MemoryError where torch finds no memory."""
-
-    @wraps(function)
-    def run(*args, **kwargs):
-        try:
-            return function(*args, **kwargs)
-        except torch.OutOfMemoryError as error:
-            raise MemoryError(
-                f"The GPU has not enough free memory. {_REMEDY}, or device='cpu'."
-            ) from error
-        except RuntimeError as error:
-            if _OF_A_CPU not in str(error):
-                raise
-            raise MemoryError(f"There is not enough memory. {_REMEDY}.") from error
-
-    return run
+@contextmanager
+def explains_out_of_memory():
+    """Raise MemoryError where torch finds no memory: a context, or a decorator."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(
+            f"The GPU has not enough free memory. {_REMEDY}, or device='cpu'."
+        ) from error
+    except RuntimeError as error:
+        if _OF_A_CPU not in str(error):
+            raise
+        raise MemoryError(f"There is not enough memory. {_REMEDY}.") from error

@@ -8,8 +8,8 @@ threads and with fewer.
 
 The number of threads must not change a result. Products of most shapes give the same
 bits however they are shared out, of some they do not: so a number of threads is used
-for a training only if it gives the bits of one thread (`ThreadTuner.run`). What has no
-steps to time, as rows to be encoded, is cut into parts that do not depend on the
+for a training only if it gives the bits of one thread (`ThreadTuner.at_work`). What has
+no steps to time, as rows to be encoded, is cut into parts that do not depend on the
 threads, and each part is worked on by one (`in_parts`).
 """
 
@@ -64,8 +64,9 @@ if hasattr(os, "register_at_fork"):
 class ThreadTuner:
     """Chooses how many threads work, of those that the caller may use.
 
-    As a context it lets the calling thread work alone, except in `run`, and puts its
-    number of threads back in the end. Other threads and processes see nothing of it.
+    As a context it lets the calling thread work alone, except in `at_work`, and puts
+    its number of threads back in the end. Other threads and processes see nothing of
+    it.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ class ThreadTuner:
     Attributes
     ----------
     n_threads : int
-        How many work in `run` at the moment.
+        How many are `at_work` at the moment.
     """
 
     def __init__(self, most=None):
@@ -117,25 +118,29 @@ class ThreadTuner:
         self._held = min(self._held, self._last)
         self._move_to(self._held)
 
-    def run(self, work, piece, kind=None):
-        """Return ``work(piece)``; pieces of a kind take the same operations."""
+    def at_work(self, piece, kind=None):
+        """Return a context for work on a piece; those of a kind take the same steps."""
+        return _AtWork(self, piece, kind)
+
+    def _begin(self, piece, kind):
+        """Let as many threads work as were chosen; return when that was, or None."""
         if not self._tunes:
-            return work(piece)
+            return None
         if self._place and (self._place, kind) not in self._checked:
             self._check(piece, kind)
         begin = perf_counter()
         if self._place:
-            with self._together():
-                result = work(piece)
-        else:
-            result = work(piece)
+            self._libraries.set(self.n_threads)
+        return begin
+
+    def _end(self, begin):
+        """Choose for the next piece, by how long this one took."""
         self._seconds += perf_counter() - begin
         self._pieces += 1
         if self._place != self._held:
             self._try()
         elif self._seconds >= _BLOCK_SECONDS and self._pieces >= _LEAST_PIECES:
             self._hold()
-        return result
 
     def __enter__(self):
         torch.get_num_threads()  # a thread's first question would undo what is set
@@ -226,6 +231,25 @@ class ThreadTuner:
             self._until_trial = max(self._pause, _REPAYMENT * lost)
             self._upward = not more
         self._move_to(self._held)
+
+
+class _AtWork:
+    """What `ThreadTuner.at_work` returns: a class is quicker than a generator."""
+
+    def __init__(self, tuner, piece, kind):
+        self._tuner, self._piece, self._kind = tuner, piece, kind
+
+    def __enter__(self):
+        self._begin = self._tuner._begin(self._piece, self._kind)
+
+    def __exit__(self, error, *_):
+        tuner = self._tuner
+        if self._begin is None:
+            return
+        if tuner._place:
+            tuner._libraries.set(1)
+        if error is None:
+            tuner._end(self._begin)
 
 
 def in_parts(function, parts):

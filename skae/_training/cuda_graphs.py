@@ -6,13 +6,13 @@ each takes longer than to run it. A CUDA graph launches them all at once.
 
 from collections import Counter
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 
 import torch
 
 from .._runtime.forks import forkable_lock
 
-__all__ = ["stepper"]
+__all__ = ["recorded_steps"]
 
 # Steps of one kind before one is recorded: a few do not pay for it.
 _BEFORE_RECORDING = 32
@@ -22,17 +22,14 @@ _LAUNCHED_AHEAD = 16
 _ONE_AT_A_TIME = forkable_lock()
 
 
-def stepper(objective, optimizer):
-    """Return a function that makes a step with a batch, and returns its mean loss."""
+def recorded_steps(objective, optimizer):
+    """Return a function that makes a step with a batch, and returns its mean loss.
+
+    None where steps cannot be recorded.
+    """
     if objective.parameters.values.is_cuda and objective.is_replayable:
         return _Replay(objective, optimizer)
-    return partial(_make, objective, optimizer)
-
-
-def _make(objective, optimizer, batch):
-    loss = objective.backward(batch, optimizer.progress)
-    optimizer.step()
-    return loss
+    return None
 
 
 class _Replay:
@@ -50,7 +47,9 @@ class _Replay:
         kind = batch.x.shape[0], batch.n_outliers
         self.n_seen[kind] += 1
         if self.n_seen[kind] <= _BEFORE_RECORDING:
-            return _make(self.objective, self.optimizer, batch)
+            loss = self.objective.backward(batch, self.optimizer.progress)
+            self.optimizer.step()
+            return loss
         if kind not in self.recordings:
             self.recordings[kind] = _Recording(self.objective, self.optimizer, batch)
         return self.recordings[kind].replay(batch)

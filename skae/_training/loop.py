@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from .cuda_graphs import stepper
+from .cuda_graphs import recorded_steps
 
 __all__ = ["epochs", "evaluate", "row_losses", "evaluation_batches"]
 
@@ -27,13 +27,18 @@ def epochs(objective, batches, optimizer, rng, threads):
     n_ahead = int(min(_DRAWN_AHEAD, optimizer.n_steps - optimizer.n_steps_made))
     n_epochs = max(1, n_ahead // batches.n_batches)
     made = _batches(objective, batches, optimizer, rng, n_epochs)
-    make_step = stepper(objective, optimizer)
+    recorded = recorded_steps(objective, optimizer)
     while True:
         objective.train(True)
         total = n_samples = 0
         with objective.without_autograd():
             for batch in islice(made, batches.n_batches):
-                loss = threads.run(make_step, batch, batch.x.shape[0])
+                with threads.at_work(batch, batch.x.shape[0]):
+                    if recorded is None:
+                        loss = objective.backward(batch, optimizer.progress)
+                        optimizer.step()
+                    else:
+                        loss = recorded(batch)
                 total += batch.n_inliers * loss
                 n_samples += batch.n_inliers
                 if optimizer.out_of_time:
@@ -66,9 +71,11 @@ def evaluation_batches(objective, batches):
 
     Rows are corrupted as in training, and codes drawn.
     """
-    for number, (x, t) in enumerate(batches.in_order()):
+    for number, (part, rows) in enumerate(
+        zip(batches.parts(), batches.in_order(), strict=True)
+    ):
         rng = np.random.default_rng(number) if objective.is_random else None
-        yield objective.evaluation_batch(x, t, rng)
+        yield objective.evaluation_batch(*rows, batches.observed_in(part), rng)
 
 
 def row_losses(objective, batches, function=None):

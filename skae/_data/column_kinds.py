@@ -1,0 +1,131 @@
+"""Kinds of columns: binary ones, blocks of one-hot ones, counts, and other numbers."""
+
+import numpy as np
+from scipy.special import gammaln, xlogy
+
+from .scaling import dense_rows, row_slices
+
+__all__ = ["BINARY", "COUNT", "NUMBER", "ONE_HOT", "column_kinds", "one_hot_blocks"]
+
+BINARY, ONE_HOT, COUNT, NUMBER = "binary", "one-hot", "count", "number"
+
+# Rows, evenly spaced, that tell counts from other whole numbers.
+_MANY_ROWS = 10_000
+# Larger whole numbers are amounts, as of money, rather than counts.
+_LARGEST_COUNT = 1_000
+
+
+def column_kinds(X, columns, weights=None):
+    """Find out what kinds of columns there are.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+    columns : ndarray of int
+        Those to look at, sorted.
+    weights : ndarray of shape (n_rows,) or None
+        Of the rows.
+
+    Returns
+    -------
+    kinds : list of (str, ndarray of int)
+        In the order of the columns. A block of one-hot columns is an entry, all binary
+        columns are one, and every other column is one.
+    """
+    is_binary, may_count = _ranges(X, columns)
+    blocks = one_hot_blocks(X, columns[is_binary])
+    kinds = [(ONE_HOT, block) for block in blocks]
+    in_blocks = np.isin(columns, np.concatenate([[-1], *blocks]))
+    if (others := columns[is_binary & ~in_blocks]).size:
+        kinds.append((BINARY, others))
+    for column in columns[~is_binary]:
+        counts = may_count[columns == column][0] and _are_counts(X, column, weights)
+        kinds.append((COUNT if counts else NUMBER, np.array([column])))
+    return sorted(kinds, key=lambda kind: kind[1][0])
+
+
+def _ranges(X, columns):
+    """Which columns are all zeros and ones, and which may be counts, by their range."""
+    is_binary = np.full(len(columns), True)
+    may_count = is_binary.copy()
+    low, high = np.full(len(columns), np.inf), np.full(len(columns), -np.inf)
+    for rows in row_slices(*X.shape):
+        values = dense_rows(X, rows)[:, columns]
+        is_binary &= ((values == 0) | (values == 1)).all(axis=0)
+        may_count &= (values == np.rint(values)).all(axis=0)
+        low = np.minimum(low, values.min(axis=0))
+        high = np.maximum(high, values.max(axis=0))
+    return is_binary, may_count & (low == 0) & (high <= _LARGEST_COUNT)
+
+
+def _are_counts(X, column, weights):
+    """Whether a negative binomial distribution fits better than a normal one.
+
+    Of whole numbers from zero on. Codes of ordered categories and ages are no counts:
+    these are.
+    """
+    rows = np.unique(np.linspace(0, X.shape[0] - 1, _MANY_ROWS).astype(int))
+    values = np.rint(dense_rows(X, rows)[:, column]).astype(int)
+    n_times = np.bincount(values, None if weights is None else weights[rows])
+    y = np.arange(len(n_times))
+    mean = (n_times @ y) / n_times.sum()
+    variance = (n_times @ (y - mean) ** 2) / n_times.sum()
+    if variance > mean:
+        n = mean**2 / (variance - mean)
+        log_p = gammaln(y + n) - gammaln(n) - gammaln(y + 1)
+        log_p += n * np.log(n / (n + mean)) + xlogy(y, mean / (n + mean))
+    else:  # its limit: Poisson's
+        log_p = xlogy(y, mean) - mean - gammaln(y + 1)
+    variance += 1 / 12  # of what rounding takes away
+    log_normal = -0.5 * (np.log(2 * np.pi * variance) + (y - mean) ** 2 / variance)
+    return bool(n_times @ log_p > n_times @ log_normal)
+
+
+def one_hot_blocks(X, columns):
+    """Find blocks of successive columns in which every row has a single one.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_rows, n_features)
+    columns : ndarray of int
+        Columns of zeros and ones, sorted.
+
+    Returns
+    -------
+    blocks : list of ndarray of int
+    """
+    n_rows = X.shape[0]
+    total = np.zeros(len(columns))
+    for rows in row_slices(*X.shape):
+        total += dense_rows(X, rows)[:, columns].sum(axis=0, dtype=np.float64)
+    spans = _candidates(columns, total, n_rows)
+    if not len(spans):
+        return []
+    is_block = np.full(len(spans), True)
+    begin, end = spans.T
+    for rows in row_slices(*X.shape):
+        sums = dense_rows(X, rows)[:, columns].cumsum(axis=1, dtype=np.float64)
+        sums = np.pad(sums, ((0, 0), (1, 0)))
+        is_block &= (sums[:, end] - sums[:, begin] == 1).all(axis=0)
+    blocks, last = [], 0
+    for begin, end in spans[is_block]:
+        if begin >= last:
+            blocks.append(columns[begin:end])
+            last = end
+    return blocks
+
+
+def _candidates(columns, total, n_rows):
+    """Spans of successive columns whose ones are as many as there are rows."""
+    gaps = np.flatnonzero(np.diff(columns) != 1) + 1
+    ends_of_run = np.searchsorted(gaps, np.arange(len(columns)), side="right")
+    ends_of_run = np.append(gaps, len(columns))[ends_of_run]
+    sums = np.append(0.0, np.cumsum(total))
+    spans = []
+    for begin in range(len(columns)):
+        end = np.searchsorted(sums, sums[begin] + n_rows, side="left")
+        is_full = end <= ends_of_run[begin] and sums[end] == sums[begin] + n_rows
+        # A column that is one in every row is no block, nor is it one with empty ones.
+        if is_full and (total[begin:end] > 0).sum() > 1:
+            spans.append((begin, end))
+    return np.array(spans, int).reshape(-1, 2)

@@ -1,0 +1,90 @@
+"""Columns: positions of those that names, selectors or masks stand for."""
+
+import numpy as np
+
+__all__ = ["column_names", "find_columns", "spell"]
+
+
+def column_names(X):
+    """Return the names of a data frame's columns, (n_features,), or None.
+
+    As scikit-learn: only where all are strings.
+    """
+    names = getattr(X, "column_names", None)  # of pyarrow
+    names = getattr(X, "columns", None) if names is None else names
+    if names is None or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names)
+
+
+def spell(column, names):
+    """Return how messages call a column."""
+    return repr(int(column) if names is None else str(names[column]))
+
+
+def find_columns(columns, X, n_features):
+    """Return positions of columns, (n_columns,), in the order they are named.
+
+    Parameters
+    ----------
+    columns : str, int, array-like of str, int or bool, slice or callable
+        As in `sklearn.compose.ColumnTransformer`; a callable is called with ``X``.
+    X : object
+        The rows as the user gave them.
+    n_features : int
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    if callable(columns):
+        columns = columns(X)
+    names = column_names(X)
+    if isinstance(columns, slice):
+        ends = [_end(end, names, n_features) for end in (columns.start, columns.stop)]
+        if isinstance(columns.stop, str):  # of names the last one is meant too
+            ends[1] += 1
+        return np.arange(n_features)[slice(*ends, columns.step)]
+    found = np.asarray(columns)
+    if found.size == 0:
+        return np.empty(0, int)
+    if found.dtype == bool:
+        if found.shape != (n_features,):
+            raise ValueError(
+                f"A mask of columns must have {n_features} values, one for each, got "
+                f"an array of shape {found.shape}."
+            )
+        return np.flatnonzero(found)
+    found = found.reshape(-1).tolist()
+    return np.array([_position(c, names, n_features) for c in found])
+
+
+def _end(end, names, n_features):
+    return _position(end, names, n_features) if isinstance(end, str) else end
+
+
+def _position(column, names, n_features):
+    """Return the position of a column by its name, or by a number from either end."""
+    if isinstance(column, str):
+        if names is None:
+            raise ValueError(
+                f"Column {column!r} is named, but X has no names that are strings: "
+                "pass a data frame, such as set_output(transform='pandas') of the step "
+                "before makes, or give positions."
+            )
+        if column not in names:
+            raise ValueError(
+                f"X has no column {column!r}. Its columns are {_some(names)}."
+            )
+        return names.index(column)
+    if isinstance(column, bool) or column != int(column):
+        raise ValueError(f"Columns are names or whole numbers, got {column!r}.")
+    if not -n_features <= column < n_features:
+        raise ValueError(f"X has {n_features} columns, and none at {int(column)}.")
+    return int(column) % n_features
+
+
+def _some(names):
+    shown = ", ".join(map(repr, names[:8]))
+    return shown + (", ..." if len(names) > 8 else "")
