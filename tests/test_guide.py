@@ -61,6 +61,10 @@ CLAIMS = {
         "ae.sensitivity(X_test).shape == ae.components_.shape == (8, 64)",
         "mixed.score(table, y_train) > 0.9",
     ],
+    "missing": [
+        "Z.shape == (178, 6) and not np.isnan(X_filled).any()",
+        "(X_filled == X_gaps)[~missing].all()",
+    ],
     "supervise": [
         "search.best_params_ == "
         "{'reduce__n_components': 4, 'reduce__supervision': 3.0}",
