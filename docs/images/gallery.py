@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent / "examples"
 
 
 def main():
-    """Shrink each picture to a width and 64 colours."""
+    """Shrink each picture to a width and 256 colours."""
     FOLDER.mkdir(exist_ok=True)
     for path in sorted(Path("out").glob("*.png")):
         with Image.open(path) as picture:
@@ -20,7 +20,7 @@ def main():
             small = picture.convert("RGB").resize(
                 (min(WIDTH, picture.width), height), Image.Resampling.LANCZOS
             )
-        small.quantize(64).save(FOLDER / path.name, optimize=True)
+        small.quantize(256).save(FOLDER / path.name, optimize=True)
         print(FOLDER / path.name)
 
 
