@@ -455,7 +455,7 @@ def _split(variance, axes, total, n_directions, varies):
     n_others = max(1, n_varying - n_directions)
     variance, axes = variance[:n_directions], axes[:, :n_directions]
     least = max(_LEAST_NOISE * total / max(1, n_varying), np.finfo(float).tiny)
-    noise = max((total - variance.sum()) / n_others, least)
+    noise = float(max((total - variance.sum()) / n_others, least))
     kept = variance > noise * (1 + _LEAST_NOISE)
     directions = np.where(varies[:, None], axes[:, kept], 0.0)
     return directions, 1 - noise / variance[kept], noise
