@@ -165,8 +165,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
         A gap is filled by a weighted mean of what probabilistic PCA and the decoder
         say, with the weight that was best for hidden entries of the rows held out in
-        `fit`, and within the values observed there. The decoder says most where
-        there are about as many codes as features (``n_components=None``).
+        `fit`, and within the values observed there. About half as many codes as
+        features are a good choice for it.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         >>> X = load_iris().data
         >>> X[::5, 2] = np.nan
         >>> ae = AutoEncoderTransformer(
-        ...     None, missing_values=np.nan, max_iter=5, random_state=0
+        ...     2, missing_values=np.nan, max_iter=5, random_state=0
         ... )
         >>> np.isnan(ae.fit(X).impute(X)).any()
         np.False_
