@@ -311,8 +311,14 @@ class Trial:
         objective, monitored = self.training.objective, self.held_out
         losses = row_losses(objective, monitored, objective.reconstruction_losses)
         losses, errors = losses.cpu().numpy(), self.losses_of_pca(monitored)
-        weights = monitored.row_weights
-        return is_lower(losses, errors, by_chance, weights=weights, rows=self.distinct)
+        return is_lower(
+            losses,
+            errors,
+            by_chance,
+            weights=monitored.row_weights,
+            rows=self.distinct,
+            of_many_variables=objective.reconstruction.loss.canonical,
+        )
 
     def losses_of_pca(self, batches):
         """PCA's losses of rows, which it meets corrupted as the network does."""
