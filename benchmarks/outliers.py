@@ -121,6 +121,7 @@ def find_novel_digits(digits):
         "ours, 8 codes": ReconstructionOutlierDetector(
             AutoEncoderTransformer(8), n_estimators=5, **params
         ),
+        "ours, by default": ReconstructionOutlierDetector(random_state=0),
         "ours, of PCA(8)": ReconstructionOutlierDetector(PCA(8), **params),
         "IsolationForest": IsolationForest(random_state=0),
     }

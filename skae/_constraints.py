@@ -43,6 +43,7 @@ CONSTRAINTS = {
     "supervision": [Interval(Real, 0, None, closed="left")],
     "teacher": [_AUTO, HasMethods(["fit", "predict"]), None],
     "missing_label": [Real, str, None],
+    "missing_values": [Real, None],
     "target_type": [StrOptions({"auto", *TARGET_TYPES})],
     "standardize": ["boolean"],
     "whiten": ["boolean"],

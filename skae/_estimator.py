@@ -5,7 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import CallbackSupportMixin, Summarized, fit_context
 from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
-from ._data.validation import as_given, check_rows
+from ._data.validation import as_given, check_observed, check_rows, is_nan
 from ._data.weights import weigh
 from ._fitting.callbacks import Callbacks
 from ._fitting.fit import fit_autoencoder
@@ -159,6 +159,12 @@ class AutoEncoderTransformer(
         Value of ``y`` that means "no target", besides NaN, None and ``NA``; -1 in
         scikit-learn's semi-supervised models. "auto" and None add no value; "auto"
         warns if -1 stands beside other classes, or a text such as "nan".
+    missing_values : int, float, np.nan or None, default=None
+        Value of ``X`` that stands for what is missing; NaN is an error unless it is
+        that value. Gaps are filled by probabilistic PCA [9]_, from what is observed of
+        the row, and are never compared with. Where there are some in `fit`, more
+        entries are hidden in training and validation, so that codes of incomplete rows
+        are learnt. `impute` completes rows.
     standardize : bool, default=False
         Whether features count equally, as behind a `StandardScaler`, rather than by
         their variance, as in PCA. Undone by `inverse_transform`.
@@ -365,6 +371,8 @@ class AutoEncoderTransformer(
     .. [7] Jordan et al. (2024). Muon: an optimizer for hidden layers. Blog post.
     .. [8] Lee (2013). Pseudo-label: the simple and efficient semi-supervised learning
        method for deep neural networks. ICML workshop.
+    .. [9] Tipping, Bishop (1999). Probabilistic principal component analysis. Journal
+       of the Royal Statistical Society B 61.
 
     Examples
     --------
@@ -401,6 +409,7 @@ class AutoEncoderTransformer(
         teacher=None,
         target_type="auto",
         missing_label="auto",
+        missing_values=None,
         standardize=False,
         whiten=False,
         solver="auto",
@@ -437,6 +446,7 @@ class AutoEncoderTransformer(
         self.teacher = teacher
         self.target_type = target_type
         self.missing_label = missing_label
+        self.missing_values = missing_values
         self.standardize = standardize
         self.whiten = whiten
         self.solver = solver
@@ -510,6 +520,7 @@ class AutoEncoderTransformer(
             frame = X
             X = self._validate(X, ensure_min_samples=2, reset=not continued)
             X, y, groups, sample_weight = weigh(sample_weight, X, y, groups)
+            check_observed(self, X)
             if X_val is not None:
                 X_val = self._validate(X_val)
             previous = vars(self) if continued else None
@@ -571,6 +582,8 @@ class AutoEncoderTransformer(
             frame = X
             X = self._validate(X, reset=previous is None)
             X, y, sample_weight = weigh(sample_weight, X, y)
+            if previous is None:
+                check_observed(self, X)
             params = self._params(frame)
             progress.see(X, y)
             progress.begin_fit(None, None, 0)
@@ -641,7 +654,7 @@ class AutoEncoderTransformer(
         super()._validate_params()
 
     def _validate(self, X, **checks):
-        return check_rows(self, X, **checks)
+        return check_rows(self, X, missing_values=self.missing_values, **checks)
 
     def _summary_html(self):
         return summary_html(self)
@@ -662,6 +675,7 @@ class AutoEncoderTransformer(
         loss = LOSSES.get(self.loss) if isinstance(self.loss, str) else None
         tags.input_tags.positive_only = loss is not None and loss.non_negative
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = is_nan(self.missing_values)
         tags.target_tags.multi_output = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

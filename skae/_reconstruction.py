@@ -1,5 +1,7 @@
 """Reconstruction: rows from codes, and how well they come back."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.linalg import pinvh
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -10,6 +12,7 @@ from ._data.validation import as_given, check_codes
 from ._data.weights import weigh
 from ._inference.codec import decode, squared_errors
 from ._inference.explained_variance import score
+from ._inference.imputation import impute
 from ._inference.sensitivity import sensitivity
 from ._inference.torch_module import to_torch
 from ._parts.column_losses import most_likely
@@ -157,6 +160,67 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         rows = self._validate(X)
         jacobian = sensitivity(self, rows, average).astype(rows.dtype, copy=False)
         return as_given(jacobian, X)
+
+    def impute(self, X, *, n_draws=None, random_state=None):
+        """Complete rows: fill their gaps from what is observed of them.
+
+        A gap is filled by a weighted mean of what probabilistic PCA and the decoder
+        say, with the weight that was best for hidden entries of the rows held out in
+        `fit`, and within the values observed there. The decoder says most where
+        there are about as many codes as features (``n_components=None``).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows with ``missing_values`` in their gaps.
+        n_draws : int, default=None
+            How often to draw what fills them, for multiple imputation. The errors have
+            the covariance that probabilistic PCA expects, and the size that those of
+            the hidden entries had. None fills in the most likely values, once.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        X_complete : ndarray of shape (n_samples, n_features), or \
+                (n_draws, n_samples, n_features)
+            Copies of the rows, whose observed entries are as they were; float32 if
+            ``X`` is, else float64.
+
+        Raises
+        ------
+        ValueError
+            If the estimator was fitted with ``missing_values=None``, or to sparse rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from skae import AutoEncoderTransformer
+        >>> X = load_iris().data
+        >>> X[::5, 2] = np.nan
+        >>> ae = AutoEncoderTransformer(
+        ...     None, missing_values=np.nan, max_iter=5, random_state=0
+        ... )
+        >>> np.isnan(ae.fit(X).impute(X)).any()
+        np.False_
+        """
+        check_is_fitted(self)
+        rows = self._validate(X)
+        if vars(self).get("_ppca") is None:
+            raise ValueError(
+                "impute needs to know how features go together: fit to dense rows with "
+                "missing_values=np.nan, or another value that stands for a gap."
+            )
+        rng = None
+        if n_draws is not None:
+            if not isinstance(n_draws, Integral) or n_draws < 1:
+                raise ValueError(
+                    f"n_draws must be a positive int or None, got {n_draws!r}."
+                )
+            seed = check_random_state(random_state).randint(2**31 - 1)
+            rng = np.random.default_rng(seed)
+        return as_given(impute(self, rows, n_draws, rng), X)
 
     def sample(self, n_samples=1, *, random_state=None, as_categories=False):
         """Draw codes from the prior and decode them: rows like the training rows.

@@ -24,7 +24,7 @@ def make(n_samples=10, batch_size=4, X=None):
 
 def a_pass(batches, rng):
     """Yield the batches of a pass, one by one."""
-    for x, t, _, sizes in batches.shuffled(rng):
+    for x, t, *_, sizes in batches.shuffled(rng):
         yield from zip(x.clone().split(sizes), t.split(sizes), strict=True)
 
 

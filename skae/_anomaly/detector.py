@@ -65,8 +65,9 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
     max_samples : "auto", int or float, default="auto"
         Rows that each member is fitted to, drawn without replacement: a number, or a
         share of all. "auto" is 256, or half of the rows if that is less. Where the
-        training rows are known to be normal and the transformer is a large one, as for
-        pictures, 0.8 is better.
+        training rows are known to be normal (novelty detection), and above all for
+        pictures, 0.8 with an `estimator` of more codes and `standardize=False` finds
+        far more.
     standardize : bool, default=True
         Whether to divide the features by their standard deviation first. If False
         the transformer gets the rows as they are.

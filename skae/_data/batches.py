@@ -56,6 +56,7 @@ class Batches:
         self, dataset, rows, scaling, batch_size, device, features=None, basis=None
     ):
         self.X = dataset.X
+        self.given = dataset.with_gaps
         self.rows = rows
         n_all = self.X.shape[1]
         self.features = np.arange(n_all) if features is None else features
@@ -79,6 +80,11 @@ class Batches:
             limit = free_memory(device) // 2
         self.resident = self._load() if size <= limit else None
         self.targets = torch.from_numpy(dataset.targets[rows]).to(device)
+        #: Which values are no fillings, (n_samples, n_features); None where none are.
+        self.observed = None
+        if dataset.missing is not None:
+            observed = ~dataset.missing[np.ix_(rows, self.features)]
+            self.observed = torch.from_numpy(observed).to(device)
         #: One on average, (n_samples,); None where all are one.
         self.row_weights = dataset.weights_of(rows)
         #: How many rows each of these stands for, on average.
@@ -124,7 +130,8 @@ class Batches:
 
         Equal sizes rather than a small rest, whose noisy gradient would count as
         much as a full one. Several batches come at once, one after another, with
-        their targets and weights, and the list of their sizes; they may be written on.
+        their targets, weights and observed values, and the list of their sizes; they
+        may be written on.
         """
         orders = [rng.permutation(self.n_samples) for _ in range(n_epochs)]
         sizes = [len(part) for part in np.array_split(orders[0], self.n_batches)]
@@ -154,9 +161,14 @@ class Batches:
             yield x, *self._of_rows(rows), group
 
     def _of_rows(self, rows):
-        """Return the targets and the weights of some rows."""
+        """Return the targets and the weights of some rows, and what is observed."""
         weights = None if self.weights is None else self.weights[rows]
-        return self.targets[rows], weights
+        observed = None if self.observed is None else self.observed[rows]
+        return self.targets[rows], weights, observed
+
+    def observed_in(self, part):
+        """Return which values of a slice of rows are observed, None for all."""
+        return None if self.observed is None else self.observed[part]
 
     def mean(self, losses):
         """Weighted mean of what each row has, (n_samples,), a tensor or an array."""

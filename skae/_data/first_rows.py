@@ -81,7 +81,8 @@ def begins_anew(first, X, previous, varies):
         return False
     values = X[:, constant]
     values = values.toarray() if issparse(values) else values
-    return bool((values != previous["_scaling"]["mean"][constant]).any())
+    moved = values != previous["_scaling"]["mean"][constant]
+    return bool((moved & ~np.isnan(values)).any())  # NaN is missing
 
 
 def outgrows(X, previous):
@@ -104,6 +105,7 @@ def outgrows(X, previous):
         return False
     for rows in row_slices(*X.shape):
         distance = (dense_rows(X, rows) - scaling["mean"])[:, varies]
+        distance[np.isnan(distance)] = 0.0  # where it is missing
         squares.append(np.square(distance / scaling["scale"][varies]).mean(axis=1))
     return bool(np.median(np.concatenate(squares)) > _OTHER_SCALE)
 

@@ -17,6 +17,7 @@ __all__ = [
     "FARTHEST",
     "Scaling",
     "dense_rows",
+    "observed_squares",
     "row_slices",
     "squares_about_mean",
     "weighted",
@@ -55,6 +56,21 @@ def squares_about_mean(X, rows, scale, weights=None):
     for p in parts:
         distance = np.subtract(dense_rows(X, rows[p]), mean, dtype=np.float64) / scale
         total += weighted(np.square(distance), weights, p).sum()
+    rounding = 8 * np.finfo(np.float64).eps * mean / scale
+    return total if total > len(rows) * np.square(rounding).sum() else 0.0
+
+
+def observed_squares(X, rows, scale, weights=None):
+    """Return `squares_about_mean` of the entries of an array that are not NaN."""
+    parts = row_slices(len(rows), X.shape[1])
+    weights = np.ones(len(rows)) if weights is None else weights
+    counts = sum(weights[p] @ ~np.isnan(X[rows[p]]) for p in parts)
+    mean = sum(weights[p] @ np.nan_to_num(X[rows[p]]) for p in parts)
+    mean = mean / np.where(counts > 0, counts, 1.0)
+    total = 0.0
+    for p in parts:
+        distance = np.subtract(X[rows[p]], mean, dtype=np.float64) / scale
+        total += np.nansum(weighted(np.square(distance), weights, p))
     rounding = 8 * np.finfo(np.float64).eps * mean / scale
     return total if total > len(rows) * np.square(rounding).sum() else 0.0
 
@@ -119,8 +135,14 @@ class Scaling:
                 f"The variance of feature {feature} overflows float64: its values "
                 f"reach {np.abs([low[feature], high[feature]]).max():g}. Rescale X."
             )
-        if standardize:
-            scale = np.where(constant, 1.0, scaler.scale_)
+        deviation = scaler.scale_ if standardize else None
+        return cls._of_moments(mean, variance, constant, deviation, scale_of)
+
+    @classmethod
+    def _of_moments(cls, mean, variance, constant, deviation, scale_of=None):
+        """Make it of moments; with a standard deviation, features count equally."""
+        if deviation is not None:
+            scale = np.where(constant, 1.0, deviation)
             unit = scale
         elif scale_of is not None:
             unit = scale = scale_of(variance)
@@ -135,6 +157,33 @@ class Scaling:
             unit=unit,
             mean_error=float(np.mean(variance / unit**2)),
         )
+
+    def of_observed(self, X, rows, missing, standardize, weights=None):
+        """Return one whose variances are those of observed entries about the mean.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Rows whose gaps are filled.
+        rows : ndarray of int
+        missing : ndarray of bool of shape (n_samples, n_features)
+        standardize : bool
+        weights : ndarray of shape (len(rows),), optional
+        """
+        weights = np.ones(len(rows)) if weights is None else weights
+        squares = counts = 0
+        for chunk in row_slices(len(rows), X.shape[1]):
+            part = rows[chunk]
+            distance = np.subtract(X[part], self.mean, dtype=np.float64)
+            distance[missing[part]] = 0.0
+            squares = squares + weights[chunk] @ np.square(distance)
+            counts = counts + weights[chunk] @ ~missing[part]
+        counts = np.where(counts > 0, counts, 1.0)
+        variance = np.where(self.constant, 0.0, squares / counts)
+        deviation = None
+        if standardize:
+            deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
+        return self._of_moments(self.mean, variance, self.constant, deviation)
 
     def with_moved(self, X, rows, standardize, n_before, weights=None):
         """Return one in which features that were constant vary, if they do in ``rows``.

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import sklearn
 import torch
+from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
@@ -17,13 +18,18 @@ from .conversion import (
     refuse_pictures,
 )
 
-__all__ = ["as_given", "check_codes", "check_rows"]
+__all__ = ["as_given", "check_codes", "check_observed", "check_rows", "is_nan"]
 
 FLOATS = [np.float64, np.float32]
 # What libraries of data frames call columns of float32.
 _FLOAT32 = {"float32", "float", "float[pyarrow]"}
 # Values from which it is worth to look at them on several threads.
 _FEW_VALUES = 10_000
+_NO_GAPS = (
+    "Input X contains NaN. Where it stands for missing values, set "
+    "missing_values=np.nan: {} then fills gaps, and leaves them out of what is "
+    "compared. Or put an imputer of sklearn.impute before it."
+)
 # What to do with arrays of three dimensions and more.
 _FLAT_ROWS = (
     "each row must be flat: reshape it to {flat}, as X.reshape(len(X), -1) does. If "
@@ -36,8 +42,10 @@ _FLAT_CODES = (
 )
 
 
-def check_rows(estimator, X, *, reset=False, **checks):
+def check_rows(estimator, X, *, reset=False, missing_values=None, **checks):
     """Return ``X`` as an array of floats; refuse what was not seen in `fit`.
+
+    What is missing is NaN in it.
 
     Parameters
     ----------
@@ -45,18 +53,72 @@ def check_rows(estimator, X, *, reset=False, **checks):
     X : object
     reset : bool
         Whether to set what was seen, instead of comparing with it.
+    missing_values : float or None
+        The value that stands for what is missing, which may be NaN, if any does.
     **checks : dict
         Arguments of `sklearn.utils.validation.validate_data`, beside or instead of
         those that suit an autoencoder.
     """
     if not reset and not checks and _is_sound(estimator, X):
-        return X
+        return _with_nan(X, missing_values)
     X = as_array(X)
     refuse_other_kinds(X)
     refuse_pictures(X, _FLAT_ROWS)
     checks = {"accept_sparse": "csr", "dtype": _floats_of(X)} | checks
-    with sklearn.config_context(array_api_dispatch=False), naming_columns(X):
-        return validate_data(estimator, X, reset=reset, **checks)
+    if is_nan(missing_values):
+        checks["ensure_all_finite"] = "allow-nan"
+    try:
+        with sklearn.config_context(array_api_dispatch=False), naming_columns(X):
+            X = validate_data(estimator, X, reset=reset, **checks)
+    except ValueError as error:
+        if "contains NaN" in str(error) and hasattr(estimator, "missing_values"):
+            raise ValueError(_NO_GAPS.format(type(estimator).__name__)) from None
+        raise
+    return _with_nan(X, missing_values)
+
+
+def check_observed(estimator, X):
+    """Refuse features of which nothing is observed."""
+    empty = np.empty(0, int)
+    if not issparse(X) and np.isnan(X).any():
+        empty = np.flatnonzero(np.isnan(X).all(axis=0))
+    if len(empty):
+        names = getattr(estimator, "feature_names_in_", None)
+        shown = ", ".join(
+            str(i) if names is None else f"{i} ({names[i]!r})" for i in empty[:5]
+        )
+        raise ValueError(
+            f"No value of feature {shown} is observed: leave out "
+            f"{len(empty)} of the {X.shape[1]} columns, which tell nothing."
+        )
+
+
+def is_nan(missing_values):
+    """Whether NaN stands for what is missing."""
+    return missing_values is not None and math.isnan(missing_values)
+
+
+def _with_nan(X, missing_values):
+    """Return rows with NaN for what is missing, the same where nothing is."""
+    if missing_values is None:
+        return X
+    if issparse(X):
+        values = X.data
+        if missing_values == 0:
+            raise ValueError(
+                "missing_values=0, but X is sparse, and most of its values are 0: "
+                "use X.toarray()."
+            )
+        if (np.isnan(values) | (values == missing_values)).any():
+            raise ValueError(
+                f"X is sparse and has missing values ({missing_values}): gaps are "
+                "filled in dense rows only. Use X.toarray()."
+            )
+        return X
+    if is_nan(missing_values):
+        return X
+    missing = X == missing_values
+    return np.where(missing, np.array(np.nan, X.dtype), X) if missing.any() else X
 
 
 def check_codes(estimator, Z):

@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from .._data.scaling import dense_rows, row_slices, squares_about_mean, weighted
+from .._data.scaling import (
+    dense_rows,
+    observed_squares,
+    row_slices,
+    squares_about_mean,
+    weighted,
+)
 from .._inference.codec import Codec
 from .._inference.explained_variance import Moments, explain
 from .._linear.pca import pca_errors
@@ -20,13 +26,15 @@ _ENOUGH_ROWS = 100
 def baseline_score(training, batches):
     """Return what the estimator's `score` of these rows would be if it were PCA."""
     scaling = training.scaling
-    errors = pca_errors(training.pca, ((x, x) for x, _ in batches.in_order()))
+    pairs = zip(batches.parts(), batches.in_order(), strict=True)
+    errors = pca_errors(
+        training.pca, ((x, x, batches.observed_in(part)) for part, (x, _) in pairs)
+    )
     error = batches.feature_fraction * batches.mean(errors)
     error += batches.mean(batches.off_basis)
     error += _constant_error(scaling, batches)
-    total = squares_about_mean(
-        batches.X, batches.rows, scaling.scale, batches.row_weights
-    )
+    squares = squares_about_mean if batches.observed is None else observed_squares
+    total = squares(batches.given, batches.rows, scaling.scale, batches.row_weights)
     variance = total / (batches.n_samples * len(scaling.scale)) or scaling.variance
     return float(1 - error / (variance or 1.0))
 
@@ -49,8 +57,10 @@ def _constant_error(scaling, batches):
 def measure(training, deployed, dataset, seed):
     """Return the `Moments` of rows, in codes that are not whitened."""
     codec, code_transform = deployed.codec, replace(deployed.code_transform, scale=None)
-    codec = Codec(codec.network, training.scaling, deployed.link, code_transform)
-    return Moments.of(codec, dataset.X, seed, dataset.weights)
+    codec = Codec(
+        codec.network, training.scaling, deployed.link, code_transform, codec.ppca
+    )
+    return Moments.of(codec, dataset.with_gaps, seed, dataset.weights)
 
 
 def describe(
@@ -74,7 +84,8 @@ def describe(
         )
     elif not whiten:
         code_transform = replace(code_transform, scale=None)
-    codec = Codec(deployed.codec.network, scaling, deployed.link, code_transform)
+    ppca = deployed.codec.ppca
+    codec = Codec(deployed.codec.network, scaling, deployed.link, code_transform, ppca)
     if deployed.is_pca:
         explained["_components"] = None  # the weights are the same numbers
     X, prior_rows = dataset.X, _rows_of_prior(dataset, training.rows, seed)
@@ -88,6 +99,7 @@ def describe(
         "_scaling": vars(scaling),
         "_code_transform": vars(code_transform),
         "_link": deployed.link,
+        "_ppca": None if ppca is None else vars(ppca),
         "_prior": training.latent.prior(
             n_components, lambda: codec.encode(X[prior_rows]), seed
         ),

@@ -1,6 +1,6 @@
 """Datasets: rows with targets and weights, which to learn from, which to hold out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.utils import check_consistent_length
@@ -30,11 +30,22 @@ class Dataset:
         Values of a `Target`, float32, of no width if there is none.
     weights : ndarray of shape (n_all,) or None
         How many rows each one stands for; None for one each.
+    missing : ndarray of bool of shape (n_all, n_features) or None
+        Which entries of ``X`` fill gaps; None where none do.
+    given : ndarray of shape (n_all, n_features) or None
+        ``X`` as it was before gaps were filled, with NaN in them, if there are any.
     """
 
     X: np.ndarray
     targets: np.ndarray
     weights: np.ndarray | None = None
+    missing: np.ndarray | None = None
+    given: np.ndarray | None = None
+
+    @property
+    def with_gaps(self):
+        """The rows as they were before gaps were filled, with NaN in them."""
+        return self.X if self.given is None else self.given
 
     @cached_property
     def rows(self):
@@ -82,20 +93,27 @@ class Dataset:
             of_first = np.bincount(place, weights)
             weights = np.zeros(len(weights))
             weights[first] = of_first
-        merged = Dataset(self.X, self.targets, weights)
+        merged = replace(self, weights=weights)
         merged.copies = self.copies
         if self.copies is not None and len(np.unique(self.copies)) == len(first):
             merged.copies = None  # no target tells equal rows apart
         if len(first) <= _ORDERED_ROWS:
             rows = np.sort(first)
-            keys = row_keys(self.X[rows]), *self.targets[rows].T
+            keys = row_keys(self._known[rows]), *self.targets[rows].T
             merged.rows = rows[np.lexsort(keys[::-1])]
         return merged
 
     @cached_property
     def copies(self):
         """Numbers of the rows, the same for equal ones; None if all are different."""
-        return equal_rows(self.X)
+        return equal_rows(self._known)
+
+    @property
+    def _known(self):
+        """What tells rows apart: their observed values, and which these are."""
+        if self.missing is None:
+            return self.X
+        return np.hstack([np.where(self.missing, 0.0, self.given), self.missing])
 
     def first_of_each(self, rows):
         """Return the places in ``rows`` of those that no earlier one is equal to."""

@@ -49,7 +49,7 @@ class Deployed:
         """Losses of rows after `transform` and `inverse_transform`, (n_samples,).
 
         They are those of the reconstruction alone: rows are not corrupted, and codes
-        are not drawn.
+        are not drawn. Where rows have gaps, more entries are hidden, as in training.
 
         Parameters
         ----------
@@ -59,22 +59,32 @@ class Deployed:
         """
         reconstruction = objective.reconstruction
         losses, loss = [], reconstruction.loss
-        for part, (x, _) in zip(batches.parts(), batches.in_order(), strict=True):
+        parts = zip(batches.parts(), batches.in_order(), strict=True)
+        for number, (part, (x, _)) in enumerate(parts):
             X = dense_rows(batches.X, batches.rows[part])
-            Z = self.codec.encode(X)
+            observed = batches.observed_in(part)
+            encoded = X
+            if observed is not None:
+                hidden = objective.gaps.hide(x, observed, np.random.default_rng(number))
+                encoded = X.copy()
+                hidden = batches.of_features.undo(hidden.cpu().numpy())
+                encoded[:, batches.features] = hidden
+            Z = self.codec.encode(encoded)
             if loss.canonical:
                 output = self.codec.output(Z)[:, batches.features].to(x)
                 if self.architecture["init"] == "linear":
                     output = reconstruction.losses_of_linear(output, x)
                     losses.append(reconstruction.feature_fraction * output)
                 else:
-                    losses.append(reconstruction.losses(output, x))
+                    losses.append(reconstruction.losses(output, x, observed))
                 continue
             R = self.codec.decode(Z)
             pair = [
                 torch.from_numpy(batches.of_features.apply(rows[:, batches.features]))
                 for rows in (R, X)
             ]
+            if observed is not None:
+                pair[1] = torch.where(observed.cpu(), pair[1], pair[0])
             if loss not in LOSSES.values():
                 pair = [values.float() for values in pair]  # as it is used to
             fraction = len(batches.features) / X.shape[1]
@@ -87,5 +97,5 @@ def deploy(training, network, link, code_transform):
     architecture = {**training.config.architecture, "init": network.init}
     weights = to_numpy(training.of_all_features(network, architecture))
     exact = from_numpy(architecture, weights, torch.float64).eval()
-    codec = Codec(exact, training.scaling, link, code_transform)
+    codec = Codec(exact, training.scaling, link, code_transform, training.ppca)
     return Deployed(architecture, weights, link, code_transform, codec)

@@ -21,6 +21,7 @@ from .components import count_components
 from .contest import contest, enter
 from .dataset import is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
+from .gaps import Gaps, measure_imputation
 from .source import Source
 
 __all__ = ["fit_autoencoder"]
@@ -65,18 +66,24 @@ def fit_autoencoder(
         The estimator's attributes by name.
     """
     params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
+    seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    gaps = Gaps(params, data[0], validation_data[0], previous, seed, sample_weight)
+    data, validation_data = ((gaps.fill(X), y) for X, y in (data, validation_data))
     given = data[0], sample_weight, validation_data[0], previous
     params, loss, link = _choose_loss(params, *given)
-    seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    if gaps.exist:
+        loss.check_gaps()
     target, dataset, dataset_val = make_datasets(
         params, data, sample_weight, validation_data, seed
     )
+    gaps.note(dataset, dataset_val)
     if groups is None and not is_splitter(params["validation"]):
         dataset = dataset.merged()
     n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     split_by = seed, groups, data[1]
     rows, held_out = split(params, dataset, dataset_val, target, *split_by)
+    gaps.fill_by(rows, dataset, held_out)
     source = Source(
         params,
         dataset,
@@ -88,6 +95,7 @@ def fit_autoencoder(
         previous,
         progress,
         limit,
+        ppca=gaps.ppca,
     )
     if source.draws_rows(groups) and have_near_copies(dataset.X, held_out[1], seed):
         warn(
@@ -133,6 +141,7 @@ def _attributes(source, trial, final, best, reason):
     dataset, target = source.dataset, source.target
     validates = trial.validation is not None
     moments = measure(final.training, final.deployed, dataset, source.seed)
+    of_training = baseline_score(final.training, source.some(final.training))
     return {
         "n_samples_": dataset.X.shape[0],
         "loss_curve_": [*trial.loss_curve],
@@ -141,8 +150,8 @@ def _attributes(source, trial, final, best, reason):
         "best_iter_": best[1],
         "n_iter_": len(trial.loss_curve),
         "stop_reason_": reason,
-        "baseline_score_": _baseline(final, trial),
-        "_baseline_training_score": _baseline_of_training(final),
+        "baseline_score_": _baseline(final, trial, of_training),
+        "_baseline_training_score": of_training,
         "baseline_loss_": _baseline_loss(source, trial),
         **describe(
             final.training,
@@ -153,6 +162,7 @@ def _attributes(source, trial, final, best, reason):
             source.params["whiten"],
             moments,
         ),
+        "_imputation": _imputation(source, trial, final),
         "_loss_parts": loss_parts(source.params["loss"]),
         "_ordered": source.params["ordered"],
         "target_type_": None if target is None else target.kind,
@@ -190,20 +200,34 @@ def _summary(source, trial, final, best):
     if final.is_linear:
         why = _why_linear(source, trial, best[0])
         return f"{why} R2 of PCA on {which} rows {baseline:.3f}, {n_epochs} epochs"
-    judged = final
-    if final.training is not trial.training:  # those held out are learnt by now
-        network = copy.deepcopy(trial.training.network)
-        network = with_trust_radii(source, trial, trial.training, network)
-        judged = Finalist(source, trial.training, network)
+    judged = _before_refit(source, trial, final)
     batches = trial.validation or trial.some
     score = score_of(
-        judged.deployed.codec, batches.X[batches.rows], batches.row_weights
+        judged.deployed.codec, batches.given[batches.rows], batches.row_weights
     )
     again = "" if judged is final else ", trained again on all rows"
     return (
         f"kept epoch {best[1]} of {n_epochs} ({trial.early_stopping.reason}){again}: "
         f"R2 on {which} rows {score:.3f}, PCA {baseline:.3f}"
     )
+
+
+def _before_refit(source, trial, final):
+    """Return a finalist that has not learnt from the rows held out, as it was then."""
+    if final.is_linear or final.training is trial.training:
+        return final
+    network = copy.deepcopy(trial.training.network)
+    network = with_trust_radii(source, trial, trial.training, network)
+    return Finalist(source, trial.training, network)
+
+
+def _imputation(source, trial, final):
+    """Return how gaps are filled, by the rows held out, or else by training rows."""
+    if source.ppca is None:
+        return None
+    batches = trial.validation or trial.some
+    deployed = _before_refit(source, trial, final).deployed
+    return measure_imputation(deployed, batches.given[batches.rows], source.seed)
 
 
 def _why_linear(source, trial, loss):
@@ -259,16 +283,11 @@ def _baseline_loss(source, trial):
     return float(batches.mean(trial.losses_of_pca(batches)))
 
 
-def _baseline(final, trial):
+def _baseline(final, trial, of_training):
     """Return PCA's score on the rows that were validated on, or else on all."""
     if final.is_linear and final.source.holds_rows_out or trial.validation is None:
-        return _baseline_of_training(final)
+        return of_training
     return _baseline_of(trial)
-
-
-def _baseline_of_training(final):
-    """Return PCA's score on the rows, or some of them, that it was fitted to."""
-    return baseline_score(final.training, final.source.some(final.training))
 
 
 def _baseline_of(trial):

@@ -23,6 +23,7 @@ from .components import count_components
 from .config import Config
 from .dataset import Dataset
 from .deployment import deploy
+from .gaps import Gaps, measure_imputation
 from .pseudo_labels import teach
 from .session import TrainingSession
 
@@ -65,13 +66,19 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
     )
     memory = previous.get("_memory", {}) if previous else {}
     parts = previous.get("_loss_parts") if previous else None
-    params, loss, link = choose_loss(params, X, sample_weight, parts, goes_on=True)
+    seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    gaps = Gaps(params, X, None, previous, seed, sample_weight)
+    filled, weights = gaps.fill(X), sample_weight
+    params, loss, link = choose_loss(params, filled, weights, parts, goes_on=True)
+    if gaps.exist:
+        loss.check_gaps()
     is_named = isinstance(link, str)
     if previous and is_named and params["output_activation"] == "auto":
         link = previous["_link"]
-    seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    target, values = _targets(params, X, y, classes, sample_weight, known_target, seed)
-    dataset = Dataset(X, values, sample_weight)
+    data = filled, y, classes, sample_weight
+    target, values = _targets(params, *data, known_target, seed)
+    dataset = Dataset(filled, values, sample_weight)
+    gaps.note(dataset)
     n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     training = TrainingSession(
@@ -86,6 +93,7 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
         previous=previous,
         config=_config(params, X, link, previous),
         in_row_space=False,  # later rows lie in others
+        ppca=gaps.ppca,
     )
     training.load_state_dict(memory)
     if first and not worth_keeping(first, training.scaling, n_components, target):
@@ -120,6 +128,7 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
         "baseline_score_": baseline,
         "baseline_loss_": None,  # of other rows each time
         **describe(training, deployed, dataset, *explained),
+        "_imputation": measure_imputation(deployed, X, seed),
         "_loss_parts": loss_parts(params["loss"]),
         "_ordered": params["ordered"],
         "target_type_": None if target is None else target.kind,

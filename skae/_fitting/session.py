@@ -34,6 +34,7 @@ from .._training.loop import epochs
 from .._training.objective import Objective
 from .._training.optimizers import Optimizer
 from .._training.outliers import Outliers, outlier_weight, spike_distribution
+from .._training.random_gaps import RandomGaps
 from .._training.terms import PullToPCA, Reconstruction
 from .config import Config
 from .continuation import previous_network
@@ -96,6 +97,8 @@ class TrainingSession:
         Whether wide rows may be learnt in the space that they span.
     learns_outliers : bool
         Whether a plain network learns from rows moved outward too, as anchored ones do.
+    ppca : PPCA or None
+        What has filled gaps of rows, if there may be some.
     """
 
     def __init__(
@@ -113,6 +116,7 @@ class TrainingSession:
         like=None,
         in_row_space=True,
         learns_outliers=False,
+        ppca=None,
     ):
         has_targets = target is not None and not np.isnan(dataset.targets[rows]).any()
         self.config = config or Config.of(
@@ -126,10 +130,12 @@ class TrainingSession:
         self._learns_from_outliers = learns_outliers
         self.rng = np.random.default_rng(seed)
         self.latent = params["latent"]
+        self.ppca = ppca
         self.scaling = self._scale(params, dataset, previous, like)
         measured = dataset.rows if previous else rows
         idle = idle_features(params, dataset, measured, loss, link, self.scaling)
         self.features = learnt_features(idle, self.config.n_components)
+        self._has_gaps = dataset.missing is not None
         is_wide = in_row_space and not previous and self._has_row_space(params, loss)
         shares = self._sees_rows_like(like, is_wide)
         self._choose_axes(dataset, is_wide, like if shares else None)
@@ -161,7 +167,13 @@ class TrainingSession:
         of_rows = dataset.X, self.rows, params["standardize"]
         weights = dataset.weights_of(self.rows)
         if not previous:
-            return Scaling.fit(*of_rows, weights, scale_of(params["loss"]))
+            how = weights, scale_of(params["loss"])
+            scaling = Scaling.fit(*of_rows, *how)
+            if dataset.missing is None:
+                return scaling
+            X, rows, standardize = of_rows
+            of_observed = X, rows, dataset.missing, standardize, weights
+            return scaling.of_observed(*of_observed)
         before = Scaling(**previous["_scaling"])
         return before.with_moved(*of_rows, previous["n_samples_"], weights)
 
@@ -319,6 +331,7 @@ class TrainingSession:
             and self.link == "identity"
             and loss is LOSSES["squared_error"]
             and params["corruption"] is None
+            and not self._has_gaps
             and (params["penalty"] is None or type(params["penalty"]) is Sparsity)
         )
 
@@ -381,8 +394,16 @@ class TrainingSession:
             pull,
             outliers,
             head=self.head,
+            gaps=self._gaps(),
             **{slot: params[slot] for slot in _SLOTS},
         )
+
+    def _gaps(self):
+        """Return what hides more entries in rows with gaps, of scaled rows."""
+        if not self._has_gaps:
+            return None
+        scaling = self.batches.scaling
+        return RandomGaps(self.ppca.of(self.features, scaling.mean, scaling.scale))
 
     def _outliers(self, x, linear):
         """Return the rows moved outward, if any, and what they count for."""

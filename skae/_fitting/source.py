@@ -1,9 +1,11 @@
 """Source: what every training of a fit is made of, and who is told what."""
 
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from .._linear.ppca import PPCA
 from .._parts.slots import user_parts
 from .._runtime.clock import TimeLimit
 from .progress import Progress
@@ -40,6 +42,8 @@ class Source:
     progress: Progress = field(default_factory=Progress)
     limit: TimeLimit = TimeLimit()
     shares: Shares = Shares()
+    ppca: PPCA | None = None
+    _batches: WeakKeyDictionary = field(default_factory=WeakKeyDictionary)
 
     def training(self, rows, regime, config=None, like=None):
         """Return a network at its start, which is to learn from some rows.
@@ -61,6 +65,7 @@ class Source:
             config,
             like,
             learns_outliers=self.must_extrapolate(regime),
+            ppca=self.ppca,
         )
 
     def must_extrapolate(self, regime):
@@ -135,7 +140,18 @@ class Source:
 
     def validation(self, training):
         """Return the rows to validate on, as a training sees them, or None."""
-        return self.held_out and training.batches_of(*self.held_out)
+        if self.held_out is None:
+            return None
+        return self._read(training, *self.held_out)
+
+    def _read(self, training, dataset, rows):
+        """Return rows as a training sees them, read once where they are asked for."""
+        read = self._batches.setdefault(training, [])
+        for batches in read:
+            if batches.X is dataset.X and np.array_equal(batches.rows, rows):
+                return batches
+        read.append(training.batches_of(dataset, rows))
+        return read[-1]
 
     @property
     def may_decay(self):
@@ -173,7 +189,7 @@ class Source:
         if len(training.rows) <= n_most:
             return training.batches
         chosen = self._drawn(training.rows, n_most)
-        return training.batches_of(self.dataset, chosen)
+        return self._read(training, self.dataset, chosen)
 
     @property
     def holds_rows_out(self):

@@ -10,8 +10,10 @@ from itertools import chain
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 
 from .._data.scaling import FARTHEST, Scaling, dense_rows, row_slices
+from .._linear.ppca import PPCA
 from .._nn.autoencoder import step_flops
 from .._nn.fast_forward import FastForward
 from .._nn.seeded_modules import UserModule
@@ -83,6 +85,7 @@ def from_numpy(architecture, weights, dtype):
 def encode(estimator, X):
     """Return the codes of rows, by a fitted estimator."""
     codec = cached_codec(estimator, X.dtype, X.shape[0])
+    X = codec.complete(X)
     Z = codec.few_rows and codec.few_rows.encode(X)
     return _run(codec.encode, X) if Z is None else Z
 
@@ -138,7 +141,9 @@ def _codec(learnt, dtype):
             Scaling(**learnt["_scaling"]),
             CodeTransform(**learnt["_code_transform"]),
         )
-        return Codec(network.eval(), scaling, learnt["_link"], code_transform)
+        ppca = learnt.get("_ppca")  # older states have none
+        ppca = None if ppca is None else PPCA(**ppca)
+        return Codec(network.eval(), scaling, learnt["_link"], code_transform, ppca)
 
 
 class Codec:
@@ -153,9 +158,11 @@ class Codec:
         What `link_of` takes.
     code_transform : CodeTransform
         What codes are given out in.
+    ppca : PPCA or None
+        What fills gaps, in units of ``X``; None where rows have none.
     """
 
-    def __init__(self, network, scaling, link, code_transform):
+    def __init__(self, network, scaling, link, code_transform, ppca=None):
         self.network = network
         self.scaling = scaling
         self.link = link
@@ -166,6 +173,7 @@ class Codec:
         sums = links.sums_to_one(n_features)
         self._constant = np.flatnonzero(scaling.constant & ~sums)
         self.code_transform = code_transform
+        self.ppca = ppca
         self._fast = FastForward(network)
         parameter = next(chain(network.parameters(), network.buffers()))
         self.device = parameter.device
@@ -201,16 +209,23 @@ class Codec:
     def on(self, device):
         """Return the same with a copy of the network on a device."""
         network = copy.deepcopy(self.network).to(device)
-        return Codec(network, self.scaling, self.link, self.code_transform)
+        return Codec(network, self.scaling, self.link, self.code_transform, self.ppca)
 
     def chunks(self, n_samples):
         """Slices of rows that take a few megabytes on their way through."""
         return row_slices(n_samples, self.width)
 
+    def complete(self, X):
+        """Return rows with their gaps, which are NaN, filled."""
+        if self.ppca is None or issparse(X):
+            return X
+        missing = np.isnan(X)
+        return self.ppca.fill(X, missing) if missing.any() else X
+
     def encode(self, X):
         """Codes (n_samples, n_components) of rows (n_samples, n_features)."""
+        X = self.complete(X)
         Z = np.empty((X.shape[0], self.n_components), self.dtype)
-
         groups = self._groups(X.shape[0])
         in_parts(lambda chunks: self._encode(X, Z, chunks), groups)
         return Z
@@ -265,15 +280,25 @@ class Codec:
         return self._fast.decoder(self._hide(_tensor(Z).to(self.device)))
 
     def squared_errors(self, X, per_feature):
-        """Squared errors in units of the scaling, of rows' features or their means."""
+        """Squared errors in units of the scaling, of rows' features or their means.
+
+        Those of missing entries are NaN, the mean is that of the others.
+        """
         errors = np.empty(X.shape if per_feature else X.shape[0])
         for rows in self.chunks(X.shape[0]):
             original = dense_rows(X, rows)
             x = self.decode(self.encode(original))
             squared = np.square(np.subtract(original, x, dtype=np.float64))
             squared /= self.scaling.unit**2
-            errors[rows] = squared if per_feature else squared.mean(axis=1)
+            errors[rows] = squared if per_feature else self._row_means(squared)
         return errors
+
+    def _row_means(self, errors):
+        """Mean of each row, of what is not NaN where gaps are; 0 where that is all."""
+        if self.ppca is None:
+            return errors.mean(axis=1)
+        known = ~np.isnan(errors)
+        return errors.sum(axis=1, where=known) / np.maximum(known.sum(axis=1), 1)
 
     def codes(self, x):
         """Codes of scaled rows, both tensors on the codec's device."""

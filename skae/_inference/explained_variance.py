@@ -12,9 +12,15 @@ that the reconstruction explains.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.isotonic import isotonic_regression
 
-from .._data.scaling import dense_rows, squares_about_mean, weighted
+from .._data.scaling import (
+    dense_rows,
+    observed_squares,
+    squares_about_mean,
+    weighted,
+)
 from .._runtime.isolation import isolated
 from .._runtime.memory import explains_out_of_memory
 from .codec import cached_codec
@@ -100,12 +106,10 @@ class Moments:
         slope_weights = None if weights is None else weights[decoded]
         spread = np.sqrt(code_variance)
         loadings, lengths = _slopes(codec, Z[decoded], spread, slope_weights)
-        everything, scale = np.arange(X.shape[0]), codec.scaling.scale
-        total = squares_about_mean(X, everything, scale, weights)
         return cls(
             n_samples=n_samples,
-            mean=_mean(X, weights),
-            total=float(weight * total),
+            mean=_mean_of_rows(codec, X, weights),
+            total=float(weight * _squares(codec, X, weights)),
             left=float(weight * _squares_left(codec, X, weights)),
             code_mean=code_mean,
             code_variance=code_variance,
@@ -191,23 +195,43 @@ def score(estimator, X, weights=None):
 
 def score_of(codec, X, weights=None):
     """Return the same of a codec."""
-    n_samples = X.shape[0]
     if weights is not None:
         weights = weights / weights.mean()
-    everything, scale = np.arange(n_samples), codec.scaling.scale
-    total = squares_about_mean(X, everything, scale, weights)
+    total = _squares(codec, X, weights)
     if total == 0:  # one row, or rows that are all alike
         total = X.shape[0] * X.shape[1] * (codec.scaling.variance or 1.0)
     return float(1 - _squares_left(codec, X, weights) / total)
 
 
+def _mean_of_rows(codec, X, weights):
+    """Return the mean of each feature of rows, of those observed: 0 without any."""
+    if codec.ppca is None or issparse(X):
+        return _mean(X, weights)
+    known = ~np.isnan(X)
+    weights = np.ones(len(X)) if weights is None else weights
+    counts = weights @ known
+    return weights @ np.where(known, X, 0.0) / np.where(counts > 0, counts, 1.0)
+
+
+def _squares(codec, X, weights):
+    """Return the sum of squares of rows about their mean, in scaled units."""
+    has_gaps = codec.ppca is not None and not issparse(X)
+    squares = observed_squares if has_gaps else squares_about_mean
+    return squares(X, np.arange(X.shape[0]), codec.scaling.scale, weights)
+
+
 def _squares_left(codec, X, weights=None):
-    """Return the sum of squared errors of rows that come back, in scaled units."""
+    """Return the sum of squared errors of rows that come back, in scaled units.
+
+    Of missing entries, there are none.
+    """
     left = 0.0
     for rows in codec.chunks(X.shape[0]):
         original = dense_rows(X, rows)
         x = codec.decode(codec.encode(original))
         error = np.subtract(original, x, dtype=np.float64) / codec.scaling.scale
+        if codec.ppca is not None:
+            error[np.isnan(original)] = 0.0
         left += weighted(np.square(error), weights, rows).sum()
     return left
 

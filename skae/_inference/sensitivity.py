@@ -36,6 +36,7 @@ def sensitivity(estimator, X, average):
     """
     with torch.inference_mode(False):  # whose tensors have no gradients
         codec = cached_codec(estimator, np.dtype(np.float64), X.shape[0])
+    X = codec.complete(X)
     shape = codec.n_components, codec.n_features
     jacobian = np.empty((0 if average else X.shape[0], *shape))
 

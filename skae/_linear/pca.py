@@ -141,12 +141,15 @@ def _sparse_components(batches, n_components, seed):
 def pca_errors(pca, pairs):
     """Squared error of PCA on each row, (n_samples,), in units of the scaled data.
 
-    ``pairs`` of batches are the rows as PCA sees them, and as they should come back.
+    ``pairs`` of batches are the rows as PCA sees them, and as they should come back;
+    with them may come which of their values count, the others having no error.
     """
     errors = []
-    for inputs, x in pairs:
+    for inputs, x, *observed in pairs:
         inputs, x = inputs.cpu().numpy(), x.cpu().numpy()
         residual = x - pca.inverse_transform(pca.transform(inputs))
+        for mask in filter(lambda mask: mask is not None, observed):
+            residual *= mask.cpu().numpy()
         errors.append(np.square(residual, dtype=np.float64).mean(axis=1))
     return np.concatenate(errors)
 
@@ -160,7 +163,10 @@ def pca_losses(pca, steps, loss):
     for step in steps:
         x = pca.inverse_transform(pca.transform(step.inputs.cpu().numpy()))
         x = torch.from_numpy(x.astype(np.float32))
-        losses.append(loss(x, step.x).double().cpu().numpy())
+        target = step.x
+        if step.observed is not None:
+            target = torch.where(step.observed, target, x.to(target))
+        losses.append(loss(x, target).double().cpu().numpy())
     return np.concatenate(losses)
 
 

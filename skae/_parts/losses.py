@@ -330,6 +330,15 @@ class Loss:
     closed_form: Callable | None = None
     vanishes: Callable = _everywhere
 
+    def check_gaps(self):
+        """Refuse missing entries where rows are compared as a whole."""
+        if self.canonical and self.link == "softmax":
+            raise ValueError(
+                "loss='kl_divergence' compares rows as a whole, and cannot leave out "
+                "missing entries. Fill them first, as with a KNNImputer, or use "
+                "loss='squared_error'."
+            )
+
     @property
     def non_negative(self):
         """Whether negative values are refused."""

@@ -18,7 +18,7 @@ from .._data.scaling import dense_rows, row_slices, weighted
 from .column_losses import LINKS_OF, ColumnLosses
 from .losses import LOSSES, check_loss
 
-__all__ = ["MixedLoss", "choose_loss", "with_columns"]
+__all__ = ["Grouping", "MixedLoss", "choose_loss", "with_columns"]
 
 #: Kind of a column -> the loss that "auto" stands for.
 _OF_KIND = {

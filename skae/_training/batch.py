@@ -28,6 +28,9 @@ class Batch:
         For what has to be drawn on the way.
     weights : Tensor of shape (batch, 1) or None
         Sample weights, one on average over all rows; None where all are one.
+    observed : Tensor of bool of shape (batch, n_features) or None
+        Which values of ``x`` are compared with: the others fill gaps. None where there
+        are no gaps.
     factors : Tensor of shape (n_outliers, 1)
         By which the first rows were moved outward. They have a part in the gradient,
         and none in the loss that is returned, nor in the costs of codes.
@@ -40,6 +43,7 @@ class Batch:
     inputs: torch.Tensor
     rng: np.random.Generator | None = None
     weights: torch.Tensor | None = None
+    observed: torch.Tensor | None = None
     factors: torch.Tensor = _NO_FACTORS
     code_mask: torch.Tensor | None = None
 
@@ -66,7 +70,7 @@ class Batch:
 
     def tensors(self):
         """Return its tensors by name, without those that are empty or shared."""
-        names = "x", "targets", "inputs", "weights", "factors", "code_mask"
+        names = "x", "targets", "inputs", "weights", "observed", "factors", "code_mask"
         tensors = {name: getattr(self, name) for name in names}
         if self.inputs.data_ptr() == self.x.data_ptr():
             del tensors["inputs"]

@@ -71,9 +71,11 @@ def evaluation_batches(objective, batches):
 
     Rows are corrupted as in training, and codes drawn.
     """
-    for number, (x, t) in enumerate(batches.in_order()):
+    for number, (part, rows) in enumerate(
+        zip(batches.parts(), batches.in_order(), strict=True)
+    ):
         rng = np.random.default_rng(number) if objective.is_random else None
-        yield objective.evaluation_batch(x, t, rng)
+        yield objective.evaluation_batch(*rows, batches.observed_in(part), rng)
 
 
 def row_losses(objective, batches, function=None):

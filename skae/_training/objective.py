@@ -46,6 +46,8 @@ class Objective:
         What is done to rows before they are encoded.
     latent : Point, Gaussian or Mixture
     penalty : object with a method penalize(z, x, encode, rng), or None
+    gaps : RandomGaps or None
+        None where all rows are complete.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Objective:
         corruption=None,
         latent=Point(),  # noqa: B008, it has no state
         penalty=None,
+        gaps=None,
     ):
         self.network = network
         self._modules = list(network.modules())
@@ -68,6 +71,7 @@ class Objective:
         self.ordered = ordered
         self.head = head
         self.corruption = corruption
+        self.gaps = gaps
         self.latent = latent
         n_features = round(network.n_features / reconstruction.feature_fraction)
         self.costs = CodeCosts(latent, penalty, network.encode, n_features)
@@ -81,7 +85,8 @@ class Objective:
     @property
     def is_random(self):
         """Whether anything is drawn where losses are compared."""
-        return bool(self.costs) or self.corruption is not None
+        is_drawn = self.corruption is not None or self.gaps is not None
+        return bool(self.costs) or is_drawn
 
     def without_autograd(self):
         """Return a context for steps: whatever needs autograd in them asks for it.
@@ -128,14 +133,14 @@ class Objective:
         for module in self._modules:
             vars(module)["training"] = mode
 
-    def training_batches(self, x, targets, weights, sizes, rng, progress=1.0):
+    def training_batches(self, x, targets, weights, observed, sizes, rng, progress=1.0):
         """Yield batches of some sizes, whose rows lie one after another.
 
         How they are met is drawn for all of them at once, and ``x`` written on.
         ``progress`` is the part of the training that is over before each of them.
         """
-        inputs = corrupt(self.corruption, x, rng)
-        given = {"weights": weights}
+        inputs = self._inputs(x, observed, rng)
+        given = {"weights": weights, "observed": observed}
         if self.outliers is not None:
             inputs, factors = self.outliers.augment(x, inputs, sizes, rng, progress)
             given["factors"] = factors
@@ -151,19 +156,26 @@ class Objective:
             way = {name: values[i] for name, values in ways.items()}
             yield Batch(*parts, rng, **way)
 
-    def evaluation_batch(self, x, targets, rng):
+    def _inputs(self, x, observed, rng):
+        """Return what is encoded: rows with more gaps, where they have some."""
+        if observed is not None:
+            x = self.gaps.hide(x, observed, rng)
+        return corrupt(self.corruption, x, rng)
+
+    def evaluation_batch(self, x, targets, observed, rng):
         """Draw how a batch is met where losses are compared.
 
         Where the codes are ordered, rows keep one code, two, and so on in turn.
         """
-        inputs = corrupt(self.corruption, x, rng)
+        inputs = self._inputs(x, observed, rng)
         mask = in_turn(x, self.network.n_components) if self.ordered else None
-        return Batch(x, targets, inputs, rng, code_mask=mask)
+        return Batch(x, targets, inputs, rng, observed=observed, code_mask=mask)
 
     def __call__(self, batch):
         """Losses of the rows of a batch, (batch,), without the pull."""
         h, z, code = self._encode(self.fast, batch)
-        losses = self.reconstruction.losses(self.fast.decoder(code), batch.x)
+        output = self.fast.decoder(code)
+        losses = self.reconstruction.losses(output, batch.x, batch.observed)
         if self.costs:
             divergences, penalties = self.costs.losses(h, z, batch)
             losses = losses + divergences + penalties
@@ -172,7 +184,8 @@ class Objective:
     def reconstruction_losses(self, batch):
         """Return the part of the losses that is the reconstruction's."""
         _, _, code = self._encode(self.fast, batch)
-        return self.reconstruction.losses(self.fast.decoder(code), batch.x)
+        output = self.fast.decoder(code)
+        return self.reconstruction.losses(output, batch.x, batch.observed)
 
     def target_losses(self, batch):
         """Return the part of the losses that is the target's, if there is a head."""
@@ -237,7 +250,7 @@ class Objective:
         divisor[: batch.n_outliers] = batch.factors
         h, z, code = self._encode(self.network, batch)
         output = self.network.decoder(code) / divisor
-        losses = self.reconstruction.losses(output, batch.x)
+        losses = self.reconstruction.losses(output, batch.x, batch.observed)
         total = (self.reconstruction.row_weights(batch) * losses).mean()
         loss = batch.mean(losses)
         if self.pull is not None:

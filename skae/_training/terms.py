@@ -4,6 +4,8 @@ Where the network is dense, the gradients of the reconstruction and of the pull 
 PCA's codes are written out as well. Otherwise autograd finds them from the losses.
 """
 
+from functools import partial
+
 import torch
 
 from .._parts.column_links import link_of
@@ -12,6 +14,9 @@ from .._parts.penalties import penalize
 from .batch import weighted
 
 __all__ = ["CodeCosts", "PullToPCA", "Reconstruction"]
+
+# Raw outputs and values, by link, between which canonical losses see no difference.
+_AGREEMENT = {"logistic": (30.0, 1.0), "exp": (-30.0, 0.0)}
 
 
 class Reconstruction:
@@ -49,12 +54,17 @@ class Reconstruction:
             self.closed_form = loss.closed_form(feature_fraction, self.mean, self.scale)
         self._gradient_of = self.closed_form or autograd_gradient(self.losses)
 
-    def losses(self, output, x):
-        """Losses of the rows of an output, before the link."""
+    def losses(self, output, x, observed=None):
+        """Losses of the rows of an output, before the link.
+
+        Where ``observed`` is given, the others of their values have none.
+        """
+        if not self.loss.canonical and not self.scaled_output:
+            output = (self.link(output) - self.mean) / self.scale
+        if observed is not None:
+            output, x = self._without_gaps(output, x, observed)
         if self.loss.canonical:
             x = torch.addcmul(self.mean, x, self.scale)
-        elif not self.scaled_output:
-            output = (self.link(output) - self.mean) / self.scale
         return self.feature_fraction * self.loss.function(output, x)
 
     def losses_of_linear(self, rows, x):
@@ -75,12 +85,29 @@ class Reconstruction:
         """
         n_outliers = batch.n_outliers
         batch.divide_outliers(output)
-        loss, gradient = self._gradient_of(output, batch.x, n_outliers, batch.weights)
+        x, gradient_of = batch.x, self._gradient_of
+        if batch.observed is not None and self.closed_form:
+            output, x = self._without_gaps(output, x, batch.observed)
+        elif batch.observed is not None:
+            losses = partial(self.losses, observed=batch.observed)
+            gradient_of = autograd_gradient(losses)
+        loss, gradient = gradient_of(output, x, n_outliers, batch.weights)
         if n_outliers:
             batch.divide_outliers(gradient)
             if self.outlier_weight < 1:
                 gradient[:n_outliers].mul_(self.outlier_weight)
         return loss, gradient
+
+    def _without_gaps(self, output, x, observed):
+        """Return output and rows that agree where nothing is observed.
+
+        There the loss is zero, and its gradient.
+        """
+        if not self.loss.canonical:
+            return output, torch.where(observed, x, output.detach())
+        raw, value = _AGREEMENT[self.loss.link]
+        x = torch.where(observed, x, (value - self.mean) / self.scale)
+        return torch.where(observed, output, torch.full_like(output, raw)), x
 
     def row_weights(self, batch):
         """Return what each row counts for in the gradient, (batch,), outliers too."""

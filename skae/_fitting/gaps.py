@@ -1,0 +1,117 @@
+"""Gaps: rows with missing entries as complete ones, with a note of what was missing.
+
+Gaps are filled by a linear method before anything else sees the rows. From there on
+all is as with complete rows, except that filled values are never compared with.
+"""
+
+import numpy as np
+from scipy.sparse import issparse
+
+from .._inference.imputation import Imputation
+from .._linear.ppca import PPCA
+from .._parts.mixed import Grouping
+from .._training.random_gaps import RandomGaps
+
+__all__ = ["Gaps", "measure_imputation"]
+
+# Rows in which entries are hidden to see who fills gaps best, at most.
+_MOST_ROWS = 10_000
+
+
+class Gaps:
+    """What is missing in the rows of a fit, and what fills it.
+
+    Parameters
+    ----------
+    params : dict
+        Parameters of `AutoEncoderTransformer`.
+    X, X_val : ndarray or CSR matrix of shape (n_samples, n_features), X_val or None
+        NaN stands for what is missing.
+    previous : dict or None
+        The attributes of the fit to go on from.
+    seed : int
+    weights : ndarray of shape (n_samples,), optional
+        How many rows each one stands for.
+    """
+
+    def __init__(self, params, X, X_val, previous, seed, weights=None):
+        self.X, self.X_val = X, X_val
+        self.seed = seed
+        self.exist, self.ppca = False, None
+        if params["missing_values"] is None:
+            return
+        self._missing, self._missing_val = (
+            None if rows is None or issparse(rows) else np.isnan(rows)
+            for rows in (X, X_val)
+        )
+        masks = self._missing, self._missing_val
+        self.exist = any(mask is not None and mask.any() for mask in masks)
+        if self.exist and isinstance(params["loss"], Grouping):
+            raise ValueError(
+                "A MixedLoss, or loss='auto', takes no missing values. Let "
+                "OneHotEncoder make a category of what is missing, and an imputer fill "
+                "the numbers; or use loss='squared_error'."
+            )
+        self._kept = previous.get("_ppca") if previous else None
+        if self._kept is not None:
+            self.ppca = PPCA(**self._kept)
+        elif self._missing is not None:  # sparse rows have no gaps
+            self.ppca = PPCA.fit(X, self._missing, weights, seed=seed)
+        elif self.exist:
+            raise ValueError(
+                "X_val has missing values, but X is sparse, and tells nothing of what "
+                "fills them: pass X.toarray()."
+            )
+
+    def fill(self, X):
+        """Return rows of the fit without gaps."""
+        if not self.exist or X is None or issparse(X):
+            return X
+        missing = self._missing if X is self.X else self._missing_val
+        return self.ppca.fill(X, missing)
+
+    def note(self, dataset, dataset_val=None):
+        """Note in datasets what is missing, and what they were like with gaps."""
+        if not self.exist:
+            return
+        dataset.given, dataset.missing = self.X, self._missing
+        if dataset_val is not None and not issparse(self.X_val):
+            dataset_val.given, dataset_val.missing = self.X_val, self._missing_val
+
+    def fill_by(self, rows, dataset, held_out):
+        """Fill datasets once more, by what the rows that are learnt from tell.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+        dataset : Dataset
+        held_out : tuple of Dataset and ndarray of int, or None
+        """
+        if not self.exist or self._kept is not None:
+            return
+        weights = None if dataset.weights is None else dataset.weights[rows]
+        training = self.X[rows], self._missing[rows], weights
+        self.ppca = PPCA.fit(*training, seed=self.seed)
+        for filled in [dataset] + ([] if held_out is None else [held_out[0]]):
+            if filled.missing is not None:
+                filled.X = self.ppca.fill(filled.given, filled.missing)
+
+
+def measure_imputation(deployed, X, seed):
+    """Hide entries of rows, and return an `Imputation` by name, or None.
+
+    Parameters
+    ----------
+    deployed : Deployed
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+        NaN stands for what is missing anyway.
+    seed : int
+    """
+    codec = deployed.codec
+    if codec.ppca is None or issparse(X):
+        return None
+    X, rng = X[:_MOST_ROWS], np.random.default_rng(seed)
+    observed = ~np.isnan(X)
+    missing = RandomGaps.draw(observed, rng)
+    filled = codec.ppca.fill(X, missing)
+    return vars(Imputation.fit(codec, X, missing & observed, filled, rng))

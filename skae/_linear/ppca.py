@@ -1,0 +1,414 @@
+"""Probabilistic PCA of rows with gaps: what the observed entries tell of the others.
+
+Rows are taken for draws from a normal distribution whose covariance is that of PCA: a
+few directions with a variance each, and one variance in all others (Tipping and Bishop
+1999). Given a row's observed entries, its missing ones have a mean and a covariance in
+closed form. The EM algorithm fits mean and covariance to rows with gaps: it fills them
+by these means, takes the covariance of the filled rows plus that of what was filled,
+and begins again.
+
+Where there are few features, all directions but one have a variance of their own, so
+that the covariance is any covariance, and a filled entry is its best linear prediction.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._data.scaling import row_slices
+
+__all__ = ["PPCA"]
+
+# Up to so many features, the covariance is any; beyond, it has so many directions.
+_NARROW = 256
+_DIRECTIONS = 64
+# Rows that it is fitted to, at most; of few features so many, or so many for each.
+_MOST_WIDE_ROWS = 1_000
+_MOST_ROWS = 2_000
+_ROWS_PER_FEATURE = 10
+# The covariance is estimated as if, besides the rows, so many had been seen whose
+# features are independent: small tables would be fitted too well.
+_PRIOR_ROWS = 5.0
+# EM ends once filled values change by this part of their size, or after so many steps.
+_TOLERANCE = 1e-3
+_MOST_STEPS = 50
+_MOST_WIDE_STEPS = 15
+# Least variance in a direction, as a part of the mean: products stay finite.
+_LEAST_NOISE = 1e-9
+# Values of small matrices that are inverted at once.
+_CHUNK_VALUES = 2**20
+# Extra directions, and turns of the iteration, that find those of wide rows.
+_EXTRA_DIRECTIONS = 8
+_TURNS = 2
+
+
+@dataclass(frozen=True)
+class PPCA:
+    """A normal distribution of rows, with the covariance of PCA.
+
+    In units in which each feature has the variance 1.
+
+    Attributes
+    ----------
+    mean, unit : ndarray of shape (n_features,)
+        Of the features. Those that are constant have the unit 1.
+    low, high : ndarray of shape (n_features,)
+        Between which they were observed, and are filled.
+    directions : ndarray of shape (n_features, n_directions)
+        Orthonormal; zero for constant features.
+    shrinkage : ndarray of shape (n_directions,)
+        Share of the variance along each direction that is signal, in (0, 1).
+    noise : float
+        Variance in all other directions.
+    """
+
+    mean: np.ndarray
+    unit: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    directions: np.ndarray
+    shrinkage: np.ndarray
+    noise: float
+
+    @classmethod
+    def fit(cls, X, missing, weights=None, n_directions=None, tol=_TOLERANCE, seed=0):
+        """Fit to rows with gaps.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            What it holds where entries are missing does not matter.
+        missing : ndarray of bool of shape (n_samples, n_features)
+            Each feature has an observed entry.
+        weights : ndarray of shape (n_samples,), optional
+            How often each row counts.
+        n_directions : int, optional
+            As many as there is use for, if not given.
+        tol : float
+            Relative change of the filled values at which EM ends.
+        seed : int
+            For the rows that it is fitted to, where they are very many.
+
+        Returns
+        -------
+        ppca : PPCA
+        """
+        n_rows, n_features = X.shape
+        weights = np.ones(n_rows) if weights is None else weights.astype(np.float64)
+        moments, constant = _observed_moments(X, missing, weights)
+        is_narrow = n_features <= _NARROW
+        most, n_steps = _MOST_WIDE_ROWS, _MOST_WIDE_STEPS
+        if is_narrow:
+            most, n_steps = max(_MOST_ROWS, _ROWS_PER_FEATURE * n_features), _MOST_STEPS
+        if n_rows > most:
+            rows = np.random.default_rng(seed).choice(n_rows, most, replace=False)
+            X, missing, weights = X[rows], missing[rows], weights[rows]
+        if n_directions is None:
+            n_directions = n_features if is_narrow else _DIRECTIONS
+        # One is left for the noise.
+        n_directions = max(0, min(n_directions, n_features - 1))
+        estimate = _Narrow if is_narrow else _Wide
+        estimate = estimate(n_directions, ~constant, seed)
+        given = X, missing, weights, moments
+        return _expectation_maximisation(*given, estimate, tol, n_steps)
+
+    def fill(self, X, missing):
+        """Return a copy of rows with their gaps filled.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+        missing : ndarray of bool of shape (n_samples, n_features)
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_features), of the dtype of ``X``
+        """
+        gaps = np.flatnonzero(missing.any(axis=1))
+        filled = X.copy()
+        for part in row_slices(len(gaps), X.shape[1]):
+            rows = gaps[part]
+            where = missing[rows]
+            x = np.where(where, 0.0, (X[rows] - self.mean) / self.unit)
+            self._predict(x, where)
+            values = np.clip(self.mean + self.unit * x, self.low, self.high)
+            filled[rows] = np.where(where, values, X[rows])
+        return filled
+
+    def of(self, features, mean, unit):
+        """Return that of some features, of rows that are scaled as (X - mean) / unit.
+
+        The other features are constant, so that they tell nothing.
+        """
+        return PPCA(
+            (self.mean[features] - mean) / unit,
+            self.unit[features] / unit,
+            (self.low[features] - mean) / unit,
+            (self.high[features] - mean) / unit,
+            self.directions[features],
+            self.shrinkage,
+            self.noise,
+        )
+
+    def draw_errors(self, missing, rng):
+        """Draw by how much filled values are off, zero where nothing is missing.
+
+        From the normal distribution of the missing entries of a row, given the others.
+
+        Parameters
+        ----------
+        missing : ndarray of bool of shape (n_samples, n_features)
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        errors : ndarray of shape (n_samples, n_features)
+        """
+        errors = np.zeros(missing.shape)
+        gaps = np.flatnonzero(missing.any(axis=1))
+        for part in row_slices(len(gaps), missing.shape[1]):
+            rows = gaps[part]
+            errors[rows] = self.unit * self._draw(missing[rows], rng)
+        return errors
+
+    def _draw(self, missing, rng):
+        errors = np.zeros(missing.shape)
+        for rows, pattern, where, through, precision in self._systems(missing):
+            factor = np.linalg.cholesky(precision).transpose(0, 2, 1)[pattern]
+            normal = rng.normal(size=(len(rows), factor.shape[1], 1))
+            drawn = np.linalg.solve(factor, normal)
+            if through is not None:
+                drawn = through[pattern] @ drawn
+                drawn += rng.normal(size=drawn.shape)
+            errors[rows[:, None], where[pattern]] = drawn[:, :, 0]
+        return np.sqrt(self.noise) * errors
+
+    def _predict(self, x, missing, weights=None, spread=None):
+        """Fill the gaps of centred and scaled rows in place, which are zero.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_samples, n_features)
+        missing : ndarray of bool of shape (n_samples, n_features)
+        weights : ndarray of shape (n_samples,), optional
+        spread : ndarray of shape (n_features, n_features) or (n_features,), optional
+            The covariances of the missing entries, or their variances, are added to it.
+        """
+        scores = x @ self.directions  # of the observed entries
+        guesses = scores @ (self.directions * self.shrinkage).T
+        for rows, pattern, where, through, precision in self._systems(missing):
+            places = rows[:, None], where[pattern]
+            known = guesses[places] if through is None else scores[rows]
+            if spread is None and len(where) == len(rows):
+                values = np.linalg.solve(precision, known[:, :, None])
+            else:
+                covariance = np.linalg.inv(precision)
+                values = covariance[pattern] @ known[:, :, None]
+            if through is not None:
+                values = through[pattern] @ values
+            x[places] = values[:, :, 0]
+            if spread is not None:
+                counts = self.noise * np.bincount(pattern, weights[rows], len(where))
+                _add(spread, where, counts, covariance, through)
+
+    def _systems(self, missing):
+        """Yield rows with gaps, their patterns, and what each pattern has to solve.
+
+        The covariance of missing entries, given the others and in units of the noise,
+        is the inverse of a matrix for each pattern. Where more entries are missing than
+        there are directions, that of the scores is smaller.
+
+        Yields
+        ------
+        rows, pattern, where
+            From `_patterns`.
+        through : ndarray of shape (n_patterns, n_missing, n_directions) or None
+            From scores to the missing entries, which have noise of their own; None
+            where the matrix is of the entries themselves.
+        precision : ndarray of shape (n_patterns, size, size)
+        """
+        n_directions, shrunk = len(self.shrinkage), self.directions * self.shrinkage
+        noise = None
+        if len(shrunk) <= _NARROW:
+            noise = np.eye(len(shrunk)) - shrunk @ self.directions.T
+        for rows, pattern, where in _patterns(missing, n_directions):
+            if where.shape[1] > n_directions:
+                through = self.directions[where]
+                inside = through.transpose(0, 2, 1) @ through
+                precision = np.diag(1 / self.shrinkage) - inside
+                yield rows, pattern, where, through, precision
+            elif noise is not None:
+                precision = noise[where[:, :, None], where[:, None, :]]
+                yield rows, pattern, where, None, precision
+            else:
+                inside = shrunk[where] @ self.directions[where].transpose(0, 2, 1)
+                precision = np.eye(where.shape[1]) - inside
+                yield rows, pattern, where, None, precision
+
+
+def _observed_moments(X, missing, weights):
+    """Return mean, unit and bounds of the observed entries; which are constant.
+
+    Features without any are zero.
+    """
+    n_features = X.shape[1]
+    low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
+    total, sums, squares = (np.zeros(n_features) for _ in range(3))
+    parts = row_slices(len(X), n_features)
+    for part in parts:
+        known = ~missing[part] & (weights[part] > 0)[:, None]
+        low = np.minimum(low, X[part].min(axis=0, where=known, initial=np.inf))
+        high = np.maximum(high, X[part].max(axis=0, where=known, initial=-np.inf))
+        total += weights[part] @ known
+        sums += weights[part] @ np.where(known, X[part], 0.0)
+    mean = sums / np.where(total > 0, total, 1.0)
+    for part in parts:
+        distance = np.where(missing[part], 0.0, X[part] - mean)
+        squares += weights[part] @ np.square(distance)
+    unit = np.sqrt(squares / np.where(total > 0, total, 1.0))
+    constant = (low >= high) | (unit == 0)
+    mean = np.where(low == high, low, mean)
+    low, high = (np.where(total > 0, bound, 0.0) for bound in (low, high))
+    return (mean, np.where(constant, 1.0, unit), low, high), constant
+
+
+def _patterns(missing, n_directions):
+    """Yield rows with gaps, those with as many of them together.
+
+    Yields
+    ------
+    rows : ndarray of int of shape (n_rows,)
+    pattern : ndarray of int of shape (n_rows,)
+        Which pattern of gaps each row has.
+    where : ndarray of int of shape (n_patterns, n_missing)
+        The features that are missing in each.
+    """
+    packed = np.packbits(missing, axis=1)
+    packed = packed.view(f"V{packed.shape[1]}")[:, 0]
+    _, first, number = np.unique(packed, return_index=True, return_inverse=True)
+    n_missing = missing[first].sum(axis=1)
+    order = np.lexsort((number, n_missing[number]))
+    sizes = n_missing[number[order]]
+    for size in np.unique(sizes[sizes > 0]):
+        step = max(1, _CHUNK_VALUES // (size * max(size, n_directions)))
+        start, end = np.searchsorted(sizes, [size, size + 1])
+        for i in range(start, end, step):
+            rows = order[i : min(i + step, end)]
+            patterns, pattern = np.unique(number[rows], return_inverse=True)
+            gaps = missing[first[patterns]]
+            yield rows, pattern, np.nonzero(gaps)[1].reshape(len(patterns), size)
+
+
+def _add(spread, where, counts, inverse, through):
+    """Add covariances of missing features in place, of patterns that occur so often.
+
+    They are ``inverse``, (n_patterns, n_missing, n_missing), or the identity plus
+    ``through @ inverse @ through.T``, of which ``spread`` may take the variances alone.
+    """
+    n_features = len(spread)
+    if spread.ndim == 1:
+        if through is None:
+            variances = np.diagonal(inverse, axis1=1, axis2=2)
+        else:
+            variances = 1 + np.einsum("pmk,pmk->pm", through @ inverse, through)
+        variances = counts[:, None] * variances
+        spread += np.bincount(where.ravel(), variances.ravel(), n_features)
+        return
+    if through is not None:
+        inverse = through @ inverse @ through.transpose(0, 2, 1)
+        inverse += np.eye(where.shape[1])
+    covariances = counts[:, None, None] * inverse
+    places = where[:, :, None] * n_features + where[:, None, :]
+    sums = np.bincount(places.ravel(), covariances.ravel(), spread.size)
+    spread += sums.reshape(spread.shape)
+
+
+def _expectation_maximisation(X, missing, weights, moments, estimate, tol, n_steps):
+    """Return the `PPCA` of rows whose observed entries have such moments."""
+    start, unit, *bounds = moments
+    observed = np.where(missing, 0.0, (X - start) / unit)
+    x, centre, spread = observed, np.zeros_like(start), None
+    roots, before = np.sqrt(weights)[:, None], None
+    for _ in range(n_steps):
+        covariance = estimate(x, weights, spread)
+        ppca = PPCA(start + unit * centre, unit, *bounds, *covariance)
+        if not missing.any():
+            break
+        x = np.where(missing, 0.0, observed - centre)
+        spread = np.zeros_like(estimate.spread)
+        ppca._predict(x, missing, weights, spread)
+        filled = (roots * x)[missing]
+        if before is not None:
+            change = np.linalg.norm(filled - before)
+            if change <= tol * np.linalg.norm(filled):
+                break
+        before = filled
+        shift = weights @ x / weights.sum()
+        centre = centre + shift
+        x -= shift
+    return ppca
+
+
+class _Narrow:
+    """The covariance of few features: all of it, exactly."""
+
+    def __init__(self, n_directions, varies, seed):
+        self.n_directions = n_directions
+        self.varies = varies
+        self.spread = np.zeros((len(varies), len(varies)))
+
+    def __call__(self, x, weights, spread):
+        """Return directions, shrinkage and noise of centred and filled rows."""
+        covariance = (x.T * weights) @ x
+        if spread is not None:
+            covariance += spread * np.outer(self.varies, self.varies)
+        covariance[np.diag_indices_from(covariance)] += _PRIOR_ROWS * self.varies
+        covariance /= weights.sum() + _PRIOR_ROWS
+        variance, axes = np.linalg.eigh(covariance)
+        variance, axes = variance[::-1], axes[:, ::-1]
+        return _split(variance, axes, variance.sum(), self.n_directions, self.varies)
+
+
+class _Wide:
+    """The covariance of many features: its largest directions.
+
+    They are found by subspace iteration, which goes on from those of the step before.
+    Of what is filled, the variances count, and not the covariances.
+    """
+
+    def __init__(self, n_directions, varies, seed):
+        self.n_directions = n_directions
+        self.varies = varies
+        self.spread = np.zeros(len(varies))
+        width = min(n_directions + _EXTRA_DIRECTIONS, len(varies))
+        axes = np.random.default_rng(seed).normal(size=(len(varies), width))
+        self._axes = np.linalg.qr(axes * varies[:, None])[0]
+
+    def __call__(self, x, weights, spread):
+        """Return directions, shrinkage and noise of centred and filled rows."""
+        extra = self.varies * (_PRIOR_ROWS + (0.0 if spread is None else spread))
+        total = weights.sum() + _PRIOR_ROWS
+
+        def times_covariance(axes):
+            return ((x.T * weights) @ (x @ axes) + extra[:, None] * axes) / total
+
+        for _ in range(_TURNS if spread is not None else 4 * _TURNS):
+            self._axes = np.linalg.qr(times_covariance(self._axes))[0]
+        inside = self._axes.T @ times_covariance(self._axes)
+        variance, turn = np.linalg.eigh(inside)
+        self._axes = self._axes @ turn[:, ::-1]
+        whole = (weights @ np.square(x) + extra).sum() / total
+        return _split(variance[::-1], self._axes, whole, self.n_directions, self.varies)
+
+
+def _split(variance, axes, total, n_directions, varies):
+    """Return directions, shrinkage and noise of a covariance with such axes."""
+    n_varying = np.count_nonzero(varies)
+    n_directions = min(n_directions, max(0, n_varying - 1))
+    n_others = max(1, n_varying - n_directions)
+    variance, axes = variance[:n_directions], axes[:, :n_directions]
+    least = max(_LEAST_NOISE * total / max(1, n_varying), np.finfo(float).tiny)
+    noise = max((total - variance.sum()) / n_others, least)
+    kept = variance > noise * (1 + _LEAST_NOISE)
+    directions = np.where(varies[:, None], axes[:, kept], 0.0)
+    return directions, 1 - noise / variance[kept], noise
