@@ -111,7 +111,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             Squared errors in float64, in squared units of ``X``, or of the
-            standardized features with ``standardize=True``. They are squared errors
+            standardized features with ``standardize=True``, or of the scaled columns
+            with a mixed loss. They are squared errors
             whatever the loss is, so that models with other losses, and PCA, can be
             compared.
         """
@@ -275,7 +276,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
         One minus the squared error over that of predicting the mean of ``X``, as
         ``r2_score(X, X_again, multioutput="variance_weighted")`` of what comes back; of
-        the standardized features with ``standardize=True``. It is not the mean
+        the standardized features with ``standardize=True``, and of the scaled columns
+        with a mixed loss. It is not the mean
         log-likelihood that `PCA.score` is, so that the two must not be compared in a
         grid search. One row, or rows that are all alike, have no variance: the error is
         divided by that of the training rows.

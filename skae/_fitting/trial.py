@@ -312,8 +312,14 @@ class Trial:
         of_rows = objective.reconstruction_losses
         losses = row_losses(objective, monitored, of_rows, hides=False).cpu().numpy()
         errors = self.losses_of_pca(monitored, hides=False)
-        weights = monitored.row_weights
-        return is_lower(losses, errors, by_chance, weights=weights, rows=self.distinct)
+        return is_lower(
+            losses,
+            errors,
+            by_chance,
+            weights=monitored.row_weights,
+            rows=self.distinct,
+            of_many_variables=objective.reconstruction.loss.canonical,
+        )
 
     def losses_of_pca(self, batches, hides=True):
         """PCA's losses of rows, which it meets corrupted as the network does."""
