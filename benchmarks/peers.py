@@ -2,7 +2,7 @@
 
     python benchmarks/peers.py                          # all that are installed
     python benchmarks/peers.py --only skae PCA encdr    # some of them
-    python benchmarks/peers.py --limit 120              # seconds a part, at most
+    python benchmarks/peers.py --limit 120              # seconds of CPU a part
 
 Prints two tables. The first says what an estimator does where scikit-learn's do it: is
 it cloned and pickled (kB of the pickle), searched by ``GridSearchCV`` in two processes
@@ -66,7 +66,7 @@ class Peer:
     package : str
         Its name at PyPI, for the version.
     make : callable
-        Makes an estimator or model of k codes.
+        Makes an estimator or model of k codes, with parameters.
     width : str or None
         The parameter that a grid searches; None where there is no estimator.
     short : dict
@@ -84,68 +84,72 @@ class Peer:
     decode: Callable | None = lambda model, Z: model.inverse_transform(Z)
 
 
-def _encdr(k):
+def _encdr(k, **params):
     from encdr import ENCDR
 
     quiet = dict.fromkeys(
         ["logger", "enable_progress_bar", "enable_model_summary"], False
     )
     quiet |= {"enable_checkpointing": False}
-    return ENCDR(latent_dim=k, random_state=0, trainer_kwargs=quiet)
+    return ENCDR(latent_dim=k, random_state=0, trainer_kwargs=quiet, **params)
 
 
-def _dimkit(k):
+def _dimkit(k, **params):
     from dimkit import AutoencoderReducer
 
-    return AutoencoderReducer(k, random_state=0)
+    return AutoencoderReducer(k, random_state=0, **params)
 
 
-def _flodr(k):
+def _flodr(k, **params):
     from flodr import FloDR
 
-    return FloDR(k, random_state=0, verbose=False)
+    return FloDR(k, random_state=0, verbose=False, **params)
 
 
-def _umap(k):
+def _umap(k, **params):
     from umap import UMAP
 
-    return UMAP(n_components=k, random_state=0, n_jobs=1)
+    return UMAP(n_components=k, random_state=0, n_jobs=1, **params)
 
 
-def _keras_umap(k):
+def _keras_umap(k, **params):
     from umap.parametric_umap import ParametricUMAP
 
-    return ParametricUMAP(n_components=k, verbose=False)
+    return ParametricUMAP(n_components=k, verbose=False, **params)
 
 
-def _parametric_umap(k):
+def _parametric_umap(k, **params):
     from parametric_umap import ParametricUMAP
 
-    return ParametricUMAP(n_components=k)
+    return ParametricUMAP(n_components=k, **params)
 
 
-def _torchdr(k):
+def _torchdr(k, **params):
     from torchdr import UMAP
 
-    return UMAP(n_components=k, encoder=network(64, 64, 32, k), random_state=0)
+    encoder = torch.nn.Sequential(
+        torch.nn.LazyLinear(64), torch.nn.ReLU(), network(64, 32, k)
+    )
+    return UMAP(n_components=k, encoder=encoder, random_state=0, **params)
 
 
-def _row2vec(k):
+def _row2vec(k, **params):
     from row2vec import Row2VecTransformer
 
-    return Row2VecTransformer(embedding_dim=k)
+    return Row2VecTransformer(embedding_dim=k, **params)
 
 
-def _ppca(k):
+def _ppca(k, **params):
     from ppca import PPCA
 
-    return PPCA(k, random_state=0)
+    return PPCA(k, random_state=0, **params)
 
 
-def _pyod(k):
+def _pyod(k, **params):
     from pyod.models.auto_encoder import AutoEncoder
 
-    return AutoEncoder(hidden_neuron_list=[64, 32, k], verbose=0, random_state=0)
+    widths = [64, 32, k]
+    return AutoEncoder(hidden_neuron_list=widths, verbose=0, random_state=0, **params)
 
 
 def network(*sizes):
@@ -170,11 +174,6 @@ class Loop:
     def __init__(self, k, build, loss, encode, decode, epochs=EPOCHS):
         self.k, self.build, self.epochs = k, build, epochs
         self.loss, self.encode, self.decode = loss, encode, decode
-
-    def set_params(self, epochs):
-        """Set the number of epochs."""
-        self.epochs = epochs
-        return self
 
     def fit(self, X):
         """Train on rows."""
@@ -205,7 +204,7 @@ class Loop:
         return self._apply(self.decode, Z)
 
 
-def _pyautoencoder(k):
+def _pyautoencoder(k, **params):
     from pyautoencoder.vanilla import AE
 
     return Loop(
@@ -214,10 +213,11 @@ def _pyautoencoder(k):
         lambda module, x: torch.nn.functional.mse_loss(module(x).x_hat, x),
         lambda module, x: module.encoder(x),
         lambda module, z: module.decoder(z),
+        **params,
     )
 
 
-def _pythae(k):
+def _pythae(k, **params):
     from pythae.models import AE, AEConfig
 
     return Loop(
@@ -226,6 +226,7 @@ def _pythae(k):
         lambda module, x: module({"data": x}).loss,
         lambda module, x: module.embed(x),
         lambda module, z: module.decoder(z).reconstruction,
+        **params,
     )
 
 
@@ -242,7 +243,7 @@ class Autoencoder(torch.nn.Module):
         return self.decoder(self.encoder(x))
 
 
-def _skorch(k):
+def _skorch(k, **params):
     from skorch import NeuralNetRegressor
 
     torch.manual_seed(0)
@@ -252,9 +253,9 @@ def _skorch(k):
         optimizer=torch.optim.Adam,
         lr=1e-3,
         batch_size=64,
-        max_epochs=EPOCHS,
         train_split=None,
         verbose=0,
+        **{"max_epochs": EPOCHS} | params,
     )
 
 
@@ -275,7 +276,7 @@ def _through(part):
 PEERS = {
     "skae": Peer(
         "skae",
-        lambda k: AutoEncoderTransformer(k, random_state=0),
+        lambda k, **params: AutoEncoderTransformer(k, random_state=0, **params),
         short={"max_iter": 2},
     ),
     "PCA": Peer("scikit-learn", lambda k: PCA(k, random_state=0)),
@@ -298,7 +299,6 @@ PEERS = {
     "ppca-py": Peer(
         "ppca-py",
         _ppca,
-        short={"max_iter": 20},
         encode=lambda model, X: model.posterior_latent(X)[0],
         decode=lambda model, Z: model.lmmse_reconstruction(Z),
     ),
@@ -342,8 +342,7 @@ def tell(**values):
 
 def shortened(peer, k):
     """Return an estimator whose training is short."""
-    model = peer.make(k)
-    return model.set_params(**peer.short) if peer.short else model
+    return peer.make(k, **peer.short)
 
 
 def check_contract(peer):
@@ -474,9 +473,16 @@ def ask(name, part, limit, log):
     results = {}
     try:
         done = subprocess.run(
-            command, env=environment, timeout=limit, text=True, capture_output=True
+            command,
+            env=environment,
+            timeout=20 * limit,  # where other programs run, or it sleeps
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit)),
+            text=True,
+            capture_output=True,
         )
         output, errors = done.stdout, done.stderr
+        if done.returncode < 0:  # killed, at the limit
+            results["stopped"] = True
     except subprocess.TimeoutExpired as stopped:
         output = (stopped.stdout or b"").decode()
         errors = (stopped.stderr or b"").decode()
@@ -516,7 +522,7 @@ def main():
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", choices=PEERS, default=list(PEERS))
-    parser.add_argument("--limit", type=float, default=300, help="seconds a part")
+    parser.add_argument("--limit", type=int, default=300, help="CPU seconds a part")
     parser.add_argument("--log", help="a file for what peers print of errors")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -35,7 +35,7 @@ SPLIT = 0.3  # the stage at which branches part
 def cells(rng):
     """Return sparse counts, the stage of each cell in [0, 1], and its branch."""
     stage, branch = rng.uniform(size=N_CELLS), rng.integers(2, size=N_CELLS)
-    on, width = rng.uniform(-0.2, 1.2, N_GENES), rng.uniform(0.2, 0.4, N_GENES)
+    on, width = rng.uniform(-0.2, 1.2, N_GENES), rng.uniform(0.08, 0.2, N_GENES)
     activity = np.exp(-0.5 * ((stage[:, None] - on) / width) ** 2)
     # After the split, some genes belong to one branch, some to the other.
     owner = rng.choice([0, 1, 2], N_GENES, p=[0.4, 0.4, 0.2])
@@ -43,7 +43,7 @@ def cells(rng):
     is_other = (owner < 2) & (owner != branch[:, None])
     activity *= 1 - late * is_other
     depth = rng.lognormal(sigma=0.4, size=(N_CELLS, 1))
-    level = rng.lognormal(mean=-0.5, sigma=0.8, size=N_GENES)
+    level = rng.lognormal(mean=0.5, sigma=0.8, size=N_GENES)
     return csr_array(rng.poisson(depth * level * activity)), stage, branch
 
 

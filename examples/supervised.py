@@ -51,8 +51,8 @@ def reducers(n_classes):
     found = {
         "raw": ("passthrough", {}),
         "PCA": (PCA(random_state=0), width),
-        "ours, unsupervised": (ours, width),
-        "ours, supervised": (supervised, width),
+        "skae, unsupervised": (ours, width),
+        "skae, supervised": (supervised, width),
         "raw + supervised": (beside, {"reduce__codes__n_components": CODES}),
     }
     if n_classes:

@@ -101,8 +101,9 @@ class AutoEncoderTransformer(
           layers start at zero. Training starts with PCA's reconstruction. If the output
           activation is not "identity", it starts near it.
         - "random": the plain network.
-        - "auto": "pca" if the output activation is "identity" or "logistic", else
-          "random". Where rows are held out, other starts compete with it.
+        - "auto": "pca" if the output activation is "identity" or "logistic", or if the
+          loss is mixed, else "random". Where rows are held out, other starts compete
+          with it.
 
     linearity : "auto" or float, default="auto"
         Weight of the penalty that keeps the codes close to PCA's, for networks that

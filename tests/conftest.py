@@ -38,3 +38,20 @@ def two_threads():
     """Allow two threads, whatever the machine has: the tests run with one."""
     with threadpool_limits(2):
         yield
+
+
+def mixed_rows(n_rows=120, seed=0):
+    """Return rows with all kinds of columns, which two factors make."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(2, n_rows))
+    color = np.digitize(a + 0.3 * rng.normal(size=n_rows), [-0.5, 0.5])
+    return np.column_stack(
+        [
+            1000 * a + 50,
+            np.eye(3)[color],
+            a + rng.normal(size=n_rows) > 0,
+            b > 0.5,
+            a * b,
+            rng.poisson(np.exp(b)),
+        ]
+    )

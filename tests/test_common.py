@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from skae import AutoEncoderTransformer
+from skae import AutoEncoderTransformer, MixedLoss
 
 from .variants import VARIANTS, autoencoder
 
@@ -95,4 +95,22 @@ def test_default_passes_the_checks(estimator, check):
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_variant_passes_the_checks(estimator, check):
+    check(estimator)
+
+
+def first_column(X):
+    """Return a column that every table has."""
+    return [0]
+
+
+# Groups of a table that may have no kinds but numbers.
+MIXED = MixedLoss([("squared_error", first_column)], remainder="squared_error")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    checks_of(autoencoder("default", loss=MIXED, max_iter=3), "mixed", SHARED_BY_ALL),
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_mixed_loss_passes_the_checks(estimator, check):
     check(estimator)

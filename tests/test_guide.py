@@ -20,6 +20,7 @@ NEEDS = {
     "mixed": ["pandas"],
     "pictures": ["matplotlib", "jinja2"],
     "export": ["skops", "skl2onnx", "onnxruntime"],
+    "reduce": ["pandas"],
 }
 
 
@@ -58,6 +59,7 @@ CLAIMS = {
         "share > baseline",
         "search.best_params_ == {'reduce': 'passthrough'}",
         "ae.sensitivity(X_test).shape == ae.components_.shape == (8, 64)",
+        "mixed.score(table, y_train) > 0.9",
     ],
     "missing": [
         "Z.shape == (178, 6) and not np.isnan(X_filled).any()",
@@ -67,6 +69,12 @@ CLAIMS = {
         "search.best_params_ == "
         "{'reduce__n_components': 4, 'reduce__supervision': 3.0}",
         "with_few_labels > 0.7",
+    ],
+    "explain": [
+        "ae.result_ == 'network' and ae.score(X_new) > ae.baseline_score_",
+        "ae.components_.shape == ae.sensitivity(X_new).shape == (2, 120)",
+        "ae.sensitivity(X_new[:1], average=False)[0].shape == (2, 120)",
+        "along.shape == (5, 120) and by_wavelength.shape == (120,)",
     ],
     "compress": ["coarse.shape == X_test.shape"],
     "generate": ["new_rows.shape == (10, 64)"],
@@ -80,6 +88,7 @@ CLAIMS = {
     "export": [
         "abs(codes.detach().numpy() - ae.transform(X)).max() < 1e-3",
         "graph.graph.output",
+        "(labels == model.predict(X[:5])).all() and probabilities.shape == (5, 10)",
     ],
 }
 

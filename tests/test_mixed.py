@@ -23,6 +23,8 @@ from skae._parts.column_losses import ColumnLosses
 from skae._parts.losses import autograd_gradient
 from skae._parts.mixed import choose_loss, with_columns
 
+from .conftest import mixed_rows
+
 # Numbers in 0 and 6, a block from 1 to 3, binary columns 4 and 5, counts in 7.
 GROUPS = [
     ("squared_error", [0, 6]),
@@ -33,26 +35,9 @@ GROUPS = [
 FAST = {"max_iter": 5, "hidden_layer_sizes": (8,), "random_state": 0}
 
 
-def table(n_rows=120, seed=0):
-    """Return rows with all kinds of columns, which two factors make."""
-    rng = np.random.default_rng(seed)
-    a, b = rng.normal(size=(2, n_rows))
-    color = np.digitize(a + 0.3 * rng.normal(size=n_rows), [-0.5, 0.5])
-    return np.column_stack(
-        [
-            1000 * a + 50,
-            np.eye(3)[color],
-            a + rng.normal(size=n_rows) > 0,
-            b > 0.5,
-            a * b,
-            rng.poisson(np.exp(b)),
-        ]
-    )
-
-
 def frame(n_rows=120, seed=0):
     """Return such rows as people have them."""
-    X = table(n_rows, seed)
+    X = mixed_rows(n_rows, seed)
     return pd.DataFrame(
         {
             "income": X[:, 0],
@@ -82,7 +67,7 @@ def encoder(**kwargs):
 
 class TestFoundLosses:
     def test_kinds_of_columns_are_found(self):
-        ae = AutoEncoderTransformer(2, loss="auto", **FAST).fit(table())
+        ae = AutoEncoderTransformer(2, loss="auto", **FAST).fit(mixed_rows())
         assert [(name, columns.tolist()) for name, columns in ae.losses_] == [
             ("squared_error", [0]),
             ("cross_entropy", [1, 2, 3]),
@@ -109,7 +94,7 @@ class TestFoundLosses:
         assert (name, columns.tolist()) == (expected, [0, 1, 2])
 
     def test_the_first_rows_decide_for_all_that_follow(self):
-        X = table()
+        X = mixed_rows()
         ae = AutoEncoderTransformer(2, loss="auto", warm_start=True, **FAST).fit(X)
         before = ae.losses_
         one_color = X[X[:, 1] == 1]  # whose columns would be constant
@@ -122,14 +107,14 @@ class TestFoundLosses:
             assert_array_equal(columns, columns_before)
 
     def test_partial_fit_goes_on_with_the_losses_of_the_first_rows(self):
-        X = table(400)
+        X = mixed_rows(400)
         ae = AutoEncoderTransformer(2, loss="auto", **FAST).partial_fit(X[:200])
         before = ae._loss_parts
         assert ae.partial_fit(X[200:203])._loss_parts == before
         assert np.isfinite(ae.inverse_transform(ae.transform(X))).all()
 
     def test_what_auto_finds_is_what_can_be_asked_for(self):
-        X = table()
+        X = mixed_rows()
         found = losses_of(X, "auto")
         asked = losses_of(
             X,
@@ -142,7 +127,7 @@ class TestFoundLosses:
 
 class TestUnits:
     def test_the_best_constant_has_a_loss_of_one(self):
-        X = table(300)
+        X = mixed_rows(300)
         losses = losses_of(X, MixedLoss(GROUPS))
         links = link_of(losses.link)
         mean, scale = X.mean(axis=0), losses.scale_of(X.var(axis=0))
@@ -157,7 +142,7 @@ class TestUnits:
         assert values.mean().item() == pytest.approx(1.0, abs=1e-4)
 
     def test_the_units_of_a_group_change_nothing(self):
-        X = table()
+        X = mixed_rows()
         other = X.copy()
         other[:, 0] *= 2.0**20
         ae = AutoEncoderTransformer(2, loss="auto", **FAST)
@@ -190,6 +175,15 @@ class TestUnits:
         assert totals == pytest.approx(
             {"cross_entropy": 0.4, "log_loss": 0.4, "squared_error": 0.2}
         )
+
+    def test_a_row_of_weight_two_is_two_rows(self):
+        X, weights = mixed_rows(), np.arange(120) % 3 + 1.0
+        params = {"loss": with_columns("auto", X, 8), "output_activation": "auto"}
+        weighted = choose_loss(params, X, weights)[1]
+        repeated = choose_loss(params, np.repeat(X, weights.astype(int), axis=0))[1]
+        for part, expected in zip(weighted.parts, repeated.parts, strict=True):
+            assert part[:2] == expected[:2]
+            assert part[2:] == pytest.approx(expected[2:])
 
 
 class TestGradients:
@@ -327,11 +321,11 @@ class TestColumns:
             1, loss=MixedLoss([("poisson", ["visits"])]), **FAST
         )
         with pytest.raises(ValueError, match=r"set_output\(transform='pandas'\)"):
-            ae.fit(table())
+            ae.fit(mixed_rows())
 
     def test_the_others_have_the_loss_that_is_asked_for(self):
         loss = MixedLoss(GROUPS[1:2], remainder="squared_error")
-        ae = AutoEncoderTransformer(2, loss=loss, **FAST).fit(table())
+        ae = AutoEncoderTransformer(2, loss=loss, **FAST).fit(mixed_rows())
         assert [(n, c.tolist()) for n, c in ae.losses_] == [
             ("squared_error", [0, 4, 5, 6, 7]),
             ("cross_entropy", [1, 2, 3]),
@@ -340,10 +334,10 @@ class TestColumns:
     def test_an_output_activation_is_refused(self):
         ae = AutoEncoderTransformer(loss="auto", output_activation="relu")
         with pytest.raises(ValueError, match="output_activation='auto', got 'relu"):
-            ae.fit(table())
+            ae.fit(mixed_rows())
 
     def test_rows_outside_are_refused_by_validation_too(self):
-        X = table()
+        X = mixed_rows()
         outside = X.copy()
         outside[2, 1:4] = 1
         ae = AutoEncoderTransformer(2, loss="auto", **FAST)
@@ -355,7 +349,7 @@ class TestReconstructions:
     @pytest.fixture(scope="class")
     @classmethod
     def fitted(cls):
-        X = table(300)
+        X = mixed_rows(300)
         ae = AutoEncoderTransformer(2, loss="auto", max_iter=60, random_state=0)
         return ae.fit(X), X
 
@@ -408,14 +402,14 @@ class TestReconstructions:
         assert_allclose(R, ae.inverse_transform(ae.transform(X)), rtol=1e-3, atol=1e-3)
 
     def test_samples_can_be_categories(self):
-        X = table()
+        X = mixed_rows()
         ae = AutoEncoderTransformer(2, loss="auto", latent="mixture", **FAST).fit(X)
         drawn = ae.sample(20, random_state=0, as_categories=True)
         assert np.isin(drawn[:, 1:6], (0, 1)).all()
 
 
 def test_sparse_rows_give_what_dense_ones_give():
-    X = table()
+    X = mixed_rows()
     ae = AutoEncoderTransformer(2, loss="auto", **FAST)
     dense, sparse = clone(ae).fit(X), clone(ae).fit(csr_array(X))
     assert dense._loss_parts == sparse._loss_parts
@@ -423,7 +417,9 @@ def test_sparse_rows_give_what_dense_ones_give():
 
 
 def test_constant_columns_come_back_as_they_are():
-    X = np.column_stack([table(), np.zeros((120, 2)), np.ones(120), np.full(120, 7.5)])
+    X = np.column_stack(
+        [mixed_rows(), np.zeros((120, 2)), np.ones(120), np.full(120, 7.5)]
+    )
     ae = AutoEncoderTransformer(2, loss="auto", **FAST).fit(X)
     R = ae.inverse_transform(ae.transform(X))
     assert_array_equal(R[:, 8:], X[:, 8:])
@@ -475,3 +471,61 @@ class TestInScikitLearn:
         assert "MixedLoss(groups=" in repr(ae)
         ae.set_params(loss="auto").set_params(loss__remainder="squared_error")
         assert ae.loss.remainder == "squared_error"
+
+
+class TestBesidePCA:
+    """Where no network is better, PCA is the result, within the columns' range."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def noise(cls):
+        rng = np.random.default_rng(0)
+        X = np.column_stack(
+            [
+                rng.normal(size=(80, 3)),
+                np.eye(4)[rng.integers(0, 4, 80)],
+                rng.integers(0, 2, (80, 2)),
+                rng.poisson(1, 80),
+                np.full(80, 3.0),
+            ]
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ae = AutoEncoderTransformer(2, loss="auto", random_state=0).fit(X)
+        return ae, X
+
+    def test_the_result_is_pca(self, noise):
+        ae, X = noise
+        assert ae.result_ == "pca"
+        R = ae.inverse_transform(ae.transform(X))
+        linear = ae.mean_ + ae.scale_ * (ae.transform(X) @ ae.components_)
+        assert_allclose(R[:, :3], linear[:, :3], atol=1e-6)
+        inside = linear[:, 7:9].clip(1e-3, 1 - 1e-3)
+        assert_allclose(R[:, 7:9], inside, atol=1e-6)
+        assert_allclose(R[:, 3:7].sum(axis=1), 1)
+        assert R[:, 9].min() > 0
+        assert_array_equal(R[:, 10], 3.0)
+
+    def test_it_comes_back_the_same_in_any_way(self, noise):
+        ae, X = noise
+        R = ae.inverse_transform(ae.transform(X))
+        module = ae.to_torch("float64")
+        assert_allclose(module(torch.from_numpy(X)).detach(), R, atol=1e-9)
+        assert_allclose(ae.inverse_transform(ae.transform(X[:1])), R[:1])
+        assert_array_equal(pickle.loads(pickle.dumps(ae)).transform(X), ae.transform(X))
+
+    def test_more_rows_and_warm_starts_go_on_from_it(self, noise):
+        ae, X = noise
+        ae = pickle.loads(pickle.dumps(ae))
+        R = ae.partial_fit(X).inverse_transform(ae.transform(X))
+        assert_allclose(R[:, 3:7].sum(axis=1), 1, rtol=1e-6)
+        again = pickle.loads(pickle.dumps(noise[0])).set_params(
+            warm_start=True, max_iter=3, early_stopping=False
+        )
+        assert np.isfinite(again.fit(X).inverse_transform(again.transform(X))).all()
+
+    def test_a_network_that_stays_is_better_on_the_rows_held_out(self):
+        X = mixed_rows(400)
+        ae = AutoEncoderTransformer(2, loss="auto", **FAST | {"max_iter": 40}).fit(X)
+        assert ae.result_ == "network"
+        assert ae.best_loss_ < ae.baseline_loss_

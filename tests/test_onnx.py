@@ -17,7 +17,7 @@ from skae import AutoEncoderTransformer, Modules
 from skae._nn.layers import ACTIVATIONS
 from skae._parts.losses import LINKS
 
-from .conftest import rows
+from .conftest import mixed_rows, rows
 from .fitted import assert_near, fitted, near_and_far, whitened
 from .variants import VARIANTS
 
@@ -65,6 +65,19 @@ def assert_same(model, X, dtype, **options):
     for codes in (Z, Z * dtype(1e3)):  # some farther than any code of a row
         (found,) = decode(codes)
         assert_near(found, model.inverse_transform(codes), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("early_stopping", [False, True], ids=["network", "pca"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_mixed_columns_have_their_links(dtype, early_stopping):
+    X = mixed_rows()
+    X[:, 0] /= 1000  # float32 compares all columns by the largest
+    few = {"max_iter": 1 if early_stopping else 60, "random_state": 0}
+    model = AutoEncoderTransformer(
+        2, loss="auto", early_stopping=early_stopping, **few
+    ).fit(X)
+    assert model.result_ == ("pca" if early_stopping else "network")
+    assert_same(model, X, dtype)
 
 
 @pytest.mark.parametrize("name", [*VARIANTS, *OTHERS])

@@ -26,7 +26,7 @@ _LEAST_EPOCHS = 5
 # small table do, and few rows do not have more to tell for that.
 _ROW_FLOPS = 1.5e9
 _LEAST_CONV_EPOCHS = 50
-# Links whose networks are anchored to PCA.
+# Links whose networks are anchored to PCA, besides those of several columns each.
 _ANCHORED_LINKS = ("identity", "logistic")
 
 
@@ -81,7 +81,8 @@ class Config:
         n_components = params["n_components"]
         sizes = network.hidden_layer_sizes(n_samples, n_features, n_components)
         linear = link == "identity" and not latent.has_kl
-        plain = link not in _ANCHORED_LINKS or network.starts_plain(link)
+        anchors = link in _ANCHORED_LINKS or not isinstance(link, str)
+        plain = not anchors or network.starts_plain(link)
         is_timed = params["max_time"] is not None
         max_iter = resolve("max_iter", _epochs(n_samples, batch_size, is_timed))
         return cls(

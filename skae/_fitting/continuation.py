@@ -50,7 +50,8 @@ def _fitted(previous, architecture, link, scaling, seed, rng):
     before = previous["_architecture"]
     is_linear = before["init"] == "linear"
     before = {**before, "init": architecture["init"]} if is_linear else before
-    if (before, previous["_link"]) != (architecture, link):
+    before_link = link if is_linear else previous["_link"]
+    if (before, before_link) != (architecture, link):
         raise ValueError(
             "warm_start=True goes on with the network of the previous fit, "
             f"{before} with output {previous['_link']!r}, but the parameters now ask "

@@ -57,7 +57,8 @@ class Deployed:
             Whose loss it is.
         batches : Batches
         """
-        losses, loss = [], objective.reconstruction.loss
+        reconstruction = objective.reconstruction
+        losses, loss = [], reconstruction.loss
         parts = zip(batches.parts(), batches.in_order(), strict=True)
         for number, (part, (x, _)) in enumerate(parts):
             X = dense_rows(batches.X, batches.rows[part])
@@ -70,9 +71,12 @@ class Deployed:
                 encoded[:, batches.features] = hidden
             Z = self.codec.encode(encoded)
             if loss.canonical:
-                output = self.codec.output(Z)[:, batches.features]
-                of_rows = objective.reconstruction.losses(output.to(x), x, observed)
-                losses.append(of_rows)
+                output = self.codec.output(Z)[:, batches.features].to(x)
+                if self.architecture["init"] == "linear":
+                    output = reconstruction.losses_of_linear(output, x)
+                    losses.append(reconstruction.feature_fraction * output)
+                else:
+                    losses.append(reconstruction.losses(output, x, observed))
                 continue
             R = self.codec.decode(Z)
             pair = [

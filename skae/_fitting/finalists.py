@@ -54,7 +54,8 @@ class Finalist:
     @cached_property
     def deployed(self):
         """The network as it will answer, its codes in canonical form."""
-        link = "identity" if self.is_linear else self.training.link
+        training = self.training
+        link = training.linear_link if self.is_linear else training.link
         return deploy(self.training, self.network, link, self._code_transform())
 
     @property
@@ -77,7 +78,7 @@ class Finalist:
         """Return the linear start as it would answer, its codes as they are."""
         network = self.training.linear_network()
         code_transform = CodeTransform.of(network.n_components)
-        return deploy(self.training, network, "identity", code_transform)
+        return deploy(self.training, network, self.training.linear_link, code_transform)
 
     @property
     def _measured(self):

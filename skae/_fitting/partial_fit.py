@@ -72,7 +72,8 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
     params, loss, link = choose_loss(params, filled, weights, parts, goes_on=True)
     if gaps.exist:
         loss.check_gaps()
-    if previous and params["output_activation"] == "auto":
+    is_named = isinstance(link, str)
+    if previous and is_named and params["output_activation"] == "auto":
         link = previous["_link"]
     data = filled, y, classes, sample_weight
     target, values = _targets(params, *data, known_target, seed)

@@ -274,7 +274,8 @@ def _baseline_loss(source, trial):
     if not source.asks_for_less_error:
         return None
     steps = evaluation_batches(objective, trial.monitored)
-    losses = pca_losses(training.pca, steps, objective.reconstruction.loss.function)
+    loss = objective.reconstruction.losses_of_linear
+    losses = pca_losses(training.pca, steps, loss)
     return float(
         np.mean(trial.monitored.feature_fraction * losses + trial.monitored.off_basis)
     )

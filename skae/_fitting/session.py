@@ -211,6 +211,12 @@ class TrainingSession:
         n_components = self.config.n_components
         return principal_components(self.batches, self._sample, n_components, self.seed)
 
+    @property
+    def linear_link(self):
+        """The link of the linear network."""
+        loss = self.objective.reconstruction.loss
+        return getattr(loss, "linear_link", "identity")
+
     def linear_network(self):
         """Return the linear start as a network of its own, float64.
 

@@ -208,7 +208,7 @@ class Source:
             self.target is None
             and params["penalty"] is None
             and not params["latent"].has_kl
-            and not self.loss.canonical
+            and self.loss.compares_with_pca
             and params["output_activation"] in ("auto", "identity")
         )
 

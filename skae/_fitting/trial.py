@@ -318,9 +318,8 @@ class Trial:
         """PCA's losses of rows, which it meets corrupted as the network does."""
         objective = self.training.objective
         steps = evaluation_batches(objective, batches)
-        losses = pca_losses(
-            self.training.pca, steps, objective.reconstruction.loss.function
-        )
+        loss = objective.reconstruction.losses_of_linear
+        losses = pca_losses(self.training.pca, steps, loss)
         return batches.feature_fraction * losses + batches.off_basis
 
     def _beats_its_start(self, by_chance):

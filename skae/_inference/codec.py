@@ -166,10 +166,11 @@ class Codec:
         self.network = network
         self.scaling = scaling
         self.link = link
-        self._inverse_link = link_of(link).inverse
-        self._is_scaled = link_of(link).is_scaled(network.n_features)
+        links, n_features = link_of(link), network.n_features
+        self._inverse_link, self._project = links.inverse, links.project
+        self._is_scaled = links.is_scaled(n_features)
         # What sums to 1 cannot be set alone.
-        sums = link_of(link).sums_to_one(network.n_features)
+        sums = links.sums_to_one(n_features)
         self._constant = np.flatnonzero(scaling.constant & ~sums)
         self.code_transform = code_transform
         self.ppca = ppca
@@ -260,6 +261,7 @@ class Codec:
             x = scaling.undo(x)
         elif is_scaled.any():
             x[:, is_scaled] = scaling.of(is_scaled).undo(x[:, is_scaled])
+        x = self._project(x)
         x[:, constant] = scaling.mean[constant]
         return x
 

@@ -15,7 +15,7 @@ from torch import nn
 from .._data.scaling import dense_rows
 from .._nn.autoencoder import Anchored, Faded
 from .._nn.layers import Dropout, QuickGELU
-from .._parts.column_links import link_of
+from .._parts.column_links import Projections, link_of
 
 __all__ = ["FewRows"]
 
@@ -59,12 +59,15 @@ class FewRows:
         else:  # a scale that float32 does not hold
             self._encoder = None
         self._link = _LINKS.get(link) if isinstance(link, str) else None
-        if not isinstance(link, str):
-            self._link = _by_columns(link, scaling)
+        links, self._project = link_of(link), None
+        if isinstance(links, Projections):
+            self._project = links.project
+        elif not isinstance(link, str):
+            self._link = _by_columns(links, scaling)
         self._output_scale = np.where(scaling.constant, 0.0, scaling.scale)
         self._output_mean = scaling.mean
         # What sums to 1 cannot be set alone.
-        sums = link_of(link).sums_to_one(network.n_features)
+        sums = links.sums_to_one(network.n_features)
         constant = np.flatnonzero(scaling.constant & ~sums)
         self._constant = constant if len(constant) and link != "identity" else None
         self._origin = transform.origin.astype(dtype)
@@ -110,19 +113,25 @@ class FewRows:
         if self._link is None:
             values = x * self._output_scale  # in float64, as the mean is
             values += self._output_mean
-            return values.astype(x.dtype, copy=False)
-        values = self._link(x)
+            values = values.astype(x.dtype, copy=False)
+            return values if self._project is None else self._project_rows(values)
+        return self._set_constant(self._link(x))
+
+    def _project_rows(self, values):
+        return self._set_constant(self._project(values))
+
+    def _set_constant(self, values):
         if self._constant is not None:
             values[:, self._constant] = self._output_mean[self._constant]
         return values
 
 
-def _by_columns(link, scaling):
+def _by_columns(links, scaling):
     """Return a function of what the decoder gives, for links of several columns."""
     mean, scale = scaling.mean, scaling.scale
 
     def run(x):
-        for name, columns, unit in link_of(link).joined():
+        for name, columns, unit in links.joined():
             if name == "identity":
                 x[:, columns] = x[:, columns] * scale[columns] + mean[columns]
             else:

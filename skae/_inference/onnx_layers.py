@@ -25,6 +25,7 @@ from .torch_module import (
     Shorten,
     Tied,
     UnscaleRows,
+    Within,
 )
 
 __all__ = ["LAYERS", "is_known"]
@@ -247,6 +248,16 @@ def _exp(graph, layer, x):
     return graph.op("Exp", graph.op("Min", x, 50.0))
 
 
+def _within(graph, layer, x):
+    x = graph.op("Max", x, float(layer.low))
+    if layer.high < math.inf:
+        x = graph.op("Min", x, float(layer.high))
+    if not layer.sums_to_one:
+        return x
+    total = graph.op("ReduceSum", x, np.array([1]), keepdims=1)
+    return graph.op("Div", x, total)
+
+
 def _column_layers(graph, layers, x):
     values = [
         graph.layer(layer, graph.op("Gather", x, layers.columns(i), axis=1))
@@ -266,6 +277,7 @@ LAYERS = {
     KeepConstant: _keep_constant,
     FirstColumns: _first_columns,
     ColumnLayers: _column_layers,
+    Within: _within,
     Anchor: _anchor,
     FadingAnchor: _fading_anchor,
     Shorten: _shorten,

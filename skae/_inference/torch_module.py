@@ -16,7 +16,7 @@ from .._data.scaling import FARTHEST, Scaling
 from .._nn.autoencoder import Anchored, Faded
 from .._nn.layers import Dropout, Transposed
 from .._nn.seeded_modules import UserModule
-from .._parts.column_links import link_of
+from .._parts.column_links import Projections, link_of
 from .._runtime.isolation import isolated
 from .code_transform import FARTHEST_CODE, CodeTransform
 from .codec import float32_scaling, from_numpy
@@ -34,6 +34,7 @@ __all__ = [
     "Tied",
     "TorchAutoEncoder",
     "UnscaleRows",
+    "Within",
     "to_torch",
 ]
 
@@ -223,6 +224,24 @@ class Exp(nn.Module):
         return x.clamp(max=50.0).exp()
 
 
+class Within(nn.Module):
+    """Values brought into a range, and perhaps divided by their sum.
+
+    Parameters
+    ----------
+    low, high : float
+    sums_to_one : bool
+    """
+
+    def __init__(self, low, high, sums_to_one):
+        super().__init__()
+        self.low, self.high, self.sums_to_one = low, high, sums_to_one
+
+    def forward(self, x):
+        x = x.clamp(self.low, self.high)
+        return x / x.sum(dim=1, keepdim=True) if self.sums_to_one else x
+
+
 class ColumnLayers(nn.Module):
     """Links of several columns each.
 
@@ -296,12 +315,15 @@ def to_torch(learnt, dtype):
         decoder = OrderedDict(lengthen=Lengthen(*shown))
         decoder["network"] = _plain(network.decoder)
         link = learnt["_link"]
-        if link == "identity":
+        links = link_of(link)
+        if links.is_scaled(network.n_features).all():
             decoder["unscale"] = _unscale(scaling, dtype)
+            if isinstance(links, Projections):
+                decoder["project"] = _projections(links, network.n_features)
         else:
             decoder["link"] = _link(link, scaling, dtype)
         # What sums to 1 cannot be set alone.
-        sums = link_of(link).sums_to_one(network.n_features)
+        sums = links.sums_to_one(network.n_features)
         constant = scaling.constant & ~sums
         if constant.any():
             mean = torch.tensor(scaling.mean, dtype=dtype)
@@ -353,6 +375,18 @@ def _link(link, scaling, dtype):
             layer = nn.Sequential(layer, UnscaleRows(*ends))
         layers.append(layer)
         columns.append(part)
+    return ColumnLayers(layers, columns)
+
+
+def _projections(links, n_features):
+    layers, columns, others = [], [], set(range(n_features))
+    for part, *bounds in links.bounds():
+        layers.append(Within(*bounds))
+        columns.append(part)
+        others -= set(part)
+    if others:
+        layers.append(nn.Identity())
+        columns.append(sorted(others))
     return ColumnLayers(layers, columns)
 
 

@@ -163,10 +163,10 @@ def pca_losses(pca, steps, loss):
     for step in steps:
         x = pca.inverse_transform(pca.transform(step.inputs.cpu().numpy()))
         x = torch.from_numpy(x.astype(np.float32))
-        target = step.x.cpu()
+        target = step.x
         if step.observed is not None:
-            target = torch.where(step.observed.cpu(), target, x)
-        losses.append(loss(x, target).double().numpy())
+            target = torch.where(step.observed, target, x.to(target))
+        losses.append(loss(x, target).double().cpu().numpy())
     return np.concatenate(losses)
 
 

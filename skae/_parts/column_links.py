@@ -6,7 +6,10 @@ import numpy as np
 
 from .losses import LINKS
 
-__all__ = ["ColumnLinks", "NamedLink", "link_of"]
+__all__ = ["PROJECTED", "ColumnLinks", "NamedLink", "Projections", "link_of"]
+
+#: What begins the plain value of `Projections`.
+PROJECTED = "projected"
 
 
 def link_of(link):
@@ -14,10 +17,13 @@ def link_of(link):
 
     Parameters
     ----------
-    link : str or tuple of (str, tuple of int, float)
-        Key of ``LINKS``, or ``parts`` of `ColumnLinks`.
+    link : str or tuple
+        Key of ``LINKS``; ``parts`` of `ColumnLinks`; or a pair of ``PROJECTED`` and
+        such parts.
     """
-    return NamedLink(link) if isinstance(link, str) else ColumnLinks(link)
+    if isinstance(link, str):
+        return NamedLink(link)
+    return Projections(link[1]) if link[0] == PROJECTED else ColumnLinks(link)
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,10 @@ class NamedLink:
     def is_scaled(self, n_features):
         """Which values are in units of the scaled data, rather than in those of X."""
         return np.full(n_features, self.name == "identity")
+
+    def project(self, values):
+        """Return rows in units of X, an array, brought into the range of columns."""
+        return values
 
     def sums_to_one(self, n_features):
         """Which values are parts of a sum, so that none can be set alone."""
@@ -89,6 +99,9 @@ class ColumnLinks:
     def is_scaled(self, n_features):
         return self._are("identity", n_features)
 
+    def project(self, values):
+        return values
+
     def sums_to_one(self, n_features):
         return self._are("softmax", n_features)
 
@@ -117,3 +130,41 @@ class ColumnLinks:
         for name, columns, _ in self.parts:
             of_kind[list(columns)] = name == kind
         return of_kind
+
+
+@dataclass(frozen=True)
+class Projections:
+    """The ranges of links, for linear reconstructions, which know none.
+
+    Attributes
+    ----------
+    parts : tuple
+        As of `ColumnLinks`.
+    """
+
+    parts: tuple
+
+    def inverse(self, output):
+        return output
+
+    def is_scaled(self, n_features):
+        return np.full(n_features, True)
+
+    def sums_to_one(self, n_features):
+        return ColumnLinks(self.parts).sums_to_one(n_features)
+
+    def project(self, values):
+        values = values.copy()
+        for columns, low, high, sums_to_one in self.bounds():
+            part = np.clip(values[:, columns], low, high)
+            if sums_to_one:
+                part /= part.sum(axis=1, keepdims=True)
+            values[:, columns] = part
+        return values
+
+    def bounds(self):
+        """Yield columns, bounds of their values, and whether these sum to one."""
+        for name, columns, unit in ColumnLinks(self.parts).joined():
+            link = LINKS[name]
+            if name != "identity":
+                yield columns, link.low * unit, link.high * unit, name == "softmax"

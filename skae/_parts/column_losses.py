@@ -9,6 +9,8 @@ import torch.nn.functional as F
 
 from .._data.columns import spell
 from .._data.scaling import dense_rows, row_slices
+from .column_links import PROJECTED
+from .losses import LINKS
 
 __all__ = ["LINKS_OF", "ColumnLosses", "loss_parts", "most_likely", "scale_of"]
 
@@ -41,12 +43,32 @@ class ColumnLosses:
     names: tuple | None = field(default=None, compare=False)
 
     canonical = True
+    compares_with_pca = True
     non_negative = False
 
     @property
     def link(self):
         """Plain value of the `ColumnLinks`."""
         return tuple((LINKS_OF[n], columns, unit) for n, columns, _, unit in self.parts)
+
+    @property
+    def linear_link(self):
+        """Plain value of what brings linear reconstructions into the columns' range."""
+        return PROJECTED, self.link
+
+    def linear_output(self, values):
+        """Return the output, a tensor, that links map to values as near as they can.
+
+        Values are in units of the targets, and of a linear reconstruction may be out of
+        range.
+        """
+        output = values.clone()
+        for name, columns, *_ in self.parts:
+            if LINKS_OF[name] != "identity":
+                columns = list(columns)
+                of_part = LINKS[LINKS_OF[name]].start(values[:, columns].cpu().numpy())
+                output[:, columns] = torch.from_numpy(of_part).to(output)
+        return output
 
     def vanishes(self, values):
         """Tell of no constant column that it need not be learnt."""

@@ -344,6 +344,11 @@ class Loss:
         """Whether negative values are refused."""
         return self.check_data is not _anything
 
+    @property
+    def compares_with_pca(self):
+        """Whether PCA's reconstruction has such a loss too."""
+        return not self.canonical
+
     def target_units(self, mean, scale):
         """Return what makes of scaled rows what a canonical output is compared with."""
         return mean, scale

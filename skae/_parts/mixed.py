@@ -86,6 +86,13 @@ class MixedLoss(BaseEstimator):
     what is trained, and otherwise its nonlinear extension. Factor analysis of mixed
     data (FAMD) is PCA of one-hot columns, each divided by the root of its mean.
 
+    **Beside PCA.** Training starts from PCA of the columns, scaled so that each group's
+    variables have a mean variance of one (each column, with ``standardize=True``). Its
+    reconstruction, brought into the range of each column (probabilities within 0.001
+    of 0 and 1, of blocks to a sum of 1, rates above zero), has a loss too:
+    ``baseline_loss_``. If no network is better on the rows held out, this PCA is the
+    result, and `inverse_transform` gives what is within the range.
+
     **Encoding.** Text and categories become numbers before: by `OneHotEncoder` in a
     `ColumnTransformer`, or skrub's `TableVectorizer`. ``drop="if_binary"`` makes one
     binary column of two categories. ``drop="first"`` leaves no blocks, but binary

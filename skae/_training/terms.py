@@ -67,6 +67,17 @@ class Reconstruction:
             x = torch.addcmul(self.mean, x, self.scale)
         return self.feature_fraction * self.loss.function(output, x)
 
+    def losses_of_linear(self, rows, x):
+        """Losses of rows that a linear method gives back, (batch,), both scaled.
+
+        Where losses are of probabilities and rates, these are as near as there are.
+        """
+        rows, x = (values.to(self.mean) for values in (rows, x))
+        if not self.loss.canonical:
+            return self.loss.function(rows, x)
+        rows, x = (torch.addcmul(self.mean, v, self.scale) for v in (rows, x))
+        return self.loss.function(self.loss.linear_output(rows), x)
+
     def backward(self, output, batch):
         """Return the mean loss of inliers, and the gradient with the outliers' part.
 
