@@ -26,6 +26,7 @@ import tempfile
 import threading
 import time
 import warnings
+from itertools import cycle
 from pathlib import Path
 
 import joblib
@@ -58,6 +59,13 @@ def classes(X):
     return np.where(np.arange(len(X)) % 4, np.arange(len(X)) % 3, np.nan)
 
 
+def noisy(n_in, n_out):
+    """Return a user's module, which draws from torch's own generator."""
+    return torch.nn.Sequential(
+        torch.nn.Linear(n_in, 16), torch.nn.Dropout(0.1), torch.nn.Linear(16, n_out)
+    )
+
+
 # What is fitted, and how it is fitted again.
 SUBJECTS = {
     "fit": (AutoEncoderTransformer(**FEW), lambda m: m.fit(OTHER)),
@@ -74,6 +82,10 @@ SUBJECTS = {
     ),
     "drawn": (
         AutoEncoderTransformer(**FEW, latent="mixture", penalty="contraction"),
+        lambda m: m.fit(OTHER),
+    ),
+    "own modules": (
+        AutoEncoderTransformer(**FEW, network=Modules(noisy, noisy)),
         lambda m: m.fit(OTHER),
     ),
     "detector": (
@@ -499,8 +511,8 @@ def ended(child):
 def fork(rng):
     """Fork while another thread fits; both go on, the child with a fit of its own."""
     faulthandler.register(signal.SIGUSR1)
-    subject = Subject.named("fit")
-    while True:
+    named = [Subject.named(name) for name in ("fit", "drawn", "own modules")]
+    for subject in cycle(named):
         model, process = subject.restored(), process_state()
         fit = threading.Thread(target=subject.again, args=(model,))
         fit.start()

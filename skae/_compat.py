@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from torch.autograd import forward_ad
 
 try:
     from sklearn.callback import CallbackSupportMixin, ProgressBar
@@ -37,6 +38,7 @@ __all__ = [
     "are_progress_bars",
     "callback_context",
     "check_sample_weight",
+    "close_forward_derivatives",
     "cuda_is_lost",
     "fit_context",
     "fused_adam",
@@ -54,6 +56,15 @@ fused_adam = torch._fused_adam_
 
 #: Whether the process was forked after CUDA had started, and so cannot use it.
 cuda_is_lost = torch.cuda._is_in_bad_fork
+
+
+def close_forward_derivatives():
+    """Close forward derivatives that an interrupt has left open, if it has."""
+    forward_ad._current_level = 0
+    try:
+        forward_ad.exit_dual_level()
+    except RuntimeError:  # there was none
+        forward_ad._current_level = -1
 
 
 def callback_context(estimator, task_name):

@@ -111,7 +111,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             Squared errors in float64, in squared units of ``X``, or of the
-            standardized features with ``standardize=True``. They are squared errors
+            standardized features with ``standardize=True``, or of the scaled columns
+            with a mixed loss. They are squared errors
             whatever the loss is, so that models with other losses, and PCA, can be
             compared.
         """
@@ -165,8 +166,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
         A gap is filled by a weighted mean of what probabilistic PCA and the decoder
         say, with the weight that was best for hidden entries of the rows held out in
-        `fit`, and within the values observed there. The decoder says most where
-        there are about as many codes as features (``n_components=None``).
+        `fit`, and within the values observed there. About half as many codes as
+        features are a good choice for it.
 
         Parameters
         ----------
@@ -199,7 +200,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         >>> X = load_iris().data
         >>> X[::5, 2] = np.nan
         >>> ae = AutoEncoderTransformer(
-        ...     None, missing_values=np.nan, max_iter=5, random_state=0
+        ...     2, missing_values=np.nan, max_iter=5, random_state=0
         ... )
         >>> np.isnan(ae.fit(X).impute(X)).any()
         np.False_
@@ -275,7 +276,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
         One minus the squared error over that of predicting the mean of ``X``, as
         ``r2_score(X, X_again, multioutput="variance_weighted")`` of what comes back; of
-        the standardized features with ``standardize=True``. It is not the mean
+        the standardized features with ``standardize=True``, and of the scaled columns
+        with a mixed loss. It is not the mean
         log-likelihood that `PCA.score` is, so that the two must not be compared in a
         grid search. One row, or rows that are all alike, have no variance: the error is
         divided by that of the training rows.

@@ -19,6 +19,7 @@ OPTIONS = (
     "--headless=new",
     "--remote-debugging-pipe",
     "--disable-background-networking",
+    "--disable-breakpad",
     "--disable-component-update",
     "--disable-dev-shm-usage",
     "--disable-gpu",
@@ -175,7 +176,7 @@ class Chromium:
         while b"\0" not in self._buffer:
             some = os.read(self._in, 1 << 16)
             if not some:
-                raise RuntimeError("The browser has ended.")
+                raise BrokenPipeError("The browser has ended.")
             self._buffer += some
         text, _, self._buffer = self._buffer.partition(b"\0")
         message = json.loads(text)

@@ -1,8 +1,11 @@
 """Saving: skops gives back what it was given, of every variant, and streams go on."""
 
+import io
 import pickle
 from itertools import chain
+from zipfile import BadZipFile
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -143,3 +146,27 @@ def test_skops_files_have_the_version_of_the_state(skops):
     state = pickle.loads(pickle.dumps(model)).__getstate__()
     again = skops.loads(skops.dumps(model), trusted=skops_types())
     assert _same(again.__getstate__(), state)
+
+
+def _by_joblib(model):
+    file = io.BytesIO()
+    joblib.dump(model, file, compress=3)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["pickle", "joblib", "skops"])
+def test_of_a_file_that_is_cut_short_comes_no_object(kind, skops):
+    model, X = fitted("default")
+    dump, load = {
+        "pickle": (pickle.dumps, pickle.loads),
+        "joblib": (_by_joblib, lambda data: joblib.load(io.BytesIO(data))),
+        "skops": (skops.dumps, lambda d: skops.loads(d, trusted=skops_types())),
+    }[kind]
+    data = dump(model)
+    assert_array_equal(load(data).transform(X), model.transform(X))
+    for part in (0, 1, len(data) // 3, len(data) // 2, len(data) * 9 // 10):
+        with pytest.raises(Exception) as caught:
+            load(data[:part])
+        assert isinstance(
+            caught.value, EOFError | pickle.UnpicklingError | ValueError | BadZipFile
+        )

@@ -179,8 +179,13 @@ class TestBar:
         assert "PCA=" in shown[-1]
 
     def test_it_goes_away_where_a_fit_fails(self, bars):
-        with pytest.raises(ValueError, match="before the first step"):
-            fitted(X, verbose=1, init="random", loss=lambda output, x: x * np.inf)
+        def loss(output, x):
+            if bars:  # training has begun
+                raise RuntimeError("no more")
+            return (output - x).square().mean(dim=1)
+
+        with pytest.raises(RuntimeError, match="no more"):
+            fitted(X, verbose=1, init="random", loss=loss)
         assert bars[0].disable
 
     def test_nobody_is_shown_one_where_nobody_looks(self, monkeypatch):

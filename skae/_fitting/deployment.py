@@ -49,7 +49,7 @@ class Deployed:
         """Losses of rows after `transform` and `inverse_transform`, (n_samples,).
 
         They are those of the reconstruction alone: rows are not corrupted, and codes
-        are not drawn. Where rows have gaps, more entries are hidden, as in training.
+        are not drawn.
 
         Parameters
         ----------
@@ -59,17 +59,10 @@ class Deployed:
         """
         reconstruction = objective.reconstruction
         losses, loss = [], reconstruction.loss
-        parts = zip(batches.parts(), batches.in_order(), strict=True)
-        for number, (part, (x, _)) in enumerate(parts):
+        for part, (x, _) in zip(batches.parts(), batches.in_order(), strict=True):
             X = dense_rows(batches.X, batches.rows[part])
             observed = batches.observed_in(part)
-            encoded = X
-            if observed is not None:
-                hidden = objective.gaps.hide(x, observed, np.random.default_rng(number))
-                encoded = X.copy()
-                hidden = batches.of_features.undo(hidden.cpu().numpy())
-                encoded[:, batches.features] = hidden
-            Z = self.codec.encode(encoded)
+            Z = self.codec.encode(X)
             if loss.canonical:
                 output = self.codec.output(Z)[:, batches.features].to(x)
                 if self.architecture["init"] == "linear":

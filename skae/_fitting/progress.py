@@ -263,7 +263,8 @@ def _name(training, previous):
     """Return how a training starts, and what its output is if it is not linear."""
     start = "pca" if training.starts_anchored else "random"
     name = f"train-from-{'previous' if previous else start}"
-    return name if training.link == "identity" else f"{name}-{training.link}"
+    link = training.link if isinstance(training.link, str) else "mixed"
+    return name if link == "identity" else f"{name}-{link}"
 
 
 def _baseline_loss(source, trial):

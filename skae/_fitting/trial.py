@@ -309,15 +309,22 @@ class Trial:
     def _beats_pca(self, by_chance):
         """Whether the network is better than PCA on the rows that are watched."""
         objective, monitored = self.training.objective, self.held_out
-        losses = row_losses(objective, monitored, objective.reconstruction_losses)
-        losses, errors = losses.cpu().numpy(), self.losses_of_pca(monitored)
-        weights = monitored.row_weights
-        return is_lower(losses, errors, by_chance, weights=weights, rows=self.distinct)
+        of_rows = objective.reconstruction_losses
+        losses = row_losses(objective, monitored, of_rows, hides=False).cpu().numpy()
+        errors = self.losses_of_pca(monitored, hides=False)
+        return is_lower(
+            losses,
+            errors,
+            by_chance,
+            weights=monitored.row_weights,
+            rows=self.distinct,
+            of_many_variables=objective.reconstruction.loss.canonical,
+        )
 
-    def losses_of_pca(self, batches):
+    def losses_of_pca(self, batches, hides=True):
         """PCA's losses of rows, which it meets corrupted as the network does."""
         objective = self.training.objective
-        steps = evaluation_batches(objective, batches)
+        steps = evaluation_batches(objective, batches, hides)
         loss = objective.reconstruction.losses_of_linear
         losses = pca_losses(self.training.pca, steps, loss)
         return batches.feature_fraction * losses + batches.off_basis
@@ -344,14 +351,19 @@ class Trial:
         return lower and best_of_target <= start_of_target
 
     def _losses_with(self, values):
-        """Losses of rows with some weights, and the mean of their target's part."""
+        """Losses of rows with some weights, and the mean of their target's part.
+
+        Nothing is hidden: what nobody can know would outweigh what is learnt.
+        """
         objective, monitored = self.training.objective, self.held_out
         objective.parameters.restore(values)
         of_target = 0.0
         if objective.head is not None:
-            of_target = row_losses(objective, monitored, objective.target_losses)
+            of_target = objective.target_losses
+            of_target = row_losses(objective, monitored, of_target, hides=False)
             of_target = float(monitored.mean(of_target))
-        return row_losses(objective, monitored).cpu().numpy(), of_target
+        losses = row_losses(objective, monitored, hides=False)
+        return losses.cpu().numpy(), of_target
 
     def judge(self):
         """Tell the user of a training that did not end as it should."""

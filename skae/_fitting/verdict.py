@@ -16,6 +16,7 @@ def is_lower(
     by_part=0.0,
     weights=None,
     rows=slice(None),
+    of_many_variables=False,
 ):
     """Whether the losses of rows are lower than others, the same rows', beyond doubt.
 
@@ -34,6 +35,9 @@ def is_lower(
         Of the rows in the mean, of which fewer then count.
     rows : slice or ndarray of int or bool
         Those that are evidence.
+    of_many_variables : bool
+        Whether losses are means over many variables in their own units, whose noise is
+        smaller than that of squared errors, and is measured.
     """
     losses, others = losses[rows], others[rows]
     n_samples, gain = len(losses), others - losses
@@ -42,7 +46,10 @@ def is_lower(
         weights = weights[rows]
         n_effective = weights.sum() ** 2 / np.square(weights).sum()
     mean, other_mean = (np.average(v, weights=weights) for v in (losses, others))
-    if not mean < other_mean * (1 - max(by_part, n_effective**-0.5)):
+    noise = n_effective**-0.5
+    if of_many_variables:
+        noise *= gain.std() / other_mean
+    if not mean < other_mean * (1 - max(by_part, noise)):
         return False
     # If there are fewer than seven rows, all have to be lower.
     by_chance = max(by_chance, 0.5**n_samples)

@@ -131,11 +131,11 @@ def _by_columns(links, scaling):
     mean, scale = scaling.mean, scaling.scale
 
     def run(x):
-        for name, columns, unit in links.joined():
+        for name, columns, units in links.joined():
             if name == "identity":
                 x[:, columns] = x[:, columns] * scale[columns] + mean[columns]
             else:
-                x[:, columns] = _LINKS[name](x[:, columns]) * unit
+                x[:, columns] = _LINKS[name](x[:, columns]) * units
         return x
 
     return run

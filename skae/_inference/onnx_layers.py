@@ -249,9 +249,9 @@ def _exp(graph, layer, x):
 
 
 def _within(graph, layer, x):
-    x = graph.op("Max", x, float(layer.low))
-    if layer.high < math.inf:
-        x = graph.op("Min", x, float(layer.high))
+    x = graph.op("Max", x, layer.low)
+    if (layer.high < math.inf).any():
+        x = graph.op("Min", x, layer.high)
     if not layer.sums_to_one:
         return x
     total = graph.op("ReduceSum", x, np.array([1]), keepdims=1)

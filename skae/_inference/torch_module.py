@@ -229,13 +229,15 @@ class Within(nn.Module):
 
     Parameters
     ----------
-    low, high : float
+    low, high : Tensor of shape (n_columns,)
     sums_to_one : bool
     """
 
     def __init__(self, low, high, sums_to_one):
         super().__init__()
-        self.low, self.high, self.sums_to_one = low, high, sums_to_one
+        self.register_buffer("low", low)
+        self.register_buffer("high", high)
+        self.sums_to_one = sums_to_one
 
     def forward(self, x):
         x = x.clamp(self.low, self.high)
@@ -319,7 +321,7 @@ def to_torch(learnt, dtype):
         if links.is_scaled(network.n_features).all():
             decoder["unscale"] = _unscale(scaling, dtype)
             if isinstance(links, Projections):
-                decoder["project"] = _projections(links, network.n_features)
+                decoder["project"] = _projections(links, network.n_features, dtype)
         else:
             decoder["link"] = _link(link, scaling, dtype)
         # What sums to 1 cannot be set alone.
@@ -366,22 +368,24 @@ def _link(link, scaling, dtype):
     if isinstance(link, str):
         return _LINKS[link]()
     layers, columns = [], []
-    for name, part, unit in link_of(link).joined():
+    for name, part, units in link_of(link).joined():
         layer = _LINKS[name]()
         if name == "identity":
             layer = _unscale(scaling.of(part), dtype)
-        elif unit != 1:
-            ends = torch.zeros(1, dtype=dtype), torch.tensor([unit], dtype=dtype)
+        elif (units != 1).any():
+            units = torch.tensor(units, dtype=dtype)
+            ends = torch.zeros_like(units), units
             layer = nn.Sequential(layer, UnscaleRows(*ends))
         layers.append(layer)
         columns.append(part)
     return ColumnLayers(layers, columns)
 
 
-def _projections(links, n_features):
+def _projections(links, n_features, dtype):
     layers, columns, others = [], [], set(range(n_features))
-    for part, *bounds in links.bounds():
-        layers.append(Within(*bounds))
+    for part, low, high, sums_to_one in links.bounds():
+        bounds = (torch.tensor(bound, dtype=dtype) for bound in (low, high))
+        layers.append(Within(*bounds, sums_to_one))
         columns.append(part)
         others -= set(part)
     if others:

@@ -37,6 +37,8 @@ _MOST_WIDE_STEPS = 15
 _LEAST_NOISE = 1e-9
 # Values of small matrices that are inverted at once.
 _CHUNK_VALUES = 2**20
+# Relative residual to which the scores of wide rows are found.
+_PRECISION = 1e-9
 # Extra directions, and turns of the iteration, that find those of wide rows.
 _EXTRA_DIRECTIONS = 8
 _TURNS = 2
@@ -194,6 +196,9 @@ class PPCA:
         spread : ndarray of shape (n_features, n_features) or (n_features,), optional
             The covariances of the missing entries, or their variances, are added to it.
         """
+        if len(self.directions) > _NARROW:
+            self._predict_wide(x, missing, weights, spread)
+            return
         scores = x @ self.directions  # of the observed entries
         guesses = scores @ (self.directions * self.shrinkage).T
         for rows, pattern, where, through, precision in self._systems(missing):
@@ -210,6 +215,28 @@ class PPCA:
             if spread is not None:
                 counts = self.noise * np.bincount(pattern, weights[rows], len(where))
                 _add(spread, where, counts, covariance, through)
+
+    def _predict_wide(self, x, missing, weights, spread):
+        """Do the same for rows of many features, all at once.
+
+        The scores of all rows are found together by conjugate gradients, whose steps
+        are as dear as a product of the rows and the directions. The variances are those
+        of a row with the gaps of all, each in part.
+        """
+        directions = self.directions
+
+        def times_precision(scores):
+            of_missing = np.where(missing, scores @ directions.T, 0.0)
+            return scores / self.shrinkage - of_missing @ directions
+
+        scores = _conjugate_gradients(times_precision, x @ directions)
+        np.copyto(x, scores @ directions.T, where=missing)
+        if spread is not None:
+            counts = weights @ missing
+            inside = (directions.T * (counts / weights.sum())) @ directions
+            inverse = np.linalg.inv(np.diag(1 / self.shrinkage) - inside)
+            variances = 1 + np.einsum("dk,dk->d", directions @ inverse, directions)
+            spread += self.noise * counts * variances
 
     def _systems(self, missing):
         """Yield rows with gaps, their patterns, and what each pattern has to solve.
@@ -299,21 +326,41 @@ def _patterns(missing, n_directions):
             yield rows, pattern, np.nonzero(gaps)[1].reshape(len(patterns), size)
 
 
+def _conjugate_gradients(times_matrix, sides):
+    """Solve a system for each row, with symmetric matrices that differ.
+
+    Parameters
+    ----------
+    times_matrix : callable
+        Each row (n_rows, size) times its matrix.
+    sides : ndarray of shape (n_rows, size)
+    """
+    solution = np.zeros_like(sides)
+    residual, step = sides.copy(), sides.copy()
+    squares = np.einsum("ij,ij->i", residual, residual)
+    enough = _PRECISION**2 * squares
+    for _ in range(sides.shape[1]):
+        active = squares > enough
+        if not active.any():
+            break
+        product = times_matrix(step)
+        length = np.einsum("ij,ij->i", step, product)
+        size = np.where(active, squares / np.where(active, length, 1.0), 0.0)[:, None]
+        solution += size * step
+        residual -= size * product
+        before, squares = squares, np.einsum("ij,ij->i", residual, residual)
+        ratio = squares / np.where(before > 0, before, 1.0)
+        step = residual + ratio[:, None] * step
+    return solution
+
+
 def _add(spread, where, counts, inverse, through):
     """Add covariances of missing features in place, of patterns that occur so often.
 
     They are ``inverse``, (n_patterns, n_missing, n_missing), or the identity plus
-    ``through @ inverse @ through.T``, of which ``spread`` may take the variances alone.
+    ``through @ inverse @ through.T``.
     """
     n_features = len(spread)
-    if spread.ndim == 1:
-        if through is None:
-            variances = np.diagonal(inverse, axis1=1, axis2=2)
-        else:
-            variances = 1 + np.einsum("pmk,pmk->pm", through @ inverse, through)
-        variances = counts[:, None] * variances
-        spread += np.bincount(where.ravel(), variances.ravel(), n_features)
-        return
     if through is not None:
         inverse = through @ inverse @ through.transpose(0, 2, 1)
         inverse += np.eye(where.shape[1])
@@ -408,7 +455,7 @@ def _split(variance, axes, total, n_directions, varies):
     n_others = max(1, n_varying - n_directions)
     variance, axes = variance[:n_directions], axes[:, :n_directions]
     least = max(_LEAST_NOISE * total / max(1, n_varying), np.finfo(float).tiny)
-    noise = max((total - variance.sum()) / n_others, least)
+    noise = float(max((total - variance.sum()) / n_others, least))
     kept = variance > noise * (1 + _LEAST_NOISE)
     directions = np.where(varies[:, None], axes[:, kept], 0.0)
     return directions, 1 - noise / variance[kept], noise

@@ -1,13 +1,13 @@
 """Modules that users wrote, run with random numbers of the fit and no side effects."""
 
 import copy
-import threading
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from .._compat import seed_torch
+from .._runtime.forks import forkable_lock
 
 __all__ = ["UserModule", "own_generator", "two_rows"]
 
@@ -47,7 +47,7 @@ class UserModule(nn.Module):
             return self.module(x)
 
 
-_ONE_AT_A_TIME = threading.Lock()
+_ONE_AT_A_TIME = forkable_lock()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from .losses import LINKS
 
@@ -80,9 +81,10 @@ class ColumnLinks:
 
     def inverse(self, output):
         values = output.clone()
-        for name, columns, unit in self.joined():
+        for name, columns, units in self.joined():
             if name != "identity":
-                values[:, columns] = LINKS[name].inverse(output[:, columns]) * unit
+                units = torch.as_tensor(units).to(output)
+                values[:, columns] = LINKS[name].inverse(output[:, columns]) * units
         return values
 
     def start(self, mean):
@@ -106,15 +108,15 @@ class ColumnLinks:
         return self._are("softmax", n_features)
 
     def joined(self):
-        """Yield names, columns and units: a softmax each, others of a unit together."""
+        """Yield names, columns and their units, an array: each softmax by itself."""
         together = {}
         for name, columns, unit in self.parts:
-            if name == "softmax":
-                yield name, list(columns), unit
-            else:
-                together.setdefault((name, unit), []).extend(columns)
-        for (name, unit), columns in together.items():
-            yield name, columns, unit
+            key = name, columns if name == "softmax" else None
+            joined, units = together.setdefault(key, ([], []))
+            joined.extend(columns)
+            units.extend([unit] * len(columns))
+        for (name, _), (columns, units) in together.items():
+            yield name, columns, np.array(units)
 
     def _by_part(self, function, mean, scale=None):
         values = np.empty_like(mean)
@@ -164,7 +166,7 @@ class Projections:
 
     def bounds(self):
         """Yield columns, bounds of their values, and whether these sum to one."""
-        for name, columns, unit in ColumnLinks(self.parts).joined():
+        for name, columns, units in ColumnLinks(self.parts).joined():
             link = LINKS[name]
             if name != "identity":
-                yield columns, link.low * unit, link.high * unit, name == "softmax"
+                yield columns, link.low * units, link.high * units, name == "softmax"

@@ -5,6 +5,7 @@ from scipy.special import entr, xlogy
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import StandardScaler
 
+from .._compat import Documented
 from .._data.column_kinds import (
     BINARY,
     COUNT,
@@ -29,7 +30,7 @@ _OF_KIND = {
 }
 
 
-class MixedLoss(BaseEstimator):
+class MixedLoss(Documented, BaseEstimator):
     """A loss for each group of columns: numbers, counts, binary ones, categories.
 
     For tables with columns of several kinds, categories as one-hot columns. A row's

@@ -12,7 +12,6 @@ Where it does not say so, both are taken for true, which is always right. A func
 ``(z)``, ``(z, x)`` or all four, of rows' costs or one for all, is a penalty too.
 """
 
-import threading
 import warnings
 from functools import cache
 from numbers import Real
@@ -21,8 +20,9 @@ import torch
 from sklearn.base import BaseEstimator
 from torch.autograd import forward_ad
 
-from .._compat import Documented, HasMethods, Interval
+from .._compat import Documented, HasMethods, Interval, close_forward_derivatives
 from .._runtime.calls import call, n_required
+from .._runtime.forks import forkable_lock
 from .base import check_row_values, resolve_part
 
 __all__ = [
@@ -181,20 +181,45 @@ class Contraction(_Addable, Documented, BaseEstimator):
         """Return the cost of rows; see `Sparsity.penalize`."""
         _load_forward_derivatives()
         signs = torch.from_numpy(rng.integers(0, 2, size=x.shape)).to(x).mul_(2).sub_(1)
-        with _ONE_AT_A_TIME, forward_ad.dual_level():
+        with _ONE_AT_A_TIME, _FORWARD_DERIVATIVES:
             codes = encode(forward_ad.make_dual(x, signs))
             change = forward_ad.unpack_dual(codes).tangent
         return self.weight * change.square().sum(dim=1) / x.shape[1]
 
 
-# Forward derivatives are one to a process, whatever the thread.
-_ONE_AT_A_TIME = threading.Lock()
+class _ForwardDerivatives:
+    """A level of forward derivatives, of which torch has one in a process.
+
+    An interrupt in the steps by which torch opens or closes it may leave it open, and a
+    process that is forked meanwhile inherits it so. It is closed when next needed.
+    """
+
+    _is_open = False
+
+    def __enter__(self):
+        if self._is_open:
+            close_forward_derivatives()
+        self._is_open = True
+        try:
+            forward_ad.enter_dual_level()
+        except RuntimeError:  # it is open, and not by us
+            self._is_open = False
+            raise
+
+    def __exit__(self, *_):
+        forward_ad.exit_dual_level()
+        self._is_open = False
+
+
+# One to a process, whatever the thread.
+_ONE_AT_A_TIME = forkable_lock()
+_FORWARD_DERIVATIVES = _ForwardDerivatives()
 
 
 @cache
 def _load_forward_derivatives():
     """Let torch import them without its warning of a deprecation of its own."""
-    with warnings.catch_warnings(), _ONE_AT_A_TIME, forward_ad.dual_level():
+    with warnings.catch_warnings(), _ONE_AT_A_TIME, _FORWARD_DERIVATIVES:
         warnings.simplefilter("ignore", DeprecationWarning)
         forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
 

@@ -9,13 +9,14 @@ changed for as long as somebody computes here. Two settings are kept on purpose:
 number of threads, and deterministic algorithms, which change no result on a CPU.
 """
 
-import threading
 from contextlib import ExitStack, contextmanager
 from functools import wraps
 
 import numpy as np
 import sklearn
 import torch
+
+from .forks import after_fork, forkable_lock
 
 __all__ = ["isolated", "isolated_fit"]
 
@@ -111,28 +112,43 @@ class _Setting:
 
     def __init__(self, get, set, *wanted):
         self.get, self.set, self.wanted = get, set, wanted
-        self.n_users = 0
-        self._lock = threading.Lock()
+        self._users = []
+        self._before = None  # what was set when the first came, alone in a tuple
+        self._lock = forkable_lock()
+        after_fork(self._leave_alone)
 
     def is_changed(self):
         """Whether somebody has changed it, whoever has put it right meanwhile."""
-        return self.n_users > 0 or self.get() not in self.wanted
+        return bool(self._users) or self.get() not in self.wanted
 
     @contextmanager
     def as_it_comes(self):
-        """Change it for the first who comes, and put it back behind the last."""
-        with self._lock:
-            if self.n_users == 0:
-                self._before = self.get()
-                self.set(self.wanted[0])
-            self.n_users += 1
+        """Change it for the first who comes, and put it back behind the last.
+
+        Wherever an interrupt comes, who has come goes again, once.
+        """
+        user = object()
         try:
+            with self._lock:
+                if not self._users:
+                    self._before = (self.get(),)
+                    self.set(self.wanted[0])
+                self._users.append(user)
             yield
         finally:
             with self._lock:
-                self.n_users -= 1
-                if self.n_users == 0:
-                    self.set(self._before)
+                self._users = [other for other in self._users if other is not user]
+                self._put_back()
+
+    def _put_back(self):
+        if self._before and not self._users:
+            self.set(*self._before)
+            self._before = None
+
+    def _leave_alone(self):
+        """Put it back in a forked process, where the other threads are not."""
+        self._users.clear()
+        self._put_back()
 
 
 def _precision_of_cpu(operation):

@@ -145,8 +145,12 @@ class ThreadTuner:
     def __enter__(self):
         torch.get_num_threads()  # a thread's first question would undo what is set
         self._before = self._libraries.get()
-        self._libraries.set(1)
-        return self
+        try:
+            self._libraries.set(1)
+            return self
+        except BaseException:  # Ctrl-C among them
+            self._libraries.put_back(self._before)
+            raise
 
     def __exit__(self, *_):
         self._libraries.put_back(self._before)

@@ -4,12 +4,13 @@ A step of a dense network is some forty kernels of a few microseconds, and to la
 each takes longer than to run it. A CUDA graph launches them all at once.
 """
 
-import threading
 from collections import Counter
 from dataclasses import replace
 from functools import cache
 
 import torch
+
+from .._runtime.forks import forkable_lock
 
 __all__ = ["recorded_steps"]
 
@@ -18,7 +19,7 @@ _BEFORE_RECORDING = 32
 # Steps that a clock may be behind those that were launched.
 _LAUNCHED_AHEAD = 16
 # Recordings of fits beside each other would mix, on one stream.
-_ONE_AT_A_TIME = threading.Lock()
+_ONE_AT_A_TIME = forkable_lock()
 
 
 def recorded_steps(objective, optimizer):

@@ -66,22 +66,24 @@ def evaluate(objective, batches):
     return float(batches.mean(row_losses(objective, batches)))
 
 
-def evaluation_batches(objective, batches):
+def evaluation_batches(objective, batches, hides=True):
     """Yield batches of all rows in order, in which all that is random is always alike.
 
-    Rows are corrupted as in training, and codes drawn.
+    Rows are corrupted as in training, and codes drawn. If it ``hides``, rows with gaps
+    have more of them, as in training.
     """
     for number, (part, rows) in enumerate(
         zip(batches.parts(), batches.in_order(), strict=True)
     ):
         rng = np.random.default_rng(number) if objective.is_random else None
-        yield objective.evaluation_batch(*rows, batches.observed_in(part), rng)
+        observed = batches.observed_in(part)
+        yield objective.evaluation_batch(*rows, observed, rng, hides)
 
 
-def row_losses(objective, batches, function=None):
+def row_losses(objective, batches, function=None, hides=True):
     """Return the losses of all rows, a tensor of shape (n_samples,), float64.
 
-    ``function`` of a batch, if not the whole objective.
+    ``function`` of a batch, if not the whole objective; see `evaluation_batches`.
     """
     function = function or objective
     objective.train(False)
@@ -89,7 +91,7 @@ def row_losses(objective, batches, function=None):
     losses = torch.empty(batches.n_samples, dtype=torch.float64, device=batches.device)
     start = 0
     with objective.without_autograd():
-        for batch in evaluation_batches(objective, batches):
+        for batch in evaluation_batches(objective, batches, hides):
             end = start + len(batch.x)
             losses[start:end] = function(batch)
             start = end

@@ -162,12 +162,12 @@ class Objective:
             x = self.gaps.hide(x, observed, rng)
         return corrupt(self.corruption, x, rng)
 
-    def evaluation_batch(self, x, targets, observed, rng):
+    def evaluation_batch(self, x, targets, observed, rng, hides=True):
         """Draw how a batch is met where losses are compared.
 
         Where the codes are ordered, rows keep one code, two, and so on in turn.
         """
-        inputs = self._inputs(x, observed, rng)
+        inputs = self._inputs(x, observed if hides else None, rng)
         mask = in_turn(x, self.network.n_components) if self.ordered else None
         return Batch(x, targets, inputs, rng, observed=observed, code_mask=mask)
 
