@@ -109,7 +109,7 @@ class AutoEncoderTransformer(
         Weight of the penalty that keeps the codes close to PCA's, for networks that
         start as PCA (see Notes). 0 gives the lowest reconstruction error. 10 gives
         codes that are nearly linear in ``X``, for linear models behind. "auto" is 1.2
-        if the output is linear, else 0.
+        if the output is linear or the loss is mixed, else 0.
     ordered : bool, default=False
         Whether the first codes are trained to do without the later ones, by nested
         dropout [4]_. `inverse_transform` then takes any number of the first codes.

@@ -80,8 +80,9 @@ class Config:
         )
         n_components = params["n_components"]
         sizes = network.hidden_layer_sizes(n_samples, n_features, n_components)
-        linear = link == "identity" and not latent.has_kl
-        anchors = link in _ANCHORED_LINKS or not isinstance(link, str)
+        is_mixed = not isinstance(link, str)
+        linear = (link == "identity" or is_mixed) and not latent.has_kl
+        anchors = link in _ANCHORED_LINKS or is_mixed
         plain = not anchors or network.starts_plain(link)
         is_timed = params["max_time"] is not None
         max_iter = resolve("max_iter", _epochs(n_samples, batch_size, is_timed))
