@@ -120,6 +120,15 @@ def test_a_detector_has_a_version_too():
     assert model.n_estimators == 2
 
 
+def test_a_detector_gets_parameters_that_were_not_there_when_it_was_written():
+    state = ReconstructionOutlierDetector(n_estimators=3).__getstate__()
+    del state["n_jobs"]
+    again = ReconstructionOutlierDetector.__new__(ReconstructionOutlierDetector)
+    again.__setstate__(state)
+    assert again.get_params()["n_jobs"] is None
+    assert again.n_estimators == 3
+
+
 def test_what_older_versions_of_a_detector_fitted_gives_the_same():
     """Written with state 2, the first that detectors have; members have their own."""
     with lzma.open(GOLDEN[0].with_name("detector_2.pkl.xz")) as file:

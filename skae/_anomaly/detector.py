@@ -295,7 +295,9 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return to_pickle(super().__getstate__())
 
     def __setstate__(self, state):
-        super().__setstate__(from_pickle(state, type(self).__name__))
+        # Parameters that were not there when it was written are as if not set.
+        state = from_pickle(state, type(self).__name__)
+        super().__setstate__({**_DEFAULTS, **state})
 
     def _fit_members(self, X):
         """Return the fitted members, and which rows each was fitted to."""
@@ -378,5 +380,6 @@ def _default():
     )
 
 
+_DEFAULTS = ReconstructionOutlierDetector().get_params(deep=False)
 # Pickles name the public place, so that they survive a move of this file.
 ReconstructionOutlierDetector.__module__ = "skae"
