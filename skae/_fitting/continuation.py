@@ -5,7 +5,7 @@ from torch import nn
 
 from .._inference.codec import from_numpy
 from .._nn.autoencoder import initialise
-from .._parts.column_links import link_of
+from .._parts.column_links import PROJECTED, link_of
 from .._parts.networks import make_autoencoder
 
 __all__ = ["previous_network"]
@@ -50,7 +50,9 @@ def _fitted(previous, architecture, link, scaling, seed, rng):
     before = previous["_architecture"]
     is_linear = before["init"] == "linear"
     before = {**before, "init": architecture["init"]} if is_linear else before
-    before_link = link if is_linear else previous["_link"]
+    before_link = previous["_link"]
+    if before_link[0] == PROJECTED:  # what a mixed loss had made of PCA
+        before_link = before_link[1]
     if (before, before_link) != (architecture, link):
         raise ValueError(
             "warm_start=True goes on with the network of the previous fit, "
