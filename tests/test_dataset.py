@@ -25,6 +25,7 @@ def held_out_of(y, **params):
     target, dataset, _ = make_datasets(
         PARAMS | params,
         (np.arange(2 * len(y)).reshape(-1, 2), y),
+        None,
         (None, None),
         seed=0,
     )

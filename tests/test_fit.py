@@ -461,8 +461,8 @@ class TestAtomicity:
         original = Batches.shuffled
 
         def fail_in_the_second_batch(self, *args):
-            x, t, _, sizes = next(original(self, *args))
-            yield x[: sizes[0]], t[: sizes[0]], None, sizes[:1]
+            x, t, *_, sizes = next(original(self, *args))
+            yield x[: sizes[0]], t[: sizes[0]], None, None, sizes[:1]
             raise error
 
         monkeypatch.setattr(Batches, "shuffled", fail_in_the_second_batch)

@@ -194,7 +194,7 @@ def test_rows_with_a_target_say_whether_codes_are_better(
     trial = object.__new__(Trial)
     trial.training = SimpleNamespace(target="some")
     trial.early_stopping = SimpleNamespace(best_values="best", start_values="start")
-    trial.held_out = SimpleNamespace(targets=targets)
+    trial.held_out = SimpleNamespace(targets=targets, row_weights=None)
     trial.distinct = slice(None)
     assert trial._beats_its_start(0.01) == better
     losses["best"] = best, 0.3  # the target loses

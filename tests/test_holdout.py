@@ -183,7 +183,7 @@ def test_overlapping_windows_are_near_copies_and_shuffled_rows_are_not():
 def test_check_tables_keeps_both_tables():
     X = np.eye(20)
     target, dataset, dataset_val = make_datasets(
-        AutoEncoderTransformer().get_params(), (X, None), (X[:5], None), 0
+        AutoEncoderTransformer().get_params(), (X, None), None, (X[:5], None), 0
     )
     assert target is None
     assert (dataset.n_samples, dataset_val.n_samples) == (20, 5)

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 from sklearn.decomposition import PCA
 
-from skae._data.batches import Batches
+from skae._data.batches import Batches, Sample
 from skae._data.scaling import Scaling
 from skae._data.targets import no_values
 from skae._fitting.dataset import Dataset
@@ -44,7 +44,7 @@ def test_error_is_that_of_pca(n_components, X):
     x = scaling.apply(X)
     expected = PCA(min(n_components, 12)).fit(x[:70])
     residual = x[70:] - expected.inverse_transform(expected.transform(x[70:]))
-    pca = principal_components(train, sample(train, 0)[0], n_components, seed=0)
+    pca = principal_components(train, sample(train, 0), n_components, seed=0)
     assert errors(pca, check).mean() == pytest.approx((residual**2).mean(), abs=1e-6)
 
 
@@ -56,14 +56,14 @@ def test_share_of_variance_takes_as_many_components_as_pca(share, X):
 
 def test_large_data_are_sampled(X, monkeypatch):
     batches = make(np.repeat(X, 20, axis=0), np.arange(2000))
-    x, _ = sample(batches, 0)
-    pca = principal_components(batches, x, 2, seed=0)
-    assert x.shape == (2000, 12)
+    some = sample(batches, 0)
+    pca = principal_components(batches, some, 2, seed=0)
+    assert some.x.shape == (2000, 12)
     monkeypatch.setattr(_linear, "_SAMPLE_BYTES", 4 * 12 * 500)
     batches.resident = None  # they would be streamed
-    x, _ = sample(batches, 0)
-    sampled = principal_components(batches, x, 2, seed=0)
-    assert x.shape == (500, 12)
+    some = sample(batches, 0)
+    sampled = principal_components(batches, some, 2, seed=0)
+    assert some.x.shape == (500, 12)
     whole = errors(pca, batches).mean()
     assert errors(sampled, batches).mean() == pytest.approx(whole, rel=0.05)
 
@@ -76,30 +76,31 @@ def test_all_rows_of_a_sparse_matrix_are_seen(standardize, n_components, monkeyp
     rows = np.arange(0, 200, 2)
     scaling = Scaling.fit(X, rows, standardize)
     dense, sparse = make(X, rows, scaling), make(csr_array(X), rows, scaling)
-    x, _ = sample(dense, 0)
-    expected = principal_components(dense, x, n_components, 0)
+    some = sample(dense, 0)
+    expected = principal_components(dense, some, n_components, 0)
     sparse.resident = None  # they would be streamed
     monkeypatch.setattr(_linear, "_SAMPLE_BYTES", 4 * 12 * 30)
-    x, _ = sample(sparse, 0)
-    assert len(x) == 30
-    pca = principal_components(sparse, x, n_components, 0)
+    some = sample(sparse, 0)
+    assert len(some.x) == 30
+    pca = principal_components(sparse, some, n_components, 0)
     assert_allclose(errors(pca, dense), errors(expected, dense), rtol=1e-3, atol=1e-6)
 
 
 def test_data_without_variance(recwarn):
     batches = make(np.ones((20, 3)), np.arange(20))
-    x, _ = sample(batches, 0)
-    pca = principal_components(batches, x, 2, seed=0)
+    some = sample(batches, 0)
+    pca = principal_components(batches, some, 2, seed=0)
     assert (errors(pca, batches) == 0).all()
-    assert (code_variance(x, pca.components_) == 1).all()
+    assert (code_variance(some.x, pca.components_) == 1).all()
     assert not recwarn.list
 
 
 @pytest.mark.parametrize("n_components", [3, 20])
 def test_start_reconstructs_as_pca(n_components, X):
     batches = make(X, np.arange(100))
-    x, _ = sample(batches, 0)
-    pca = principal_components(batches, x, n_components, seed=0)
+    some = sample(batches, 0)
+    x = some.x
+    pca = principal_components(batches, some, n_components, seed=0)
     rng = np.random.default_rng(0)
     start = linear_start(
         (pca.components_, pca.components_.T),
@@ -117,8 +118,9 @@ def test_start_reconstructs_as_pca(n_components, X):
 
 def test_radii_reach_beyond_all_rows_and_codes(X):
     batches = make(X, np.arange(100))
-    x, _ = sample(batches, 0)
-    pca = principal_components(batches, x, 3, seed=0)
+    some = sample(batches, 0)
+    x = some.x
+    pca = principal_components(batches, some, 3, seed=0)
     start = linear_start(
         (pca.components_, pca.components_.T),
         x,
@@ -160,6 +162,7 @@ def test_one_row_far_out_leaves_the_other_axes_to_the_others(X):
     x = X.astype(np.float32)
     x[7] *= 1e5
     batches = SimpleNamespace(X=x, n_samples=len(x))
-    found = principal_components(batches, x, 3, seed=0).components_
+    some = Sample(x, None, None)
+    found = principal_components(batches, some, 3, seed=0).components_
     expected = PCA(3).fit(x.astype(np.float64)).components_
     assert_allclose(abs(np.sum(found * expected, axis=1)), 1, atol=1e-6)

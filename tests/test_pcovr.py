@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+from skae._data.batches import Sample
 from skae._linear.pcovr import linear_head, principal_covariates
 
 
@@ -22,7 +23,7 @@ def data():
 
 def test_without_weight_it_is_pca(data):
     x, t = data
-    encoder, decoder = principal_covariates(x, t, [1], 3, 0.0, seed=0)
+    encoder, decoder = principal_covariates(Sample(x, t, None), [1], 3, 0.0, seed=0)
     pca = PCA(3).fit(x)
     assert_allclose(np.abs(encoder), np.abs(pca.components_), atol=1e-5)
     assert_allclose(decoder @ encoder, pca.components_.T @ pca.components_, atol=1e-5)
@@ -30,7 +31,7 @@ def test_without_weight_it_is_pca(data):
 
 def test_with_much_weight_the_first_code_is_the_regression(data):
     x, t = data
-    encoder, _ = principal_covariates(x, t, [1], 1, 1e4, seed=0)
+    encoder, _ = principal_covariates(Sample(x, t, None), [1], 1, 1e4, seed=0)
     predicted = LinearRegression().fit(x, t[:, 0]).predict(x)
     correlation = np.corrcoef(predicted, x @ encoder[0])[0, 1]
     assert abs(correlation) == pytest.approx(1, abs=1e-4)
@@ -48,7 +49,7 @@ def test_no_other_linear_codes_have_less_of_both_errors(data, weight):
         unexplained = [((v - model.fit(z, v).predict(z)) ** 2).mean() for v in (x, t)]
         return unexplained[0] + weight * unexplained[1]
 
-    encoder, decoder = principal_covariates(x, t, [1], 2, weight, seed=0)
+    encoder, decoder = principal_covariates(Sample(x, t, None), [1], 2, weight, seed=0)
     best = loss(encoder)
     for step in np.geomspace(1e-2, 10, 200):
         assert loss(encoder + step * rng.normal(size=encoder.shape)) > best
@@ -61,7 +62,7 @@ def test_wide_rows_make_no_matrix_of_their_width():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 3000)).astype(np.float32)
     tracemalloc.start()
-    principal_covariates(x, rng.normal(size=(60, 1)), [1], 2, 1.0, seed=0)
+    principal_covariates(Sample(x, rng.normal(size=(60, 1)), None), [1], 2, 1.0, seed=0)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 3000**2  # bytes
@@ -71,8 +72,10 @@ def test_what_is_unknown_is_left_out(data):
     x, t = data
     some = t.copy()
     some[100:] = np.nan
-    few = principal_covariates(x[:100], t[:100], [1], 1, 1e6, seed=0)[0][0]
-    with_others = principal_covariates(x, some, [1], 1, 1e6, seed=0)[0][0]
+    few = principal_covariates(Sample(x[:100], t[:100], None), [1], 1, 1e6, seed=0)[0][
+        0
+    ]
+    with_others = principal_covariates(Sample(x, some, None), [1], 1, 1e6, seed=0)[0][0]
     cosine = few @ with_others / np.linalg.norm(few) / np.linalg.norm(with_others)
     assert abs(cosine) == pytest.approx(1, abs=1e-3)
 
@@ -80,7 +83,7 @@ def test_what_is_unknown_is_left_out(data):
 def test_noise_as_target_leaves_nearly_pca(data):
     x, _ = data
     noise = np.random.default_rng(5).normal(size=(len(x), 1))
-    encoder, _ = principal_covariates(x, noise, [1], 2, 1.0, seed=0)
+    encoder, _ = principal_covariates(Sample(x, noise, None), [1], 2, 1.0, seed=0)
     pca = PCA(2).fit(x).components_
     inside = np.linalg.norm(encoder @ pca.T, axis=1) / np.linalg.norm(encoder, axis=1)
     assert (inside > 0.99).all()
@@ -88,7 +91,7 @@ def test_noise_as_target_leaves_nearly_pca(data):
 
 def test_heads_are_scikit_learns_models(data):
     x, t = data
-    coefficients, intercept = linear_head(x, t, "continuous", [1])
+    coefficients, intercept = linear_head(x, t, None, "continuous", [1])
     expected = LinearRegression().fit(x, t[:, 0])
     assert_allclose(coefficients[0], expected.coef_, rtol=1e-4)
     assert_allclose(intercept, expected.intercept_, atol=1e-6)
@@ -97,14 +100,14 @@ def test_heads_are_scikit_learns_models(data):
     for n_classes in (2, 3):
         y = np.minimum(labels, n_classes - 1)
         coefficients, intercept = linear_head(
-            x, np.eye(n_classes)[y], "multiclass", [n_classes]
+            x, np.eye(n_classes)[y], None, "multiclass", [n_classes]
         )
         score = x @ coefficients.T + intercept
         p = np.exp(score) / np.exp(score).sum(axis=1, keepdims=True)
         expected = LogisticRegression().fit(x, y).predict_proba(x)
         assert_allclose(p, expected, atol=1e-3)
 
-    coefficients, intercept = linear_head(x, t > 0, "multilabel", [1])
+    coefficients, intercept = linear_head(x, t > 0, None, "multilabel", [1])
     p = 1 / (1 + np.exp(-(x @ coefficients[0] + intercept)))
     expected = LogisticRegression().fit(x, t[:, 0] > 0).predict_proba(x)[:, 1]
     assert_allclose(p, expected, atol=1e-3)
@@ -114,7 +117,9 @@ def test_heads_are_scikit_learns_models(data):
 def test_heads_without_anything_to_learn_are_constant(kind):
     width = 3 if kind == "multiclass" else 1
     nothing = np.full((20, width), np.nan)
-    coefficients, intercept = linear_head(np.ones((20, 2)), nothing, kind, [width])
+    coefficients, intercept = linear_head(
+        np.ones((20, 2)), nothing, None, kind, [width]
+    )
     assert coefficients.shape == (width, 2)
     assert (coefficients == 0).all()
     assert np.isfinite(intercept).all()
