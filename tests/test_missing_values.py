@@ -417,3 +417,17 @@ def test_draws_are_as_far_off_as_the_filled_values(fitted):
 def test_number_of_draws_is_checked(n_draws, fitted):
     with pytest.raises(ValueError, match=f"n_draws must be .* got {n_draws!r}"):
         fitted.impute(G, n_draws=n_draws)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_order_in_memory_and_the_kind_of_gap_do_not_matter():
+    """Frames have their columns one after another; more than 8 make several bytes."""
+    X, _ = with_gaps(np.hstack([circle(60), circle(60, seed=1)]))
+    few = {"missing_values": np.nan, "max_iter": 2, "random_state": 0}
+    model = AutoEncoderTransformer(2, hidden_layer_sizes=(8,), **few)
+    expected = model.fit(X).transform(X)
+    frame = pd.DataFrame(X)
+    objects = frame.astype(object).mask(frame.isna(), pd.NA)
+    for same in (np.asfortranarray(X), frame, objects):
+        assert_array_equal(model.fit(same).transform(same), expected)
+    clone(model).partial_fit(np.asfortranarray(X))

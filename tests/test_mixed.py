@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skae import AutoEncoderTransformer, MixedLoss
 from skae._parts.column_links import ColumnLinks, link_of
-from skae._parts.column_losses import ColumnLosses
+from skae._parts.column_losses import _FUNCTIONS, ColumnLosses
 from skae._parts.losses import autograd_gradient
 from skae._parts.mixed import choose_loss, with_columns
 
@@ -227,6 +227,13 @@ class TestGradients:
         )(output.clone(), scaled, *given)
         for value, expected in zip(written, by_autograd, strict=True):
             assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
+
+    def test_autograd_has_a_gradient_where_counts_are_zero(self):
+        output = torch.tensor([[0.5], [-2.0]], requires_grad=True)
+        target = torch.tensor([[0.0], [3.0]])
+        value, slope = _FUNCTIONS["poisson"]
+        (gradient,) = torch.autograd.grad(value(output, target).sum(), output)
+        assert_allclose(gradient, slope(output.detach(), target), rtol=1e-5)
 
     def test_losses_are_those_of_scikit_learn(self, losses):
         rng = np.random.default_rng(0)

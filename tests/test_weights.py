@@ -144,18 +144,32 @@ def test_what_is_heavy_is_reconstructed_better():
 
 @pytest.mark.filterwarnings("ignore")
 def test_streams_take_weights_and_keep_those_of_the_first_rows():
+    light = WEIGHTS / 4  # of few rows, in all
     model = AutoEncoderTransformer(2, **FEW)
-    model.partial_fit(X[:30], sample_weight=WEIGHTS[:30])
-    model.partial_fit(X[30:], sample_weight=WEIGHTS[30:])
+    model.partial_fit(X[:30], sample_weight=light[:30])
+    model.partial_fit(X[30:], sample_weight=light[30:])
     kept = WEIGHTS > 0
-    assert_array_equal(model._memory["first"]["weights"], WEIGHTS[kept])
+    assert_array_equal(model._memory["first"]["weights"], light[kept])
     # The training began anew with all of them.
-    mean = np.average(X, axis=0, weights=WEIGHTS)
+    mean = np.average(X, axis=0, weights=light)
     assert_allclose(model.mean_, mean)
     ones = AutoEncoderTransformer(2, **FEW)
-    ones.partial_fit(X[:30]).partial_fit(X[30:], sample_weight=WEIGHTS[30:])
-    expected = np.append(np.ones(30), WEIGHTS[30:][kept[30:]])
+    ones.partial_fit(X[:30]).partial_fit(X[30:], sample_weight=light[30:])
+    expected = np.append(np.ones(30), light[30:][kept[30:]])
     assert_array_equal(ones._memory["first"]["weights"], expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("n_first", [40, 90])
+def test_streams_with_weights_are_streams_of_rows_repeated(n_first):
+    """Also where the rows of the first part are few, and their weights are not."""
+    rows = np.concatenate([X, X[::-1] + 0.1])
+    weights = RNG.integers(0, 4, len(rows))
+    weighted, repeated = (AutoEncoderTransformer(2, **FEW) for _ in range(2))
+    for part in (slice(0, n_first), slice(n_first, 130), slice(130, None)):
+        weighted.partial_fit(rows[part], sample_weight=weights[part])
+        repeated.partial_fit(np.repeat(rows[part], weights[part], axis=0))
+        assert_array_equal(weighted.transform(X), repeated.transform(X))
 
 
 def test_score_is_r2_score_with_weights():

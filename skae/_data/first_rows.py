@@ -74,7 +74,7 @@ def begins_anew(first, X, previous, varies):
     varies : bool
         Whether a target varies that did not.
     """
-    if varies or first["X"].shape[0] < _enough(previous["n_components_"]):
+    if varies or _n_represented(first) < _enough(previous["n_components_"]):
         return True
     constant = np.flatnonzero(previous["_scaling"]["constant"])
     if not len(constant):
@@ -112,7 +112,7 @@ def outgrows(X, previous):
 
 def worth_keeping(first, scaling, n_components, target):
     """Whether later rows may show that these were no good start."""
-    if first["X"].shape[0] < _enough(n_components):
+    if _n_represented(first) < _enough(n_components):
         return True
     if are_many(first["X"]):
         return False
@@ -124,6 +124,12 @@ def are_many(X):
     """Whether rows are too many to wait for others."""
     n_samples, n_features = X.shape
     return n_samples >= _MOST_ROWS or n_samples * n_features >= _MOST_VALUES
+
+
+def _n_represented(first):
+    """How many rows the first ones stand for."""
+    weights = first.get("weights")
+    return first["X"].shape[0] if weights is None else weights.sum()
 
 
 def _enough(n_components):

@@ -67,6 +67,7 @@ def check_rows(estimator, X, *, reset=False, missing_values=None, **checks):
     checks = {"accept_sparse": "csr", "dtype": _floats_of(X)} | checks
     if is_nan(missing_values):
         checks["ensure_all_finite"] = "allow-nan"
+        X = _without_na(X)
     try:
         with sklearn.config_context(array_api_dispatch=False), naming_columns(X):
             X = validate_data(estimator, X, reset=reset, **checks)
@@ -75,6 +76,15 @@ def check_rows(estimator, X, *, reset=False, missing_values=None, **checks):
             raise ValueError(_NO_GAPS.format(type(estimator).__name__)) from None
         raise
     return _with_nan(X, missing_values)
+
+
+def _without_na(X):
+    """Return a data frame with NaN for NA in columns of objects; others as they are."""
+    dtypes = getattr(X, "dtypes", None)
+    if not hasattr(X, "isna") or not hasattr(X, "mask") or dtypes is None:
+        return X
+    is_object = any(str(dtype) == "object" for dtype in np.ravel(dtypes))
+    return X.mask(X.isna(), np.nan) if is_object else X
 
 
 def check_observed(estimator, X):

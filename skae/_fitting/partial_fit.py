@@ -7,7 +7,6 @@ and the random numbers go on from call to call, as plain numpy.
 import math
 from dataclasses import replace
 
-import numpy as np
 from sklearn.utils import check_consistent_length, check_random_state
 
 from .._data.first_rows import are_many, begins_anew, join, outgrows, worth_keeping
@@ -79,12 +78,13 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
     target, values = _targets(params, *data, known_target, seed)
     dataset = Dataset(filled, values, sample_weight)
     gaps.note(dataset)
+    dataset = dataset.merged()
     n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     training = TrainingSession(
         params,
         dataset,
-        rows=np.arange(X.shape[0]),
+        rows=dataset.rows,
         target=target,
         loss=loss,
         link=link,

@@ -310,7 +310,7 @@ def _patterns(missing, n_directions):
     where : ndarray of int of shape (n_patterns, n_missing)
         The features that are missing in each.
     """
-    packed = np.packbits(missing, axis=1)
+    packed = np.ascontiguousarray(np.packbits(missing, axis=1))
     packed = packed.view(f"V{packed.shape[1]}")[:, 0]
     _, first, number = np.unique(packed, return_index=True, return_inverse=True)
     n_missing = missing[first].sum(axis=1)

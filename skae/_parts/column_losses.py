@@ -234,7 +234,8 @@ def _cross_entropy_slope(output, target):
 def _poisson(output, target):
     target = target.clamp(min=0.0)
     rate = F.softplus(output) + _LEAST_RATE
-    return rate - target + torch.xlogy(target, target / rate)
+    # Not of their ratio, whose gradient is none where the target is zero.
+    return rate - target + torch.xlogy(target, target) - target * rate.log()
 
 
 def _poisson_slope(output, target):
