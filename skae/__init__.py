@@ -9,6 +9,7 @@ from ._displays.report import report
 from ._displays.scree import ScreeDisplay
 from ._displays.traversal import TraversalDisplay
 from ._estimator import AutoEncoderTransformer
+from ._imputer import AutoEncoderImputer
 from ._parts.corruptions import GaussianNoise, Masking, SwapNoise
 from ._parts.latents import Gaussian, Mixture
 from ._parts.mixed import MixedLoss
@@ -20,6 +21,7 @@ from ._saving import skops_types
 from ._version import __version__
 
 __all__ = [
+    "AutoEncoderImputer",
     "AutoEncoderTransformer",
     "Contraction",
     "Conv",

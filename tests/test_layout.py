@@ -33,6 +33,7 @@ LAYERS = [
     "_reconstruction",
     "_notebook",
     "_estimator",
+    "_imputer",
     "_displays",
     "_anomaly",
     "_saving",

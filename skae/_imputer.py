@@ -1,0 +1,152 @@
+"""The imputer: rows with gaps in, complete rows out, as a step of a pipeline."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from ._compat import Documented, HasMethods, fit_context
+from ._data.validation import check_rows, is_nan
+from ._estimator import AutoEncoderTransformer
+from ._inference.state import from_pickle, to_pickle
+from ._runtime.atomic import all_or_nothing
+
+__all__ = ["AutoEncoderImputer"]
+
+# Codes of the network, as a part of the features: with few it cannot tell these apart,
+# with as many it need not learn how they go together.
+_PART = 0.5
+
+
+class AutoEncoderImputer(
+    Documented, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+):
+    """Complete rows with missing values by an autoencoder and probabilistic PCA.
+
+    It stands where `sklearn.impute.KNNImputer` stands: `transform` returns the rows
+    with their gaps filled, and what is observed as it is. The work is done by
+    `AutoEncoderTransformer.impute`.
+
+    Parameters
+    ----------
+    estimator : AutoEncoderTransformer or None, default=None
+        What is fitted, after it is cloned. None is an autoencoder with half as many
+        codes as features. Its ``missing_values`` are set to those here.
+    missing_values : int or float, default=np.nan
+        The value that stands for what is missing.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the training where ``estimator`` is None.
+
+    Attributes
+    ----------
+    estimator_ : AutoEncoderTransformer
+        The fitted one.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if ``X`` has names that are all strings.
+
+    See Also
+    --------
+    AutoEncoderTransformer : Codes of rows with gaps, and several draws of what fills
+        them (`AutoEncoderTransformer.impute`).
+    sklearn.impute.KNNImputer : Complete rows from their neighbours; much faster.
+    sklearn.impute.MissingIndicator : Columns that say what was missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skae import AutoEncoderImputer
+    >>> X = load_iris().data
+    >>> X[::5, 2] = np.nan
+    >>> complete = AutoEncoderImputer(random_state=0).fit_transform(X)
+    >>> np.isnan(complete).any()
+    np.False_
+    """
+
+    _parameter_constraints = {
+        "estimator": [HasMethods(["fit", "impute"]), None],
+        "missing_values": [Real],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, estimator=None, *, missing_values=np.nan, random_state=None):
+        self.estimator = estimator
+        self.missing_values = missing_values
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn how the features go together.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows, at least two, with or without gaps.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Passed on; ignored unless the estimator has ``supervision``.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How many rows each one stands for.
+
+        Returns
+        -------
+        self : AutoEncoderImputer
+            As it was before, if it fails.
+
+        Raises
+        ------
+        ValueError
+            If a feature has no observed value, or ``X`` is sparse and has gaps.
+        """
+        with all_or_nothing(self):
+            X = self._validate(X, reset=True, ensure_min_samples=2)
+            if self.estimator is None:
+                n_components = max(1, round(_PART * X.shape[1]))
+                estimator = AutoEncoderTransformer(
+                    n_components, random_state=self.random_state
+                )
+            else:
+                estimator = clone(self.estimator)
+            estimator.set_params(missing_values=np.nan)
+            self.estimator_ = estimator.fit(X, y, sample_weight)
+        return self
+
+    def transform(self, X):
+        """Return rows with their gaps filled.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        X_complete : ndarray of shape (n_samples, n_features)
+            Copies, whose observed entries are as they were; float32 if ``X`` is, else
+            float64.
+        """
+        check_is_fitted(self)
+        return self.estimator_.impute(self._validate(X))
+
+    def _validate(self, X, **checks):
+        missing_values = float(self.missing_values)
+        checks |= {"missing_values": missing_values, "accept_sparse": False}
+        return check_rows(self, X, **checks)
+
+    def __getstate__(self):
+        return to_pickle(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(from_pickle(state, type(self).__name__))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = is_nan(self.missing_values)
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+# Pickles name the public place, so that they survive a move of this file.
+AutoEncoderImputer.__module__ = "skae"
