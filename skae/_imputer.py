@@ -62,8 +62,8 @@ class AutoEncoderImputer(
     >>> X = load_iris().data
     >>> X[::5, 2] = np.nan
     >>> complete = AutoEncoderImputer(random_state=0).fit_transform(X)
-    >>> np.isnan(complete).any()
-    np.False_
+    >>> bool(np.isnan(complete).any())
+    False
     """
 
     _parameter_constraints = {

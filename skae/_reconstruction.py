@@ -202,8 +202,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         >>> ae = AutoEncoderTransformer(
         ...     2, missing_values=np.nan, max_iter=5, random_state=0
         ... )
-        >>> np.isnan(ae.fit(X).impute(X)).any()
-        np.False_
+        >>> bool(np.isnan(ae.fit(X).impute(X)).any())
+        False
         """
         check_is_fitted(self)
         rows = self._validate(X)
