@@ -167,6 +167,5 @@ def test_of_a_file_that_is_cut_short_comes_no_object(kind, skops):
     for part in (0, 1, len(data) // 3, len(data) // 2, len(data) * 9 // 10):
         with pytest.raises(Exception) as caught:
             load(data[:part])
-        assert isinstance(
-            caught.value, EOFError | pickle.UnpicklingError | ValueError | BadZipFile
-        )
+        errors = EOFError | pickle.UnpicklingError | ValueError | BadZipFile
+        assert isinstance(caught.value, errors | IndexError)  # an old joblib's
