@@ -65,6 +65,41 @@ def fit_autoencoder(
     learnt : dict
         The estimator's attributes by name.
     """
+    weighted = data, sample_weight, validation_data
+    source, rows, link = _prepare(
+        params, *weighted, previous, threads, groups, limit, progress
+    )
+    entrants = enter(source, rows, link)
+    n_trainings = len(entrants) + source.refits(rows)
+    progress.begin_fit(source, partial(_snapshot, source), n_trainings)
+    trial = contest(entrants)
+    progress.end_training()
+    trial.judge()
+    for final in finalists(source, trial):
+        if final.keeps_promise:
+            break
+    progress.end_training()
+    reason = trial.early_stopping.reason
+    best = _best(trial, final)
+    if final.is_linear:
+        reason = "pca" if source.target is None else "linear"
+        warn(_why_linear(source, trial, best[0]), ValidationWarning)
+    progress.conclude(partial(_summary, source, trial, final, best))
+    return _attributes(source, trial, final, best, reason)
+
+
+def _prepare(
+    params,
+    data,
+    sample_weight,
+    validation_data,
+    previous,
+    threads,
+    groups,
+    limit,
+    progress,
+):
+    """Return the source of all trainings, the rows to learn from, and the link."""
     params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
     gaps = Gaps(params, data[0], validation_data[0], previous, seed, sample_weight)
@@ -105,32 +140,18 @@ def fit_autoencoder(
             "holds out a block (validation=TimeSeriesSplit()), or X_val.",
             ValidationWarning,
         )
-    entrants = enter(source, rows, link)
-    n_trainings = len(entrants) + source.refits(rows)
-    progress.begin_fit(source, partial(_snapshot, source), n_trainings)
-    trial = contest(entrants)
-    progress.end_training()
-    trial.judge()
-    for final in finalists(source, trial):
-        if final.keeps_promise:
-            break
-    progress.end_training()
-    early_stopping, reason = trial.early_stopping, trial.early_stopping.reason
-    best = early_stopping.best_loss, early_stopping.best_iter
-    if final.is_linear:
-        best = early_stopping.start_loss, 0
-        if not trial.training.starts_linear:
-            objective = trial.training.objective
-            best = (
-                trial.monitored.mean(
-                    final.deployed.row_losses(objective, trial.monitored)
-                ).item(),
-                0,
-            )
-        reason = "pca" if target is None else "linear"
-        warn(_why_linear(source, trial, best[0]), ValidationWarning)
-    progress.conclude(partial(_summary, source, trial, final, best))
-    return _attributes(source, trial, final, best, reason)
+    return source, rows, link
+
+
+def _best(trial, final):
+    """Return the loss of what is returned, and the epoch that it is of."""
+    early_stopping, training = trial.early_stopping, trial.training
+    if not final.is_linear:
+        return early_stopping.best_loss, early_stopping.best_iter
+    if training.starts_linear:
+        return early_stopping.start_loss, 0
+    losses = final.deployed.row_losses(training.objective, trial.monitored)
+    return trial.monitored.mean(losses).item(), 0
 
 
 def _attributes(source, trial, final, best, reason):
