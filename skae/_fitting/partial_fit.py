@@ -64,21 +64,11 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
         params, X, y, classes, sample_weight, previous
     )
     memory = previous.get("_memory", {}) if previous else {}
-    parts = previous.get("_loss_parts") if previous else None
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    gaps = Gaps(params, X, None, previous, seed, sample_weight)
-    filled, weights = gaps.fill(X), sample_weight
-    params, loss, link = choose_loss(params, filled, weights, parts, goes_on=True)
-    if gaps.exist:
-        loss.check_gaps()
-    is_named = isinstance(link, str)
-    if previous and is_named and params["output_activation"] == "auto":
-        link = previous["_link"]
-    data = filled, y, classes, sample_weight
-    target, values = _targets(params, *data, known_target, seed)
-    dataset = Dataset(filled, values, sample_weight)
-    gaps.note(dataset)
-    dataset = dataset.merged()
+    data = X, y, classes, sample_weight
+    params, loss, link, target, dataset, ppca = _read(
+        params, *data, known_target, previous, seed
+    )
     n_components = count_components(params, dataset, seed, previous)
     params = {**params, "n_components": n_components}
     training = TrainingSession(
@@ -93,7 +83,7 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
         previous=previous,
         config=_config(params, X, link, previous),
         in_row_space=False,  # later rows lie in others
-        ppca=gaps.ppca,
+        ppca=ppca,
     )
     training.load_state_dict(memory)
     if first and not worth_keeping(first, training.scaling, n_components, target):
@@ -175,6 +165,36 @@ def _begin(params, X, y, classes, weights, previous):
         first = join(None, X, targets, classes, weights)
         return X, y, classes, weights, first, target, None
     return X, y, classes, weights, first, target, previous
+
+
+def _read(params, X, y, classes, sample_weight, target, previous, seed):
+    """Return the rows as a dataset, and what they say of loss, link, target and gaps.
+
+    Returns
+    -------
+    params : dict
+        With the loss that was chosen.
+    loss : Loss
+    link : str or tuple
+    target : Target or None
+    dataset : Dataset
+    ppca : PPCA or None
+    """
+    parts = previous.get("_loss_parts") if previous else None
+    gaps = Gaps(params, X, None, previous, seed, sample_weight)
+    filled, weights = gaps.fill(X), sample_weight
+    params, loss, link = choose_loss(params, filled, weights, parts, goes_on=True)
+    if gaps.exist:
+        loss.check_gaps()
+    is_named = isinstance(link, str)
+    if previous and is_named and params["output_activation"] == "auto":
+        link = previous["_link"]
+    data = filled, y, classes, sample_weight
+    target, values = _targets(params, *data, target, seed)
+    dataset = Dataset(filled, values, sample_weight)
+    gaps.note(dataset)
+    dataset = dataset.merged()
+    return params, loss, link, target, dataset, gaps.ppca
 
 
 def _code_transform(n_components, previous):
