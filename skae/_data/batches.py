@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from .._runtime.device import free_memory
+from .row_versions import BatchGaps, RowVersions
 from .scaling import dense_rows, row_slices, weighted
 
 __all__ = ["Batches", "Sample"]
@@ -16,6 +17,9 @@ _RESIDENT_BYTES = 2**28
 # Bytes of rows that are gathered at once, for several batches of a small network. They
 # fit into a CPU's cache, or keep a GPU busy.
 _GATHERED_BYTES = {"cpu": 2**22, "cuda": 2**26}
+# Ways in which a training hides entries of a row that has gaps: to fill them takes
+# longer than a step with them.
+_N_VERSIONS = 16
 
 
 class Sample(NamedTuple):
@@ -85,6 +89,9 @@ class Batches:
         if dataset.missing is not None:
             observed = ~dataset.missing[np.ix_(rows, self.features)]
             self.observed = torch.from_numpy(observed).to(device)
+            size = self.n_samples, self.n_features
+            self._versions = RowVersions(*size, _N_VERSIONS, device)
+            self._version_in_order = RowVersions(*size, 1, device)
         #: One on average, (n_samples,); None where all are one.
         self.row_weights = dataset.weights_of(rows)
         #: How many rows each of these stands for, on average.
@@ -163,12 +170,21 @@ class Batches:
     def _of_rows(self, rows):
         """Return the targets and the weights of some rows, and what is observed."""
         weights = None if self.weights is None else self.weights[rows]
-        observed = None if self.observed is None else self.observed[rows]
+        observed = None
+        if self.observed is not None:
+            observed = BatchGaps(self.observed[rows], rows, self._versions)
         return self.targets[rows], weights, observed
 
     def observed_in(self, part):
         """Return which values of a slice of rows are observed, None for all."""
         return None if self.observed is None else self.observed[part]
+
+    def gaps_in(self, part):
+        """Return the same with the version of the rows that is kept for evaluation."""
+        if self.observed is None:
+            return None
+        rows = torch.arange(part.start, part.stop, device=self.device)
+        return BatchGaps(self.observed[part], rows, self._version_in_order)
 
     def mean(self, losses):
         """Weighted mean of what each row has, (n_samples,), a tensor or an array."""

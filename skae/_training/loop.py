@@ -84,8 +84,8 @@ def evaluation_batches(objective, batches, hides=True):
         zip(batches.parts(), batches.in_order(), strict=True)
     ):
         rng = np.random.default_rng(number) if objective.is_random else None
-        observed = batches.observed_in(part)
-        yield objective.evaluation_batch(*rows, observed, rng, hides)
+        gaps = batches.gaps_in(part)
+        yield objective.evaluation_batch(*rows, gaps, rng, hides)
 
 
 def row_losses(objective, batches, function=None, hides=True):
