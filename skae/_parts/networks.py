@@ -228,7 +228,7 @@ class Conv(Documented, BaseEstimator):
             )
         if math.prod(shape) != n_features:
             raise ValueError(
-                f"image_shape={shape} of Conv means {math.prod(shape)} features, but X "
+                f"image_shape={shape} of Conv makes {math.prod(shape)} features, but X "
                 f"has {n_features}: give the shape that its rows were flattened from."
             )
         farthest = max(3, 2 * max(shape) - 1)

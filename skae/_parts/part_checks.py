@@ -151,7 +151,7 @@ def _check_loss(part, n_samples):
         _assert(
             torch.isfinite(output.grad).all(),
             part,
-            "must have a finite gradient, also where the output equals the target",
+            "must have a finite gradient, also where the output is the target",
         )
 
 
