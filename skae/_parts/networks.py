@@ -234,7 +234,7 @@ class Conv(Documented, BaseEstimator):
         farthest = max(3, 2 * max(shape) - 1)
         if self.kernel_size > farthest:
             raise ValueError(
-                f"kernel_size of Conv is too large for pictures of {shape}, got "
+                f"kernel_size of Conv reaches beyond pictures of {shape}, got "
                 f"{self.kernel_size}: use at most {farthest}."
             )
 
