@@ -1,4 +1,4 @@
-"""Links of several columns each: what makes values of the output of a mixed loss."""
+"""Links of several columns each: they turn the output of a mixed loss into values."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from .losses import LINKS
 
 __all__ = ["PROJECTED", "ColumnLinks", "NamedLink", "Projections", "link_of"]
 
-#: What begins the plain value of `Projections`.
+#: First item of the plain value of `Projections`.
 PROJECTED = "projected"
 
 
 def link_of(link):
-    """Return what a link's plain value stands for.
+    """Return the link for its plain value.
 
     Parameters
     ----------
@@ -48,13 +48,13 @@ class NamedLink:
         return LINKS[self.name].start(mean)
 
     def slope(self, scaling):
-        """Return what a small step of the output is, in units of the scaled data."""
+        """Return the slope of the output's link, in units of the scaled data."""
         if self.name == "identity":
             return np.ones(len(scaling.mean))
         return LINKS[self.name].slope(scaling.mean) / scaling.scale
 
     def is_scaled(self, n_features):
-        """Which values are in units of the scaled data, rather than in those of X."""
+        """Which values are in units of the scaled data rather than in units of X."""
         return np.full(n_features, self.name == "identity")
 
     def project(self, values):
@@ -62,7 +62,7 @@ class NamedLink:
         return values
 
     def sums_to_one(self, n_features):
-        """Which values are parts of a sum, so that none can be set alone."""
+        """Which values are parts of a sum, so that no value can be set alone."""
         return np.full(n_features, self.name == "softmax")
 
 
@@ -73,8 +73,8 @@ class ColumnLinks:
     Attributes
     ----------
     parts : tuple of (str, tuple of int, float)
-        Keys of ``LINKS``, columns, and what their values are multiplied by. Each column
-        is in one part. A softmax is over the columns of its part.
+        Keys of ``LINKS``, columns, and the factor of their values. Each column is in
+        one part. A softmax is over the columns of its part.
     """
 
     parts: tuple
@@ -108,7 +108,7 @@ class ColumnLinks:
         return self._are("softmax", n_features)
 
     def joined(self):
-        """Yield names, columns and their units, an array: each softmax by itself."""
+        """Yield names, columns and their units (an array); each softmax separately."""
         together = {}
         for name, columns, unit in self.parts:
             key = name, columns if name == "softmax" else None
@@ -136,12 +136,12 @@ class ColumnLinks:
 
 @dataclass(frozen=True)
 class Projections:
-    """The ranges of links, for linear reconstructions, which know none.
+    """The ranges of links, for linear reconstructions, which have no range.
 
     Attributes
     ----------
     parts : tuple
-        As of `ColumnLinks`.
+        As in `ColumnLinks`.
     """
 
     parts: tuple
