@@ -1,5 +1,6 @@
 """Memory: errors of torch for want of it, as Python's and in a sentence."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -12,7 +13,7 @@ _REMEDY = "Use a smaller batch_size, or a smaller network (hidden_layer_sizes)"
 
 
 @contextmanager
-def explains_out_of_memory():
+def explains_out_of_memory() -> Iterator[None]:
     """Raise MemoryError where torch finds no memory: a context, or a decorator."""
     try:
         yield
