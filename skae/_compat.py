@@ -3,7 +3,10 @@
 What moves or changes in a later version of theirs is mended here.
 """
 
+from typing import Any
+
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
@@ -67,7 +70,7 @@ def close_forward_derivatives() -> None:
         forward_ad._current_level = -1
 
 
-def callback_context(estimator, task_name):
+def callback_context(estimator: BaseEstimator, task_name: str) -> Any:
     """Return the context of a fit for scikit-learn's callbacks; None if there are none.
 
     `fit_context` sees to it that callbacks are told of the end, whatever it is.
@@ -77,7 +80,7 @@ def callback_context(estimator, task_name):
     return estimator._init_callback_context(task_name=task_name, max_subtasks=None)
 
 
-def are_progress_bars(context):
+def are_progress_bars(context: Any) -> bool:
     """Return whether scikit-learn's progress bars are all that a context calls.
 
     They take nothing from an epoch but that it has ended.

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import gammaln, xlogy
 
+from .._typing import Floats, Ints, Rows
 from .scaling import dense_rows, row_slices
 
 __all__ = ["BINARY", "COUNT", "NUMBER", "ONE_HOT", "column_kinds", "one_hot_blocks"]
@@ -15,7 +16,9 @@ _MANY_ROWS = 10_000
 _LARGEST_COUNT = 1_000
 
 
-def column_kinds(X, columns, weights=None):
+def column_kinds(
+    X: Rows, columns: Ints, weights: Floats | None = None
+) -> list[tuple[str, Ints]]:
     """Find out what kinds of columns there are.
 
     Parameters
@@ -81,7 +84,7 @@ def _are_counts(X, column, weights):
     return bool(n_times @ log_p > n_times @ log_normal)
 
 
-def one_hot_blocks(X, columns):
+def one_hot_blocks(X: Rows, columns: Ints) -> list[Ints]:
     """Find blocks of successive columns in which every row has a single one.
 
     Parameters
