@@ -1,11 +1,14 @@
 """Parts: what may stand in a slot of the estimator, and what it may return."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 __all__ = ["resolve_part", "check_row_values"]
 
 
-def resolve_part(slot, part, named):
+def resolve_part(slot: str, part: Any, named: Mapping[str, type]) -> Any:
     """Resolve a name to its part, and see that the part's own parameters are valid.
 
     Parameters
@@ -27,7 +30,7 @@ def resolve_part(slot, part, named):
     return part
 
 
-def check_row_values(part, values, n_samples):
+def check_row_values(part: str, values: object, n_samples: int) -> torch.Tensor:
     """Return what a part of someone's own has returned, if it is a number for each row.
 
     Parameters

@@ -17,7 +17,7 @@ _N_FEATURES, _N_COMPONENTS = 6, 2
 _KINDS = ("corruption", "loss", "penalty")
 
 
-def check_part(part, kind="auto"):
+def check_part(part: object, kind: str = "auto") -> None:
     """Check that a corruption, a penalty or a loss of one's own keeps its contract.
 
     It is called on small batches, of one row and of several, as in a training: what it
