@@ -506,12 +506,15 @@ class AutoEncoderTransformer(
             If a parameter or the data are not valid, if ``device`` is not there, or
             if training diverged at once.
         MemoryError
-            If a batch does not fit into memory, that of a GPU too.
+            If there is not enough memory, that of a GPU too, even for a few rows at
+            once.
 
         Warns
         -----
         ConvergenceWarning
             If training stopped while the loss was still falling, or diverged.
+        UserWarning
+            If memory is too short for a batch, which is then worked on in parts.
         """
         limit = TimeLimit(self.max_time)
         progress = self._progress("fit")

@@ -8,6 +8,7 @@ import torch
 
 from .._runtime.device import free_memory
 from .._typing import Bools, Floats, Ints, Rows
+from .row_versions import BatchGaps, RowVersions
 from .scaling import Scaling, dense_rows, row_slices, weighted
 
 __all__ = ["Batches", "Sample"]
@@ -18,12 +19,15 @@ _RESIDENT_BYTES = 2**28
 # Bytes of rows that are gathered at once, for several batches of a small network. They
 # fit into a CPU's cache, or keep a GPU busy.
 _GATHERED_BYTES = {"cpu": 2**22, "cuda": 2**26}
+# Ways in which a training hides entries of a row that has gaps: to fill them takes
+# longer than a step with them.
+_N_VERSIONS = 16
 
 
 #: Rows of several batches, one after another, with their targets, weights and observed
 #: values, and the sizes of the batches.
 Shuffled: TypeAlias = tuple[
-    torch.Tensor, torch.Tensor, torch.Tensor | None, torch.Tensor | None, list[int]
+    torch.Tensor, torch.Tensor, torch.Tensor | None, BatchGaps | None, list[int]
 ]
 
 
@@ -118,10 +122,13 @@ class Batches:
         self.resident = self._load() if size <= limit else None
         self.targets = torch.from_numpy(dataset.targets[rows]).to(device)
         #: Which values are no fillings, (n_samples, n_features); None where none are.
-        self.observed = None
+        self.observed: torch.Tensor | None = None
         if dataset.missing is not None:
             observed = ~dataset.missing[np.ix_(rows, self.features)]
             self.observed = torch.from_numpy(observed).to(device)
+            shape = self.n_samples, self.n_features
+            self._versions = RowVersions(*shape, _N_VERSIONS, device)
+            self._version_in_order = RowVersions(*shape, 1, device)
         #: One on average, (n_samples,); None where all are one.
         self.row_weights = dataset.weights_of(rows)
         #: How many rows each of these stands for, on average.
@@ -203,15 +210,24 @@ class Batches:
 
     def _of_rows(
         self, rows: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+    ) -> tuple[torch.Tensor, torch.Tensor | None, BatchGaps | None]:
         """Return the targets and the weights of some rows, and what is observed."""
         weights = None if self.weights is None else self.weights[rows]
-        observed = None if self.observed is None else self.observed[rows]
+        observed = None
+        if self.observed is not None:
+            observed = BatchGaps(self.observed[rows], rows, self._versions)
         return self.targets[rows], weights, observed
 
     def observed_in(self, part: slice) -> torch.Tensor | None:
         """Return which values of a slice of rows are observed, None for all."""
         return None if self.observed is None else self.observed[part]
+
+    def gaps_in(self, part: slice) -> BatchGaps | None:
+        """Return the same with the version of the rows that is kept for evaluation."""
+        if self.observed is None:
+            return None
+        rows = torch.arange(part.start, part.stop, device=self.device)
+        return BatchGaps(self.observed[part], rows, self._version_in_order)
 
     def mean(self, losses: torch.Tensor | Floats) -> float:
         """Weighted mean of what each row has, (n_samples,), a tensor or an array."""

@@ -22,7 +22,7 @@ from .._parts.networks import make_autoencoder
 from .._runtime.caching import cached_property
 from .._runtime.device import inference_device
 from .._runtime.isolation import isolated
-from .._runtime.memory import explains_out_of_memory
+from .._runtime.memory import explains_out_of_memory, in_halves
 from .._runtime.threads import in_parts, one_thread
 from .code_transform import CodeTransform
 from .few_rows import FewRows
@@ -322,7 +322,8 @@ class Codec:
         return torch.addcmul(rest, x, factor, out=buffer).clamp_(-FARTHEST, FARTHEST)
 
     def _run(self, function, values):
-        return function(values.to(self.device)).cpu().numpy()
+        run = in_halves(lambda part: function(part.to(self.device)).cpu(), values)
+        return run.numpy()
 
 
 def float32_scaling(scaling):

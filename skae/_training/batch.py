@@ -1,12 +1,13 @@
 """A batch: rows, what is known of them, and how a step meets them this time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 __all__ = ["Batch", "weighted"]
 
+_TENSORS = "x", "targets", "inputs", "weights", "observed", "factors", "code_mask"
 _NO_FACTORS = torch.ones(0, 1, dtype=torch.float32, device="cpu")
 
 
@@ -52,6 +53,16 @@ class Batch:
         self.n_inliers = self.x.shape[0] - self.n_outliers
         self.inliers = slice(self.n_outliers, None)
 
+    def __len__(self):
+        return self.x.shape[0]
+
+    def __getitem__(self, rows):
+        """Return a slice of its rows as a batch, outliers first as here."""
+        tensors = {name: getattr(self, name) for name in _TENSORS}
+        return replace(
+            self, **{n: t[rows] for n, t in tensors.items() if t is not None}
+        )
+
     def mean(self, losses):
         """Mean of losses (batch,), weighted, without the outliers."""
         return weighted(losses, self.weights)[self.inliers].mean()
@@ -70,8 +81,7 @@ class Batch:
 
     def tensors(self):
         """Return its tensors by name, without those that are empty or shared."""
-        names = "x", "targets", "inputs", "weights", "observed", "factors", "code_mask"
-        tensors = {name: getattr(self, name) for name in names}
+        tensors = {name: getattr(self, name) for name in _TENSORS}
         if self.inputs.data_ptr() == self.x.data_ptr():
             del tensors["inputs"]
         return {n: t for n, t in tensors.items() if t is not None and t.numel()}

@@ -6,7 +6,9 @@ from itertools import islice
 import numpy as np
 import torch
 
+from .._runtime.memory import in_halves
 from .cuda_graphs import recorded_steps
+from .microbatches import Microbatches
 
 __all__ = ["epochs", "evaluate", "row_losses", "evaluation_batches"]
 
@@ -27,18 +29,24 @@ def epochs(objective, batches, optimizer, rng, threads):
     n_ahead = int(min(_DRAWN_AHEAD, optimizer.n_steps - optimizer.n_steps_made))
     n_epochs = max(1, n_ahead // batches.n_batches)
     made = _batches(objective, batches, optimizer, rng, n_epochs)
-    recorded = recorded_steps(objective, optimizer)
+    step = recorded_steps(objective, optimizer)  # None for one operation by another
     while True:
         objective.train(True)
         total = n_samples = 0
         with objective.without_autograd():
             for batch in islice(made, batches.n_batches):
-                with threads.at_work(batch, batch.x.shape[0]):
-                    if recorded is None:
-                        loss = objective.backward(batch, optimizer.progress)
-                        optimizer.step()
-                    else:
-                        loss = recorded(batch)
+                with threads.at_work(batch, len(batch)):
+                    try:
+                        if step is None:
+                            loss = objective.backward(batch, optimizer.progress)
+                            optimizer.step()
+                        else:
+                            loss = step(batch)
+                    except RuntimeError as error:
+                        given, loss = (objective, optimizer, len(batch)), None
+                        step = Microbatches.after(error, *given)
+                    if loss is None:
+                        loss = step(batch)
                 total += batch.n_inliers * loss
                 n_samples += batch.n_inliers
                 if optimizer.out_of_time:
@@ -76,8 +84,8 @@ def evaluation_batches(objective, batches, hides=True):
         zip(batches.parts(), batches.in_order(), strict=True)
     ):
         rng = np.random.default_rng(number) if objective.is_random else None
-        observed = batches.observed_in(part)
-        yield objective.evaluation_batch(*rows, observed, rng, hides)
+        gaps = batches.gaps_in(part)
+        yield objective.evaluation_batch(*rows, gaps, rng, hides)
 
 
 def row_losses(objective, batches, function=None, hides=True):
@@ -92,8 +100,8 @@ def row_losses(objective, batches, function=None, hides=True):
     start = 0
     with objective.without_autograd():
         for batch in evaluation_batches(objective, batches, hides):
-            end = start + len(batch.x)
-            losses[start:end] = function(batch)
+            end = start + len(batch)
+            losses[start:end] = in_halves(function, batch)
             start = end
     if function != objective.target_losses:
         losses += torch.from_numpy(batches.off_basis).to(losses)

@@ -4,6 +4,7 @@ Encoder and decoder of dense networks have their gradients written out; what is 
 them, where codes are drawn or cost something, is small enough for autograd.
 """
 
+import numpy as np
 import torch
 from torch import inference_mode, no_grad
 
@@ -133,14 +134,17 @@ class Objective:
         for module in self._modules:
             vars(module)["training"] = mode
 
-    def training_batches(self, x, targets, weights, observed, sizes, rng, progress=1.0):
+    def training_batches(self, x, targets, weights, gaps, sizes, rng, progress=1.0):
         """Yield batches of some sizes, whose rows lie one after another.
 
         How they are met is drawn for all of them at once, and ``x`` written on.
         ``progress`` is the part of the training that is over before each of them.
         """
-        inputs = self._inputs(x, observed, rng)
-        given = {"weights": weights, "observed": observed}
+        inputs, given = x, {"weights": weights}
+        if gaps is not None:
+            inputs = self.gaps.hide(x, gaps, rng)
+            given["observed"] = gaps.observed
+        inputs = corrupt(self.corruption, inputs, rng)
         if self.outliers is not None:
             inputs, factors = self.outliers.augment(x, inputs, sizes, rng, progress)
             given["factors"] = factors
@@ -156,20 +160,19 @@ class Objective:
             way = {name: values[i] for name, values in ways.items()}
             yield Batch(*parts, rng, **way)
 
-    def _inputs(self, x, observed, rng):
-        """Return what is encoded: rows with more gaps, where they have some."""
-        if observed is not None:
-            x = self.gaps.hide(x, observed, rng)
-        return corrupt(self.corruption, x, rng)
-
-    def evaluation_batch(self, x, targets, observed, rng, hides=True):
+    def evaluation_batch(self, x, targets, gaps, rng, hides=True):
         """Draw how a batch is met where losses are compared.
 
         Where the codes are ordered, rows keep one code, two, and so on in turn.
         """
-        inputs = self._inputs(x, observed if hides else None, rng)
-        mask = in_turn(x, self.network.n_components) if self.ordered else None
-        return Batch(x, targets, inputs, rng, observed=observed, code_mask=mask)
+        inputs, given = x, {}
+        if gaps is not None:
+            given["observed"] = gaps.observed
+            if hides:  # by a generator of its own: it is asked only the first time
+                inputs = self.gaps.hide(x, gaps, np.random.default_rng(0))
+        if self.ordered:
+            given["code_mask"] = in_turn(x, self.network.n_components)
+        return Batch(x, targets, corrupt(self.corruption, inputs, rng), rng, **given)
 
     def __call__(self, batch):
         """Losses of the rows of a batch, (batch,), without the pull."""

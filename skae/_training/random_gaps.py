@@ -27,23 +27,27 @@ class RandomGaps:
     def __init__(self, ppca):
         self.ppca = ppca
 
-    def hide(self, x, observed, rng):
+    def hide(self, x, gaps, rng):
         """Return rows as they would be with more gaps, all of them filled.
 
         Parameters
         ----------
         x : Tensor of shape (batch, n_features)
             Rows whose gaps are filled.
-        observed : Tensor of bool of shape (batch, n_features)
+        gaps : BatchGaps
         rng : numpy.random.Generator
 
         Returns
         -------
         inputs : Tensor of shape (batch, n_features)
         """
-        hidden = self.draw(observed.cpu().numpy(), rng)
-        filled = self.ppca.fill(x.cpu().numpy(), hidden)
-        return torch.from_numpy(filled).to(x.device)
+
+        def make(places):
+            hidden = self.draw(gaps.observed[places].cpu().numpy(), rng)
+            filled = self.ppca.fill(x[places].cpu().numpy(), hidden)
+            return torch.from_numpy(filled).to(x.device)
+
+        return gaps.versions.draw(gaps.rows, rng, make)
 
     @staticmethod
     def draw(observed, rng):

@@ -1,0 +1,85 @@
+"""Microbatches: steps with batches for which memory is too short at once."""
+
+import torch
+
+from .._runtime.memory import is_out_of_memory
+from .._runtime.warning import warn
+
+__all__ = ["Microbatches"]
+
+# Layers with statistics of batches need two rows.
+_LEAST_ROWS = 2
+
+
+class Microbatches:
+    """Make steps whose batches are worked on in parts, one after another.
+
+    The sum of the parts' gradients is that of the batch but for rounding, where losses
+    are means over rows. Each part has as many outliers as another, or one more.
+
+    Parameters
+    ----------
+    objective : Objective
+    optimizer : Optimizer
+    n_parts : int
+        Twice as many from the step on in which memory is too short for one of them.
+    """
+
+    def __init__(self, objective, optimizer, n_parts=1):
+        self.objective, self.optimizer = objective, optimizer
+        self.n_parts = n_parts
+        self._told = False
+
+    @classmethod
+    def after(cls, error, objective, optimizer, n_samples):
+        """Return what goes on after an error in a step with so many rows.
+
+        Raises
+        ------
+        RuntimeError
+            That error, if it is not one of memory.
+        """
+        steps = cls(objective, optimizer)
+        steps._halve(error, n_samples)
+        return steps
+
+    def __call__(self, batch):
+        """Make a step with a batch, and return its mean loss."""
+        loss = None
+        while loss is None:
+            try:
+                loss = self._backward(batch)
+            except RuntimeError as error:
+                self._halve(error, len(batch))
+        self._tell(len(batch))
+        self.optimizer.step()
+        return loss
+
+    def _halve(self, error, n_samples):
+        n_parts = 2 * self.n_parts
+        if not is_out_of_memory(error) or n_samples < _LEAST_ROWS * n_parts:
+            raise error
+        self.n_parts = n_parts
+
+    def _tell(self, n_samples):
+        """Warn once, when it is known that parts help."""
+        if not self._told:
+            self._told = True
+            warn(
+                f"There is not enough memory for a batch of {n_samples} rows: it is "
+                "worked on in parts, which takes longer. A smaller batch_size may be "
+                "faster.",
+                UserWarning,
+            )
+
+    def _backward(self, batch):
+        """Return the mean loss of a batch, with its gradient; see `Objective`."""
+        gradients = self.objective.parameters.gradients
+        total, loss = torch.zeros_like(gradients), 0
+        for start in range(self.n_parts):
+            part = batch[start :: self.n_parts]
+            of_part = self.objective.backward(part, self.optimizer.progress)
+            loss += part.n_inliers / batch.n_inliers * of_part
+            total.add_(gradients, alpha=len(part) / len(batch))
+        gradients.copy_(total)
+        return loss
