@@ -3,6 +3,7 @@
 What moves or changes in a later version of theirs is mended here.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -55,7 +56,7 @@ ATEN = torch.ops.aten
 
 #: One kernel for a step of Adam on a list of tensors; the optimiser's own wrapper takes
 #: as long as the step of a small network.
-fused_adam = torch._fused_adam_
+fused_adam: Callable[..., None] = torch._fused_adam_
 
 #: Whether the process was forked after CUDA had started, and so cannot use it.
 cuda_is_lost = torch.cuda._is_in_bad_fork

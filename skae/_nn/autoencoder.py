@@ -139,6 +139,13 @@ class AutoEncoder(nn.Module):
         """Layers of the encoder and of the decoder, beside their anchors if any."""
         return layers_of(self.encoder), layers_of(self.decoder)
 
+    @property
+    def anchors(self) -> tuple[Anchored, Anchored]:
+        """Encoder and decoder of a network that has linear maps in it."""
+        encoder, decoder = self.encoder, self.decoder
+        assert isinstance(encoder, Anchored) and isinstance(decoder, Anchored)
+        return encoder, decoder
+
     def fade(self) -> None:
         """Make a plain network one that is `Faded`, to maps that are zero as yet."""
         n_features, n_components = self.n_features, self.n_components
@@ -213,8 +220,7 @@ def step_flops(network: AutoEncoder, n_samples: int) -> int:
     weighted = [layer for layer in network.modules() if isinstance(layer, Weighted)]
     hooks = [layer.register_forward_hook(count) for layer in weighted]
     if network.linear:  # each to the code and back
-        parts = network.encoder, network.decoder
-        total = sum(2 * p.linear.numel() for p in parts if isinstance(p, Anchored))
+        total = sum(2 * part.linear.numel() for part in network.anchors)
     else:
         network.eval()(next(network.parameters()).new_zeros(1, network.n_features))
     for hook in hooks:
@@ -225,8 +231,7 @@ def step_flops(network: AutoEncoder, n_samples: int) -> int:
 @torch.no_grad()
 def anchor(network: AutoEncoder, start: LinearStart) -> None:
     """Give an anchored network the linear maps and radii of a `LinearStart`."""
-    encoder, decoder = network.encoder, network.decoder
-    assert isinstance(encoder, Anchored) and isinstance(decoder, Anchored)
+    encoder, decoder = network.anchors
     encoder.linear.copy_(torch.from_numpy(start.encoder))
     decoder.linear.copy_(torch.from_numpy(start.decoder))
     encoder.offset.copy_(torch.from_numpy(start.offset))

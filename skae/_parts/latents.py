@@ -51,7 +51,7 @@ class _Points:
     def n_outputs(self, n_components: int) -> int:
         return n_components
 
-    def draw(self, h: Tensor, rng: np.random.Generator) -> Tensor:
+    def draw(self, h: Tensor, rng: np.random.Generator | None) -> Tensor:
         return h
 
     def linear(
@@ -222,8 +222,9 @@ class Gaussian(Documented, BaseEstimator):
         """Columns that the encoder has to give."""
         return 2 * n_components
 
-    def draw(self, h: Tensor, rng: np.random.Generator) -> Tensor:
+    def draw(self, h: Tensor, rng: np.random.Generator | None) -> Tensor:
         """Return codes (batch, n_components) from the encoder's output."""
+        assert rng is not None  # there is one where codes are drawn
         mean, log_variance = self._split(h)
         noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype="float32"))
         return mean + noise.to(mean) * (0.5 * log_variance).exp()
