@@ -276,7 +276,7 @@ class Scaling:
             mean_error=float(self.mean_error + share * added[1].sum()),
         )
 
-    def of(self, features: Ints) -> Self:
+    def of(self, features: Ints | Bools) -> Self:
         """Return that of some features; the means over all stay as they are."""
         names = "mean", "scale", "constant", "unit"
         return replace(self, **{name: getattr(self, name)[features] for name in names})
