@@ -184,7 +184,7 @@ class Target:
             as_given = _as_numbers if self.kind == "continuous" else _as_classes
             yield known, as_given(column[known])
 
-    def varies(self, y: ArrayLike) -> bool:
+    def varies(self, y: ArrayLike | None) -> bool:
         """Whether an output varies in ``y`` of which there was nothing to learn."""
         if y is None or self.uncertainty.all():
             return False

@@ -10,7 +10,7 @@ that the reconstruction explains.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -158,9 +158,7 @@ class Moments:
         )
 
 
-def explain(
-    moments: Moments, scaling: Scaling, n_samples: float
-) -> dict[str, np.ndarray | float]:
+def explain(moments: Moments, scaling: Scaling, n_samples: float) -> dict[str, Any]:
     """Return PCA's attributes by name.
 
     Parameters

@@ -61,6 +61,8 @@ class Head(nn.Module):
         Of the columns' losses.
     """
 
+    weights: Tensor
+
     def __init__(
         self, n_components: int, kind: str, sizes: list[int], weights: Floats
     ) -> None:
