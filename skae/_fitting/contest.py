@@ -9,8 +9,9 @@ halving), with weights that decay where it overfits.
 import math
 from typing import Any
 
+from .._data.column_kinds import in_unit_interval, looks_like_pictures
 from .._parts.column_links import PlainLink
-from .._parts.losses import LOSSES, in_unit_interval, looks_like_pictures
+from .._parts.losses import LOSSES
 from .._parts.networks import Dense
 from .._typing import Ints, Rows
 from .config import Regime

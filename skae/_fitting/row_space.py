@@ -11,10 +11,14 @@ import numpy as np
 import torch
 
 from .._nn.autoencoder import AutoEncoder
-from .._parts.networks import make_autoencoder
+from .._parts.column_links import PlainLink
+from .._parts.column_losses import ColumnLosses
+from .._parts.losses import LOSSES, Loss
+from .._parts.networks import Dense, make_autoencoder
+from .._parts.penalties import Sparsity
 from .._typing import Floats
 
-__all__ = ["can_hold", "expand", "row_space"]
+__all__ = ["can_hold", "expand", "has_row_space", "row_space"]
 
 # Rows whose products with each other are worth their time, and bytes of rows at once.
 _MOST_ROWS = 3_000
@@ -27,6 +31,24 @@ def can_hold(n_samples: int, n_features: int) -> bool:
     """Whether rows are fewer than features, and few enough to find their space."""
     few = n_samples <= _MOST_ROWS and 4 * n_samples * n_features <= _MOST_BYTES
     return n_samples < n_features and few
+
+
+def has_row_space(
+    params: dict[str, Any],
+    loss: Loss | ColumnLosses,
+    link: PlainLink,
+    n_samples: int,
+    n_features: int,
+) -> bool:
+    """Whether all that a training of so many rows sees is in the space they span."""
+    return (
+        can_hold(n_samples, n_features)
+        and type(params["network"]) is Dense
+        and link == "identity"
+        and loss is LOSSES["squared_error"]
+        and params["corruption"] is None
+        and (params["penalty"] is None or type(params["penalty"]) is Sparsity)
+    )
 
 
 def row_space(x: Floats, n_components: int) -> Floats:

@@ -22,7 +22,7 @@ from .._linear.pca import (
     sample,
     unexplained,
 )
-from .._linear.pcovr import linear_head, principal_covariates
+from .._linear.pcovr import principal_covariates
 from .._linear.ppca import PPCA
 from .._nn.autoencoder import AutoEncoder, anchor, initialise, step_flops
 from .._nn.head import Head
@@ -30,9 +30,8 @@ from .._nn.layers import Dropout
 from .._nn.seeded_modules import UserModule
 from .._parts.column_links import PlainLink, Projections, link_of
 from .._parts.column_losses import ColumnLosses, scale_of
-from .._parts.losses import LOSSES, Loss
-from .._parts.networks import Dense, make_autoencoder
-from .._parts.penalties import Sparsity
+from .._parts.losses import Loss
+from .._parts.networks import make_autoencoder
 from .._runtime.caching import cached_property
 from .._runtime.device import check_device
 from .._runtime.threads import ThreadTuner
@@ -47,7 +46,8 @@ from .config import Config
 from .continuation import previous_network
 from .dataset import Dataset
 from .features import idle_features, learnt_features, narrow, widen
-from .row_space import can_hold, expand, row_space
+from .row_space import expand, has_row_space, row_space
+from .start import head_of, linear_network
 
 __all__ = ["TrainingSession"]
 
@@ -144,7 +144,13 @@ class TrainingSession:
         idle = idle_features(params, dataset, measured, loss, link, self.scaling)
         self.features = learnt_features(idle, self.config.n_components)
         self._has_gaps = dataset.missing is not None
-        is_wide = in_row_space and not previous and self._has_row_space(params, loss)
+        is_wide = (
+            in_row_space
+            and not previous
+            and not self._has_gaps
+            and self.scaling.variance > 0  # rows that are all alike span nothing
+            and has_row_space(params, loss, link, len(rows), len(self.features))
+        )
         shares = self._sees_rows_like(like, is_wide)
         self._choose_axes(dataset, is_wide, like if shares else None)
         self.network = self._network(previous)
@@ -240,21 +246,8 @@ class TrainingSession:
 
         Its corrections are none, so that its radii tell how far the rows are.
         """
-        x = self._sample.x
-        config = self.config
-        start = linear_start(
-            self._linear_maps(),
-            x,
-            config.n_components,
-            np.ones(x.shape[1]),
-            self.latent,
-            1.0,
-            np.random.default_rng(self.seed),
-        )
-        architecture = {**config.architecture, "n_features": x.shape[1]}
-        network = make_autoencoder(**{**architecture, "init": "linear"}).double().eval()
-        anchor(network, start)
-        return network.to(self.device)
+        given = self._sample.x, self.config, self.latent, self.seed
+        return linear_network(self._linear_maps(), *given).to(self.device)
 
     def batches_of(self, dataset: Dataset, rows: Ints) -> Batches:
         """Return rows of any table, scaled like those that are learnt from."""
@@ -341,20 +334,6 @@ class TrainingSession:
             self.head.weights.copy_(weights)
         self.optimizer.load_state_dict(memory["solver"])
 
-    def _has_row_space(self, params: dict[str, Any], loss: Loss | ColumnLosses) -> bool:
-        """Whether all that a training sees is in the space that its rows span."""
-        n_samples, n_features = len(self.rows), len(self.features)
-        return (
-            can_hold(n_samples, n_features)
-            and self.scaling.variance > 0  # rows that are all alike span nothing
-            and type(params["network"]) is Dense
-            and self.link == "identity"
-            and loss is LOSSES["squared_error"]
-            and params["corruption"] is None
-            and not self._has_gaps
-            and (params["penalty"] is None or type(params["penalty"]) is Sparsity)
-        )
-
     def _wide_rows(self, dataset: Dataset) -> Floats:
         """Scaled rows as an array of their features."""
         size, cpu = self.config.batch_size, torch.device("cpu")
@@ -410,7 +389,9 @@ class TrainingSession:
             linearity *= unexplained(x, linear) ** 2
             pull = PullToPCA(linearity, code_variance(x, linear), self.device)
         if self.target is not None:
-            self.head = self._head(some).to(self.device)
+            targets = self.batches.targets.cpu().numpy()
+            head = head_of(network, self.target, targets, some, self.config)
+            self.head = head.to(self.device)
         network.to(self.device)
         scaling, fraction = self.batches.scaling, self.batches.feature_fraction
         return Objective(
@@ -476,17 +457,3 @@ class TrainingSession:
         return principal_covariates(
             self._sample, sizes, config.n_components, supervision, self.seed
         )
-
-    @torch.no_grad()
-    def _head(self, some: Sample) -> Head:
-        """Return the head that goes with the codes of the start."""
-        assert self.target is not None
-        kind, sizes = self.target.kind, self.target.sizes
-        weights = self.target.weights(self.batches.targets.cpu().numpy())
-        weights *= self.config.supervision
-        head = Head(self.config.n_components, kind, sizes, weights)
-        codes = self.network.eval().encode(torch.from_numpy(some.x)).numpy()
-        codes = codes.astype(np.float64)
-        known = some.targets, some.weights
-        head.start(*linear_head(codes, *known, kind, sizes))
-        return head

@@ -1,4 +1,4 @@
-"""Links of several columns each: what makes values of the output of a mixed loss."""
+"""Links of several columns each: they turn the output of a mixed loss into values."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ __all__ = [
     "link_of",
 ]
 
-#: What begins the plain value of `Projections`.
+#: First item of the plain value of `Projections`.
 PROJECTED = "projected"
 
 #: Keys of ``LINKS``, columns, and what their values are multiplied by.
@@ -32,7 +32,7 @@ PlainLink: TypeAlias = str | LinkParts | tuple[str, LinkParts]
 
 
 def link_of(link: PlainLink) -> "NamedLink | ColumnLinks | Projections":
-    """Return what a link's plain value stands for.
+    """Return the link for its plain value.
 
     Parameters
     ----------
@@ -68,13 +68,13 @@ class NamedLink:
         return LINKS[self.name].start(mean)
 
     def slope(self, scaling: Scaling) -> Floats:
-        """Return what a small step of the output is, in units of the scaled data."""
+        """Return the slope of the output's link, in units of the scaled data."""
         if self.name == "identity":
             return np.ones(len(scaling.mean))
         return LINKS[self.name].slope(scaling.mean) / scaling.scale
 
     def is_scaled(self, n_features: int) -> Bools:
-        """Which values are in units of the scaled data, rather than in those of X."""
+        """Which values are in units of the scaled data rather than in units of X."""
         return np.full(n_features, self.name == "identity")
 
     def project(self, values: Floats) -> Floats:
@@ -82,7 +82,7 @@ class NamedLink:
         return values
 
     def sums_to_one(self, n_features: int) -> Bools:
-        """Which values are parts of a sum, so that none can be set alone."""
+        """Which values are parts of a sum, so that no value can be set alone."""
         return np.full(n_features, self.name == "softmax")
 
 
@@ -93,8 +93,8 @@ class ColumnLinks:
     Attributes
     ----------
     parts : tuple of (str, tuple of int, float)
-        Keys of ``LINKS``, columns, and what their values are multiplied by. Each column
-        is in one part. A softmax is over the columns of its part.
+        Keys of ``LINKS``, columns, and the factor of their values. Each column is in
+        one part. A softmax is over the columns of its part.
     """
 
     parts: LinkParts
@@ -130,7 +130,7 @@ class ColumnLinks:
         return self._are("softmax", n_features)
 
     def joined(self) -> Iterator[tuple[str, list[int], Floats]]:
-        """Yield names, columns and their units, an array: each softmax by itself."""
+        """Yield names, columns and their units (an array); each softmax separately."""
         together: dict[
             tuple[str, tuple[int, ...] | None], tuple[list[int], list[float]]
         ] = {}
@@ -165,12 +165,12 @@ class ColumnLinks:
 
 @dataclass(frozen=True)
 class Projections:
-    """The ranges of links, for linear reconstructions, which know none.
+    """The ranges of links, for linear reconstructions, which have no range.
 
     Attributes
     ----------
     parts : tuple
-        As of `ColumnLinks`.
+        As in `ColumnLinks`.
     """
 
     parts: LinkParts

@@ -1,4 +1,4 @@
-"""Losses of several columns each: what is minimised of a mixed table."""
+"""Losses of several columns each: the objective for a mixed table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,10 +23,10 @@ LINKS_OF = {
     "squared_error": "identity",
     "log_loss": "logistic",
     "cross_entropy": "softmax",
-    # Beyond the data an exponential would be a factor where this is a step.
+    # Far from the data, an exponential would grow much faster than this.
     "poisson": "softplus",
 }
-# Least rate of a count in its units, so that logarithms end.
+# Least rate of a count in its units, so that logarithms are finite.
 _LEAST_RATE = 1e-6
 
 
@@ -36,15 +36,15 @@ LossParts: TypeAlias = tuple[tuple[str, Any, float, float], ...]
 
 @dataclass(frozen=True)
 class ColumnLosses:
-    """What a `MixedLoss` is for some rows; has the attributes of a `Loss`.
+    """A `MixedLoss` resolved for some rows; it has the attributes of a `Loss`.
 
     Attributes
     ----------
     parts : tuple of (str, tuple of int, float, float)
-        Losses, with their columns, each column in one of them; the factor of the sum of
-        the columns' losses; and the unit that their output is in, of counts.
+        For each loss: its name; its columns (each column is in one loss); the factor of
+        the sum of the columns' losses; and, for counts, the unit of their output.
     names : tuple of str or None
-        Of the columns, for messages.
+        Names of the columns, for messages.
     """
 
     parts: LossParts
@@ -61,14 +61,14 @@ class ColumnLosses:
 
     @property
     def linear_link(self) -> tuple[str, LinkParts]:
-        """Plain value of what brings linear reconstructions into the columns' range."""
+        """Plain value of the link that clips linear reconstructions to the range."""
         return PROJECTED, self.link
 
     def linear_output(self, values: Tensor) -> Tensor:
-        """Return the output, a tensor, that links map to values as near as they can.
+        """Return the output, a tensor, that links map as near to values as possible.
 
-        Values are in units of the targets, and of a linear reconstruction may be out of
-        range.
+        Values are in units of the targets. Those of a linear reconstruction may be out
+        of range.
         """
         output = values.clone()
         for name, columns, *_ in self.parts:
@@ -79,14 +79,14 @@ class ColumnLosses:
         return output
 
     def vanishes(self, values: Floats) -> Bools:
-        """Tell of no constant column that it need not be learnt."""
+        """Return False for all columns: even constant columns must be learnt."""
         return np.full(np.shape(values), False)
 
     def scale_of(self, variance: Floats) -> Floats:
-        """Return scales of columns, (n_features,), so that each variable counts alike.
+        """Return scales of columns, (n_features,), so that variables count equally.
 
-        Parts have a mean variance of one a column; blocks, which are one variable, have
-        one in all.
+        Columns of a part have a mean variance of one. A block is one variable, so its
+        columns have a total variance of one.
         """
         scale = np.ones_like(variance)
         for name, columns, *_ in self.parts:
@@ -96,9 +96,9 @@ class ColumnLosses:
         return scale
 
     def target_units(self, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what makes targets of scaled rows: numbers stay scaled.
+        """Return mean and scale that turn scaled rows into targets.
 
-        Counts are in their units.
+        Numbers stay scaled. Counts are in their units.
         """
         mean, scale = mean.clone(), scale.clone()
         for name, columns, _, unit in self.parts:
@@ -110,7 +110,7 @@ class ColumnLosses:
         return mean, scale
 
     def check_data(self, X: Rows) -> None:
-        """Refuse values that a loss is not made for, naming the column."""
+        """Raise an error that names the column if values do not suit their loss."""
         for rows in row_slices(*X.shape):
             values = dense_rows(X, rows)
             for name, columns, *_ in self.parts:
@@ -130,7 +130,7 @@ class ColumnLosses:
                         raise ValueError(
                             "loss='cross_entropy' needs one-hot columns, but those "
                             f"from {first} to {last} sum to {sums[wrong][0]:g} in row "
-                            f"{row}. Encode them as the rows before were."
+                            f"{row}. Encode them in the same way as the earlier rows."
                         )
 
     def _refuse(self, name, columns, part, bad, need):
@@ -138,8 +138,8 @@ class ColumnLosses:
         value = part[:, place][bad[:, place]][0]
         raise ValueError(
             f"Column {spell(columns[place], self.names)} of X holds {value:g}, but "
-            f"loss={name!r} needs values {need}. Give it loss='squared_error' in a "
-            "MixedLoss, or scale it."
+            f"loss={name!r} needs values {need}. Use loss='squared_error' for this "
+            "column in a MixedLoss, or scale it."
         )
 
     def function(self, output: Tensor, target: Tensor) -> Tensor:
@@ -265,7 +265,7 @@ _FUNCTIONS = {
 
 
 def loss_parts(loss: str | ColumnLosses | Callable[..., Any]) -> LossParts:
-    """Return plain values that tell a resolved loss: what it is of which columns."""
+    """Return a resolved loss as plain values: names of losses with their columns."""
     if isinstance(loss, ColumnLosses):
         return loss.parts
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", repr(loss))
@@ -296,5 +296,5 @@ def most_likely(values: Floats, parts: LossParts) -> Floats:
 def scale_of(
     loss: str | ColumnLosses | Callable[..., Any],
 ) -> Callable[[Floats], Floats] | None:
-    """Return what makes scales of variances; None where one is for all."""
+    """Return the function from variances to scales; None if all share one scale."""
     return loss.scale_of if isinstance(loss, ColumnLosses) else None

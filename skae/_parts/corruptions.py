@@ -1,9 +1,9 @@
-"""Corruptions: what is done to rows before they are encoded, to be undone.
+"""Corruptions: changes to rows before they are encoded, which the decoder must undo.
 
 A denoising autoencoder (Vincent et al. 2008) encodes a corrupted row and has to decode
-the clean one. Rows are corrupted each time anew while training, always alike where
-losses are compared, and never by the fitted estimator; in units of the scaled data,
-whose mean is zero.
+the clean one. In training, each step corrupts rows again. Where losses are compared,
+rows are always corrupted in the same way. The fitted estimator never corrupts rows.
+Corruptions work on scaled rows, whose mean is zero.
 """
 
 from collections.abc import Callable
@@ -88,8 +88,8 @@ class GaussianNoise(Documented, BaseEstimator):
     Parameters
     ----------
     scale : float, default=0.1
-        Standard deviation, in units of that of the data (of each feature with
-        ``standardize=True``) [1]_.
+        Standard deviation of the noise, in units of the standard deviation of the data
+        (of each feature with ``standardize=True``) [1]_.
 
     References
     ----------
@@ -114,11 +114,11 @@ class GaussianNoise(Documented, BaseEstimator):
 
 
 class SwapNoise(Documented, BaseEstimator):
-    """Take entries from other rows, so that each value is one that occurs.
+    """Replace entries by values from other rows, so that each value is a real one.
 
-    Each entry is replaced with probability ``share`` by that of the same feature in
-    another row of the batch, drawn at random. It is the noise of choice for tables,
-    whose features differ in kind and scale [1]_.
+    Each entry is replaced with probability ``share`` by the value of the same feature
+    in another row of the batch, drawn at random. This noise suits tables with features
+    of different kinds and scales [1]_.
 
     Parameters
     ----------
@@ -168,14 +168,14 @@ CORRUPTIONS = {
 
 
 def check_corruption(corruption: str | CorruptionLike | None) -> CorruptionLike | None:
-    """Resolve a name to its corruption, and see that the parameters are valid."""
+    """Resolve a name to its corruption, and check that the parameters are valid."""
     return resolve_part("corruption", corruption, CORRUPTIONS)
 
 
 def corrupt(
     corruption: CorruptionLike | None, x: Tensor, rng: np.random.Generator | None
 ) -> Tensor:
-    """Return corrupted rows, and make sure that they are; ``x`` stays as it is."""
+    """Return corrupted rows, after checks; ``x`` stays unchanged."""
     if corruption is None:
         return x
     assert rng is not None  # there is one where anything is drawn

@@ -1,8 +1,8 @@
 """Latents: what a code is, a point or a distribution, and what to sample from.
 
-The encoder's output h is (batch, n_outputs); its first ``n_components`` columns are the
-code, or the mean of the codes' distribution. A prior is a mixture of normal
-distributions of codes, as plain arrays, so that nobody need ask where it is from.
+The encoder's output h is (batch, n_outputs). Its first ``n_components`` columns are the
+code, or the mean of the code's distribution. A prior is a mixture of normal
+distributions of codes, stored as plain arrays, independent of the latent it is from.
 """
 
 import warnings
@@ -43,7 +43,7 @@ _LOWEST, _HIGHEST = -10.0, 10.0
 
 
 class _Points:
-    """Codes that are points, without a cost."""
+    """Codes that are points, without a cost term."""
 
     keeps_axes = False
     has_kl = False
@@ -61,7 +61,7 @@ class _Points:
 
 
 class Point(_Points):
-    """Codes that are points, and no more: the null object."""
+    """Codes that are points, without a density (the default)."""
 
     def prior(self, n_components: int, encode: Callable[[], Floats], seed: int) -> None:
         return None
@@ -70,16 +70,17 @@ class Point(_Points):
 class Mixture(_Points, Documented, BaseEstimator):
     """Codes that are points, with a density to sample from.
 
-    When training has ended, a mixture of normal distributions
-    (`sklearn.mixture.GaussianMixture`) is fitted to the codes [1]_, of at most 10,000
-    training rows, or, after `partial_fit`, of those of the last call. It changes
-    neither the codes nor the reconstruction.
+    After training, a mixture of normal distributions
+    (`sklearn.mixture.GaussianMixture`) is fitted to the codes [1]_ of at most 10,000
+    training rows (after `partial_fit`, of the rows of the last call). The mixture
+    changes neither the codes nor the reconstruction.
 
     Parameters
     ----------
     n_components : int, default=20
-        Number of normal distributions in the mixture, as of
-        `sklearn.mixture.GaussianMixture`. Fewer where there are not ten rows for each.
+        Number of normal distributions in the mixture, as in
+        `sklearn.mixture.GaussianMixture`. It is reduced if there are fewer than ten
+        rows for each.
 
     References
     ----------
@@ -163,27 +164,29 @@ def _clusters(codes, n_clusters, seed):
 class Gaussian(Documented, BaseEstimator):
     """Codes that are normal distributions: the variational autoencoder.
 
-    The encoder gives the mean and the logarithm of the variance of each code; while
-    training, the code is drawn from them, and costs its divergence from the standard
-    normal prior, which `sample` draws from [1]_ ::
+    The encoder outputs the mean and the logarithm of the variance of each code. In
+    training, codes are drawn from this distribution. The divergence of the distribution
+    from a standard normal prior [1]_ is added to the loss ::
 
         beta / n_features * sum(variance + mean² - 1 - log(variance)) / 2
 
-    `transform` gives the means. With ``loss="log_loss"`` and ``beta=1`` the loss is the
-    negative evidence bound in nats, divided by the number of features; with the squared
-    error it is that of a decoder with the variance beta / 2, in units of the scaled
-    data. Training starts as the best linear variational autoencoder, which is
-    probabilistic PCA [3]_ [4]_, and has to beat its bound; components of less variance
-    than the decoder's are not used. Codes keep their axes and are not centred, and the
-    start is not held on to (``linearity="auto"`` is 0).
+    `sample` draws codes from the prior. `transform` returns the means. With
+    ``loss="log_loss"`` and ``beta=1``, the loss is the negative evidence lower bound
+    (ELBO) in nats, divided by the number of features. With the squared error, it is the
+    bound for a decoder with variance beta / 2, in units of the scaled data.
+
+    Training starts as the best linear variational autoencoder, which is probabilistic
+    PCA [3]_ [4]_. The network has to beat the bound of this start. Components with less
+    variance than the decoder's are not used. Codes keep their axes and are not centred.
+    They are not kept close to PCA's codes (``linearity="auto"`` is 0).
 
     Parameters
     ----------
     beta : float, default=1.0
-        Weight of the divergence [2]_. Less of it gives sharper reconstructions, more of
-        it codes that are closer to the prior.
+        Weight of the divergence [2]_. A smaller weight gives sharper reconstructions; a
+        larger weight gives codes that are closer to the prior.
     warm_up : float in [0, 1), default=0.1
-        Part of the training in which the weight rises from zero.
+        Part of the training in which the weight rises from zero to ``beta``.
 
     References
     ----------
@@ -219,7 +222,7 @@ class Gaussian(Documented, BaseEstimator):
         self.warm_up = warm_up
 
     def n_outputs(self, n_components: int) -> int:
-        """Columns that the encoder has to give."""
+        """Columns that the encoder has to output."""
         return 2 * n_components
 
     def draw(self, h: Tensor, rng: np.random.Generator | None) -> Tensor:
@@ -247,16 +250,17 @@ class Gaussian(Documented, BaseEstimator):
         Parameters
         ----------
         encoder, decoder : ndarray
-            Of points: (n_components, n_features), (n_features, n_components).
+            Those for point codes: (n_components, n_features), (n_features,
+            n_components).
         variance : ndarray of shape (n_components,)
-            Of their codes.
+            Variance of these codes.
 
         Returns
         -------
         encoder : ndarray of shape (n_outputs, n_features)
         decoder : ndarray of shape (n_features, n_components)
         offset : ndarray of shape (n_outputs,)
-            Of the encoder.
+            Offset of the encoder.
         """
         length = np.linalg.norm(decoder, axis=0)
         explained = length**2 * variance
@@ -290,7 +294,7 @@ LATENTS = {"gaussian": Gaussian, "mixture": Mixture}
 
 
 def check_latent(latent: str | AnyLatent | None) -> AnyLatent:
-    """Resolve a name, or None, to its latent; see that the parameters are valid."""
+    """Resolve a name, or None, to its latent; check that the parameters are valid."""
     return Point() if latent is None else resolve_part("latent", latent, LATENTS)
 
 

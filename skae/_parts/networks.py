@@ -1,8 +1,8 @@
 """Networks: encoder and decoder as stacks of layers, dense or convolutional.
 
-A network part builds both from the shapes of rows and codes. The encoder ends in a
-linear layer and the decoder begins with one, so that codes may take any value and can
-be turned; the output is linear too, since the link belongs to the loss.
+A network part builds both from the shapes of rows and codes. The encoder ends with a
+linear layer and the decoder begins with one, so that codes can take any value and can
+be rotated. The output is linear too, because the link belongs to the loss.
 """
 
 import math
@@ -48,25 +48,26 @@ __all__ = [
 ]
 
 
-# Rows that can fill a third layer.
+# Number of rows from which on there is a third layer.
 _MANY_ROWS = 25_600
 
 
 class Dense(Documented, BaseEstimator):
     """Linear layers and activations, mirrored in the decoder.
 
-    Their widths are ``hidden_layer_sizes``.
+    The widths of the hidden layers are ``hidden_layer_sizes``.
 
     Parameters
     ----------
     tied : bool, default=False
-        Whether the decoder's matrices are those of the encoder, transposed [1]_. Such
-        networks start plain: a correction that starts at zero in both would stay there.
+        Whether the decoder's matrices are those of the encoder, transposed [1]_. Tied
+        networks do not start as PCA: their corrections to PCA would start at zero in
+        both encoder and decoder, and stay there.
     layer_norm : bool, default=False
         Whether the values of hidden layers are centred and scaled, row by row, before
         the activation [2]_.
     dropout : float in [0, 1), default=0.0
-        Share of the hidden values that are zeroed at random while training [3]_.
+        Share of the hidden values that are set to zero at random in training [3]_.
 
     References
     ----------
@@ -96,7 +97,7 @@ class Dense(Documented, BaseEstimator):
         self.dropout = dropout
 
     def check(self, params: dict[str, Any], n_features: int) -> None:
-        """Refuse a start that tied weights would not leave, and what has no effect."""
+        """Raise an error for tied weights that start as PCA, and for unused options."""
         hidden = params["hidden_layer_sizes"]
         if (self.layer_norm or self.dropout) and not isinstance(hidden, str):
             if not np.size(hidden):
@@ -107,18 +108,18 @@ class Dense(Documented, BaseEstimator):
         if self.tied and params["init"] == "pca":
             raise ValueError(
                 "Dense(tied=True) cannot start with init='pca': corrections that begin "
-                "at zero in encoder and decoder at once stay there. Use init='auto' or "
+                "at zero in both encoder and decoder stay there. Use init='auto' or "
                 "'random'."
             )
 
     def hidden_layer_sizes(
         self, n_samples: int, n_features: int, n_components: int
     ) -> tuple[int, ...]:
-        """Two layers, the first some twice as wide as the data, between 64 and 512.
+        """Two layers, the first about twice as wide as the data, between 64 and 512.
 
-        Short data get no more units than a quarter of their rows: they could not fill
-        them. Long data get 128 at least, and a third layer, unless it would narrow down
-        to the codes too early.
+        The first layer has no more units than a quarter of the number of rows, but at
+        least 64. With many rows it has at least 128 units, and there is a third layer,
+        unless that would be too narrow for the number of codes.
         """
         is_long = n_samples >= _MANY_ROWS
         wish = max(min(2 * n_features, n_samples // 4), 128 if is_long else 64)
@@ -127,13 +128,13 @@ class Dense(Documented, BaseEstimator):
         return widths if is_long and n_components <= width // 16 else widths[:2]
 
     def starts_plain(self, link: PlainLink) -> bool:
-        """Whether a linear start is not for this network."""
+        """Whether the network starts plain, not as PCA: with tied weights."""
         return self.tied
 
     def build(
         self, shape: Shape, hidden: tuple[int, ...], activation: Activation, seed: int
     ) -> tuple[nn.Sequential, nn.Sequential, int]:
-        """Return encoder, decoder, and the largest number of values of a row.
+        """Return encoder, decoder, and the width of the widest layer.
 
         Parameters
         ----------
@@ -141,9 +142,9 @@ class Dense(Documented, BaseEstimator):
         hidden : tuple of int
             Widths of the encoder's hidden layers.
         activation : str
-            Key of ``ACTIVATIONS``, or a class or function of someone's own.
+            Key of ``ACTIVATIONS``, or a user's class or function.
         seed : int
-            For modules that start their own weights.
+            For modules that initialise their own weights.
         """
         between = partial(self._between, partial(make_activation, activation))
         encoder = stack([shape.n_features, *hidden, shape.n_outputs], between)
@@ -168,22 +169,23 @@ class Dense(Documented, BaseEstimator):
 
 
 class Conv(Documented, BaseEstimator):
-    """Convolutions before the dense layers, and their mirror image behind.
+    """Convolutions before the dense layers of the encoder, mirrored in the decoder.
 
-    Rows stay flat: each is a picture or a signal, pixel after pixel. Each convolution
-    halves height and width, rounded up, and each transposed one of the decoder doubles
-    them to what they were [1]_. ``hidden_layer_sizes="auto"`` is no layer between, and
-    ``init="auto"`` the plain start where the output is logistic, as that of pictures.
+    Rows of ``X`` stay flat: each row is a picture or a signal, pixel after pixel. Each
+    convolution of the encoder halves height and width, rounded up. Each transposed
+    convolution of the decoder restores them [1]_. ``hidden_layer_sizes="auto"`` means
+    no dense hidden layer. ``init="auto"`` is the plain start if the output is logistic,
+    as for pictures.
 
     Parameters
     ----------
     image_shape : tuple of int or None, default=None
-        (height, width), (height, width, channels) or, of signals, (length,), as numpy
-        flattens it. None: rows are signals.
+        Shape from which rows were flattened by numpy: (height, width), (height, width,
+        channels) or, for signals, (length,). None means that rows are signals.
     channels : tuple of int, default=(16, 32, 64)
-        Of one convolution after another.
+        Number of channels of each convolution.
     kernel_size : int, default=3
-        Odd.
+        Size of the kernels, an odd number.
 
     References
     ----------
@@ -219,13 +221,13 @@ class Conv(Documented, BaseEstimator):
         self.kernel_size = kernel_size
 
     def check(self, params: dict[str, Any], n_features: int) -> None:
-        """Refuse shapes that are none, or not that of the rows."""
+        """Raise an error for invalid shapes, or shapes that do not fit the rows."""
         shape = _sizes("image_shape of Conv", self._image_shape(n_features))
         channels = _sizes("channels of Conv", self.channels)
         if not 1 <= len(shape) <= 3 or not channels:
             raise ValueError(
                 "Conv needs image_shape=(length,), (height, width) or (height, width, "
-                "channels), and the channels of one convolution at least, got "
+                "channels), and the channels of at least one convolution, got "
                 f"image_shape={shape} and channels={channels}."
             )
         if self.kernel_size % 2 == 0:
@@ -248,11 +250,11 @@ class Conv(Documented, BaseEstimator):
     def hidden_layer_sizes(
         self, n_samples: int, n_features: int, n_components: int
     ) -> tuple[int, ...]:
-        """None: on MNIST, dense layers cost more time than they were worth."""
+        """Return none: on MNIST, dense layers were not worth their time."""
         return ()
 
     def starts_plain(self, link: PlainLink) -> bool:
-        """Pictures do: on MNIST the linear start measured worse."""
+        """Whether it starts plain: pictures do, as on MNIST the PCA start was worse."""
         return link != "identity"
 
     def build(
@@ -305,14 +307,14 @@ NETWORKS = {"Dense": Dense, "Conv": Conv, "Modules": Modules}
 def check_network(
     network: str | AnyNetwork | None, params: dict[str, Any], n_features: int
 ) -> AnyNetwork:
-    """Resolve None to the dense network, and see that the parameters are valid."""
+    """Resolve None to the dense network, and check that the parameters are valid."""
     part = resolve_part("network", network or "dense", NAMED_NETWORKS)
     part.check(params, n_features)
     return part
 
 
 def describe_network(network: AnyNetwork) -> tuple[str, dict[str, Any]]:
-    """Return the name and the parameters of a part, plain values that compare."""
+    """Return the name and the parameters of a part, as plain comparable values."""
     options = network.get_params(deep=False)
     for name in ("image_shape", "channels"):
         if options.get(name) is not None:
@@ -330,7 +332,7 @@ def make_autoencoder(
     network: tuple[str, dict[str, Any]],
     seed: int = 0,
 ) -> AutoEncoder:
-    """Return an `AutoEncoder` of an architecture; the arguments are what is stored.
+    """Return an `AutoEncoder` of an architecture; the arguments are its stored state.
 
     Parameters
     ----------
@@ -339,13 +341,13 @@ def make_autoencoder(
     hidden_layer_sizes : tuple of int
         Widths of the encoder's hidden layers; the decoder has them in reverse.
     activation : str or callable
-        Key of ``ACTIVATIONS``, or what makes a module.
+        Key of ``ACTIVATIONS``, or a function that makes a module.
     init : {"pca", "random", "faded", "linear"}
         See `AutoEncoder`.
     network : pair
         Key of ``NETWORKS``, and the parameters of that part.
     seed : int
-        For modules that start their own weights.
+        For modules that initialise their own weights.
     """
     shape = Shape(n_features, n_components, n_outputs)
     if init == "linear":

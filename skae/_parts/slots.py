@@ -22,17 +22,17 @@ _NAMED: dict[str, Mapping[str, type]] = {
 
 
 def with_parts(params: dict[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters to set, with a part in each slot of which they set a parameter.
+    """Return parameters to set, with names replaced by parts where this is needed.
 
-    ``latent="gaussian", latent__beta=0.1`` makes a part of the name, whose parameter
-    can be set; so does ``network__dropout=0.1`` of the dense network, which None is.
+    ``latent="gaussian", latent__beta=0.1`` turns the name into a part, whose parameter
+    can be set. So does ``network__dropout=0.1`` with None, the dense network.
 
     Parameters
     ----------
     params : dict
-        What `set_params` is given.
+        Arguments of `set_params`.
     current : dict
-        What the slots hold.
+        Current values of the slots.
     """
     parts = {}
     for key in params:
@@ -54,7 +54,7 @@ def with_parts(params: dict[str, Any], current: Mapping[str, Any]) -> dict[str, 
 
 
 def check_slots(params: dict[str, Any], n_features: int) -> dict[str, Any]:
-    """Return the parameters with a part in each slot, or None where none is one.
+    """Return the parameters with a part, or None, in each slot.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def check_slots(params: dict[str, Any], n_features: int) -> dict[str, Any]:
 
 
 def user_parts(params: dict[str, Any]) -> str:
-    """Name the parts whose numbers may be of someone's own making, for messages."""
+    """Name the parts that users may have written, for messages."""
     parts = [(slot, params[slot]) for slot in ("corruption", "penalty")]
     parts = [(slot, part) for slot, part in parts if part is not None]
     if callable(params["loss"]):
