@@ -6,11 +6,16 @@ later rows cannot mend it. So they are kept for a while, and training begins ane
 all rows so far as long as these are few, and when what was constant moves.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse, vstack
 
+from .._typing import Floats, Rows, is_sparse
 from .outputs import join_targets
-from .scaling import dense_rows, row_slices
+from .scaling import Scaling, dense_rows, row_slices
+from .targets import Target
 
 __all__ = ["are_many", "begins_anew", "join", "outgrows", "worth_keeping"]
 
@@ -24,7 +29,13 @@ _MOST_VALUES = 1_000_000
 _OTHER_SCALE = 100.0
 
 
-def join(first, X, y, classes, weights=None):
+def join(
+    first: dict[str, Any] | None,
+    X: Rows,
+    y: ArrayLike | None,
+    classes: ArrayLike | None,
+    weights: Floats | None = None,
+) -> dict[str, Any]:
     """Return the rows that were kept, and these behind them.
 
     Parameters
@@ -61,7 +72,9 @@ def _dense_stack(parts):
     return np.vstack([part.toarray() if issparse(part) else part for part in parts])
 
 
-def begins_anew(first, X, previous, varies):
+def begins_anew(
+    first: dict[str, Any], X: Rows, previous: dict[str, Any], varies: bool
+) -> bool:
     """Whether all rows so far are a better start than the one that was made.
 
     Parameters
@@ -80,12 +93,12 @@ def begins_anew(first, X, previous, varies):
     if not len(constant):
         return False
     values = X[:, constant]
-    values = values.toarray() if issparse(values) else values
+    values = values.toarray() if is_sparse(values) else values
     moved = values != previous["_scaling"]["mean"][constant]
     return bool((moved & ~np.isnan(values)).any())  # NaN is missing
 
 
-def outgrows(X, previous):
+def outgrows(X: Rows, previous: dict[str, Any]) -> bool:
     """Whether rows are so large that the few before them were nearly constant.
 
     The typical row counts, so that a broken one does not. After many rows it is these
@@ -110,7 +123,9 @@ def outgrows(X, previous):
     return bool(np.median(np.concatenate(squares)) > _OTHER_SCALE)
 
 
-def worth_keeping(first, scaling, n_components, target):
+def worth_keeping(
+    first: dict[str, Any], scaling: Scaling, n_components: int, target: Target | None
+) -> bool:
     """Whether later rows may show that these were no good start."""
     if _n_represented(first) < _enough(n_components):
         return True
@@ -120,17 +135,17 @@ def worth_keeping(first, scaling, n_components, target):
     return bool(scaling.constant.any() or nothing_to_tell)
 
 
-def are_many(X):
+def are_many(X: Rows) -> bool:
     """Whether rows are too many to wait for others."""
     n_samples, n_features = X.shape
     return n_samples >= _MOST_ROWS or n_samples * n_features >= _MOST_VALUES
 
 
-def _n_represented(first):
+def _n_represented(first: dict[str, Any]) -> float:
     """How many rows the first ones stand for."""
     weights = first.get("weights")
     return first["X"].shape[0] if weights is None else weights.sum()
 
 
-def _enough(n_components):
+def _enough(n_components: int) -> int:
     return max(_FEW_ROWS, _ROWS_A_CODE * n_components)

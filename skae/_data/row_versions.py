@@ -1,12 +1,21 @@
 """Row versions: rows as they are met in training, made once and met again and again."""
 
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
 import torch
+from torch import Tensor
 
 __all__ = ["BatchGaps", "RowVersions"]
 
 # Versions take so much memory, at most; fewer than these are too few to learn from.
 _MOST_BYTES = 2**27
 _LEAST_VERSIONS = 4
+
+
+#: Places in a batch.
+Places: TypeAlias = Tensor | slice
 
 
 class RowVersions:
@@ -21,7 +30,9 @@ class RowVersions:
     device : torch.device
     """
 
-    def __init__(self, n_samples, n_features, n_versions, device):
+    def __init__(
+        self, n_samples: int, n_features: int, n_versions: int, device: torch.device
+    ) -> None:
         fitting = _MOST_BYTES // (4 * n_samples * n_features)
         self.n_samples = n_samples
         self.n_versions = min(n_versions, fitting)
@@ -31,7 +42,9 @@ class RowVersions:
         self.values = torch.empty(size, n_features, dtype=torch.float32, device=device)
         self.is_made = torch.zeros(size, dtype=torch.bool, device=device)
 
-    def draw(self, rows, rng, make):
+    def draw(
+        self, rows: Tensor, rng: np.random.Generator, make: Callable[[Places], Tensor]
+    ) -> Tensor:
         """Return a version of each of some rows, drawn at random.
 
         Parameters
@@ -67,7 +80,7 @@ class BatchGaps:
     versions : RowVersions
     """
 
-    def __init__(self, observed, rows, versions):
+    def __init__(self, observed: Tensor, rows: Tensor, versions: RowVersions) -> None:
         self.observed = observed
         self.rows = rows
         self.versions = versions

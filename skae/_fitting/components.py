@@ -1,6 +1,7 @@
 """Components: how many codes ``n_components`` asks for, as of PCA."""
 
 from numbers import Integral
+from typing import Any
 
 import torch
 
@@ -8,11 +9,14 @@ from .._data.batches import Batches
 from .._data.scaling import Scaling
 from .._linear.pca import components_for
 from .._parts.column_losses import scale_of
+from .dataset import Dataset
 
 __all__ = ["count_components"]
 
 
-def count_components(params, dataset, seed, previous):
+def count_components(
+    params: dict[str, Any], dataset: Dataset, seed: int, previous: dict[str, Any] | None
+) -> int:
     """Resolve ``n_components`` as PCA does: a share of variance, or None for all."""
     n_components = params["n_components"]
     if isinstance(n_components, Integral):

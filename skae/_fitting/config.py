@@ -5,16 +5,20 @@ measured is in benchmarks/.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .._nn.layers import check_activation
+from .._nn.layers import Activation, check_activation
+from .._parts.column_links import PlainLink
 from .._parts.networks import Conv, describe_network
 from .._parts.penalties import keeps_axes
 from .._training.optimizers import SOLVERS
 
-__all__ = ["Config"]
+__all__ = ["Config", "Regime"]
 
 # Optimiser steps that train a network from its start: enough for 60,000 pictures,
 # a second or two for a small table.
@@ -31,6 +35,24 @@ _ANCHORED_LINKS = ("identity", "logistic")
 
 
 @dataclass(frozen=True)
+class Regime:
+    """What parameters that are left to chance stand for.
+
+    Attributes
+    ----------
+    link : str or tuple
+        What `link_of` takes.
+    init : str
+        "pca", "random", or "auto" for what belongs to the link.
+    linearity : str or float
+    """
+
+    link: PlainLink
+    init: str = "auto"
+    linearity: str | float = "auto"
+
+
+@dataclass(frozen=True)
 class Config:
     """The parameters of the estimator with every "auto" resolved.
 
@@ -40,23 +62,31 @@ class Config:
     n_features: int
     n_components: int
     n_outputs: int
-    network: tuple
+    network: tuple[str, dict[str, Any]]
     init: str
-    hidden_layer_sizes: tuple
-    activation: str
+    hidden_layer_sizes: tuple[int, ...]
+    activation: Activation
     solver: str
     learning_rate_init: float
     learning_rate: str
     batch_size: int
-    max_iter: int | float
-    n_iter_no_change: int
+    max_iter: float
+    n_iter_no_change: float
     linearity: float
     supervision: float
     alpha: float
     tol: float
 
     @classmethod
-    def of(cls, params, n_samples, n_features, link, previous, has_targets=False):
+    def of(
+        cls,
+        params: dict[str, Any],
+        n_samples: int,
+        n_features: int,
+        link: PlainLink,
+        previous: dict[str, Any] | None,
+        has_targets: bool = False,
+    ) -> Self:
         """Resolve ``params``, with parts for their slots, for so many training rows.
 
         What "auto" stood for in the network of the ``previous`` fit, it stands for
@@ -66,7 +96,7 @@ class Config:
         if previous.get("init") == "linear":  # what a network had started from
             previous["init"] = "pca"
 
-        def resolve(name, auto):
+        def resolve(name: str, auto: Any) -> Any:
             value = params[name]
             if isinstance(value, str) and value == "auto":
                 return previous.get(name, auto)
@@ -114,7 +144,9 @@ class Config:
             tol=params["tol"],
         )
 
-    def affordable(self, params, row_flops, has_targets):
+    def affordable(
+        self, params: dict[str, Any], row_flops: Callable[[], float], has_targets: bool
+    ) -> Self:
         """Return one with as many epochs as few rows are worth, if those are fewer.
 
         Parameters
@@ -137,7 +169,7 @@ class Config:
         return replace(self, max_iter=most, n_iter_no_change=patience)
 
     @property
-    def architecture(self):
+    def architecture(self) -> dict[str, Any]:
         """Arguments of `AutoEncoder`."""
         return {
             "n_features": self.n_features,
@@ -150,14 +182,14 @@ class Config:
         }
 
 
-def _epochs(n_samples, batch_size, is_timed):
+def _epochs(n_samples: int, batch_size: int, is_timed: bool) -> float:
     """As many as make enough steps, or as there is time for."""
     if is_timed:
         return math.inf
     return max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(n_samples / batch_size)))
 
 
-def _patience(max_iter, has_targets, is_drawn):
+def _patience(max_iter: float, has_targets: bool, is_drawn: bool) -> float:
     """Return how many epochs may bring nothing: fewer where a target is overfitted.
 
     Where few rows have one, what it brings is too noisy for that; and what brings codes
@@ -169,14 +201,14 @@ def _patience(max_iter, has_targets, is_drawn):
     return max(10, max_iter // part)
 
 
-def _batch_size(n_samples, max_iter):
+def _batch_size(n_samples: int, max_iter: int | str) -> int:
     """128 rows, or 256 where that leaves a hundred steps an epoch, enough in all."""
     n_steps = n_samples // 256
-    few = max_iter != "auto" and max_iter * n_steps < _STEPS
+    few = not isinstance(max_iter, str) and max_iter * n_steps < _STEPS
     return 256 if n_steps >= 100 and not few else 128
 
 
-def check_widths(sizes):
+def check_widths(sizes: ArrayLike) -> tuple[int, ...]:
     """Return ``hidden_layer_sizes`` as a tuple of int."""
     sizes = np.asarray(sizes)
     if (

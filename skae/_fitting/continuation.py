@@ -1,17 +1,28 @@
 """Continuation: the network of an earlier fit, as one to train further."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import nn
 
+from .._data.scaling import Scaling
 from .._inference.codec import from_numpy
-from .._nn.autoencoder import initialise
-from .._parts.column_links import PROJECTED, link_of
+from .._nn.autoencoder import AutoEncoder, initialise
+from .._parts.column_links import PROJECTED, PlainLink, Projections, link_of
 from .._parts.networks import make_autoencoder
 
 __all__ = ["previous_network"]
 
 
-def previous_network(previous, architecture, link, scaling, seed, rng):
+def previous_network(
+    previous: dict[str, Any],
+    architecture: dict[str, Any],
+    link: PlainLink,
+    scaling: Scaling,
+    seed: int,
+    rng: np.random.Generator,
+) -> AutoEncoder:
     """Return the fitted network, to go on from where the last fit ended.
 
     If that ended with linear maps, it is the network that starts from them, or one that
@@ -46,7 +57,14 @@ def previous_network(previous, architecture, link, scaling, seed, rng):
     return network
 
 
-def _fitted(previous, architecture, link, scaling, seed, rng):
+def _fitted(
+    previous: dict[str, Any],
+    architecture: dict[str, Any],
+    link: PlainLink,
+    scaling: Scaling,
+    seed: int,
+    rng: np.random.Generator,
+) -> AutoEncoder:
     before = previous["_architecture"]
     is_linear = before["init"] == "linear"
     before = {**before, "init": architecture["init"]} if is_linear else before
@@ -64,7 +82,9 @@ def _fitted(previous, architecture, link, scaling, seed, rng):
     if not is_linear:
         return fitted
     network = make_autoencoder(**architecture, seed=seed)
-    initialise(network, link_of(link).start(scaling.mean), rng)
+    start_of = link_of(link)
+    assert not isinstance(start_of, Projections)
+    initialise(network, start_of.start(scaling.mean), rng)
     if network.anchored:
         network.load_state_dict(fitted.state_dict(), strict=False)
     return network

@@ -1,14 +1,17 @@
 """Datasets: rows with targets and weights, which to learn from, which to hold out."""
 
 from dataclasses import dataclass, replace
+from typing import Any, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
 from .._data.holdout import equal_rows, hold_out, row_keys
 from .._data.targets import Target, no_values
 from .._runtime.caching import cached_property
+from .._typing import Bools, Floats, Ints, Rows
 from .pseudo_labels import teach
 
 __all__ = ["Dataset", "is_splitter", "make_datasets", "split"]
@@ -36,43 +39,43 @@ class Dataset:
         ``X`` as it was before gaps were filled, with NaN in them, if there are any.
     """
 
-    X: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray | None = None
-    missing: np.ndarray | None = None
-    given: np.ndarray | None = None
+    X: Rows
+    targets: Floats
+    weights: Floats | None = None
+    missing: Bools | None = None
+    given: Floats | None = None
 
     @property
-    def with_gaps(self):
+    def with_gaps(self) -> Rows:
         """The rows as they were before gaps were filled, with NaN in them."""
         return self.X if self.given is None else self.given
 
     @cached_property
-    def rows(self):
+    def rows(self) -> Ints:
         """The rows that stand for any, (n_samples,)."""
         if self.weights is None:
             return np.arange(self.X.shape[0])
         return np.flatnonzero(self.weights)
 
     @property
-    def n_samples(self):
+    def n_samples(self) -> int:
         """How many these are."""
         return len(self.rows)
 
     @property
-    def n_represented(self):
+    def n_represented(self) -> int:
         """How many rows they stand for, at least as many as they are."""
         if self.weights is None:
             return self.n_samples
         return max(self.n_samples, round(float(self.weights.sum())))
 
-    def weights_of(self, rows):
+    def weights_of(self, rows: Ints) -> Floats | None:
         """Return weights of rows, one on average, or None where all are one."""
         if self.weights is None:
             return None
         return self.weights[rows] / self.weights[rows].mean()
 
-    def merged(self):
+    def merged(self) -> Self:
         """Return the same with each of several equal rows once, the first of them.
 
         It has the weights of all. So a row that is there twice is what a row of twice
@@ -104,32 +107,45 @@ class Dataset:
         return merged
 
     @cached_property
-    def copies(self):
+    def copies(self) -> Ints | None:
         """Numbers of the rows, the same for equal ones; None if all are different."""
         return equal_rows(self._known)
 
     @property
-    def _known(self):
+    def _known(self) -> Rows:
         """What tells rows apart: their observed values, and which these are."""
         if self.missing is None:
             return self.X
+        assert self.given is not None
         return np.hstack([np.where(self.missing, 0.0, self.given), self.missing])
 
-    def first_of_each(self, rows):
+    def first_of_each(self, rows: Ints) -> Ints | slice:
         """Return the places in ``rows`` of those that no earlier one is equal to."""
         if self.copies is None:
             return slice(None)
         return np.sort(np.unique(self.copies[rows], return_index=True)[1])
 
 
-def make_datasets(params, data, sample_weight, validation_data, seed):
+#: Rows, and what goes with them as `y`, if anything.
+Data: TypeAlias = tuple[Rows, ArrayLike | None]
+#: The dataset and its rows to validate on.
+HeldOut: TypeAlias = tuple[Dataset, Ints]
+
+
+def make_datasets(
+    params: dict[str, Any],
+    data: Data,
+    sample_weight: Floats | None,
+    validation_data: tuple[Rows | None, ArrayLike | None],
+    seed: int,
+) -> tuple[Target | None, Dataset, Dataset | None]:
     """Return the target or None, and datasets: all rows, and those to validate on.
 
     Rows of the data of which a teacher tells the target are as good as others, also
     where they are held out; those to validate on stay as they are.
     """
     (X, y), (X_val, y_val) = data, validation_data
-    target = None
+    target: Target | None = None
     if y_val is not None and X_val is None:
         raise ValueError("y_val goes with X_val: pass X_val too, or leave out y_val.")
     if params["supervision"] and y is not None:
@@ -139,19 +155,25 @@ def make_datasets(params, data, sample_weight, validation_data, seed):
         target = Target.fit(y, params["target_type"], **known)
         if target is not None:
             target.check_learnable()
+    values_val: Floats | None = None
     if target is None:
-        values, values_val = no_values(X.shape[0]), None
+        values = no_values(X.shape[0])
         if X_val is not None:
             values_val = no_values(X_val.shape[0])
     else:
         if X_val is not None:
             values_val = _values_to_validate_on(params, target, X_val, y_val)
+        assert y is not None
         values = teach(params["teacher"], X, y, target, seed)
-    dataset = Dataset(X, values, sample_weight)
-    return target, dataset, None if X_val is None else Dataset(X_val, values_val)
+    dataset, dataset_val = Dataset(X, values, sample_weight), None
+    if X_val is not None and values_val is not None:
+        dataset_val = Dataset(X_val, values_val)
+    return target, dataset, dataset_val
 
 
-def _values_to_validate_on(params, target, X_val, y_val):
+def _values_to_validate_on(
+    params: dict[str, Any], target: Target, X_val: Rows, y_val: ArrayLike | None
+) -> Floats:
     if y_val is None:
         raise ValueError(
             f"supervision={params['supervision']:g} watches the target on X_val: "
@@ -161,7 +183,15 @@ def _values_to_validate_on(params, target, X_val, y_val):
     return target.encode(y_val)
 
 
-def split(params, dataset, dataset_val, target, seed, groups=None, y=None):
+def split(
+    params: dict[str, Any],
+    dataset: Dataset,
+    dataset_val: Dataset | None,
+    target: Target | None,
+    seed: int,
+    groups: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+) -> tuple[Ints, HeldOut | None]:
     """Return rows to train on, and the dataset and rows to validate on, or None.
 
     Parameters
@@ -200,20 +230,20 @@ def split(params, dataset, dataset_val, target, seed, groups=None, y=None):
     return rows, (dataset, held_out)
 
 
-def is_splitter(validation):
+def is_splitter(validation: object) -> bool:
     """Whether rows are held out by the last split of a splitter of scikit-learn's."""
     return not isinstance(validation, str) and hasattr(validation, "split")
 
 
-def _check_groups(groups, n_samples):
+def _check_groups(groups: ArrayLike, n_samples: int) -> Ints:
     """Return groups as numbers, (n_samples,)."""
-    groups = column_or_1d(groups)
-    if len(groups) != n_samples:
+    column = column_or_1d(groups)
+    if len(column) != n_samples:
         raise ValueError(
-            f"groups has {len(groups)} values, but X has {n_samples} rows: name the "
+            f"groups has {len(column)} values, but X has {n_samples} rows: name the "
             "group of each row."
         )
-    names, numbers = np.unique(groups, return_inverse=True)
+    names, numbers = np.unique(column, return_inverse=True)
     if len(names) < 2:
         raise ValueError(
             f"groups has one value, {names[0]!r}: no group can be held out. Leave out "
@@ -222,7 +252,9 @@ def _check_groups(groups, n_samples):
     return numbers
 
 
-def _split_by(splitter, dataset, y, groups):
+def _split_by(
+    splitter: Any, dataset: Dataset, y: ArrayLike | None, groups: Ints | None
+) -> tuple[Ints, HeldOut]:
     """Return the last split of a splitter: of a series, that with the latest rows."""
     given = {} if groups is None else {"groups": groups}
     n_all = dataset.X.shape[0]

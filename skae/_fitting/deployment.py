@@ -6,14 +6,21 @@ does goes unnoticed unless the result itself is measured.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
+from .._data.batches import Batches
 from .._data.scaling import dense_rows
 from .._inference.code_transform import CodeTransform
 from .._inference.codec import Codec, from_numpy, to_numpy
+from .._nn.autoencoder import AutoEncoder
+from .._parts.column_links import PlainLink
 from .._parts.losses import LOSSES
+from .._training.objective import Objective
+from .._typing import Floats
+from .session import TrainingSession
 
 __all__ = ["Deployed", "deploy"]
 
@@ -33,19 +40,19 @@ class Deployed:
         In float64.
     """
 
-    architecture: dict
-    weights: dict
-    link: str | tuple
+    architecture: dict[str, Any]
+    weights: dict[str, np.ndarray]
+    link: PlainLink
     code_transform: CodeTransform
     codec: Codec
 
     @property
-    def is_pca(self):
+    def is_pca(self) -> bool:
         """Whether both ways are one linear map, which is stored once."""
         is_linear = self.architecture["init"] == "linear"
         return is_linear and "decoder.linear" not in self.weights
 
-    def row_losses(self, objective, batches):
+    def row_losses(self, objective: Objective, batches: Batches) -> Floats:
         """Losses of rows after `transform` and `inverse_transform`, (n_samples,).
 
         They are those of the reconstruction alone: rows are not corrupted, and codes
@@ -85,7 +92,12 @@ class Deployed:
         return np.concatenate([part.double().cpu().numpy() for part in losses])
 
 
-def deploy(training, network, link, code_transform):
+def deploy(
+    training: TrainingSession,
+    network: AutoEncoder,
+    link: PlainLink,
+    code_transform: CodeTransform,
+) -> Deployed:
     """Return a network of a training, widened to all features, as `Deployed`."""
     architecture = {**training.config.architecture, "init": network.init}
     weights = to_numpy(training.of_all_features(network, architecture))

@@ -6,38 +6,47 @@ estimator's attributes in one step.
 
 import copy
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from .._data.holdout import have_near_copies
 from .._inference.explained_variance import score_of
-from .._parts.column_losses import loss_parts
+from .._parts.column_links import PlainLink
+from .._parts.column_losses import ColumnLosses, loss_parts
+from .._parts.losses import Loss
 from .._parts.mixed import choose_loss
 from .._parts.slots import check_slots
+from .._runtime.clock import TimeLimit
+from .._runtime.threads import ThreadTuner
 from .._runtime.warning import ValidationWarning, warn
+from .._typing import Floats, Ints, Rows
 from .attributes import baseline_score, describe, measure
 from .components import count_components
 from .contest import contest, enter
-from .dataset import is_splitter, make_datasets, split
+from .dataset import Data, is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
 from .gaps import Gaps, measure_imputation
+from .progress import Progress, Task
 from .source import Source
+from .trial import Trial
 
 __all__ = ["fit_autoencoder"]
 
 
 def fit_autoencoder(
-    params,
-    data,
-    sample_weight,
-    validation_data,
-    previous,
-    threads,
-    groups,
-    limit,
-    progress,
-):
+    params: dict[str, Any],
+    data: Data,
+    sample_weight: Floats | None,
+    validation_data: tuple[Rows | None, ArrayLike | None],
+    previous: dict[str, Any] | None,
+    threads: ThreadTuner,
+    groups: ArrayLike | None,
+    limit: TimeLimit,
+    progress: Progress,
+) -> dict[str, Any]:
     """Train an autoencoder.
 
     Parameters
@@ -89,16 +98,16 @@ def fit_autoencoder(
 
 
 def _prepare(
-    params,
-    data,
-    sample_weight,
-    validation_data,
-    previous,
-    threads,
-    groups,
-    limit,
-    progress,
-):
+    params: dict[str, Any],
+    data: Data,
+    sample_weight: Floats | None,
+    validation_data: tuple[Rows | None, ArrayLike | None],
+    previous: dict[str, Any] | None,
+    threads: ThreadTuner,
+    groups: ArrayLike | None,
+    limit: TimeLimit,
+    progress: Progress,
+) -> tuple[Source, Ints, PlainLink]:
     """Return the source of all trainings, the rows to learn from, and the link."""
     params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
     seed = check_random_state(params["random_state"]).randint(2**31 - 1)
@@ -106,7 +115,7 @@ def _prepare(
     data, validation_data = ((gaps.fill(X), y) for X, y in (data, validation_data))
     given = data[0], sample_weight, validation_data[0], previous
     params, loss, link = _choose_loss(params, *given)
-    if gaps.exist:
+    if gaps.exist and isinstance(loss, Loss):  # a MixedLoss takes none
         loss.check_gaps()
     target, dataset, dataset_val = make_datasets(
         params, data, sample_weight, validation_data, seed
@@ -132,7 +141,11 @@ def _prepare(
         limit,
         ppca=gaps.ppca,
     )
-    if source.draws_rows(groups) and have_near_copies(dataset.X, held_out[1], seed):
+    if (
+        held_out is not None
+        and source.draws_rows(groups)
+        and have_near_copies(dataset.X, held_out[1], seed)
+    ):
         warn(
             "Rows that follow one another are nearest to one another, as overlapping "
             "windows of a series are: those held out at random have copies among the "
@@ -143,7 +156,7 @@ def _prepare(
     return source, rows, link
 
 
-def _best(trial, final):
+def _best(trial: Trial, final: Finalist) -> tuple[float, int]:
     """Return the loss of what is returned, and the epoch that it is of."""
     early_stopping, training = trial.early_stopping, trial.training
     if not final.is_linear:
@@ -151,10 +164,16 @@ def _best(trial, final):
     if training.starts_linear:
         return early_stopping.start_loss, 0
     losses = final.deployed.row_losses(training.objective, trial.monitored)
-    return trial.monitored.mean(losses).item(), 0
+    return float(trial.monitored.mean(losses)), 0
 
 
-def _attributes(source, trial, final, best, reason):
+def _attributes(
+    source: Source,
+    trial: Trial,
+    final: Finalist,
+    best: tuple[float, int],
+    reason: str | None,
+) -> dict[str, Any]:
     """Return the estimator's attributes by name.
 
     Of a finalist, its loss with the epoch that it is of, and why training ended.
@@ -191,17 +210,14 @@ def _attributes(source, trial, final, best, reason):
     }
 
 
-def _snapshot(source, task):
+def _snapshot(source: Source, task: Task) -> dict[str, Any]:
     """Return the estimator's attributes as if a training had ended where it is.
 
     With its weights as they are now, whether or not they are the best. The training
     goes on as if nobody had looked.
     """
-    trial, training, early_stopping = (
-        task.trial,
-        task.training,
-        task.trial.early_stopping,
-    )
+    trial, training = cast(Trial, task.trial), task.training
+    early_stopping = trial.early_stopping
     network = with_trust_radii(source, trial, training, copy.deepcopy(training.network))
     final = Finalist(source, training, network)
     loss = (
@@ -214,7 +230,9 @@ def _snapshot(source, task):
     return attributes | {"_memory": {}}
 
 
-def _summary(source, trial, final, best):
+def _summary(
+    source: Source, trial: Trial, final: Finalist, best: tuple[float, int]
+) -> str:
     """Return in a line what is kept, why, and how good it is beside PCA."""
     n_epochs, baseline = len(trial.loss_curve), _baseline_of(trial)
     which = "training" if trial.validation is None else "held-out"
@@ -233,7 +251,7 @@ def _summary(source, trial, final, best):
     )
 
 
-def _before_refit(source, trial, final):
+def _before_refit(source: Source, trial: Trial, final: Finalist) -> Finalist:
     """Return a finalist that has not learnt from the rows held out, as it was then."""
     if final.is_linear or final.training is trial.training:
         return final
@@ -242,7 +260,9 @@ def _before_refit(source, trial, final):
     return Finalist(source, trial.training, network)
 
 
-def _imputation(source, trial, final):
+def _imputation(
+    source: Source, trial: Trial, final: Finalist
+) -> dict[str, float] | None:
     """Return how gaps are filled, by the rows held out, or else by training rows."""
     if source.ppca is None:
         return None
@@ -251,7 +271,7 @@ def _imputation(source, trial, final):
     return measure_imputation(deployed, batches.given[batches.rows], source.seed)
 
 
-def _why_linear(source, trial, loss):
+def _why_linear(source: Source, trial: Trial, loss: float) -> str:
     """Return that the result is PCA, why, and what would help."""
     validation, lowest = trial.validation, min(trial.validation_curve, default=np.nan)
     name = "PCA" if source.target is None else "principal covariates regression"
@@ -280,14 +300,22 @@ def _why_linear(source, trial, loss):
     return f"The result is {name}: {reason}"
 
 
-def _without_validation(params, validation_data):
+def _without_validation(
+    params: dict[str, Any], validation_data: tuple[Rows | None, ArrayLike | None]
+) -> dict[str, Any]:
     """Return the parameters, which say so only once if nothing is validated on."""
     if params["validation"] is None and validation_data[0] is None:
         return {**params, "early_stopping": False}
     return params
 
 
-def _choose_loss(params, X, sample_weight, X_val, previous):
+def _choose_loss(
+    params: dict[str, Any],
+    X: Rows,
+    sample_weight: Floats | None,
+    X_val: Rows | None,
+    previous: dict[str, Any] | None,
+) -> tuple[dict[str, Any], Loss | ColumnLosses, PlainLink]:
     """Return the parameters, the loss and its link, if it is made for such data."""
     parts = previous.get("_loss_parts") if previous else None
     params, loss, link = choose_loss(params, X, sample_weight, parts)
@@ -296,7 +324,7 @@ def _choose_loss(params, X, sample_weight, X_val, previous):
     return params, loss, link
 
 
-def _baseline_loss(source, trial):
+def _baseline_loss(source: Source, trial: Trial) -> float | None:
     """Return PCA's loss on the rows of the curves, if it has one that compares."""
     if not source.asks_for_less_error or source.params["ordered"]:
         return None
@@ -304,13 +332,13 @@ def _baseline_loss(source, trial):
     return float(batches.mean(trial.losses_of_pca(batches)))
 
 
-def _baseline(final, trial, of_training):
+def _baseline(final: Finalist, trial: Trial, of_training: float) -> float:
     """Return PCA's score on the rows that were validated on, or else on all."""
     if final.is_linear and final.source.holds_rows_out or trial.validation is None:
         return of_training
     return _baseline_of(trial)
 
 
-def _baseline_of(trial):
+def _baseline_of(trial: Trial) -> float:
     """Return PCA's score on the rows that a trial was validated on, if any."""
     return baseline_score(trial.training, trial.validation or trial.some)

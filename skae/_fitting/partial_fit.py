@@ -6,17 +6,24 @@ and the random numbers go on from call to call, as plain numpy.
 
 import math
 from dataclasses import replace
+from typing import Any
 
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length, check_random_state
 
 from .._data.first_rows import are_many, begins_anew, join, outgrows, worth_keeping
-from .._data.targets import Target, no_values
+from .._data.targets import Classes, Target, no_values
 from .._inference.code_transform import CodeTransform
 from .._inference.explained_variance import Moments
-from .._parts.column_losses import loss_parts
+from .._linear.ppca import PPCA
+from .._parts.column_links import PlainLink
+from .._parts.column_losses import ColumnLosses, loss_parts
+from .._parts.losses import Loss
 from .._parts.mixed import choose_loss
 from .._parts.slots import check_slots
+from .._runtime.threads import ThreadTuner
 from .._runtime.warning import warn
+from .._typing import Floats, Rows
 from .attributes import baseline_score, describe, measure
 from .components import count_components
 from .config import Config
@@ -34,7 +41,15 @@ _MANY_ROWS = 10_000
 _PART_OF_RATE = 0.5
 
 
-def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads):
+def continue_autoencoder(
+    params: dict[str, Any],
+    X: Rows,
+    y: ArrayLike | None,
+    classes: Classes | None,
+    sample_weight: Floats | None,
+    previous: dict[str, Any] | None,
+    threads: ThreadTuner,
+) -> dict[str, Any]:
     """Make one pass over rows.
 
     Parameters
@@ -103,8 +118,8 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
     deployed = deploy(training, training.network, training.link, code_transform)
     moments = measure(training, deployed, dataset, seed)
     if "moments" in memory:
-        before = Moments(**memory["moments"])
-        moments = moments.after(before, training.scaling.scale)
+        so_far = Moments(**memory["moments"])
+        moments = moments.after(so_far, training.scaling.scale)
     kept = {"moments": vars(moments)} | ({"first": first} if first else {})
     explained = n_samples, seed, params["whiten"], moments, previous
     return {
@@ -127,7 +142,14 @@ def continue_autoencoder(params, X, y, classes, sample_weight, previous, threads
     }
 
 
-def _begin(params, X, y, classes, weights, previous):
+def _begin(
+    params: dict[str, Any],
+    X: Rows,
+    y: ArrayLike | None,
+    classes: Classes | None,
+    weights: Floats | None,
+    previous: dict[str, Any] | None,
+) -> tuple[Any, ...]:
     """Return what to learn from, and what to go on from.
 
     Training begins anew with all rows so far as long as these are few, and with the
@@ -155,7 +177,7 @@ def _begin(params, X, y, classes, weights, previous):
         first = join(first, X, targets, classes, weights)
         if anew:
             return *first.values(), first, None, None
-    if is_stream and outgrows(X, previous):
+    if previous and is_stream and outgrows(X, previous):
         warn(
             f"The {before['n_samples_']} rows before were nearly constant beside "
             "these. Training begins anew with these."
@@ -167,7 +189,18 @@ def _begin(params, X, y, classes, weights, previous):
     return X, y, classes, weights, first, target, previous
 
 
-def _read(params, X, y, classes, sample_weight, target, previous, seed):
+def _read(
+    params: dict[str, Any],
+    X: Rows,
+    y: ArrayLike | None,
+    classes: Classes | None,
+    sample_weight: Floats | None,
+    target: Target | None,
+    previous: dict[str, Any] | None,
+    seed: int,
+) -> tuple[
+    dict[str, Any], Loss | ColumnLosses, PlainLink, Target | None, Dataset, PPCA | None
+]:
     """Return the rows as a dataset, and what they say of loss, link, target and gaps.
 
     Returns
@@ -184,7 +217,7 @@ def _read(params, X, y, classes, sample_weight, target, previous, seed):
     gaps = Gaps(params, X, None, previous, seed, sample_weight)
     filled, weights = gaps.fill(X), sample_weight
     params, loss, link = choose_loss(params, filled, weights, parts, goes_on=True)
-    if gaps.exist:
+    if gaps.exist and isinstance(loss, Loss):  # a MixedLoss takes none
         loss.check_gaps()
     is_named = isinstance(link, str)
     if previous and is_named and params["output_activation"] == "auto":
@@ -197,7 +230,9 @@ def _read(params, X, y, classes, sample_weight, target, previous, seed):
     return params, loss, link, target, dataset, gaps.ppca
 
 
-def _code_transform(n_components, previous):
+def _code_transform(
+    n_components: int, previous: dict[str, Any] | None
+) -> CodeTransform:
     """Return the transform of the fit that this goes on from: codes then compare."""
     return (
         CodeTransform(**previous["_code_transform"])
@@ -206,17 +241,25 @@ def _code_transform(n_components, previous):
     )
 
 
-def _config(params, X, link, previous):
+def _config(
+    params: dict[str, Any], X: Rows, link: PlainLink, previous: dict[str, Any] | None
+) -> Config:
     """Return the config of one pass, as if of many."""
     config = Config.of(params, max(X.shape[0], _MANY_ROWS), X.shape[1], link, previous)
     rate = config.learning_rate_init
     if params["learning_rate_init"] == "auto":
         rate *= _PART_OF_RATE
-    one_pass = {"max_iter": 1, "learning_rate": "constant"}
+    one_pass: dict[str, Any] = {"max_iter": 1, "learning_rate": "constant"}
     return replace(config, learning_rate_init=rate, **one_pass)
 
 
-def _known_target(params, X, y, classes, known):
+def _known_target(
+    params: dict[str, Any],
+    X: Rows,
+    y: ArrayLike | None,
+    classes: Classes | None,
+    known: dict[str, Any] | None,
+) -> Target | None:
     """Return the target of the calls before, if this one goes with it."""
     if not params["supervision"] or not known:
         return None
@@ -228,7 +271,15 @@ def _known_target(params, X, y, classes, known):
     return target
 
 
-def _targets(params, X, y, classes, weights, target, seed):
+def _targets(
+    params: dict[str, Any],
+    X: Rows,
+    y: ArrayLike | None,
+    classes: Classes | None,
+    weights: Floats | None,
+    target: Target | None,
+    seed: int,
+) -> tuple[Target | None, Floats]:
     """Return the target, that of the first rows with one, and its values."""
     n_samples = X.shape[0]
     if not params["supervision"]:

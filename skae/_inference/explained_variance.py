@@ -10,12 +10,15 @@ that the reconstruction explains.
 """
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 from sklearn.isotonic import isotonic_regression
 
 from .._data.scaling import (
+    Scaling,
     dense_rows,
     observed_squares,
     squares_about_mean,
@@ -23,7 +26,8 @@ from .._data.scaling import (
 )
 from .._runtime.isolation import isolated
 from .._runtime.memory import explains_out_of_memory
-from .codec import cached_codec
+from .._typing import Floats, Rows
+from .codec import Codec, cached_codec
 
 __all__ = ["Moments", "explain", "score", "score_of"]
 
@@ -72,7 +76,9 @@ class Moments:
     lengths: np.ndarray
 
     @classmethod
-    def of(cls, codec, X, seed, weights=None):
+    def of(
+        cls, codec: Codec, X: Rows, seed: int, weights: Floats | None = None
+    ) -> Self:
         """Measure rows, or some of very many.
 
         Parameters
@@ -117,7 +123,7 @@ class Moments:
             lengths=lengths,
         )
 
-    def after(self, before, scale):
+    def after(self, before: "Moments", scale: Floats) -> "Moments":
         """Return those of these rows and of the ones before them.
 
         The earlier ones fade: their errors and slopes are of the network as it was.
@@ -152,7 +158,7 @@ class Moments:
         )
 
 
-def explain(moments, scaling, n_samples):
+def explain(moments: Moments, scaling: Scaling, n_samples: float) -> dict[str, Any]:
     """Return PCA's attributes by name.
 
     Parameters
@@ -185,7 +191,7 @@ def explain(moments, scaling, n_samples):
 
 @isolated
 @explains_out_of_memory()
-def score(estimator, X, weights=None):
+def score(estimator: BaseEstimator, X: Rows, weights: Floats | None = None) -> float:
     """Return the part of the variance of rows that comes back.
 
     Rows may have ``weights``, (n_samples,).
@@ -193,7 +199,7 @@ def score(estimator, X, weights=None):
     return score_of(cached_codec(estimator, X.dtype, X.shape[0]), X, weights)
 
 
-def score_of(codec, X, weights=None):
+def score_of(codec: Codec, X: Rows, weights: Floats | None = None) -> float:
     """Return the same of a codec."""
     if weights is not None:
         weights = weights / weights.mean()

@@ -1,11 +1,14 @@
 """Parts: objects for slots (parameters such as ``penalty``), and what they return."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 __all__ = ["resolve_part", "check_row_values"]
 
 
-def resolve_part(slot, part, named):
+def resolve_part(slot: str, part: Any, named: Mapping[str, type]) -> Any:
     """Resolve a name to its part, and check the part's own parameters.
 
     Parameters
@@ -27,7 +30,7 @@ def resolve_part(slot, part, named):
     return part
 
 
-def check_row_values(part, values, n_samples):
+def check_row_values(part: str, values: object, n_samples: int) -> torch.Tensor:
     """Check that a user's part returned one number for each row, and return them.
 
     Parameters

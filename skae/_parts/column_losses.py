@@ -1,16 +1,20 @@
 """Losses of several columns each: the objective for a mixed table."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from .._data.columns import spell
 from .._data.scaling import dense_rows, row_slices
-from .column_links import PROJECTED
-from .losses import LINKS
+from .._typing import Bools, Floats, Rows
+from .column_links import PROJECTED, LinkParts
+from .losses import LINKS, Gradient
 
 __all__ = ["LINKS_OF", "ColumnLosses", "loss_parts", "most_likely", "scale_of"]
 
@@ -26,6 +30,10 @@ LINKS_OF = {
 _LEAST_RATE = 1e-6
 
 
+#: Losses, their columns or None for all, factors and units; see `ColumnLosses`.
+LossParts: TypeAlias = tuple[tuple[str, Any, float, float], ...]
+
+
 @dataclass(frozen=True)
 class ColumnLosses:
     """A `MixedLoss` resolved for some rows; it has the attributes of a `Loss`.
@@ -39,24 +47,24 @@ class ColumnLosses:
         Names of the columns, for messages.
     """
 
-    parts: tuple
-    names: tuple | None = field(default=None, compare=False)
+    parts: LossParts
+    names: tuple[str, ...] | None = field(default=None, compare=False)
 
     canonical = True
     compares_with_pca = True
     non_negative = False
 
     @property
-    def link(self):
+    def link(self) -> LinkParts:
         """Plain value of the `ColumnLinks`."""
         return tuple((LINKS_OF[n], columns, unit) for n, columns, _, unit in self.parts)
 
     @property
-    def linear_link(self):
+    def linear_link(self) -> tuple[str, LinkParts]:
         """Plain value of the link that clips linear reconstructions to the range."""
         return PROJECTED, self.link
 
-    def linear_output(self, values):
+    def linear_output(self, values: Tensor) -> Tensor:
         """Return the output, a tensor, that links map as near to values as possible.
 
         Values are in units of the targets. Those of a linear reconstruction may be out
@@ -70,11 +78,11 @@ class ColumnLosses:
                 output[:, columns] = torch.from_numpy(of_part).to(output)
         return output
 
-    def vanishes(self, values):
+    def vanishes(self, values: Floats) -> Bools:
         """Return False for all columns: even constant columns must be learnt."""
         return np.full(np.shape(values), False)
 
-    def scale_of(self, variance):
+    def scale_of(self, variance: Floats) -> Floats:
         """Return scales of columns, (n_features,), so that variables count equally.
 
         Columns of a part have a mean variance of one. A block is one variable, so its
@@ -87,7 +95,7 @@ class ColumnLosses:
             scale[columns] = np.sqrt(combine(variance[columns])) or 1.0
         return scale
 
-    def target_units(self, mean, scale):
+    def target_units(self, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and scale that turn scaled rows into targets.
 
         Numbers stay scaled. Counts are in their units.
@@ -101,7 +109,7 @@ class ColumnLosses:
             scale[columns] /= unit
         return mean, scale
 
-    def check_data(self, X):
+    def check_data(self, X: Rows) -> None:
         """Raise an error that names the column if values do not suit their loss."""
         for rows in row_slices(*X.shape):
             values = dense_rows(X, rows)
@@ -134,7 +142,7 @@ class ColumnLosses:
             "column in a MixedLoss, or scale it."
         )
 
-    def function(self, output, target):
+    def function(self, output: Tensor, target: Tensor) -> Tensor:
         """Loss of each row, (batch,)."""
         total = output.new_zeros(len(output))
         for compare, _, columns, factor in self._compiled:
@@ -142,14 +150,19 @@ class ColumnLosses:
             total = total + losses.flatten(1) @ factor.to(output)
         return total
 
-    def closed_form(self, fraction, mean, scale):
+    def closed_form(self, fraction: float, mean: Tensor, scale: Tensor) -> Gradient:
         """Return a function of (output, x, n_outliers, weights); see `Loss`."""
         compiled = [
             (compare, differentiate, columns, factor.to(mean))
             for compare, differentiate, columns, factor in self._compiled
         ]
 
-        def gradient(output, x, n_outliers=0, weights=None):
+        def gradient(
+            output: Tensor,
+            x: Tensor,
+            n_outliers: int = 0,
+            weights: Tensor | None = None,
+        ) -> tuple[Tensor | float, Tensor]:
             target = torch.addcmul(mean, x, scale)
             n_rows = len(output)
             inliers = slice(n_outliers, None)
@@ -251,7 +264,7 @@ _FUNCTIONS = {
 }
 
 
-def loss_parts(loss):
+def loss_parts(loss: str | ColumnLosses | Callable[..., Any]) -> LossParts:
     """Return a resolved loss as plain values: names of losses with their columns."""
     if isinstance(loss, ColumnLosses):
         return loss.parts
@@ -259,7 +272,7 @@ def loss_parts(loss):
     return ((name, None, 1.0, 1.0),)
 
 
-def most_likely(values, parts):
+def most_likely(values: Floats, parts: LossParts) -> Floats:
     """Return rows with the most likely categories in place of their probabilities.
 
     Parameters
@@ -280,6 +293,8 @@ def most_likely(values, parts):
     return values
 
 
-def scale_of(loss):
+def scale_of(
+    loss: str | ColumnLosses | Callable[..., Any],
+) -> Callable[[Floats], Floats] | None:
     """Return the function from variances to scales; None if all share one scale."""
     return loss.scale_of if isinstance(loss, ColumnLosses) else None

@@ -13,13 +13,21 @@ its own parameters, and can be pickled and cloned.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Corruption", "Latent", "LossFunction", "Network", "Penalty"]
+__all__ = ["Corruption", "Latent", "LossFunction", "Network", "Penalty", "Shape"]
+
+
+class Shape(NamedTuple):
+    """Widths of a row, of a code, and of the encoder's output."""
+
+    n_features: int
+    n_components: int
+    n_outputs: int
 
 
 @runtime_checkable
@@ -117,13 +125,13 @@ class Network(Protocol):
         """Return the value of ``hidden_layer_sizes="auto"``."""
         ...
 
-    def starts_plain(self, link: str) -> bool:
+    def starts_plain(self, link: str | tuple[Any, ...]) -> bool:
         """Whether the network starts plain, not as PCA."""
         ...
 
     def build(
         self,
-        shape: tuple[int, int, int],
+        shape: Shape,
         hidden: tuple[int, ...],
         activation: Any,
         seed: int,

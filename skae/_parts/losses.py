@@ -9,24 +9,37 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from .._data.scaling import dense_rows, row_slices
+from .._typing import Bools, Floats, Rows
 from .base import check_row_values
 
 __all__ = [
     "LINKS",
     "LOSSES",
+    "Gradient",
     "Link",
     "Loss",
     "autograd_gradient",
     "check_loss",
-    "in_unit_interval",
-    "looks_like_pictures",
 ]
+
+
+class Gradient(Protocol):
+    """The mean loss of inliers, and the gradient to the output; see `Loss`."""
+
+    def __call__(
+        self,
+        output: Tensor,
+        x: Tensor,
+        n_outliers: int = 0,
+        weights: Tensor | None = None,
+    ) -> tuple[Tensor | float, Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -38,18 +51,18 @@ class Link:
     inverse, as a function of the value.
     """
 
-    inverse: Callable
-    link: Callable
-    derivative: Callable
+    inverse: Callable[[Tensor], Tensor]
+    link: Callable[[Floats], Floats]
+    derivative: Callable[[Floats], Floats]
     #: Open range of values in which the link is finite.
     low: float = -np.inf
     high: float = np.inf
 
-    def start(self, mean):
+    def start(self, mean: Floats) -> Floats:
         """Raw output, shape (n_features,), whose reconstruction is about ``mean``."""
         return self.link(np.clip(mean, self.low, self.high))
 
-    def slope(self, mean):
+    def slope(self, mean: Floats) -> Floats:
         """Return the derivative at `start`, at least a tenth of the largest one.
 
         It is infinite where the output cannot start as a linear map of the codes.
@@ -101,10 +114,12 @@ LINKS = {
 }
 
 
-def autograd_gradient(function):
+def autograd_gradient(function: Callable[..., Tensor]) -> Gradient:
     """Return the gradient function of a loss of rows, by autograd; see `Loss`."""
 
-    def gradient(output, x, n_outliers=0, weights=None):
+    def gradient(
+        output: Tensor, x: Tensor, n_outliers: int = 0, weights: Tensor | None = None
+    ) -> tuple[Tensor | float, Tensor]:
         output = output.detach().requires_grad_()
         with torch.enable_grad():
             losses = function(output, x)
@@ -127,8 +142,10 @@ def _mean_over_features(compare):
     return loss
 
 
-def _squared_error_gradient(fraction, mean, scale):
-    def gradient(output, x, n_outliers=0, weights=None):
+def _squared_error_gradient(fraction: float, mean: Tensor, scale: Tensor) -> Gradient:
+    def gradient(
+        output: Tensor, x: Tensor, n_outliers: int = 0, weights: Tensor | None = None
+    ) -> tuple[Tensor | float, Tensor]:
         difference = output.sub_(x)
         inliers = difference[n_outliers:] if n_outliers else difference
         if weights is not None:
@@ -144,7 +161,7 @@ def _squared_error_gradient(fraction, mean, scale):
     return gradient
 
 
-def _sigmoid(output, out):
+def _sigmoid(output: Tensor, out: Tensor) -> None:
     """Write the logistic function of an output, bit for bit the same for any threads.
 
     Each thread gets an equal share of the values. The last values of a share do not
@@ -163,11 +180,18 @@ class _LogLossGradient:
     Targets are multiplied by the factor of the gradient, and buffers are used again.
     """
 
-    def __init__(self, fraction, mean, scale):
+    def __init__(self, fraction: float, mean: Tensor, scale: Tensor) -> None:
         self.fraction, self.mean, self.scale = fraction, mean, scale
-        self._buffers = {}  # batches have two sizes at most, a row apart
+        # Batches have two sizes at most, a row apart.
+        self._buffers: dict[int, tuple[Any, ...]] = {}
 
-    def __call__(self, output, x, n_outliers=0, weights=None):
+    def __call__(
+        self,
+        output: Tensor,
+        x: Tensor,
+        n_outliers: int = 0,
+        weights: Tensor | None = None,
+    ) -> tuple[Tensor | float, Tensor]:
         if weights is not None:
             return self._weighted(output, x, n_outliers, weights)
         # Where it is used, no rows are moved: outputs end where data do.
@@ -183,7 +207,9 @@ class _LogLossGradient:
         larger = torch.maximum(p, torch.sub(_factor(1.0), p, out=y), out=y)
         return value - factor * _sum_of_logs(larger), gradient
 
-    def _weighted(self, output, x, n_outliers, weights):
+    def _weighted(
+        self, output: Tensor, x: Tensor, n_outliers: int, weights: Tensor
+    ) -> tuple[Tensor | float, Tensor]:
         """Do the same for rows with weights, without buffers."""
         target = torch.addcmul(self.mean, x, self.scale)
         losses = F.binary_cross_entropy_with_logits(output, target, reduction="none")
@@ -193,7 +219,7 @@ class _LogLossGradient:
         gradient.sub_(target).mul_(weights).mul_(self.fraction / output.numel())
         return self.fraction * _total(losses) / losses.numel(), gradient
 
-    def _buffers_for(self, x):
+    def _buffers_for(self, x: Tensor) -> tuple[Any, ...]:
         """Return the factor, minus the factor times mean and scale, and buffers."""
         if x.shape[0] not in self._buffers:
             factor = self.fraction / x.numel()
@@ -209,22 +235,22 @@ class _LogLossGradient:
 
 
 @lru_cache(64)
-def _factor(value):
+def _factor(value: float) -> Tensor:
     """Return a number as a tensor: multiplying by it takes half the time."""
     return torch.tensor(value, dtype=torch.float32, device="cpu")
 
 
-def _number(value):
+def _number(value: Tensor) -> Tensor | float:
     """Return a number, which is fast to use; a GPU would have to wait for it."""
     return value.item() if value.is_cpu else value
 
 
-def _total(values):
+def _total(values: Tensor) -> Tensor | float:
     """Sum of a matrix, row by row: bit for bit the same for any number of threads."""
     return _number(values.sum(dim=1).sum())
 
 
-def _sum_of_logs(values):
+def _sum_of_logs(values: Tensor) -> Tensor | float:
     """Sum of the logarithms of values, which are between 0.5 and 1.
 
     Logarithms are slow, so products of up to 64 values, which stay above 2**-64, are
@@ -256,11 +282,11 @@ def _without_rounding(target):
     return target.clamp(min=0.0)  # logarithms need values above zero
 
 
-def _anything(X):
+def _anything(X: Rows) -> None:
     """Accept every finite ``X``."""
 
 
-def _non_negative(X):
+def _non_negative(X: Rows) -> None:
     low = X.min()
     if low < 0:
         # The first words are those that scikit-learn's checks look for.
@@ -271,7 +297,7 @@ def _non_negative(X):
         )
 
 
-def _unit_interval(X):
+def _unit_interval(X: Rows) -> None:
     _non_negative(X)
     high = X.max()
     if high > 1:
@@ -282,7 +308,7 @@ def _unit_interval(X):
         )
 
 
-def _distributions(X):
+def _distributions(X: Rows) -> None:
     _non_negative(X)
     sums = np.ravel(X.sum(axis=1, dtype=np.float64))  # a column, of a sparse matrix
     worst = np.abs(sums - 1).argmax()
@@ -294,15 +320,15 @@ def _distributions(X):
         )
 
 
-def _everywhere(values):
+def _everywhere(values: Floats) -> Bools:
     return np.full(np.shape(values), True)
 
 
-def _at_the_bounds(values):
+def _at_the_bounds(values: Floats) -> Bools:
     return np.isin(values, (0.0, 1.0))
 
 
-def _nowhere(values):
+def _nowhere(values: Floats) -> Bools:
     return np.full(np.shape(values), False)
 
 
@@ -326,14 +352,14 @@ class Loss:
     reconstruction is zero.
     """
 
-    function: Callable
+    function: Callable[[Tensor, Tensor], Tensor]
     link: str = "identity"
     canonical: bool = False
-    check_data: Callable = _anything
-    closed_form: Callable | None = None
-    vanishes: Callable = _everywhere
+    check_data: Callable[[Rows], None] = _anything
+    closed_form: Callable[[float, Tensor, Tensor], Gradient] | None = None
+    vanishes: Callable[[Floats], Bools] = _everywhere
 
-    def check_gaps(self):
+    def check_gaps(self) -> None:
         """Raise an error if the loss compares whole rows, without missing entries."""
         if self.canonical and self.link == "softmax":
             raise ValueError(
@@ -343,16 +369,16 @@ class Loss:
             )
 
     @property
-    def non_negative(self):
+    def non_negative(self) -> bool:
         """Whether negative values raise an error."""
         return self.check_data is not _anything
 
     @property
-    def compares_with_pca(self):
+    def compares_with_pca(self) -> bool:
         """Whether PCA's reconstruction has a loss of this kind too."""
         return not self.canonical
 
-    def target_units(self, mean, scale):
+    def target_units(self, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and scale that turn scaled rows into targets."""
         return mean, scale
 
@@ -378,7 +404,9 @@ LOSSES = {
 }
 
 
-def check_loss(loss, output_activation):
+def check_loss(
+    loss: str | Callable[..., Any], output_activation: str
+) -> tuple[Loss, str]:
     """Resolve ``loss`` and ``output_activation`` to a `Loss` and the link's name."""
     resolved = _own_loss(loss) if callable(loss) else LOSSES[loss]
     if output_activation == "auto":
@@ -426,30 +454,3 @@ def _of_rows(function, output, target):
     if losses.ndim == 0:
         losses = torch.vmap(function)(output, target)  # each row a batch of its own
     return losses.mean(dim=1) if losses.shape == output.shape else losses
-
-
-# Part of the values that are at the ends of the range of pictures.
-_AT_THE_ENDS = 0.1
-
-
-def in_unit_interval(X):
-    """Whether all values are in [0, 1]."""
-    parts = (dense_rows(X, rows) for rows in row_slices(*X.shape))
-    return all(values.min() >= 0 and values.max() <= 1 for values in parts)
-
-
-def looks_like_pictures(X):
-    """Whether values fill [0, 1], a tenth of them at its ends.
-
-    A logistic output then saturates where the data do. A linear output would have to
-    learn this for each code.
-    """
-    n_zeros = n_ones = 0
-    for rows in row_slices(*X.shape):
-        values = dense_rows(X, rows)
-        if values.min() < 0 or values.max() > 1:
-            return False
-        n_zeros += np.count_nonzero(values == 0)
-        n_ones += np.count_nonzero(values == 1)
-    n_values = X.shape[0] * X.shape[1]
-    return min(n_zeros, n_ones) > 0 and n_zeros + n_ones >= _AT_THE_ENDS * n_values

@@ -1,5 +1,8 @@
 """Mixed tables: a loss for each group of columns, given or found in the rows."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 from scipy.special import entr, xlogy
 from sklearn.base import BaseEstimator
@@ -16,8 +19,10 @@ from .._data.column_kinds import (
 )
 from .._data.columns import column_names, find_columns, spell
 from .._data.scaling import dense_rows, row_slices, weighted
-from .column_losses import LINKS_OF, ColumnLosses
-from .losses import LOSSES, check_loss
+from .._typing import Floats, Rows
+from .column_links import PlainLink
+from .column_losses import LINKS_OF, ColumnLosses, LossParts
+from .losses import LOSSES, Loss, check_loss
 
 __all__ = ["Grouping", "MixedLoss", "choose_loss", "with_columns"]
 
@@ -123,7 +128,9 @@ class MixedLoss(Documented, BaseEstimator):
     True
     """
 
-    def __init__(self, groups=(), *, remainder="auto"):
+    def __init__(
+        self, groups: Sequence[tuple[str, Any]] = (), *, remainder: str = "auto"
+    ) -> None:
         self.groups = groups
         self.remainder = remainder
 
@@ -152,7 +159,7 @@ class Grouping:
         Names of the columns.
     """
 
-    def __init__(self, loss, frame, n_features):
+    def __init__(self, loss: MixedLoss, frame: object, n_features: int) -> None:
         self.names = column_names(frame)
         self.remainder = loss.remainder
         self.is_open = not loss.groups and loss.remainder == "auto"
@@ -166,14 +173,16 @@ class Grouping:
                 np.add.at(taken, columns, 1)
                 self.groups.append((name, columns))
         if (taken > 1).any():
-            column = spell(np.argmax(taken > 1), self.names)
+            column = spell(int(np.argmax(taken > 1)), self.names)
             raise ValueError(
                 f"Column {column} is twice in the groups of a MixedLoss: name it once."
             )
         self.others = np.flatnonzero(taken == 0)
 
 
-def with_columns(loss, frame, n_features):
+def with_columns(
+    loss: str | MixedLoss | Callable[..., Any], frame: object, n_features: int
+) -> "str | Grouping | Callable[..., Any]":
     """Return a `Grouping` for a `MixedLoss`; return other losses unchanged.
 
     Parameters
@@ -191,7 +200,13 @@ def with_columns(loss, frame, n_features):
     return Grouping(loss, frame, n_features)
 
 
-def choose_loss(params, X, weights=None, parts=None, goes_on=False):
+def choose_loss(
+    params: dict[str, Any],
+    X: Rows,
+    weights: Floats | None = None,
+    parts: LossParts | None = None,
+    goes_on: bool = False,
+) -> tuple[dict[str, Any], Loss | ColumnLosses, PlainLink]:
     """Resolve ``loss`` and ``output_activation`` for some training rows.
 
     Parameters
@@ -223,6 +238,8 @@ def choose_loss(params, X, weights=None, parts=None, goes_on=False):
             )
         asked = _chosen(asked, X, weights, parts, goes_on)
         params = {**params, "loss": asked}
+    loss: Loss | ColumnLosses
+    link: PlainLink
     if isinstance(asked, ColumnLosses):
         loss, link = asked, asked.link
     else:

@@ -1,14 +1,18 @@
 """`Modules`: users' own encoder and decoder."""
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
 from .._compat import Documented
-from .._nn.layers import Rescaling, turn
+from .._nn.layers import Activation, Rescaling, turn
 from .._nn.seeded_modules import UserModule, own_generator, two_rows
+from .column_links import PlainLink
+from .contracts import Shape
 
 __all__ = ["Modules"]
 
@@ -48,11 +52,15 @@ class Modules(Documented, BaseEstimator):
 
     _parameter_constraints = {"encoder": [callable], "decoder": [callable]}
 
-    def __init__(self, encoder, decoder):
+    def __init__(
+        self,
+        encoder: Callable[[int, int], nn.Module],
+        decoder: Callable[[int, int], nn.Module],
+    ) -> None:
         self.encoder = encoder
         self.decoder = decoder
 
-    def check(self, params, n_features):
+    def check(self, params: dict[str, Any], n_features: int) -> None:
         """Raise an error for modules, and for parameters without effect."""
         for name in ("encoder", "decoder"):
             if isinstance(getattr(self, name), nn.Module):
@@ -68,15 +76,19 @@ class Modules(Documented, BaseEstimator):
                     f"their own: leave {name}='auto'."
                 )
 
-    def hidden_layer_sizes(self, n_samples, n_features, n_components):
+    def hidden_layer_sizes(
+        self, n_samples: int, n_features: int, n_components: int
+    ) -> tuple[int, ...]:
         """Return none: modules have their own layers."""
         return ()
 
-    def starts_plain(self, link):
+    def starts_plain(self, link: PlainLink) -> bool:
         """Return False: modules are added to the linear start."""
         return False
 
-    def build(self, shape, hidden, activation, seed):
+    def build(
+        self, shape: Shape, hidden: tuple[int, ...], activation: Activation, seed: int
+    ) -> tuple[nn.Sequential, nn.Sequential, int]:
         """Return encoder, decoder and largest width known; see `Dense.build`."""
         n_features, k, n_outputs = shape
         with own_generator(seed):  # where the weights of modules start from

@@ -6,10 +6,11 @@ be rotated. The output is linear too, because the link belongs to the loss.
 """
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -18,6 +19,7 @@ from torch import nn
 from .._compat import Documented, Interval
 from .._nn.autoencoder import AutoEncoder
 from .._nn.layers import (
+    Activation,
     Dropout,
     FromImages,
     Rescaling,
@@ -28,11 +30,14 @@ from .._nn.layers import (
     stack,
 )
 from .base import resolve_part
+from .column_links import PlainLink
+from .contracts import Shape
 from .modules import Modules
 
 __all__ = [
     "NAMED_NETWORKS",
     "NETWORKS",
+    "AnyNetwork",
     "Conv",
     "Dense",
     "Modules",
@@ -45,14 +50,6 @@ __all__ = [
 
 # Number of rows from which on there is a third layer.
 _MANY_ROWS = 25_600
-
-
-class Shape(NamedTuple):
-    """Widths of a row, of a code, and of the encoder's output."""
-
-    n_features: int
-    n_components: int
-    n_outputs: int
 
 
 class Dense(Documented, BaseEstimator):
@@ -92,12 +89,14 @@ class Dense(Documented, BaseEstimator):
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, tied=False, layer_norm=False, dropout=0.0):
+    def __init__(
+        self, tied: bool = False, layer_norm: bool = False, dropout: float = 0.0
+    ) -> None:
         self.tied = tied
         self.layer_norm = layer_norm
         self.dropout = dropout
 
-    def check(self, params, n_features):
+    def check(self, params: dict[str, Any], n_features: int) -> None:
         """Raise an error for tied weights that start as PCA, and for unused options."""
         hidden = params["hidden_layer_sizes"]
         if (self.layer_norm or self.dropout) and not isinstance(hidden, str):
@@ -113,7 +112,9 @@ class Dense(Documented, BaseEstimator):
                 "'random'."
             )
 
-    def hidden_layer_sizes(self, n_samples, n_features, n_components):
+    def hidden_layer_sizes(
+        self, n_samples: int, n_features: int, n_components: int
+    ) -> tuple[int, ...]:
         """Two layers, the first about twice as wide as the data, between 64 and 512.
 
         The first layer has no more units than a quarter of the number of rows, but at
@@ -126,11 +127,13 @@ class Dense(Documented, BaseEstimator):
         widths = (width, max(width // 2, 64), width // 4)
         return widths if is_long and n_components <= width // 16 else widths[:2]
 
-    def starts_plain(self, link):
+    def starts_plain(self, link: PlainLink) -> bool:
         """Whether the network starts plain, not as PCA: with tied weights."""
         return self.tied
 
-    def build(self, shape, hidden, activation, seed):
+    def build(
+        self, shape: Shape, hidden: tuple[int, ...], activation: Activation, seed: int
+    ) -> tuple[nn.Sequential, nn.Sequential, int]:
         """Return encoder, decoder, and the width of the widest layer.
 
         Parameters
@@ -146,12 +149,13 @@ class Dense(Documented, BaseEstimator):
         between = partial(self._between, partial(make_activation, activation))
         encoder = stack([shape.n_features, *hidden, shape.n_outputs], between)
         widths = [shape.n_components, *hidden[::-1], shape.n_features]
+        decoder: nn.Sequential
         if self.tied:
             others = [layer for layer in encoder if isinstance(layer, nn.Linear)]
-            decoder = stack(
+            layers = stack(
                 widths, between, lambda n_in, n_out: Transposed(others.pop(), n_in)
             )
-            decoder = nn.Sequential(*decoder, Rescaling(shape.n_features))
+            decoder = nn.Sequential(*layers, Rescaling(shape.n_features))
         else:
             decoder = stack(widths, between)
         return encoder, decoder, max(*widths, shape.n_outputs)
@@ -206,12 +210,17 @@ class Conv(Documented, BaseEstimator):
         "kernel_size": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, image_shape=None, channels=(16, 32, 64), kernel_size=3):
+    def __init__(
+        self,
+        image_shape: Sequence[int] | None = None,
+        channels: Sequence[int] = (16, 32, 64),
+        kernel_size: int = 3,
+    ) -> None:
         self.image_shape = image_shape
         self.channels = channels
         self.kernel_size = kernel_size
 
-    def check(self, params, n_features):
+    def check(self, params: dict[str, Any], n_features: int) -> None:
         """Raise an error for invalid shapes, or shapes that do not fit the rows."""
         shape = _sizes("image_shape of Conv", self._image_shape(n_features))
         channels = _sizes("channels of Conv", self.channels)
@@ -238,66 +247,73 @@ class Conv(Documented, BaseEstimator):
                 f"{self.kernel_size}: use at most {farthest}."
             )
 
-    def hidden_layer_sizes(self, n_samples, n_features, n_components):
+    def hidden_layer_sizes(
+        self, n_samples: int, n_features: int, n_components: int
+    ) -> tuple[int, ...]:
         """Return none: on MNIST, dense layers were not worth their time."""
         return ()
 
-    def starts_plain(self, link):
+    def starts_plain(self, link: PlainLink) -> bool:
         """Whether it starts plain: pictures do, as on MNIST the PCA start was worse."""
         return link != "identity"
 
-    def build(self, shape, hidden, activation, seed):
+    def build(
+        self, shape: Shape, hidden: tuple[int, ...], activation: Activation, seed: int
+    ) -> tuple[nn.Sequential, nn.Sequential, int]:
         """Return encoder, decoder and largest width; see `Dense.build`."""
         *size, n_colours = image_shape = self._image_shape(shape.n_features)
         if len(image_shape) < 3:
-            size, n_colours = image_shape, 1
+            size, n_colours = list(image_shape), 1
         sizes = [tuple(size)]
         for _ in self.channels:
             sizes.append(tuple(-(-n // 2) for n in sizes[-1]))
         channels = [n_colours, *self.channels]
-        k, activation = self.kernel_size, partial(make_activation, activation)
-        encoder, decoder = [], []
+        k, make = self.kernel_size, partial(make_activation, activation)
+        inward: list[nn.Module] = []
+        outward: list[nn.Module] = []
         for i, (n_in, n_out) in enumerate(pairwise(channels)):
-            encoder += [convolution(n_in, n_out, k, sizes[i]), activation()]
+            inward += [convolution(n_in, n_out, k, sizes[i]), make()]
             back = convolution(n_out, n_in, k, sizes[i], transposed=True)
-            decoder = [activation(), back, *decoder]
+            outward = [make(), back, *outward]
         n_flat = channels[-1] * math.prod(sizes[-1])
         encoder = nn.Sequential(
             ToImages(sizes[0], n_colours),
-            *encoder,
+            *inward,
             nn.Flatten(),
-            *stack([n_flat, *hidden, shape.n_outputs], lambda _: [activation()]),
+            *stack([n_flat, *hidden, shape.n_outputs], lambda _: [make()]),
         )
         decoder = nn.Sequential(
-            *stack(
-                [shape.n_components, *hidden[::-1], n_flat], lambda _: [activation()]
-            ),
+            *stack([shape.n_components, *hidden[::-1], n_flat], lambda _: [make()]),
             nn.Unflatten(1, (channels[-1], *sizes[-1])),
-            *decoder,
+            *outward,
             FromImages(),
             Rescaling(shape.n_features),
         )
         widths = [c * math.prod(s) for c, s in zip(channels, sizes, strict=True)]
         return encoder, decoder, max(*widths, *hidden, shape.n_outputs)
 
-    def _image_shape(self, n_features):
+    def _image_shape(self, n_features: int) -> Sequence[int]:
         return (n_features,) if self.image_shape is None else self.image_shape
 
 
+#: What may stand in the slot.
+AnyNetwork: TypeAlias = Dense | Conv | Modules
 #: name -> network with its defaults, for the estimator's parameter.
 NAMED_NETWORKS = {"dense": Dense, "conv": Conv}
 #: name of the class -> network.
 NETWORKS = {"Dense": Dense, "Conv": Conv, "Modules": Modules}
 
 
-def check_network(network, params, n_features):
+def check_network(
+    network: str | AnyNetwork | None, params: dict[str, Any], n_features: int
+) -> AnyNetwork:
     """Resolve None to the dense network, and check that the parameters are valid."""
-    network = resolve_part("network", network or "dense", NAMED_NETWORKS)
-    network.check(params, n_features)
-    return network
+    part = resolve_part("network", network or "dense", NAMED_NETWORKS)
+    part.check(params, n_features)
+    return part
 
 
-def describe_network(network):
+def describe_network(network: AnyNetwork) -> tuple[str, dict[str, Any]]:
     """Return the name and the parameters of a part, as plain comparable values."""
     options = network.get_params(deep=False)
     for name in ("image_shape", "channels"):
@@ -307,15 +323,15 @@ def describe_network(network):
 
 
 def make_autoencoder(
-    n_features,
-    n_components,
-    n_outputs,
-    hidden_layer_sizes,
-    activation,
-    init,
-    network,
-    seed=0,
-):
+    n_features: int,
+    n_components: int,
+    n_outputs: int,
+    hidden_layer_sizes: tuple[int, ...],
+    activation: Activation,
+    init: str,
+    network: tuple[str, dict[str, Any]],
+    seed: int = 0,
+) -> AutoEncoder:
     """Return an `AutoEncoder` of an architecture; the arguments are its stored state.
 
     Parameters

@@ -17,7 +17,7 @@ _N_FEATURES, _N_COMPONENTS = 6, 2
 _KINDS = ("corruption", "loss", "penalty")
 
 
-def check_part(part, kind="auto"):
+def check_part(part: object, kind: str = "auto") -> None:
     """Check that your own corruption, penalty or loss keeps its contract.
 
     The part is called on small batches, of one row and of several, as in a training. It

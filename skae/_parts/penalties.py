@@ -14,20 +14,26 @@ one for the batch.
 """
 
 import warnings
+from collections.abc import Callable
 from functools import cache
 from numbers import Real
+from typing import TypeAlias, cast
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from torch import Tensor
 from torch.autograd import forward_ad
 
 from .._compat import Documented, HasMethods, Interval, close_forward_derivatives
 from .._runtime.calls import call, n_required
 from .._runtime.forks import forkable_lock
 from .base import check_row_values, resolve_part
+from .contracts import Penalty
 
 __all__ = [
     "PENALTIES",
+    "PenaltyLike",
     "Contraction",
     "PenaltySum",
     "Sparsity",
@@ -37,18 +43,21 @@ __all__ = [
     "penalize",
 ]
 
+#: An object with a method `penalize`, or a function of (z, x) that is one.
+PenaltyLike: TypeAlias = Penalty | Callable[..., Tensor]
+
 _WEIGHT = {"weight": [Interval(Real, 0, None, closed="left")]}
 
 
 class _Addable:
     """Penalties can be added, also to users' own."""
 
-    def __add__(self, other):
+    def __add__(self: Penalty, other: PenaltyLike) -> "PenaltySum":
         return PenaltySum(self, other)
 
-    def __radd__(self, other):
+    def __radd__(self: Penalty, other: PenaltyLike | int) -> Penalty:
         # Zero is where sum() begins.
-        return self if other == 0 else PenaltySum(other, self)
+        return self if other == 0 else PenaltySum(cast(PenaltyLike, other), self)
 
 
 class Sparsity(_Addable, Documented, BaseEstimator):
@@ -106,11 +115,17 @@ class Sparsity(_Addable, Documented, BaseEstimator):
         "target": [Interval(Real, 0, 1, closed="neither"), None],
     }
 
-    def __init__(self, weight=0.1, target=None):
+    def __init__(self, weight: float = 0.1, target: float | None = None) -> None:
         self.weight = weight
         self.target = target
 
-    def penalize(self, z, x, encode, rng):
+    def penalize(
+        self,
+        z: Tensor,
+        x: Tensor,
+        encode: Callable[[Tensor], Tensor],
+        rng: np.random.Generator,
+    ) -> Tensor:
         """Return the cost of rows.
 
         Parameters
@@ -176,10 +191,16 @@ class Contraction(_Addable, Documented, BaseEstimator):
 
     _parameter_constraints = _WEIGHT
 
-    def __init__(self, weight=0.1):
+    def __init__(self, weight: float = 0.1) -> None:
         self.weight = weight
 
-    def penalize(self, z, x, encode, rng):
+    def penalize(
+        self,
+        z: Tensor,
+        x: Tensor,
+        encode: Callable[[Tensor], Tensor],
+        rng: np.random.Generator,
+    ) -> Tensor:
         """Return the cost of rows; see `Sparsity.penalize`."""
         _load_forward_derivatives()
         signs = torch.from_numpy(rng.integers(0, 2, size=x.shape)).to(x).mul_(2).sub_(1)
@@ -247,17 +268,17 @@ class PenaltySum(_Addable, Documented, BaseEstimator):
         "second": [HasMethods("penalize"), callable],
     }
 
-    def __init__(self, first, second):
+    def __init__(self, first: PenaltyLike, second: PenaltyLike) -> None:
         self.first = first
         self.second = second
 
     @property
-    def needs_encoder(self):
+    def needs_encoder(self) -> bool:
         """Whether one of the penalties needs the encoder."""
         return needs_encoder(self.first) or needs_encoder(self.second)
 
     @property
-    def keeps_axes(self):
+    def keeps_axes(self) -> bool:
         """Whether one of the penalties keeps the axes."""
         return keeps_axes(self.first) or keeps_axes(self.second)
 
@@ -266,33 +287,48 @@ class PenaltySum(_Addable, Documented, BaseEstimator):
         for term in (self.first, self.second):
             check_penalty(term)
 
-    def penalize(self, z, x, encode, rng):
+    def penalize(
+        self,
+        z: Tensor,
+        x: Tensor,
+        encode: Callable[[Tensor], Tensor],
+        rng: np.random.Generator,
+    ) -> Tensor:
         """Return the cost of rows; see `Sparsity.penalize`."""
-        return sum(penalize(p, z, x, encode, rng) for p in (self.first, self.second))
+        first = penalize(self.first, z, x, encode, rng)
+        return first + penalize(self.second, z, x, encode, rng)
 
 
 #: name -> penalty with its defaults.
 PENALTIES = {"sparsity": Sparsity, "contraction": Contraction}
 
 
-def check_penalty(penalty):
+def check_penalty(penalty: str | PenaltyLike | None) -> PenaltyLike | None:
     """Resolve a name to its penalty, and check that the parameters are valid."""
     return resolve_part("penalty", penalty, PENALTIES)
 
 
-def needs_encoder(penalty):
+def needs_encoder(penalty: PenaltyLike | None) -> bool:
     """Whether the penalty needs more than codes and rows."""
-    is_function = penalty is not None and not hasattr(penalty, "penalize")
-    unless_said = not is_function or n_required(penalty, 4) > 2
-    return penalty is not None and getattr(penalty, "needs_encoder", unless_said)
+    if penalty is None:
+        return False
+    function = cast(Callable[..., Tensor], penalty)
+    unless_said = hasattr(penalty, "penalize") or n_required(function, 4) > 2
+    return getattr(penalty, "needs_encoder", unless_said)
 
 
-def keeps_axes(penalty):
+def keeps_axes(penalty: PenaltyLike | None) -> bool:
     """Whether a rotation of the codes would change the penalty."""
     return penalty is not None and getattr(penalty, "keeps_axes", True)
 
 
-def penalize(penalty, z, x, encode, rng):
+def penalize(
+    penalty: PenaltyLike,
+    z: Tensor,
+    x: Tensor,
+    encode: Callable[[Tensor], Tensor],
+    rng: np.random.Generator,
+) -> Tensor:
     """Return the cost of rows, after a check that it is one number for each."""
     if hasattr(penalty, "penalize"):
         values = penalty.penalize(z, x, encode, rng)

@@ -1,5 +1,8 @@
 """Slots: the parts of the estimator, resolved in one place when `fit` begins."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from .corruptions import CORRUPTIONS, check_corruption
 from .latents import LATENTS, check_latent
 from .mixed import MixedLoss
@@ -8,7 +11,7 @@ from .penalties import PENALTIES, check_penalty
 
 __all__ = ["check_slots", "user_parts", "with_parts"]
 
-_NAMED = {
+_NAMED: dict[str, Mapping[str, type]] = {
     "network": NAMED_NETWORKS,
     "corruption": CORRUPTIONS,
     "latent": LATENTS,
@@ -18,7 +21,7 @@ _NAMED = {
 }
 
 
-def with_parts(params, current):
+def with_parts(params: dict[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters to set, with names replaced by parts where this is needed.
 
     ``latent="gaussian", latent__beta=0.1`` turns the name into a part, whose parameter
@@ -50,7 +53,7 @@ def with_parts(params, current):
     return params | parts
 
 
-def check_slots(params, n_features):
+def check_slots(params: dict[str, Any], n_features: int) -> dict[str, Any]:
     """Return the parameters with a part, or None, in each slot.
 
     Parameters
@@ -74,7 +77,7 @@ def check_slots(params, n_features):
     }
 
 
-def user_parts(params):
+def user_parts(params: dict[str, Any]) -> str:
     """Name the parts that users may have written, for messages."""
     parts = [(slot, params[slot]) for slot in ("corruption", "penalty")]
     parts = [(slot, part) for slot, part in parts if part is not None]
