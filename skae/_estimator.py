@@ -16,7 +16,7 @@ from ._inference.codec import encode
 from ._inference.state import from_pickle, to_pickle
 from ._notebook import summary_html
 from ._parts.losses import LOSSES
-from ._parts.mixed import with_columns
+from ._parts.mixed import MixedLoss, with_columns
 from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
 from ._runtime.atomic import all_or_nothing
@@ -670,6 +670,11 @@ class AutoEncoderTransformer(
 
     def _validate(self, X, **checks):
         return check_rows(self, X, missing_values=self.missing_values, **checks)
+
+    @property
+    def _takes_gaps(self):
+        is_auto = isinstance(self.loss, str) and self.loss == "auto"
+        return not (is_auto or isinstance(self.loss, MixedLoss))
 
     def _summary_html(self):
         return summary_html(self)

@@ -115,7 +115,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             Squared errors in float64, in squared units of ``X``, or of the
             standardized features with ``standardize=True``, or of the scaled columns
             with a mixed loss. The error is squared for any loss, so that models with
-            different losses, and PCA, can be compared.
+            different losses, and PCA, can be compared. It is NaN for missing entries,
+            and for rows without an observed entry.
         """
         check_is_fitted(self)
         errors = squared_errors(self, self._validate(X), per_feature)
@@ -126,8 +127,10 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
         This is the exact Jacobian of `transform`, by automatic differentiation. It
         describes the encoder, as `components_` describes the decoder. If the result is
-        PCA, it is ``components_ / scale_`` for every row. Multiply it by the features'
-        standard deviations to compare features with different units.
+        PCA, it is ``components_ / scale_`` for all complete rows within the codes of
+        the training rows. Multiply it by the features' standard deviations to compare
+        features with different units. In rows with gaps, a change of an observed entry
+        also changes what fills the gaps; the derivatives by missing entries are zero.
 
         Parameters
         ----------

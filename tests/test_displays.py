@@ -284,9 +284,10 @@ class TestError:
         display = ErrorDisplay.from_estimator(
             digits_model, NEW, X_train=DIGITS, threshold=0.9, kind="row"
         )
-        errors = digits_model.reconstruction_error(NEW) / digits_model.scale_[0] ** 2
+        errors = digits_model.reconstruction_error(NEW)
         assert_allclose(display.row_errors, errors)
-        known = digits_model.reconstruction_error(DIGITS) / digits_model.scale_[0] ** 2
+        assert display.row_errors.mean() == pytest.approx(display.feature_errors.mean())
+        known = digits_model.reconstruction_error(DIGITS)
         assert display.threshold == pytest.approx(np.quantile(known, 0.9))
         n_above = (errors > display.threshold).sum()
         (label,) = [text for text in labels_of(display.ax_) if "quantile" in text]

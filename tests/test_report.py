@@ -154,3 +154,23 @@ def test_without_jinja_the_error_says_what_to_install(model, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(ImportError, match=r"pip install skae\[report\]"):
         report(model, WINE.data)
+
+
+def test_features_are_named_by_their_positions(tmp_path):
+    """Wavelengths, say: the largest errors are of these."""
+    pytest.importorskip("matplotlib")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 2)) @ rng.normal(size=(2, 8)) + rng.normal(size=(40, 8))
+    few = {"max_iter": 1, "early_stopping": False, "random_state": 0}
+    ae = AutoEncoderTransformer(2, **few).fit(X)
+    axis = np.arange(400, 480, 10)
+    page = report(ae, X, feature_axis=axis, path=tmp_path / "page.html")
+    names = {row[0] for table in Page(page.read_text()).tables for row in table}
+    assert names & {str(position) for position in axis}
+    assert not names & {f"x{i}" for i in range(8)}
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    message = "no folder .*missing.* to write 'a.html'"
+    with pytest.raises(FileNotFoundError, match=message):
+        write_whole(tmp_path / "missing" / "a.html", "text")

@@ -33,6 +33,12 @@ _NO_GAPS = (
     "missing_values=np.nan: {} then fills gaps, and leaves them out of what is "
     "compared. Or put an imputer of sklearn.impute before it."
 )
+_NO_GAPS_IN_MIXED = (
+    "Input X contains NaN, and a MixedLoss, or loss='auto', takes no missing values. "
+    "Let OneHotEncoder make a category of what is missing, and an imputer of "
+    "sklearn.impute fill the numbers; or use loss='squared_error' with "
+    "missing_values=np.nan."
+)
 # What to do with arrays of three dimensions and more.
 _FLAT_ROWS = (
     "each row must be flat: reshape it to {flat}, as X.reshape(len(X), -1) does. If "
@@ -83,7 +89,9 @@ def check_rows(
             X = validate_data(estimator, X, reset=reset, **checks)
     except ValueError as error:
         if "contains NaN" in str(error) and hasattr(estimator, "missing_values"):
-            raise ValueError(_NO_GAPS.format(type(estimator).__name__)) from None
+            takes_gaps = getattr(estimator, "_takes_gaps", True)
+            message = _NO_GAPS if takes_gaps else _NO_GAPS_IN_MIXED
+            raise ValueError(message.format(type(estimator).__name__)) from None
         raise
     return _with_nan(X, missing_values)
 

@@ -131,9 +131,13 @@ def feature_names_of(estimator):
     return None if names is None else list(map(str, names))
 
 
-def name_features(names, n_features):
-    """Return the names of features, or those that scikit-learn gives them."""
-    return list(names) if names is not None else [f"x{i}" for i in range(n_features)]
+def name_features(names, n_features, axis=None):
+    """Return the names of features, their positions, or scikit-learn's names."""
+    if names is not None:
+        return list(names)
+    if axis is not None:
+        return [f"{position:g}" for position in np.asarray(axis, dtype=float)]
+    return [f"x{i}" for i in range(n_features)]
 
 
 def dense(X):
@@ -149,9 +153,12 @@ def encode(estimator, X):
 
 
 def unit_of(estimator, n_features):
-    """Return the features' scale in an autoencoder; ones for other transformers."""
+    """Return the units of the features in which errors are measured.
+
+    They are ones, or the standard deviations if an autoencoder standardizes.
+    """
     if isinstance(estimator, ReconstructingTransformer):
-        return np.asarray(estimator.scale_)
+        return np.asarray(estimator._scaling["unit"])
     return np.ones(n_features)
 
 

@@ -51,6 +51,9 @@ class Profile:
         self.kind = kind
         self.names = names
         self.has_positions = positions is not None
+        self.axis_name = "feature (by number)"
+        if self.has_positions:  # an index or a series of pandas has a name
+            self.axis_name = str(getattr(positions, "name", None) or "feature axis")
         is_placed = kind == "curve" and self.has_positions
         self.positions = np.asarray(positions) if is_placed else np.arange(len(names))
 
@@ -75,4 +78,4 @@ class Profile:
             if self.kind == "table":
                 ax.set_xticks(self.positions, self.names, rotation=90)
             else:
-                ax.set_xlabel("" if self.has_positions else "feature (by number)")
+                ax.set_xlabel(self.axis_name)

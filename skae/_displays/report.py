@@ -122,8 +122,8 @@ def report(
         table=_table(fitted, compared, rows, dense(learnt), y),
         notes=_notes(fitted, X_train, y),
         figures=figures,
-        rows=_hardest_rows(compared),
-        features=_hardest_features(compared),
+        rows=_hardest_rows(compared, feature_axis),
+        features=_hardest_features(compared, feature_axis),
         settings=_settings(fitted),
         versions=_versions(),
     )
@@ -267,11 +267,11 @@ def _png(display):
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _hardest_rows(compared):
+def _hardest_rows(compared, feature_axis):
     """Return the rows with the largest errors, and the features that cause them."""
     errors = compared.row_errors(compared.reconstruction)
     of_pca = compared.row_errors(compared.baseline)
-    names = name_features(compared.names, compared.X.shape[1])
+    names = name_features(compared.names, compared.X.shape[1], feature_axis)
     lines = []
     for i in np.argsort(-errors)[:_HARDEST]:
         parts = np.square((compared.X[i] - compared.reconstruction[i]) / compared.unit)
@@ -282,10 +282,10 @@ def _hardest_rows(compared):
     return lines
 
 
-def _hardest_features(compared):
+def _hardest_features(compared, feature_axis):
     """Return the features that lose the largest shares of their variance."""
     variances = compared.X.var(axis=0)
-    names = name_features(compared.names, compared.X.shape[1])
+    names = name_features(compared.names, compared.X.shape[1], feature_axis)
     varied = np.flatnonzero(variances > 0)
     ours, of_pca = (
         compared.feature_errors(again)[varied] / variances[varied]

@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 from .._data.holdout import equal_rows, hold_out, row_keys
 from .._data.targets import Target, no_values
 from .._runtime.caching import cached_property
+from .._runtime.warning import warn
 from .._typing import Bools, Floats, Ints, Rows
 from .pseudo_labels import teach
 
@@ -155,6 +156,12 @@ def make_datasets(
         target = Target.fit(y, params["target_type"], **known)
         if target is not None:
             target.check_learnable()
+    if params["supervision"] and target is None:
+        warn(
+            f"supervision={params['supervision']:g} has no effect, because no row has "
+            "a target: pass y to fit, or set supervision=0.",
+            UserWarning,
+        )
     values_val: Floats | None = None
     if target is None:
         values = no_values(X.shape[0])

@@ -282,14 +282,15 @@ def _why_linear(source: Source, trial: Trial, loss: float) -> str:
         )
     elif validation is None:
         reason = (
-            f"{source.dataset.n_samples} rows are too few to hold some out. Pass "
-            "X_val, or set early_stopping=False to train without validation."
+            f"{source.dataset.n_samples} different rows are too few to hold some out. "
+            "Pass X_val, or set early_stopping=False to train without validation."
         )
     elif lowest < loss:
         reason = (
             f"on the {validation.n_samples} rows held out the best network had a loss "
-            f"of {lowest:.4g}, its is {loss:.4g}: too little to be sure of. More rows "
-            "would help, a larger part held out (validation=0.3), or linearity=0."
+            f"of {lowest:.4g}, and {name} of {loss:.4g}: too small a difference to be "
+            "sure of. More rows would help, a larger part held out (validation=0.3), "
+            "or linearity=0."
         )
     else:
         reason = (

@@ -313,11 +313,13 @@ class Codec:
         return errors
 
     def _row_means(self, errors: Floats) -> Floats:
-        """Mean of each row, of what is not NaN where gaps are; 0 where that is all."""
+        """Mean over the observed entries of each row, NaN if it has none."""
         if self.ppca is None:
             return errors.mean(axis=1)
         known = ~np.isnan(errors)
-        return errors.sum(axis=1, where=known) / np.maximum(known.sum(axis=1), 1)
+        n_known = known.sum(axis=1)
+        sums = errors.sum(axis=1, where=known)
+        return np.divide(sums, n_known, np.full(len(errors), np.nan), where=n_known > 0)
 
     def codes(self, x: Tensor) -> Tensor:
         """Codes of scaled rows, both tensors on the codec's device."""

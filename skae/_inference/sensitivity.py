@@ -38,7 +38,6 @@ def sensitivity(estimator: BaseEstimator, X: Rows, average: bool) -> Floats:
     """
     with torch.inference_mode(False):  # whose tensors have no gradients
         codec = cached_codec(estimator, np.dtype(np.float64), X.shape[0])
-    X = codec.complete(X)
     shape = codec.n_components, codec.n_features
     jacobian = np.empty((0 if average else X.shape[0], *shape))
 
@@ -59,8 +58,12 @@ def sensitivity(estimator: BaseEstimator, X: Rows, average: bool) -> Floats:
 
 
 def _jacobian(codec, X):
-    """Return that of rows, (n_samples, n_components, n_features)."""
-    scaling = codec.scaling
+    """Return the Jacobian of each row, (n_samples, n_components, n_features).
+
+    Entries that fill gaps depend on the observed ones.
+    """
+    scaling, missing = codec.scaling, np.isnan(X)
+    X = codec.complete(X)
     x = torch.from_numpy(scaling.apply(X)).to(codec.device).requires_grad_()
     z = codec.codes(x)
     # Layers of someone's own may know no derivative of their derivative.
@@ -68,6 +71,10 @@ def _jacobian(codec, X):
     slopes = _by_features(x, z) if is_narrow else _by_codes(x, z)
     slopes /= scaling.scale
     slopes[:, :, scaling.constant] = 0.0
+    if missing.any():
+        gaps = missing.any(axis=1)
+        given = slopes[gaps], missing[gaps], X[gaps]
+        slopes[gaps] = codec.ppca.differentiate_fill(*given)
     return slopes
 
 

@@ -146,6 +146,41 @@ class PPCA:
             filled[rows] = np.where(where, values, X[rows])
         return filled
 
+    def differentiate_fill(
+        self, slopes: Floats, missing: Bools, filled: Floats
+    ) -> Floats:
+        """Return derivatives by the observed entries, through what they fill.
+
+        Parameters
+        ----------
+        slopes : ndarray of shape (n_samples, n_values, n_features)
+            Derivatives of some values by all entries of the filled rows.
+        missing : ndarray of bool of shape (n_samples, n_features)
+        filled : ndarray of shape (n_samples, n_features)
+            The rows that `fill` returned.
+
+        Returns
+        -------
+        slopes : ndarray of shape (n_samples, n_values, n_features)
+            Zero for missing entries.
+        """
+        # Fillings at a bound stay there.
+        moves = missing & (self.low < filled) & (filled < self.high)
+        slopes = slopes * self.unit
+        shrunk = self.directions * self.shrinkage
+        for rows, pattern, where, through, precision in self._systems(missing):
+            places = where[pattern]
+            of_missing = slopes[rows] * moves[rows, None, :]
+            of_missing = np.take_along_axis(of_missing, places[:, None, :], axis=2)
+            if through is None:
+                of_scores = _solve_right(of_missing, precision[pattern])
+                of_scores = of_scores @ shrunk[places]
+            else:
+                of_scores = of_missing @ through[pattern]
+                of_scores = _solve_right(of_scores, precision[pattern])
+            slopes[rows] += of_scores @ self.directions.T
+        return np.where(missing[:, None, :], 0.0, slopes) / self.unit
+
     def of(self, features: Ints, mean: Floats, unit: Floats) -> "PPCA":
         """Return that of some features, of rows that are scaled as (X - mean) / unit.
 
@@ -280,6 +315,11 @@ class PPCA:
                 inside = shrunk[where] @ self.directions[where].transpose(0, 2, 1)
                 precision = np.eye(where.shape[1]) - inside
                 yield rows, pattern, where, None, precision
+
+
+def _solve_right(rows, matrices):
+    """Return rows (n, n_rows, size) times the inverses of symmetric matrices."""
+    return np.linalg.solve(matrices, rows.transpose(0, 2, 1)).transpose(0, 2, 1)
 
 
 def _observed_moments(X, missing, weights):

@@ -15,14 +15,24 @@ def write_whole(path: str | os.PathLike[str], text: str) -> Path:
     Parameters
     ----------
     path : str or os.PathLike
-        Its folder must exist.
+        Path of the file. Its folder must exist.
     text : str
 
     Returns
     -------
     path : Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {str(path.parent)!r} to write {path.name!r} to: make "
+            "it first, or pass another path."
+        )
     # In the same folder: a rename from elsewhere may be a copy.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
