@@ -1,4 +1,4 @@
-"""Forks: what a forked process must not inherit of threads that it does not have."""
+"""Forks: state of other threads that a forked process must not inherit."""
 
 import os
 import threading
@@ -14,11 +14,12 @@ def after_fork(function: Callable[[], object]) -> None:
 
 
 def forkable_lock() -> threading.Lock:
-    """Return a lock that is free in a forked process, whoever held it before.
+    """Return a lock that is free in a forked process, even if a thread held it before.
 
-    The thread that held it did not come along, and would never release it.
+    The thread that held the lock does not exist in the child, so it would never release
+    it.
     """
     lock = threading.Lock()
-    # As the standard library does with its own.
+    # The standard library does the same with its own locks.
     after_fork(lock._at_fork_reinit)  # type: ignore[attr-defined]
     return lock
