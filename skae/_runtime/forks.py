@@ -8,7 +8,7 @@ __all__ = ["after_fork", "forkable_lock"]
 
 
 def after_fork(function: Callable[[], object]) -> None:
-    """Call a function in each process that is forked from now on, where that may be."""
+    """Call a function in each process that is forked from now on, if any can be."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=function)
 
