@@ -179,7 +179,7 @@ class Target:
         return np.hstack([self.encode_output(i, c) for i, c in enumerate(outputs)])
 
     def answers(self, y: ArrayLike) -> Iterator[tuple[Bools, np.ndarray]]:
-        """Yield, for each output, which rows have a target, and these as in ``y``."""
+        """Yield for each output which rows have a target, and the targets in ``y``."""
         for column in columns(y):
             known = self._known(column)
             as_given = _as_numbers if self.kind == "continuous" else _as_classes
