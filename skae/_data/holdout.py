@@ -20,10 +20,10 @@ __all__ = ["equal_rows", "have_near_copies", "hold_out", "row_keys"]
 _ENOUGH_VALIDATION_ROWS = 100
 _MOST_HELD_OUT = 0.2
 _LEAST_VALIDATION_ROWS = 7
-# How to recognise a series. The nearest rows of so many rows are searched, among other
-# rows with at most so many values. There must be at least so many rows. The rows are a
-# series if the nearest row is at most ``_NEXT`` places away for more than the share
-# ``_MANY``.
+# How to recognise a series: for ``_ASKED_ROWS`` rows, find the nearest of all rows, or
+# of a sample with ``_MOST_VALUES`` values. With fewer than ``_FEWEST_ROWS`` rows there
+# is no test. The rows are a series if more than the share ``_MANY`` of them have their
+# nearest row at most ``_NEXT`` places away.
 _ASKED_ROWS = 50
 _MOST_VALUES = 5_000_000
 _FEWEST_ROWS = 100

@@ -51,9 +51,8 @@ from .start import head_of, linear_network
 
 __all__ = ["TrainingSession"]
 
-# Outliers are scaled to at most so many times the length of the longest training row.
-# Farther away, the network's linear map is used. Measured in docs/choices.md, "Far
-# rows".
+# Outliers have at most this multiple of the longest training row's length. Farther away
+# the network's linear map is used. Measured in docs/choices.md, "Far rows".
 _OUTLIER_FACTOR = 100.0
 # The same for bounded links and latents, for batch normalisation, whose statistics
 # outliers would change, and for plain networks.
@@ -61,20 +60,16 @@ _SHORT_OUTLIER_FACTOR = 10.0
 # Fine-tuning starts at this place of a one-cycle schedule, with a fifth of the largest
 # step. Measured in docs/choices.md, "Answering with PCA".
 _LAST_PART = 0.765
-# Weight decay of networks that overfit. Measured in docs/choices.md, "Overfitting, and
-# when weights decay".
+# Weight decay of networks that overfit.
 _DECAY = 1.0
-# Plain networks get outliers only after this share of the training, and with this share
-# of the weight. Otherwise outliers distract them from the data, because a circle in one
-# code, for example, is far from any linear map. Measured in docs/choices.md, "Plain
-# networks: how clearly they have to win, and what they learn far out".
+# Plain networks get outliers only after this share of the training, with this share of
+# the weight. Earlier, outliers would distract them from the data: a circle in one code
+# is far from any linear map. Measured in docs/choices.md, under "Plain networks".
 _OUTLIERS_FROM = 0.5
 _PLAIN_WEIGHT = 0.05
-# A step with fewer floating point operations is over before a second thread has woken
-# up.
+# With fewer floating point operations, a step is over before a second thread wakes up.
 _SHARED_STEP_FLOPS = 5e6
-# With up to so many threads, Muon's products of any shape had the same bits as with one
-# thread.
+# With so many threads, Muon's products of any shape had the same bits as with one.
 _MUON_THREADS = 2
 # Parts of the objective that users choose.
 _SLOTS = "ordered", "corruption", "latent", "penalty"
