@@ -171,8 +171,7 @@ class TrainingSession:
         if not previous:
             self._start(self._sample)
         self.starts_anchored = self.network.anchored and previous is None
-        # With another link, the anchored network is only approximately PCA at the
-        # start.
+        # With another link, the anchored network starts only approximately as PCA.
         self.starts_linear = self.starts_anchored and link == "identity"
         self._begin(params, loss)
 
@@ -355,8 +354,7 @@ class TrainingSession:
 
     @property
     def _may_have_outliers(self) -> bool:
-        # Other links are bounded by the range of the data, and other latents by their
-        # prior.
+        # Other links are bounded by the data's range, other latents by their prior.
         return self.link == "identity" and not self.latent.has_kl
 
     @property

@@ -34,7 +34,7 @@ __all__ = ["Moments", "explain", "score", "score_of"]
 
 # Largest number of rows that the share of variance is measured on, largest number of
 # values in these rows, and largest number of rows that are decoded for the derivatives.
-# Each derivative decodes a row twice for each code.
+# For the derivatives each row is decoded twice for each code.
 _ROWS = 10_000
 _VALUES = 4_000_000
 _DECODED_ROWS = 10_000

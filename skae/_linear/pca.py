@@ -202,7 +202,7 @@ def pca_losses(
     """Return the losses of PCA's reconstructions of rows, (n_samples,).
 
     ``steps`` are batches, with ``inputs`` for PCA and rows ``x`` to compare with.
-    ``loss`` is the loss of a network's rows.
+    ``loss`` compares reconstructions with rows, as for a network.
     """
     losses = []
     for step in steps:

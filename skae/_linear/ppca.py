@@ -20,8 +20,8 @@ from .._typing import Bools, Floats, Ints
 
 __all__ = ["PPCA"]
 
-# Up to so many features, the covariance is not restricted. For more features, it has so
-# many directions.
+# Up to so many features, the covariance is not restricted. For more features, the
+# second number is its number of directions.
 _NARROW = 256
 _DIRECTIONS = 64
 # Largest number of rows that the model is fitted to. The first number is for more than
@@ -239,8 +239,8 @@ class PPCA:
 
         Conjugate gradients find the scores of all rows together. One step costs as much
         as a product of the rows with the directions. The variances are approximate:
-        they are those of a row in which each entry is missing to the share of rows that
-        miss it.
+        they are those of one row in which each entry is missing in proportion to the
+        share of rows that lack it.
         """
         directions = self.directions
 

@@ -26,9 +26,9 @@ Output: TypeAlias = nn.Linear | Rescaling | Transposed
 class Anchored(nn.Module):
     """A fixed linear map plus a correction that fades far from the data.
 
-    ``A x + s f(s x) + offset`` with s = min(1, radius / |x|). For a row beyond the
-    trust radius, the row is first scaled back to that radius. Its correction is then
-    multiplied by s. In training nothing fades.
+    ``A x + s f(s x) + offset`` with s = min(1, radius / |x|). A row beyond the trust
+    radius is scaled back to that radius before f is applied, and the correction is
+    multiplied by s. In training it does not fade.
 
     Parameters
     ----------

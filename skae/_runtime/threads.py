@@ -133,7 +133,10 @@ class ThreadTuner:
         self._move_to(self._held)
 
     def at_work(self, piece: object, kind: Hashable = None) -> "_AtWork":
-        """Return a context for work on a piece. A kind needs the same operations."""
+        """Return a context for work on a piece.
+
+        Pieces of the same ``kind`` need the same operations.
+        """
         return _AtWork(self, piece, kind)
 
     def _begin(self, piece: object, kind: Hashable) -> float | None:

@@ -15,7 +15,7 @@ _OF_MANY = ("_fit_and_score", "_parallel_build_estimators", "fit_member")
 
 
 class ValidationWarning(ConvergenceWarning):
-    """A finding of the validation: the result is PCA, or the rows cannot tell much.
+    """Warns that the result is PCA, or that held-out rows say little about new rows.
 
     It is not given within a search, a cross-validation or an ensemble, which fit many
     models.

@@ -93,7 +93,7 @@ class EarlyStopping:
         return self.n_iter - begin
 
     def extend(self, n_epochs: float, n_iter_no_change: float = math.inf) -> None:
-        """Train for ``n_epochs`` more epochs, with a new patience."""
+        """Allow ``n_epochs`` more epochs, with a new patience."""
         self.reason = None
         self._last_improvement = self.n_iter
         self.config = replace(

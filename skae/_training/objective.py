@@ -93,7 +93,7 @@ class Objective:
         )
         is_written = DenseBackprop.handles(network) and not needs_encoder(penalty)
         self.dense = DenseBackprop(network) if is_written else None
-        self.fast = FastForward(network)  # where losses are compared
+        self.fast = FastForward(network)  # for evaluation
 
     @property
     def is_random(self) -> bool:
@@ -277,7 +277,7 @@ class Objective:
 
     def gradient_alone(self, batch: Batch) -> Tensor:
         """Return the gradient of a batch, without any other side effect."""
-        assert batch.rng is not None  # there is one in training
+        assert batch.rng is not None  # set in training
         state = batch.rng.bit_generator.state
         self.backward(batch)
         batch.rng.bit_generator.state = state

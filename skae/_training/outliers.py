@@ -42,9 +42,9 @@ class Outliers:
     Attributes
     ----------
     radius : float
-        Largest distance of an outlier from the mean.
+        Largest distance of an outlier from the mean, unless the row was farther before.
     spikes : ndarray of shape (2 * n_features,)
-        From `spike_distribution`.
+        Cumulative probabilities from `spike_distribution`.
     basis : Tensor of shape (n_all_features, n_features) or None
         The basis, if the values of rows are coordinates instead of features.
     begin : float
@@ -106,7 +106,7 @@ def augment_outliers(
         Number of rows of each batch.
     radius : float
     spikes : ndarray of shape (2 * n_features,)
-        From `spike_distribution`.
+        Cumulative probabilities from `spike_distribution`.
     rng : numpy.random.Generator
     basis : Tensor of shape (n_features, n_axes), optional
         The basis, if the values of rows are coordinates instead of features.
@@ -203,14 +203,14 @@ def spike(
 ) -> Tensor:
     """Draw a spike for each row: a number to be added to one feature.
 
-    With the spike the row is ``factors`` times as far from the mean as before.
+    With the spike the row is about ``factors`` times as far from the mean as before.
 
     Parameters
     ----------
     x : Tensor of shape (n_samples, n_features)
     factors : Tensor of shape (n_samples, 1)
     spikes : ndarray of shape (2 * n_features,)
-        From `spike_distribution`.
+        Cumulative probabilities from `spike_distribution`.
     rng : numpy.random.Generator
     basis : Tensor of shape (n_features, n_axes), optional
         See `augment_outliers`.

@@ -125,7 +125,7 @@ class Reconstruction:
         """
         if not self.loss.canonical:
             return output, torch.where(observed, x, output.detach())
-        assert isinstance(self.loss, Loss)  # a MixedLoss takes no gaps
+        assert isinstance(self.loss, Loss)  # a MixedLoss does not allow gaps
         raw, value = _AGREEMENT[self.loss.link]
         x = torch.where(observed, x, (value - self.mean) / self.scale)
         return torch.where(observed, output, torch.full_like(output, raw)), x
@@ -212,7 +212,7 @@ class CodeCosts:
         if isinstance(self.latent, Gaussian):
             divergences = self.latent.kl_divergence(h, self.n_features)
         if self.penalty is not None:
-            assert batch.rng is not None  # there is one where codes cost
+            assert batch.rng is not None  # set if codes have costs
             penalties = penalize(self.penalty, z, x, self.encode, batch.rng)
         return divergences, penalties
 
