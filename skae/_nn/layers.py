@@ -45,7 +45,7 @@ class QuickGELU(nn.Module):
     """x logistic(1.702 x), which is nearly GELU (Hendrycks, Gimpel 2016).
 
     On a CPU it takes half the time of GELU, which takes a third of the time of a small
-    network's step. Measured in docs/choices.md, "Network and training".
+    network's step.
     """
 
     slope = 1.702
