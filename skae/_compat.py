@@ -1,6 +1,7 @@
-"""Private API of scikit-learn and torch that skae uses: here, and nowhere else.
+"""All private API of scikit-learn and torch that skae uses.
 
-What moves or changes in a later version of theirs is mended here.
+No other module uses such API. If a later version of these libraries changes it, only
+this module has to be adapted.
 """
 
 from collections.abc import Callable
@@ -26,7 +27,7 @@ except ImportError:
     ProgressBar = None
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Nothing: scikit-learn has callbacks from 1.9 on."""
+        """Empty stand-in: scikit-learn has callbacks from 1.9 on."""
 
 
 __all__ = [
@@ -51,30 +52,30 @@ __all__ = [
     "torch_library",
 ]
 
-#: Kernels of torch by name: gradients of activations, among others.
+#: Kernels of torch by name, such as gradients of activations.
 ATEN = torch.ops.aten
 
-#: One kernel for a step of Adam on a list of tensors; the optimiser's own wrapper takes
+#: One kernel for a step of Adam on a list of tensors. torch's wrapper around it takes
 #: as long as the step of a small network.
 fused_adam: Callable[..., None] = torch._fused_adam_
 
-#: Whether the process was forked after CUDA had started, and so cannot use it.
+#: Whether the process was forked after CUDA had started, so that it cannot use CUDA.
 cuda_is_lost = torch.cuda._is_in_bad_fork
 
 
 def close_forward_derivatives() -> None:
-    """Close forward derivatives that an interrupt has left open, if it has."""
+    """Close the context of forward derivatives if an interrupt has left it open."""
     forward_ad._current_level = 0
     try:
         forward_ad.exit_dual_level()
-    except RuntimeError:  # there was none
+    except RuntimeError:  # no context was open
         forward_ad._current_level = -1
 
 
 def callback_context(estimator: BaseEstimator, task_name: str) -> Any:
     """Return the context of a fit for scikit-learn's callbacks; None if there are none.
 
-    `fit_context` sees to it that callbacks are told of the end, whatever it is.
+    `fit_context` tells callbacks of the end of a fit, even after an error.
     """
     if not getattr(estimator, "_skl_callbacks", None):
         return None
@@ -84,20 +85,20 @@ def callback_context(estimator: BaseEstimator, task_name: str) -> Any:
 def are_progress_bars(context: Any) -> bool:
     """Return whether scikit-learn's progress bars are all that a context calls.
 
-    They take nothing from an epoch but that it has ended.
+    Progress bars need no information about an epoch except that it has ended.
     """
     return all(type(callback) is ProgressBar for callback in context._callbacks)
 
 
 def seed_torch(seed: int, device: torch.device) -> None:
-    """Seed torch's global generators of the CPU, and of a GPU if that is the device."""
+    """Seed torch's global generator of the CPU, and of a GPU if it is the device."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.default_generators[device.index].manual_seed(seed)
 
 
 def torch_library() -> str:
-    """Return the path of the library that torch's Python names are loaded from."""
+    """Return the path of the library that contains torch's Python bindings."""
     return torch._C.__file__
 
 
@@ -106,7 +107,7 @@ DOCUMENTATION_URL = "https://skae.example.org/api/"
 
 
 class Documented:
-    """What links scikit-learn's HTML of an object to its page of the documentation."""
+    """Base class whose scikit-learn HTML links to the page of the documentation."""
 
     _doc_link_module = "skae"
     _doc_link_template = DOCUMENTATION_URL + "{estimator_name}.html"
@@ -115,8 +116,8 @@ class Documented:
 class Summarized(Documented):
     """An estimator whose HTML has a summary above its fitted attributes.
 
-    From scikit-learn 1.9 on, also inside of pipelines and searches; versions before
-    show none. The method ``_summary_html`` returns it.
+    From scikit-learn 1.9 on, the summary also appears inside of pipelines and searches.
+    Earlier versions show no summary. The method ``_summary_html`` returns it.
     """
 
     def _get_fitted_attr_html(self, doc_link=""):
@@ -125,7 +126,7 @@ class Summarized(Documented):
 
 
 class _BelowSummary:
-    """Attributes with a summary above them, as scikit-learn asks for their HTML."""
+    """Wraps fitted attributes, and puts a summary above their HTML."""
 
     def __init__(self, attributes, summary):
         self._attributes = attributes

@@ -1,4 +1,4 @@
-"""Types that annotations in several packages name: arrays, and rows of a table."""
+"""Types for annotations in several packages: arrays, and rows of data."""
 
 from typing import TypeAlias, TypeGuard
 
@@ -10,14 +10,14 @@ __all__ = ["Bools", "Floats", "Ints", "Rows", "is_sparse"]
 
 #: An array of float32 or float64.
 Floats: TypeAlias = NDArray[np.floating]
-#: An array of whole numbers: indices, mostly.
+#: An array of integers, mostly indices.
 Ints: TypeAlias = NDArray[np.integer]
-#: A mask.
+#: A boolean mask.
 Bools: TypeAlias = NDArray[np.bool_]
-#: Rows of a table as they are checked, (n_samples, n_features).
+#: Rows of data after validation, (n_samples, n_features).
 Rows: TypeAlias = Floats | csr_matrix
 
 
 def is_sparse(X: object) -> TypeGuard[csr_matrix]:
-    """Return whether rows are a sparse matrix, and no array."""
+    """Return whether rows are a sparse matrix instead of an array."""
     return issparse(X)

@@ -1,4 +1,4 @@
-"""The detector: rows that do not come back, or whose codes are far from others."""
+"""The detector of rows with large reconstruction errors or isolated codes."""
 
 from numbers import Integral, Real
 
@@ -29,11 +29,11 @@ from .sampling import judges, left_out_rows, remember
 
 __all__ = ["ReconstructionOutlierDetector"]
 
-# What members are fitted to, as those of an isolation forest: so few rows that few
-# outliers are among them. And of short data.
+# Number of rows that a member is fitted to, as in an isolation forest: so few that
+# outliers are rare among them. For few rows, the largest share of them.
 _ROWS = 256
 _MOST_OF_THE_ROWS = 0.5
-# Interquartile ranges to Tukey's fence.
+# Distance of Tukey's fence from the quartile, in interquartile ranges.
 _FENCE = 1.5
 
 
@@ -242,7 +242,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def decision_function(self, X):
-        """Scores of rows minus the threshold: negative for outliers.
+        """Return the scores of rows minus the threshold: negative for outliers.
 
         Parameters
         ----------
@@ -276,7 +276,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return self._scores(self._validate(X))
 
     def feature_contributions(self, X):
-        """Which features make a row unusual.
+        """Return how much each feature contributes to how unusual a row is.
 
         Parameters
         ----------
@@ -299,7 +299,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return to_pickle(super().__getstate__())
 
     def __setstate__(self, state):
-        # Parameters that were not there when it was written are as if not set.
+        # Parameters that did not exist when it was pickled get their defaults.
         state = from_pickle(state, type(self).__name__)
         super().__setstate__({**_DEFAULTS, **state})
 
@@ -328,7 +328,10 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return estimator.set_params(**seeds)
 
     def _n_rows(self, n_samples):
-        """Return to how many rows a member is fitted; each is left out by one."""
+        """Return how many rows a member is fitted to.
+
+        The number leaves enough rows that each row is left out by at least one member.
+        """
         if self.max_samples == "auto":
             n_rows = min(_ROWS, int(_MOST_OF_THE_ROWS * n_samples))
         elif isinstance(self.max_samples, Integral):
@@ -340,8 +343,9 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
 
     def _threshold(self, scores):
         if self.contamination != "auto":
-            # Each of n + 1 rows that are alike is as likely to be the k-th: that share
-            # of new rows is expected to be below this quantile, also where n is small.
+            # A new row like the n training rows has any rank among all n + 1 rows with
+            # the same probability. So the expected share of new rows below this
+            # quantile is the contamination, even if n is small.
             return np.quantile(scores, self.contamination, method="weibull")
         lower, upper = np.percentile(scores, [25, 75])
         return lower - _FENCE * (upper - lower)
@@ -355,7 +359,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return np.concatenate(parts)
 
     def _average(self, X, method):
-        """Return the mean of a member's method over those that judge each row."""
+        """Return the mean of a method over the members that judge each row."""
         is_judge = judges(X, self._row_keys, self._seen)
         weights = is_judge / is_judge.sum(axis=1, keepdims=True)
         Z, total = self._scaled(X), 0.0
@@ -365,7 +369,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return total
 
     def _scaling(self, X):
-        """Return what is subtracted from rows, and by what they are divided."""
+        """Return the numbers that are subtracted from rows, and their divisors."""
         if not self.standardize:
             return np.zeros(X.shape[1]), np.ones(X.shape[1])
         scaler = helper(StandardScaler(with_mean=not issparse(X))).fit(X)
@@ -385,5 +389,5 @@ def _default():
 
 
 _DEFAULTS = ReconstructionOutlierDetector().get_params(deep=False)
-# Pickles name the public place, so that they survive a move of this file.
+# Pickles use the public name, so that they stay valid if this file moves.
 ReconstructionOutlierDetector.__module__ = "skae"

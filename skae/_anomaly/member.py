@@ -1,4 +1,4 @@
-"""A member of the ensemble: one fitted transformer, and how unusual rows are to it."""
+"""A member of the ensemble: a fitted transformer that scores how unusual rows are."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,13 @@ __all__ = ["ENOUGH_ROWS", "Member", "fit_member"]
 _N_NEIGHBORS = 10
 #: Rows that are enough to estimate a median.
 ENOUGH_ROWS = 1000
-# The least scale of a feature's error, in units of the features' root mean variance.
+# The smallest scale of a feature's error, in units of the features' root mean variance.
 # Features that are nearly always reconstructed exactly, such as rare flags, would
 # otherwise outweigh all others.
 _LEAST_SCALE = 1e-3
-# Lower bounds of a typical sum or distance: a part of the mean, because with many equal
-# rows most sums are zero; and if all are zero, a value larger than rounding errors.
+# Lower bounds of a typical sum or distance. The first is a share of the mean, because
+# with many equal rows most sums are zero. The second, for the case that all are zero,
+# is larger than rounding errors.
 _LEAST_TYPICAL = 1e-2
 _NOTHING = 1e-6
 
@@ -33,9 +34,9 @@ class Member:
     code_scale : ndarray of shape (n_components,)
         Standard deviation of the codes.
     codes : ndarray of shape (n_fitted, n_components)
-        Codes of the rows it was fitted to, divided by ``code_scale``.
+        Codes of the rows that it was fitted to, divided by ``code_scale``.
     error_scale : ndarray of shape (n_features,)
-        Median absolute error of each feature, or a small number if that is zero.
+        Median absolute error of each feature, or a small number if the median is zero.
     typical_error, typical_distance : float
         Medians of the rows' errors and distances. Divided by them, both count equally.
     """
@@ -125,7 +126,7 @@ def _surprise(scaled_error):
 
 
 def _neighbors(fitted_codes, codes):
-    """Return distances to the nearest fitted codes, and which these are."""
+    """Return distances to the nearest fitted codes, and the indices of these codes."""
     k = min(_N_NEIGHBORS, len(fitted_codes))
     distances, rows = cKDTree(fitted_codes).query(codes, k=np.arange(1, k + 1))
     return distances, rows

@@ -1,7 +1,8 @@
-"""Sampling: which rows each member of an ensemble is fitted to, and who has seen a row.
+"""Sampling: which rows each member is fitted to, and which members have seen a row.
 
-A row is scored only by members that were not fitted to it: a member that was fitted to
-an outlier may have learnt it. So training rows are recognised, by a hash of 64 bits.
+A row is scored only by members that were not fitted to it, because a member that was
+fitted to an outlier may have learnt it. So training rows have to be recognised. This is
+done with a hash of 64 bits.
 """
 
 import numpy as np
@@ -70,7 +71,7 @@ def judges(X, keys, seen):
     ----------
     X : ndarray of shape (n_rows, n_features)
     keys, seen : ndarray
-        What `remember` has returned.
+        Results of `remember`.
     """
     asked = _row_keys(X)
     place = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)

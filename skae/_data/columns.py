@@ -1,4 +1,4 @@
-"""Columns: positions of those that names, selectors or masks stand for."""
+"""Columns: positions of columns given by names, selectors or masks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["column_names", "find_columns", "spell"]
 def column_names(X: object) -> tuple[str, ...] | None:
     """Return the names of a data frame's columns, (n_features,), or None.
 
-    As scikit-learn: only where all are strings.
+    As in scikit-learn, names count only if all are strings.
     """
     names = getattr(X, "column_names", None)  # of pyarrow
     names = getattr(X, "columns", None) if names is None else names
@@ -23,12 +23,12 @@ def column_names(X: object) -> tuple[str, ...] | None:
 
 
 def spell(column: int, names: Sequence[str] | None) -> str:
-    """Return how messages call a column."""
+    """Return how messages name a column."""
     return repr(int(column) if names is None else str(names[column]))
 
 
 def find_columns(columns: Any, X: object, n_features: int) -> Ints:
-    """Return positions of columns, (n_columns,), in the order they are named.
+    """Return positions of columns, (n_columns,), in the given order.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def find_columns(columns: Any, X: object, n_features: int) -> Ints:
     if isinstance(columns, slice):
         start = _end(columns.start, names, n_features)
         stop = _end(columns.stop, names, n_features)
-        if isinstance(columns.stop, str):  # of names the last one is meant too
+        if isinstance(columns.stop, str):  # slices of names include the end
             stop += 1
         return np.arange(n_features)[slice(start, stop, columns.step)]
     found = np.asarray(columns)
@@ -71,7 +71,7 @@ def _end(end, names, n_features):
 
 
 def _position(column, names, n_features):
-    """Return the position of a column by its name, or by a number from either end."""
+    """Return the position of a column, from its name or a number (may be negative)."""
     if isinstance(column, str):
         if names is None:
             raise ValueError(

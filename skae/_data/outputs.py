@@ -1,4 +1,4 @@
-"""Outputs: the columns of ``y`` as arrays, and which rows have a target in them."""
+"""Outputs: the columns of ``y`` as arrays, and which rows have a target."""
 
 from collections.abc import Iterable
 from numbers import Number
@@ -21,25 +21,25 @@ __all__ = [
     "warn_of_unlabelled",
 ]
 
-#: What means that a row has no target, beside NaN and None; "auto" is nothing.
+#: Value that means "no target", besides NaN and None. "auto" means no such value.
 Label: TypeAlias = int | float | str | None
 
-# What means a row without a label in many a semi-supervised data set.
+# The usual label of unlabelled rows in semi-supervised data sets.
 _UNLABELLED = -1
-# Texts that numpy and pandas make of values that are missing.
+# Texts into which numpy and pandas convert missing values.
 _MISSING_AS_TEXT = ("nan", "None", "<NA>", "NaT")
 
 
 def join_targets(
     parts: Iterable[ArrayLike | None], n_samples: Iterable[int]
 ) -> np.ndarray | None:
-    """Return the targets of parts one after another, unknown where a part has none.
+    """Concatenate the targets of parts. Rows of a part without targets get None.
 
     Parameters
     ----------
     parts : iterable of array-like or None
     n_samples : iterable of int
-        Of the parts.
+        Number of rows of each part.
 
     Returns
     -------
@@ -75,13 +75,13 @@ def columns(y: Any) -> list[np.ndarray]:
     """Return ``y`` as a list of arrays, one for each output."""
     if issparse(y):
         y = y.toarray()
-    elif hasattr(y, "detach"):  # a tensor, on whatever device
+    elif hasattr(y, "detach"):  # a tensor on any device
         y = y.detach().cpu().numpy()
     elif np.ma.isMaskedArray(y):
         is_masked, y = np.ma.getmaskarray(y), y.data.astype(object)
         y[is_masked] = None
     elif isinstance(y, list | tuple):
-        y = np.array(y, dtype=object)  # or numpy would make text of all its values
+        y = np.array(y, dtype=object)  # otherwise numpy may convert all values to text
     y = np.asarray(y)
     if y.ndim not in (1, 2) or y.ndim == 2 and y.shape[1] == 0:
         raise ValueError(
@@ -92,7 +92,7 @@ def columns(y: Any) -> list[np.ndarray]:
 
 
 def missing(column: np.ndarray) -> Bools:
-    """Which rows have nothing, whatever else means that."""
+    """Return which rows are NaN, None or NA. ``missing_label`` does not count here."""
     if column.dtype.kind == "f":
         return np.isnan(column)
     if column.dtype.kind != "O":
@@ -106,7 +106,7 @@ def _is_missing(value):
 
 
 def known_rows(column: np.ndarray, missing_label: Label) -> Bools:
-    """Which rows have a target."""
+    """Return which rows have a target."""
     known = ~missing(column)
     if missing_label is None or missing_label == "auto":
         return known
@@ -114,7 +114,7 @@ def known_rows(column: np.ndarray, missing_label: Label) -> Bools:
 
 
 def _equal(column, label):
-    """Which values are a label: a number is neither a text nor a truth value."""
+    """Return which values equal a label. Numbers, texts and truth values all differ."""
     kind = _kind(label)
     if column.dtype.kind == "O":
         return np.array([_kind(v) == kind and v == label for v in column], bool)
@@ -129,7 +129,7 @@ def _kind(label):
 
 
 def refuse_lookalikes(column: np.ndarray, missing_label: Label) -> None:
-    """Refuse values that read like the label of rows without a target, but are not it.
+    """Refuse values that look like ``missing_label``, but have another type.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def refuse_lookalikes(column: np.ndarray, missing_label: Label) -> None:
     for value in _different(column):
         if _kind(value) == kind:
             if column.dtype.kind != "O":
-                return  # and so are the others
+                return  # all values have this type
         elif _looks_like(value, missing_label):
             remedy = f"Pass missing_label={value!r} if it means a row without a target."
             if _kind(value) == "truth value":
@@ -155,7 +155,7 @@ def refuse_lookalikes(column: np.ndarray, missing_label: Label) -> None:
 
 
 def warn_of_unlabelled(column: np.ndarray) -> None:
-    """Tell of classes that often mean a row without a target."""
+    """Warn about classes that often mean a row without a target."""
     values = _different(column)
     texts = [value for value in values if value in _MISSING_AS_TEXT]
     ones = [value for value in values if _looks_like(value, _UNLABELLED)]
@@ -170,12 +170,12 @@ def warn_of_unlabelled(column: np.ndarray) -> None:
 
 
 def _different(column):
-    """Return a value of each kind: 1, 1.0 and True are three."""
+    """Return the distinct values, with their types: 1, 1.0 and True are three."""
     return list({(type(v), v): v for v in column.tolist()}.values())
 
 
 def _looks_like(value, label):
-    """Whether a value reads as a label does, whatever its type."""
+    """Whether a value looks like a label, even if the types differ."""
     try:
         if float(value) == float(label):
             return True

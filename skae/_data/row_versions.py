@@ -1,4 +1,4 @@
-"""Row versions: rows as they are met in training, made once and met again and again."""
+"""Row versions: random variants of rows for training, made once and then reused."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -9,24 +9,25 @@ from torch import Tensor
 
 __all__ = ["BatchGaps", "RowVersions"]
 
-# Versions take so much memory, at most; fewer than these are too few to learn from.
+# Largest memory of all versions. With fewer versions than the second number, there is
+# too little variation to learn from.
 _MOST_BYTES = 2**27
 _LEAST_VERSIONS = 4
 
 
-#: Places in a batch.
+#: Positions in a batch.
 Places: TypeAlias = Tensor | slice
 
 
 class RowVersions:
-    """Some versions of each row, made when they are first drawn, and kept.
+    """Versions of each row, which are made when they are first drawn, and then stored.
 
     Parameters
     ----------
     n_samples, n_features : int
-        Of the rows.
+        Shape of the rows.
     n_versions : int
-        Of each row; fewer where memory is short.
+        Number of versions of each row. Fewer if memory is short.
     device : torch.device
     """
 
@@ -37,7 +38,7 @@ class RowVersions:
         self.n_samples = n_samples
         self.n_versions = min(n_versions, fitting)
         if self.n_versions < min(n_versions, _LEAST_VERSIONS):
-            self.n_versions = 0  # all are made anew, each time
+            self.n_versions = 0  # versions are made anew each time
         size = self.n_versions * n_samples
         self.values = torch.empty(size, n_features, dtype=torch.float32, device=device)
         self.is_made = torch.zeros(size, dtype=torch.bool, device=device)
@@ -45,15 +46,16 @@ class RowVersions:
     def draw(
         self, rows: Tensor, rng: np.random.Generator, make: Callable[[Places], Tensor]
     ) -> Tensor:
-        """Return a version of each of some rows, drawn at random.
+        """Return a random version of each of some rows.
 
         Parameters
         ----------
         rows : Tensor of int of shape (batch,)
-            Their numbers; one may occur more than once.
+            Indices of the rows. A row may occur more than once.
         rng : numpy.random.Generator
         make : callable
-            Of places in ``rows``, (n,): returns versions of them, (n, n_features).
+            Takes positions in ``rows``, (n,), and returns new versions of these rows,
+            (n, n_features).
         """
         if not self.n_versions:
             return make(slice(None))
@@ -69,14 +71,14 @@ class RowVersions:
 
 
 class BatchGaps:
-    """The gaps of a batch, and the versions of its rows with more of them.
+    """The gaps of a batch, and versions of its rows with more gaps.
 
     Parameters
     ----------
     observed : Tensor of bool of shape (batch, n_features)
-        The other values fill gaps.
+        Which values were observed. The others fill gaps.
     rows : Tensor of int of shape (batch,)
-        Numbers of the rows.
+        Indices of the rows.
     versions : RowVersions
     """
 

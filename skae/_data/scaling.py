@@ -1,8 +1,8 @@
-"""Scaling: rows of ``X`` to what the network sees, and back, in float64.
+"""Scaling of rows of ``X`` for the network, and back, in float64.
 
-The network sees ``(X - mean) / scale`` with one scale for all features, the root of
-the mean variance, so that data in any unit train alike and the squared error weighs
-the features as PCA does.
+The network gets ``(X - mean) / scale``. By default all features have the same scale,
+the square root of their mean variance. So the units of the data do not matter, and the
+squared error weighs features as PCA does.
 """
 
 import warnings
@@ -27,20 +27,20 @@ __all__ = [
 ]
 
 _CHUNK_BYTES = 2**22
-# Farther rows are taken for as far: float32 can still square and add such values.
+# Scaled values are clipped to this size. float32 can still square and add such values.
 FARTHEST = 1e15
 
 
 def row_slices(
     n_samples: int, n_features: int, chunk_bytes: int = _CHUNK_BYTES
 ) -> list[slice]:
-    """Slices of rows that hold about ``chunk_bytes`` of float64 each."""
+    """Return slices of rows that hold about ``chunk_bytes`` of float64 each."""
     step = max(1, chunk_bytes // (8 * n_features))
     return [slice(i, min(i + step, n_samples)) for i in range(0, n_samples, step)]
 
 
 def dense_rows(X: Rows, rows: Ints | slice) -> Floats:
-    """Rows of an array or of a sparse matrix, as an array."""
+    """Return rows of an array or of a sparse matrix as an array."""
     chosen = X[rows]
     return chosen.toarray() if is_sparse(chosen) else chosen
 
@@ -48,10 +48,10 @@ def dense_rows(X: Rows, rows: Ints | slice) -> Floats:
 def squares_about_mean(
     X: Rows, rows: Ints, scale: Floats, weights: Floats | None = None
 ) -> float:
-    """Sum of squared distances of some rows from their own mean, in units of a scale.
+    """Return the sum of squared distances of rows from their mean, in scaled units.
 
-    Zero if they are all alike: what rounding leaves of the mean is no variance. Rows
-    may have ``weights``, one on average.
+    Return zero if all rows are equal: rounding errors of the mean are not variance.
+    ``weights`` of rows have mean 1.
     """
     parts = row_slices(len(rows), X.shape[1])
     mean = sum(
@@ -87,7 +87,7 @@ def observed_squares(
 def weighted(
     values: Floats, weights: Floats | None, part: slice = slice(None)
 ) -> Floats:
-    """Return values of rows times their weights, those of some part of the rows."""
+    """Multiply values of rows by their weights, of which ``part`` is used."""
     if weights is None:
         return values
     weights = weights[part]
@@ -101,13 +101,15 @@ class Scaling:
     Attributes
     ----------
     mean, scale : ndarray of shape (n_features,)
-        float64. The mean of a constant feature is its value, exactly.
+        Shift and scale in float64. The mean of a constant feature is exactly its value.
     constant : ndarray of bool of shape (n_features,)
-        Features with one value in all training rows. The network never sees them move.
+        Features with one value in all training rows. After scaling they are always
+        zero.
     variance : float
-        Mean variance of the scaled features: the squared error of predicting the mean.
+        Mean variance of the scaled features. This is the squared error of predicting
+        the mean.
     unit : ndarray of shape (n_features,)
-        What errors are measured in: 1, or the scale of standardized features.
+        Units of errors: 1, or the scale of standardized features.
     mean_error : float
         The squared error of predicting the mean, in these units.
     """
@@ -128,11 +130,11 @@ class Scaling:
         weights: Floats | None = None,
         scale_of: Callable[[Floats], Floats] | None = None,
     ) -> Self:
-        """Measure the ``rows`` (indices) of ``X`` in passes of bounded memory.
+        """Fit to the ``rows`` (indices) of ``X``, with bounded memory.
 
-        Rows may have ``weights``, (len(rows),). ``scale_of`` returns scales for
-        variances, (n_features,), where they are not to be the same for all; errors are
-        then measured in these.
+        ``weights`` of rows are of shape (len(rows),). ``scale_of`` turns variances into
+        scales, (n_features,), if features get different scales. Errors are then
+        measured in units of these scales.
         """
         scaler = StandardScaler()
         low = np.full(X.shape[1], np.inf)
@@ -165,7 +167,7 @@ class Scaling:
         deviation: Floats | None,
         scale_of: Callable[[Floats], Floats] | None = None,
     ) -> Self:
-        """Make it of moments; with a standard deviation, features count equally."""
+        """Make a scaling from moments. With ``deviation``, features count equally."""
         if deviation is not None:
             scale = np.where(constant, 1.0, deviation)
             unit = scale
@@ -191,12 +193,12 @@ class Scaling:
         standardize: bool,
         weights: Floats | None = None,
     ) -> Self:
-        """Return one whose variances are those of observed entries about the mean.
+        """Return a scaling whose variances are those of the observed entries.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
-            Rows whose gaps are filled.
+            Rows with filled gaps.
         rows : ndarray of int
         missing : ndarray of bool of shape (n_samples, n_features)
         standardize : bool
@@ -225,7 +227,7 @@ class Scaling:
         n_before: int,
         weights: Floats | None = None,
     ) -> Self:
-        """Return one in which features that were constant vary, if they do in ``rows``.
+        """Return a scaling in which constant features vary if they do so in ``rows``.
 
         Parameters
         ----------
@@ -233,14 +235,15 @@ class Scaling:
         rows : ndarray of int
         standardize : bool
         n_before : int
-            Rows in which they were constant.
+            Number of earlier rows, in which the features were constant.
         weights : ndarray of shape (len(rows),) or None
-            Of the rows, one on average.
+            Sample weights with mean 1.
 
         Warns
         -----
         ConvergenceWarning
-            If they now have most of the variance, so that another start is better.
+            If these features now have most of the variance, so that a new fit is
+            better.
         """
         idle = np.flatnonzero(self.constant)
         squares, moved = np.zeros(len(idle)), np.zeros(len(idle), bool)
@@ -277,17 +280,17 @@ class Scaling:
         )
 
     def of(self, features: Ints | Bools) -> Self:
-        """Return that of some features; the means over all stay as they are."""
+        """Return the scaling of some features. Means over all features are the same."""
         names = "mean", "scale", "constant", "unit"
         return replace(self, **{name: getattr(self, name)[features] for name in names})
 
     def on_axes(self, n_axes: int) -> Self:
-        """Return that of coordinates of rows that are scaled already."""
+        """Return the scaling of coordinates of rows that are already scaled."""
         zeros, ones = np.zeros(n_axes), np.ones(n_axes)
         return replace(self, mean=zeros, scale=ones, constant=zeros > 0, unit=ones)
 
     def apply(self, X: Floats) -> Floats:
-        """Scaled rows, float64, of shape (n_samples, n_features)."""
+        """Return scaled rows, float64, of shape (n_samples, n_features)."""
         with np.errstate(over="ignore"):  # clipped below
             x = np.subtract(X, self.mean, dtype=np.float64)
             x /= self.scale
@@ -296,5 +299,5 @@ class Scaling:
         return x
 
     def undo(self, x: Floats) -> Floats:
-        """Rows in the units of ``X`` from scaled ones, float64."""
+        """Return scaled rows in the units of ``X``, float64."""
         return x * self.scale + self.mean

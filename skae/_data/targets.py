@@ -1,7 +1,7 @@
-"""Targets: what ``y`` says of each row, as numbers that a linear head can learn.
+"""Targets: ``y`` as numbers that a linear head can learn.
 
-Numbers are standardized, classes become a column each, labels stay zeros and ones. What
-is not known is NaN and teaches nothing.
+Numbers are standardized. Each class becomes a column. Multilabel targets stay zeros and
+ones. Unknown targets are NaN, and do not count in training.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,33 +25,34 @@ from .outputs import (
 
 __all__ = ["TARGET_TYPES", "Target", "no_values"]
 
-#: All classes that there are; of several outputs, those of each.
+#: All classes. For several outputs, a list with the classes of each.
 Classes: TypeAlias = np.ndarray | Sequence[Any]
 
 TARGET_TYPES = ("continuous", "multiclass", "multilabel")
-# More classes than this, and than the root of the rows, may be whole numbers: are, if
-# they are floats.
+# Integers with more distinct values than this, and more than the square root of the
+# number of rows, cause a warning. Whole floats with so many are taken for numbers
+# instead of classes.
 _MANY_CLASSES = 20
 _INFINITE = "y contains infinity. NaN means a row without a target."
 
 
 @dataclass(frozen=True)
 class Target:
-    """How ``y`` is read, learnt from the ``y`` of `fit`.
+    """How ``y`` is encoded, learnt from the ``y`` of `fit`.
 
     Attributes
     ----------
     kind : str
         One of ``TARGET_TYPES``.
     classes : tuple of ndarray
-        Of each output, sorted; empty for numbers.
+        Sorted classes of each output. Empty for numbers.
     mean, scale : ndarray of shape (n_outputs,)
-        Of numbers; zeros and ones for the others.
+        Mean and standard deviation of numbers. Zeros and ones for classes and labels.
     uncertainty : ndarray of shape (n_outputs,)
-        Loss of the best constant answer: half the variance of standardized numbers, or
-        the entropy of the classes. 0 where there is nothing to learn.
+        Loss of the best constant prediction: half the variance of standardized numbers,
+        or the entropy of the classes. 0 if the output does not vary.
     missing_label : int, float, str or None
-        What means that a row has no target, beside NaN and None. "auto" is nothing.
+        Value that means "no target", besides NaN and None. "auto" means no such value.
     """
 
     kind: str
@@ -70,7 +71,7 @@ class Target:
         missing_label: Label = "auto",
         weights: Floats | None = None,
     ) -> Self | None:
-        """Find kind, classes and units; None where no row is labelled.
+        """Find kind, classes and units. Return None if no row is labelled.
 
         Parameters
         ----------
@@ -78,10 +79,10 @@ class Target:
         target_type : str
             "auto" or one of ``TARGET_TYPES``.
         classes : array-like, optional
-            All classes there are, where ``y`` is only a part.
+            All classes, if ``y`` is only a part of the targets.
         missing_label : int, float, str or None
         weights : ndarray of shape (n_samples,) or None
-            How many rows each one stands for.
+            Sample weights.
         """
         outputs = columns(y)
         rows = [known_rows(column, missing_label) for column in outputs]
@@ -116,7 +117,7 @@ class Target:
         mean, spread = np.transpose(both)
         if not np.isfinite(spread).all():
             raise ValueError("The variance of y overflows float64. Rescale y.")
-        # What rounding leaves of a constant is no variance.
+        # Rounding errors of a constant are not variance.
         varies = spread > 1e-12 * np.abs(mean)
         scale = np.where(varies, spread, 1.0)
         return cls("continuous", (), mean, scale, np.where(varies, 0.5, 0.0))
@@ -138,7 +139,7 @@ class Target:
         return cls(kind, tuple(classes), mean, scale, uncertainty)
 
     def check_learnable(self) -> None:
-        """Refuse a single class, which leaves nothing to tell."""
+        """Refuse a single class, from which nothing can be learnt."""
         if self.kind != "continuous" and max(map(len, self.classes)) < 2:
             raise ValueError(
                 f"y must hold at least two classes where supervision > 0, got only "
@@ -148,7 +149,7 @@ class Target:
             )
 
     def check_classes(self, classes: Classes) -> None:
-        """Refuse other classes than those of the first call."""
+        """Refuse classes that differ from those of the first call."""
         given = classes if len(self.classes) > 1 else [classes]
         same = len(given) == len(self.classes) and all(
             np.array_equal(np.unique(new), old)
@@ -163,7 +164,7 @@ class Target:
 
     @property
     def sizes(self) -> list[int]:
-        """Columns of each output's values."""
+        """Number of columns of each output."""
         if self.kind == "multiclass":
             return [len(classes) for classes in self.classes]
         return [1] * len(self.mean)
@@ -178,14 +179,14 @@ class Target:
         return np.hstack([self.encode_output(i, c) for i, c in enumerate(outputs)])
 
     def answers(self, y: ArrayLike) -> Iterator[tuple[Bools, np.ndarray]]:
-        """Yield, for each output, which rows have a target, and these as in ``y``."""
+        """Yield for each output which rows have a target, and the targets in ``y``."""
         for column in columns(y):
             known = self._known(column)
             as_given = _as_numbers if self.kind == "continuous" else _as_classes
             yield known, as_given(column[known])
 
     def varies(self, y: ArrayLike | None) -> bool:
-        """Whether an output varies in ``y`` of which there was nothing to learn."""
+        """Whether an output that did not vary before varies in ``y``."""
         if y is None or self.uncertainty.all():
             return False
         idle = np.flatnonzero(self.uncertainty == 0)
@@ -200,14 +201,14 @@ class Target:
         return False
 
     def unknown(self, n_samples: int) -> Floats:
-        """Return the values of rows without any target."""
+        """Return the encoded targets of rows without any target."""
         return np.full((n_samples, sum(self.sizes)), np.nan, np.float32)
 
     def _known(self, column):
         return known_rows(column, self.missing_label)
 
     def encode_output(self, output: int, column: np.ndarray) -> Floats:
-        """Return the values (n_samples, its size) of one output, by its number."""
+        """Return the encoded targets (n_samples, size) of one output."""
         known = self._known(column)
         values = np.full((len(column), self.sizes[output]), np.nan, np.float32)
         if self.kind == "continuous":
@@ -230,8 +231,9 @@ class Target:
     def weights(self, values: Floats) -> Floats:
         """Return a weight for each column of ``values``, shape (sum of ``sizes``,).
 
-        With them, the losses of all rows, zero for the unknown, are 1 in the mean for
-        the best constant answer, whatever the units, classes and known rows.
+        With these weights, the mean loss of all rows is 1 for the best constant
+        prediction, for any units, classes and number of known rows. Rows without a
+        target have the loss 0.
         """
         starts = np.cumsum([0, *self.sizes[:-1]])
         n_known = np.count_nonzero(~np.isnan(values[:, starts]), axis=0)
@@ -240,7 +242,7 @@ class Target:
         return np.repeat(weights, self.sizes)
 
     def strata(self, values: Floats) -> Ints | None:
-        """Return a group for each row, to be split evenly; None for numbers."""
+        """Return a stratum for each row, for a stratified split; None for numbers."""
         if self.kind == "continuous":
             return None
         blocks = np.split(np.nan_to_num(values, nan=-1.0), np.cumsum(self.sizes), 1)
@@ -249,7 +251,7 @@ class Target:
 
 
 def _any_known(known):
-    """Whether there is any target; refuse an output that has none beside others."""
+    """Whether there is any target. Refuse a single output without any."""
     n_known = [len(column) for column in known]
     if any(n_known) and not all(n_known):
         raise ValueError(
@@ -260,14 +262,15 @@ def _any_known(known):
 
 
 def no_values(n_samples: int) -> Floats:
-    """Return the values of no target at all."""
+    """Return the encoded targets if there is no ``y``."""
     return np.empty((n_samples, 0), np.float32)
 
 
 def _kind(known):
     """Find the kind as scikit-learn does, from the known values of each output.
 
-    But for whole numbers: floats that are too many for classes are numbers.
+    There is one difference: whole floats with too many distinct values for classes are
+    numbers.
     """
     known = [np.array(column.tolist()) for column in known if len(column)]
     types = {type_of_target(column, input_name="y") for column in known}
@@ -298,9 +301,10 @@ def _are_many_classes(column):
 
 
 def _warn_of_numbers(labels, has_gaps):
-    """Tell of classes that may be numbers: very many, or whole numbers as floats.
+    """Warn about classes that may be numbers: very many, or whole numbers as floats.
 
-    Floats with gaps are what numpy and pandas make of integers.
+    Floats with gaps cause no warning, because numpy and pandas convert integers with
+    gaps to floats.
     """
     n_classes = len(np.unique(labels))
     kind = labels.dtype.kind
@@ -331,12 +335,12 @@ def _as_numbers(column):
 
 
 def _as_classes(column):
-    # Objects as what they are: np.unique cannot sort them else.
+    # Objects are converted to their common type, because np.unique cannot sort objects.
     return np.array(column.tolist()) if column.dtype.kind == "O" else column
 
 
 def _moments(numbers, weights):
-    """Mean and standard deviation."""
+    """Return mean and standard deviation."""
     if weights is None:
         return numbers.mean(), numbers.std()
     mean = np.average(numbers, weights=weights)
@@ -344,7 +348,7 @@ def _moments(numbers, weights):
 
 
 def _entropy(labels, classes, weights):
-    """Entropy of the labels, in nats."""
+    """Return the entropy of the labels, in nats."""
     if not len(labels):
         return 0.0
     weights = np.ones(len(labels)) if weights is None else weights
@@ -354,7 +358,7 @@ def _entropy(labels, classes, weights):
 
 
 def _label(block):
-    """Return the class of each row, -1 where it is not known."""
+    """Return the class of each row, -1 if it is not known."""
     if block.shape[1] == 1:
         return block[:, 0].astype(int)
     return np.where(block[:, 0] < 0, -1, block.argmax(axis=1))

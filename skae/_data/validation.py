@@ -1,4 +1,4 @@
-"""Checking: rows that come in, against what was seen in `fit`."""
+"""Checks of input rows, also against the rows of `fit`."""
 
 import math
 from typing import Any
@@ -24,9 +24,9 @@ from .conversion import (
 __all__ = ["as_given", "check_codes", "check_observed", "check_rows", "is_nan"]
 
 FLOATS = [np.float64, np.float32]
-# What libraries of data frames call columns of float32.
+# Names of float32 in libraries of data frames.
 _FLOAT32 = {"float32", "float", "float[pyarrow]"}
-# Values from which it is worth to look at them on several threads.
+# Up to this number of values, one thread checks them. For more, several are faster.
 _FEW_VALUES = 10_000
 _NO_GAPS = (
     "Input X contains NaN. Where it stands for missing values, set "
@@ -39,7 +39,7 @@ _NO_GAPS_IN_MIXED = (
     "sklearn.impute fill the numbers; or use loss='squared_error' with "
     "missing_values=np.nan."
 )
-# What to do with arrays of three dimensions and more.
+# Messages for arrays with three or more dimensions.
 _FLAT_ROWS = (
     "each row must be flat: reshape it to {flat}, as X.reshape(len(X), -1) does. If "
     "rows are pictures, network=Conv(image_shape={row}) knows their shape."
@@ -59,21 +59,22 @@ def check_rows(
     missing_values: float | None = None,
     **checks: Any,
 ) -> Rows:
-    """Return ``X`` as an array of floats; refuse what was not seen in `fit`.
+    """Return ``X`` as an array of floats. Refuse features that `fit` has not seen.
 
-    What is missing is NaN in it.
+    Missing values are NaN in the result.
 
     Parameters
     ----------
     estimator : estimator
     X : object
     reset : bool
-        Whether to set what was seen, instead of comparing with it.
+        Whether to store the features of ``X``, instead of comparing with stored ones.
     missing_values : float or None
-        The value that stands for what is missing, which may be NaN, if any does.
+        Value that stands for missing values; may be NaN. None if there is no such
+        value.
     **checks : dict
-        Arguments of `sklearn.utils.validation.validate_data`, beside or instead of
-        those that suit an autoencoder.
+        Arguments of `sklearn.utils.validation.validate_data`, which add to or replace
+        the defaults here.
     """
     if not reset and not checks and _is_sound(estimator, X):
         return _with_nan(X, missing_values)
@@ -97,7 +98,7 @@ def check_rows(
 
 
 def _without_na(X):
-    """Return a data frame with NaN for NA in columns of objects; others as they are."""
+    """Replace NA by NaN in data frames with columns of objects; return others as is."""
     dtypes = getattr(X, "dtypes", None)
     if not hasattr(X, "isna") or not hasattr(X, "mask") or dtypes is None:
         return X
@@ -106,7 +107,7 @@ def _without_na(X):
 
 
 def check_observed(estimator: BaseEstimator, X: Rows) -> None:
-    """Refuse features of which nothing is observed."""
+    """Refuse features without any observed value."""
     empty = np.empty(0, int)
     if not issparse(X) and np.isnan(X).any():
         empty = np.flatnonzero(np.isnan(X).all(axis=0))
@@ -122,12 +123,12 @@ def check_observed(estimator: BaseEstimator, X: Rows) -> None:
 
 
 def is_nan(missing_values: float | None) -> bool:
-    """Whether NaN stands for what is missing."""
+    """Whether NaN stands for missing values."""
     return missing_values is not None and math.isnan(missing_values)
 
 
 def _with_nan(X, missing_values):
-    """Return rows with NaN for what is missing, the same where nothing is."""
+    """Return rows with NaN for missing values, or the same rows if none is missing."""
     if missing_values is None:
         return X
     if issparse(X):
@@ -168,10 +169,10 @@ def check_codes(estimator: BaseEstimator, Z: Any) -> Floats:
 
 
 def as_given(values: Floats, X: object) -> Floats | torch.Tensor:
-    """Return values that were made of ``X`` as a tensor if that is one.
+    """Return values as a tensor if ``X``, from which they were made, is a tensor.
 
-    On its device, and if scikit-learn is told to give back what it is given; else as
-    the array that they are.
+    The tensor is on the device of ``X``. Without ``array_api_dispatch`` in
+    scikit-learn's configuration, the values are returned as an array.
     """
     if isinstance(X, torch.Tensor) and sklearn.get_config()["array_api_dispatch"]:
         return torch.from_numpy(values).to(X.device)
@@ -179,9 +180,9 @@ def as_given(values: Floats, X: object) -> Floats | torch.Tensor:
 
 
 def _floats_of(X):
-    """Return the dtypes that the values may have: that of all columns of a frame.
+    """Return the dtypes to accept: float32 if all columns of a data frame are float32.
 
-    scikit-learn would make float64 of those that numpy does not have.
+    scikit-learn would convert float32 dtypes that numpy does not have to float64.
     """
     dtypes = column_dtypes(X)
     are_float32 = all(str(dtype).lower() in _FLOAT32 for dtype in dtypes)
@@ -191,8 +192,9 @@ def _floats_of(X):
 def _is_sound(estimator, X):
     """Whether `validate_data` would accept ``X`` as it is.
 
-    Its checks take longer than to encode one row, and a tenth of the time that many
-    rows take. Anything unusual is left to it, so that users see the messages they know.
+    The checks of `validate_data` take longer than encoding one row, and a tenth of the
+    time of encoding many rows. It still checks anything unusual, so that users see
+    scikit-learn's messages.
     """
     return (
         _is_matrix(X)
@@ -203,7 +205,7 @@ def _is_sound(estimator, X):
 
 
 def _is_matrix(X):
-    """Whether it is an array of rows in a dtype that is computed in."""
+    """Whether it is a non-empty 2D array in a dtype that is used for computations."""
     return (
         type(X) is np.ndarray
         and X.dtype.char in "fd"
@@ -214,12 +216,12 @@ def _is_matrix(X):
 
 
 def _is_finite(X):
-    """Whether all values are finite; not if that is hard to tell."""
+    """Whether all values are finite. False if this cannot be checked quickly."""
     if X.size <= _FEW_VALUES:
         flat = X.ravel()
         with np.errstate(all="ignore"):
-            return math.isfinite(np.dot(flat, flat))  # in half the time of a mask
-    flags = X.flags  # torch shares no others
+            return math.isfinite(np.dot(flat, flat))  # takes half the time of a mask
+    flags = X.flags  # torch cannot share other arrays
     if not (flags.writeable and flags.forc):
         return False
     with ThreadTuner():

@@ -1,4 +1,4 @@
-"""Sample weights: how many rows each one stands for."""
+"""Sample weights."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ __all__ = ["weigh"]
 def weigh(
     sample_weight: ArrayLike | None, X: Rows, *others: ArrayLike | None
 ) -> tuple[Any, ...]:
-    """Return rows and what goes with them, without those of weight zero, and weights.
+    """Drop rows of weight zero; return the other rows, arrays and weights.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ def weigh(
     Returns
     -------
     X, *others
-        Those that count.
+        Rows with a positive weight.
     sample_weight : ndarray of shape (n_samples,) or None
-        None where all are one.
+        Weights of these rows. None if all are 1.
 
     Raises
     ------

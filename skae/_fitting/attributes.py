@@ -1,4 +1,4 @@
-"""Learnt: the attributes that a training leaves, numpy and plain values."""
+"""The fitted attributes after a training, as numpy arrays and plain values."""
 
 from dataclasses import replace
 from typing import Any
@@ -23,9 +23,9 @@ from .session import TrainingSession
 
 __all__ = ["baseline_score", "describe", "measure"]
 
-# Rows whose codes the prior is of, at most.
+# Largest number of rows whose codes the prior is fitted to.
 _PRIOR_ROWS = 10_000
-# Rows of a stream that tell variances.
+# Number of rows of a stream that are enough to estimate variances.
 _ENOUGH_ROWS = 100
 
 

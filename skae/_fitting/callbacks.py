@@ -1,10 +1,11 @@
-"""Callbacks of scikit-learn, as observers of a fit.
+"""Observers of a fit that call scikit-learn's callbacks.
 
-The tasks that they are told of are a tree: ``fit`` has one for each training, as
-``train-from-pca``, and these have their epochs. Starts that compete are trained in
-turn, so that several of them may be under way at a time.
+Callbacks get a tree of tasks. ``fit`` has one task for each training, such as
+``train-from-pca``, and each of these has its epochs as tasks. Competing trainings take
+turns, so several of them may be unfinished at a time.
 
-Progress bars are told of epochs as often as they are redrawn, of several at once.
+Progress bars are not called for each epoch. They get several epochs at once, as often
+as they are redrawn.
 """
 
 import math
@@ -23,12 +24,13 @@ from .progress import Observer, Snapshot, Task
 
 __all__ = ["Callbacks"]
 
-# Seconds after which a bar is told of more. It is redrawn in another thread, and waking
-# that for each epoch of a small network would take a part of the time of the epoch.
+# Seconds between calls of a progress bar. Another thread redraws it. To wake that
+# thread for each epoch of a small network would take a noticeable share of the epoch's
+# time.
 _BETWEEN_REDRAWS = 0.1
 
 
-#: A way to ask for attributes, what they are, or None where there are none yet.
+#: A function that returns attributes, the attributes, or None if there are none yet.
 Learnt: TypeAlias = Callable[[], dict[str, Any]] | dict[str, Any] | None
 
 
@@ -94,7 +96,7 @@ class Callbacks(Observer):
         self._n_untold[task] = self._n_untold.get(task, 0) + 1
         if perf_counter() - self._told_at >= _BETWEEN_REDRAWS:
             self._tell_bars(task)
-        return False  # bars end nothing
+        return False  # progress bars cannot end a training
 
     def end_training(self, task: Task) -> bool:
         """End a training, and the epoch that was cut short, if one was."""

@@ -1,9 +1,10 @@
 """Canonical form: codes centred, along their principal axes, with fixed signs.
 
-An autoencoder is free to turn its codes as it likes, as long as the decoder knows. Of
-all these networks, which reconstruct alike, this picks the one whose codes, after a
-shift, read like PCA's: their mean is zero, they are uncorrelated, their variances
-do not increase, and the feature that a code goes with most goes up with it.
+If an encoder rotates its codes and the decoder undoes the rotation, the reconstruction
+does not change. Among all these equivalent networks, this module chooses the one whose
+codes have the properties of PCA's codes. Their mean is zero, they are uncorrelated, and
+their variances do not increase. Each code correlates positively with the feature of its
+largest loading.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ from .._nn.autoencoder import AutoEncoder
 
 __all__ = ["canonicalise", "canonicalise_signs", "centre", "radius_of"]
 
-# Part of the rows whose codes keep their length.
+# Share of the rows whose codes are not shortened. Measured in docs/choices.md, "Codes
+# far out".
 _NEAR = 0.8
 
 
@@ -138,7 +140,8 @@ def _turn(network, axes):
     if network.linear:
         return
     last, first = network.layers[0][-1], network.layers[1][0]
-    # Both before either is set: they may be one weight and its transpose.
+    # Both products are computed first, because one weight may be the transpose of the
+    # other.
     weights = axes @ _get(last.weight), _get(first.weight) @ axes.T
     _set(last.bias, axes @ _get(last.bias))
     _set(last.weight, weights[0])

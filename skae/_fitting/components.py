@@ -1,4 +1,4 @@
-"""Components: how many codes ``n_components`` asks for, as of PCA."""
+"""Components: how many codes ``n_components`` means, as in PCA."""
 
 from numbers import Integral
 from typing import Any

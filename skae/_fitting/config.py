@@ -1,7 +1,6 @@
-"""Config: what every "auto" stands for, decided from the shape of the data.
+"""Config: resolves every "auto", from the shape of the data.
 
-The rules, on one screen. They were chosen on MNIST and on real tables; what was
-measured is in benchmarks/.
+The rules were chosen on MNIST and on real tables. docs/choices.md has the measurements.
 """
 
 import math
@@ -20,17 +19,18 @@ from .._training.optimizers import SOLVERS
 
 __all__ = ["Config", "Regime"]
 
-# Optimiser steps that train a network from its start: enough for 60,000 pictures,
-# a second or two for a small table.
+# Number of optimiser steps of a training: enough for 60,000 images, and a second or two
+# for small data. Measured in docs/choices.md, "Network and training".
 _STEPS = 2_000
-# Passes that even the largest data get.
+# Smallest number of epochs, even for the largest data.
 _LEAST_EPOCHS = 5
-# Floating point operations that a row may take in all epochs through convolutions, and
-# the least epochs: those of a long signal cost two hundred times what dense layers of a
-# small table do, and few rows do not have more to tell for that.
+# For convolutional networks: the largest number of floating point operations for one
+# row in all epochs, and the smallest number of epochs. An epoch of long signals costs
+# two hundred times as much as one of small tables with dense layers, but few rows do
+# not deserve more time for that. Measured in docs/choices.md, "Answering with PCA".
 _ROW_FLOPS = 1.5e9
 _LEAST_CONV_EPOCHS = 50
-# Links whose networks are anchored to PCA, besides those of several columns each.
+# Links whose networks are anchored to PCA. Links of mixed losses are, too.
 _ANCHORED_LINKS = ("identity", "logistic")
 
 
@@ -93,7 +93,7 @@ class Config:
         again. ``has_targets`` says whether all of these rows have one.
         """
         previous = {**previous["_architecture"]} if previous else {}
-        if previous.get("init") == "linear":  # what a network had started from
+        if previous.get("init") == "linear":  # networks started as PCA
             previous["init"] = "pca"
 
         def resolve(name: str, auto: Any) -> Any:
@@ -121,13 +121,14 @@ class Config:
             n_components=n_components,
             n_outputs=latent.n_outputs(n_components),
             network=describe_network(network),
-            # Through other links a linear start measured no better than none.
+            # With other links a linear initialisation was not better than a random one.
+            # See docs/choices.md, "Start and anchor".
             init=resolve("init", "random" if plain or keeps_axes(penalty) else "pca"),
             hidden_layer_sizes=check_widths(resolve("hidden_layer_sizes", sizes)),
             activation=check_activation(resolve("activation", "quick_gelu")),
             solver=solver,
             learning_rate_init=resolve(
-                # Codes that are drawn make gradients noisy.
+                # Codes that are drawn at random make gradients noisy.
                 "learning_rate_init",
                 SOLVERS[solver].default_lr * (0.5 if latent.has_kl else 1.0),
             ),

@@ -1,9 +1,9 @@
-"""Contest: which of several regimes suits the data, as the rows held out say.
+"""Contest: chooses among several regimes by the loss on held-out rows.
 
-A regime is what a training can be told besides the data: where it starts, and what its
-output is. Of those that nobody has chosen the promising ones begin, each with the same
-rows in the same order. After a part of the epochs the best goes on alone (successive
-halving), with weights that decay where it overfits.
+A regime says how a network is initialised and which output it has. If the user has not
+chosen a regime, the promising ones compete: each is trained with the same rows in the
+same order. After a share of the epochs only the best goes on (successive halving). If
+it overfits, its weights decay. Measured in docs/choices.md, "Several starts compete".
 """
 
 import math
@@ -21,18 +21,21 @@ from .weight_decay import decay_if_overfitted, try_decay
 
 __all__ = ["Regime", "contest", "enter", "regimes"]
 
-# Parts of the epochs after which trials are compared, and how many times the best loss
-# the others' may be for them to go on. After the last round one remains.
+# Trials are compared after these shares of the epochs. A trial goes on if its loss is
+# at most this multiple of the best loss. After the last round one trial remains.
+# Measured in docs/choices.md, "Several starts compete".
 _ROUNDS = ((0.05, 1.3), (0.1, 1.0), (0.2, 1.0))
-# The same where the first has found nothing.
+# The multiple of the best loss if the first trial has learnt nothing yet.
 _OF_PCA = 2.0
-# Fewer epochs than these tell nothing.
+# With fewer epochs there is no contest, because they say too little.
 _LEAST_EPOCHS = 5
-# Part by which another must be better than the first: of several, one is by chance, and
-# the first has the most to offer besides.
+# Share by which the loss of another trial must be lower than that of the first. Of
+# several trials, one may be better by chance, and the first has other advantages.
 _MARGIN = 0.05
-# The same of a plain network, whose codes are not held close to PCA's, where linear
-# models behind are to be served: their loss is larger than what a small gain is worth.
+# The same for a plain network if ``linearity`` is above 0. Its codes are not kept close
+# to PCA's. Linear models on these codes would lose more than a small gain is worth. See
+# docs/choices.md, "Plain networks: how clearly they have to win, and what they learn
+# far out".
 _MARGIN_OF_PLAIN = 0.25
 
 
@@ -80,7 +83,7 @@ def regimes(
         and not params["network"].tied
         and params["max_time"] is None
         and params["init"] == "auto"
-        and params["linearity"] in ("auto", 0)  # codes may be what suits the rows
+        and params["linearity"] in ("auto", 0)  # codes may be nonlinear
     )
     if not is_open:
         return [first]
@@ -148,7 +151,7 @@ def _ahead(entrants: list[Trial], pca_loss: float | None) -> Trial:
                 if trial.is_behind(pca_loss):
                     trial.give_up()
         if first.is_behind(pca_loss):
-            ratio = _OF_PCA  # a plateau: others need more time to leave it behind
+            ratio = _OF_PCA  # a plateau: other trials need time to pass it
         least = min(trial.early_stopping.best_loss for trial in running)
         running = [
             t

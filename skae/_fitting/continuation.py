@@ -1,4 +1,4 @@
-"""Continuation: the network of an earlier fit, as one to train further."""
+"""Continuation: the network of an earlier fit, prepared for further training."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def _fitted(
     is_linear = before["init"] == "linear"
     before = {**before, "init": architecture["init"]} if is_linear else before
     before_link = previous["_link"]
-    if before_link[0] == PROJECTED:  # what a mixed loss had made of PCA
+    if before_link[0] == PROJECTED:  # a mixed loss that ended as PCA
         before_link = before_link[1]
     if (before, before_link) != (architecture, link):
         raise ValueError(

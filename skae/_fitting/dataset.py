@@ -1,4 +1,4 @@
-"""Datasets: rows with targets and weights, which to learn from, which to hold out."""
+"""Datasets: rows with targets and weights, split into training and held-out rows."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeAlias
@@ -17,9 +17,9 @@ from .pseudo_labels import teach
 
 __all__ = ["Dataset", "is_splitter", "make_datasets", "split"]
 
-# If there are fewer rows, none are held out.
+# With fewer rows, none are held out.
 _TOO_FEW_ROWS = 15
-# Rows with weights are put into an order of their own if they are no more.
+# Up to so many rows with weights are sorted, so that their order does not matter.
 _ORDERED_ROWS = 10_000
 
 
@@ -100,7 +100,7 @@ class Dataset:
         merged = replace(self, weights=weights)
         merged.copies = self.copies
         if self.copies is not None and len(np.unique(self.copies)) == len(first):
-            merged.copies = None  # no target tells equal rows apart
+            merged.copies = None  # equal rows have equal targets
         if len(first) <= _ORDERED_ROWS:
             rows = np.sort(first)
             keys = row_keys(self._known[rows]), *self.targets[rows].T
@@ -127,9 +127,9 @@ class Dataset:
         return np.sort(np.unique(self.copies[rows], return_index=True)[1])
 
 
-#: Rows, and what goes with them as `y`, if anything.
+#: Rows, and `y` or None.
 Data: TypeAlias = tuple[Rows, ArrayLike | None]
-#: The dataset and its rows to validate on.
+#: A dataset, and the indices of its rows for validation.
 HeldOut: TypeAlias = tuple[Dataset, Ints]
 
 

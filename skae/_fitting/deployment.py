@@ -1,8 +1,9 @@
-"""Deployment: an estimator as it will answer, measured before it does.
+"""Deployment: the result in the form of `transform`, measured before it is returned.
 
-Trust radii, canonical axes, the code transform, float64: each step between the network
-that validation has judged and `transform` should change nothing there, and one that
-does goes unnoticed unless the result itself is measured.
+There are several steps between the network that was validated and `transform`: trust
+radii, canonical axes, the code transform, float64. None of them should change the
+result near the data. An error in one of them would not be noticed if the result itself
+was not measured.
 """
 
 from dataclasses import dataclass
@@ -86,7 +87,8 @@ class Deployed:
             if observed is not None:
                 pair[1] = torch.where(observed.cpu(), pair[1], pair[0])
             if loss not in LOSSES.values():
-                pair = [values.float() for values in pair]  # as it is used to
+                # Users' losses expect float32.
+                pair = [values.float() for values in pair]
             fraction = len(batches.features) / X.shape[1]
             losses.append(fraction * loss.function(*pair))
         return np.concatenate([part.double().cpu().numpy() for part in losses])

@@ -1,4 +1,4 @@
-"""Finalists: what may be returned, best first, each measured as it will answer."""
+"""Finalists: candidates for the result, best first, measured as they will be used."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -30,14 +30,19 @@ from .trial import Trial
 
 __all__ = ["Finalist", "finalists", "with_trust_radii"]
 
-# Part by which rounding alone may raise an error, and errors that are nothing else.
+# Relative increase of an error that rounding alone may cause, and size of errors that
+# are only rounding.
 _ROUNDING = 1e-6
 _NOTHING = 1e-14
-# Floating point operations from which on epochs are not made again: some two seconds.
+# From this number of floating point operations on, about two seconds, networks are
+# fine-tuned on all rows instead of being trained again. Measured in docs/choices.md,
+# "Answering with PCA".
 _EXPENSIVE_FLOPS = 1e11
-# Part of the largest step size from which on the best weights are not at rest.
+# If the step size of the best epoch was more than this share of the largest one, the
+# best weights have not settled.
 _LONG_STEP = 0.25
-# So many times as long as the first training another may take: it has more rows.
+# A second training may take this multiple of the time of the first, because it has more
+# rows.
 _LONGER = 1.3
 
 
@@ -104,7 +109,7 @@ class Finalist:
         if params["ordered"]:
             return canonicalise_signs(network, seen)
         radius = np.inf
-        if self.is_linear:  # on the training rows the codes are PCA's
+        if self.is_linear:  # codes of training rows are PCA's
             radius = network.anchors[1].trust_radius.item() or np.inf
         elif network.anchored:
             radius = radius_of(network, self.source.some(training))
@@ -135,7 +140,7 @@ def finalists(source: Source, trial: Trial) -> Iterator[Finalist]:
         yield Finalist(source, training, with_trust_radii(source, trial, training))
         if not source.falls_back_to_pca:
             return
-    # Holding some out costs nothing, unless there is no time.
+    # PCA is fitted to all rows again, including the held-out ones, if there is time.
     if len(training.rows) < n_samples and source.has_time_to_prepare:
         training = source.training(everything, Regime("identity", init="pca"))
     yield Finalist(source, training, training.linear_network())
@@ -172,7 +177,7 @@ def _has_time_again(source: Source, trial: Trial) -> bool:
 def _fine_tuned(source: Source, trial: Trial, rows: Ints) -> Iterator[TrainingSession]:
     """Yield a training that goes on from the best weights, if it helps."""
     training = trial.training.with_rows(source.dataset, rows)
-    # The weights are changed in place.
+    # Training changes the weights in place, so the network is copied.
     trial.training.network = copy.deepcopy(training.network)
     is_better = _improvement(source, trial, training)
     training.optimizer.begin_within(_time_left(source))
@@ -186,7 +191,7 @@ def _from_the_start(
 ) -> Iterator[TrainingSession]:
     """Yield a training that makes the good epochs again, if it helps."""
     config = trial.training.config
-    if source.limit.is_set:  # as many steps as the clock had allowed
+    if source.limit.is_set:  # as many steps as there was time for
         training = trial.training
         epochs = training.optimizer.steps_of_schedule / training.batches.n_batches
         config = replace(config, max_iter=epochs)
@@ -240,7 +245,7 @@ def with_trust_radii(
     falls_back_to_pca = source.must_extrapolate(trial.regime)
     if not (training.starts_linear or falls_back_to_pca or network.init == "faded"):
         return network
-    # PCA of the rows that the watched ones were held out from.
+    # PCA of the training rows, without the held-out rows.
     batches = trial.validation or trial.some
     errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
     error = batches.mean(errors)
@@ -248,7 +253,7 @@ def with_trust_radii(
     if falls_back_to_pca:
         centre(network, [learnt])
         blend_into_pca(network, training.linear_network(), *far)
-    elif network.init == "faded":  # in the fit before
+    elif network.init == "faded":  # by an earlier fit
         choose_trust_radius(network, *far)
     else:
         shrink_trust_radius(network, *far)

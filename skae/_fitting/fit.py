@@ -1,7 +1,7 @@
-"""Fitting: from parameters and rows to everything an estimator learns.
+"""Fitting: from parameters and rows to all fitted attributes.
 
-A function of its arguments that changes none of them: what it returns becomes the
-estimator's attributes in one step.
+Fitting does not change its arguments. It returns the attributes, which the estimator
+gets in one step.
 """
 
 import copy
@@ -115,7 +115,7 @@ def _prepare(
     data, validation_data = ((gaps.fill(X), y) for X, y in (data, validation_data))
     given = data[0], sample_weight, validation_data[0], previous
     params, loss, link = _choose_loss(params, *given)
-    if gaps.exist and isinstance(loss, Loss):  # a MixedLoss takes none
+    if gaps.exist and isinstance(loss, Loss):  # a MixedLoss does not allow gaps
         loss.check_gaps()
     target, dataset, dataset_val = make_datasets(
         params, data, sample_weight, validation_data, seed

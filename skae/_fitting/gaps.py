@@ -1,7 +1,7 @@
-"""Gaps: rows with missing entries as complete ones, with a note of what was missing.
+"""Gaps: fills missing entries, and records which entries were missing.
 
-Gaps are filled by a linear method before anything else sees the rows. From there on
-all is as with complete rows, except that filled values are never compared with.
+A linear method fills the gaps before any other step. After that, rows with gaps are
+treated like complete rows, except that losses ignore filled values.
 """
 
 from typing import Any, TypeVar
@@ -19,7 +19,8 @@ from .deployment import Deployed
 
 __all__ = ["Gaps", "measure_imputation"]
 
-# Rows in which entries are hidden to see who fills gaps best, at most.
+# Largest number of rows in which entries are hidden, to test which method fills gaps
+# best.
 _MOST_ROWS = 10_000
 
 

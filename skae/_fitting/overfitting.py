@@ -1,7 +1,8 @@
-"""Overfitting: what a network learns that does not hold for the rows held out.
+"""Overfitting: whether the loss falls on training rows but not on held-out rows.
 
-Its losses on both are compared with PCA's, which differ too: the rows held out may be
-the harder ones, and PCA fits the others as well.
+The losses on held-out and on training rows are compared with PCA's losses on both.
+PCA's losses differ too: it is fitted to the training rows, and the held-out rows may be
+more difficult. Measured in docs/choices.md, "Overfitting, and when weights decay".
 """
 
 from collections.abc import Sequence
@@ -12,15 +13,16 @@ from .._training.early_stopping import EarlyStopping
 
 __all__ = ["generalisation_gap", "overfits"]
 
-# Part of all epochs that may bring nothing on the held-out rows while the training loss
-# falls.
+# Share of all epochs without gain on held-out rows, while the training loss falls,
+# after which a network may overfit; and the smallest number of such epochs.
 _IN_VAIN = 0.06
 _LEAST_EPOCHS = 3
-# Smallest gap that then tells of overfitting. The loss of few rows rises by chance too.
+# Smallest gap that then means overfitting. If rows are few, the loss also rises by
+# chance.
 _GAP = 1.5
-# The same once patience is spent.
+# Smallest gap that means overfitting once patience has run out.
 _GAP_IN_THE_END = 1.2
-# Losses below are rounding.
+# Losses below this are rounding errors.
 _NOTHING = 1e-14
 
 

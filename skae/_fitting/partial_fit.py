@@ -1,7 +1,8 @@
-"""Streaming: one pass over some rows, and another over the next.
+"""Streaming: one pass over the rows of each call of `partial_fit`.
 
-The same crank as in fitting, turned once a call. What the optimizer remembers, the head
-and the random numbers go on from call to call, as plain numpy.
+Each call makes one epoch, with the same training loop as `fit`. The state of the
+optimizer, of the head and of the random numbers is passed from call to call as numpy
+arrays.
 """
 
 import math
@@ -35,9 +36,11 @@ from .session import TrainingSession
 
 __all__ = ["continue_autoencoder"]
 
-# A first part of the data says little of their number: networks are made for many.
+# The first part of a stream says little about the total number of rows. So networks are
+# made for many rows.
 _MANY_ROWS = 10_000
-# Steps are this part of the largest of a one-cycle schedule, which has no place here.
+# Step size, as a share of the largest step of a one-cycle schedule. Streams have no
+# known end, so there is no schedule.
 _PART_OF_RATE = 0.5
 
 
@@ -97,7 +100,7 @@ def continue_autoencoder(
         seed=seed,
         previous=previous,
         config=_config(params, X, link, previous),
-        in_row_space=False,  # later rows lie in others
+        in_row_space=False,  # later rows span another space
         ppca=ppca,
     )
     training.load_state_dict(memory)
@@ -131,7 +134,7 @@ def continue_autoencoder(
         "n_iter_": len(curve),
         "stop_reason_": "partial_fit",
         "baseline_score_": baseline,
-        "baseline_loss_": None,  # of other rows each time
+        "baseline_loss_": None,  # it would be of other rows each time
         **describe(training, deployed, dataset, *explained),
         "_imputation": measure_imputation(deployed, X, seed),
         "_loss_parts": loss_parts(params["loss"]),
@@ -183,7 +186,7 @@ def _begin(
             "these. Training begins anew with these."
         )
         if target is not None and target.kind == "continuous" and y is not None:
-            target = None  # it has another scale, too
+            target = None  # the target's scale has changed, too
         first = join(None, X, targets, classes, weights)
         return X, y, classes, weights, first, target, None
     return X, y, classes, weights, first, target, previous
@@ -217,7 +220,7 @@ def _read(
     gaps = Gaps(params, X, None, previous, seed, sample_weight)
     filled, weights = gaps.fill(X), sample_weight
     params, loss, link = choose_loss(params, filled, weights, parts, goes_on=True)
-    if gaps.exist and isinstance(loss, Loss):  # a MixedLoss takes none
+    if gaps.exist and isinstance(loss, Loss):  # a MixedLoss does not allow gaps
         loss.check_gaps()
     is_named = isinstance(link, str)
     if previous and is_named and params["output_activation"] == "auto":
@@ -291,7 +294,7 @@ def _targets(
         )
     if target is None:
         return None, no_values(n_samples)
-    if are_many(X):  # else another class may come in time
+    if are_many(X):  # if few, others may come later
         target.check_learnable()
     if y is None:
         return target, target.unknown(n_samples)

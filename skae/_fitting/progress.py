@@ -1,8 +1,8 @@
-"""Progress: who is told how a fit goes on, and who may end it before its time.
+"""Progress: the observers of a fit, which may end it early.
 
-A fit makes several trainings: of the starts that compete, and of what was best, once
-more on all rows. Observers (`callbacks`, `verbose`) are told of each of their epochs.
-Without observers nothing is computed for them.
+A fit makes several trainings: those that compete, and a second training of the best on
+all rows. Observers (`callbacks`, `verbose`) are called for each epoch of these. Without
+observers nothing is computed for them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -125,7 +125,7 @@ class Task:
         }
 
 
-#: Of a task: returns the estimator's attributes as if it had ended there.
+#: A function of a task. It returns the estimator's attributes as if it had ended there.
 Snapshot: TypeAlias = Callable[[Task], dict[str, Any]]
 
 

@@ -1,8 +1,9 @@
-"""Row space: wide rows in few coordinates, which lose nothing or only noise.
+"""Row space: wide rows in fewer coordinates, without loss or with loss of noise only.
 
-With more features than rows, all that training sees lies in the space that the rows
-span. Linear layers trained by the squared error never look beyond it, so that a network
-of the coordinates learns the same in a fraction of the time.
+If there are more features than rows, all training rows lie in the space that they span.
+Linear layers trained by the squared error do not use other directions. So a network on
+the coordinates in this space learns the same in a fraction of the time. Measured in
+docs/choices.md, "Wide rows".
 """
 
 from typing import Any
@@ -20,10 +21,12 @@ from .._typing import Floats
 
 __all__ = ["can_hold", "expand", "has_row_space", "row_space"]
 
-# Rows whose products with each other are worth their time, and bytes of rows at once.
+# The space is computed only up to this number of rows, because it needs the products of
+# all pairs of rows, and only up to this number of bytes.
 _MOST_ROWS = 3_000
 _MOST_BYTES = 2**27
-# Axes are kept, beyond those that carry signal, for so many times the components.
+# Smallest number of axes, as a multiple of the number of components, even if fewer
+# carry signal.
 _AXES_PER_COMPONENT = 3
 
 
@@ -77,7 +80,7 @@ def row_space(x: Floats, n_components: int) -> Floats:
     signal = np.count_nonzero(values > _threshold(values, x.shape))
     n_axes = min(exact, max(signal, _AXES_PER_COMPONENT * n_components))
     scaled = (vectors[:, :n_axes] / values[:n_axes]).astype(np.float32)
-    # Once more: rounding has turned the shorter axes a little.
+    # A second time, because rounding has rotated the shorter axes a little.
     basis, _ = np.linalg.qr(x.T @ scaled)
     return np.ascontiguousarray(basis)
 
@@ -130,7 +133,7 @@ def expand(
     if wide.linear and torch.equal(
         narrow["decoder.linear"], narrow["encoder.linear"].T
     ):
-        # The same products once more could differ in their last bits.
+        # Computing the same products again could change their last bits.
         encoder, decoder = wide.anchors
         decoder.linear.copy_(encoder.linear.T)
     if wide.anchored:  # lengths of rows are those of all their features again

@@ -1,4 +1,4 @@
-"""Preparing: from parameters and rows to a network at its start, ready to train."""
+"""Session: from parameters and rows to an initialised network, ready to train."""
 
 import copy
 import math
@@ -51,26 +51,25 @@ from .start import head_of, linear_network
 
 __all__ = ["TrainingSession"]
 
-# Training rows are moved outward up to so many times the length of the longest. Beyond,
-# the network gives way to its linear map.
+# Outliers have at most this multiple of the longest training row's length. Farther away
+# the network's linear map is used. Measured in docs/choices.md, "Far rows".
 _OUTLIER_FACTOR = 100.0
-# The same for links and latents that end where data do, for layers with statistics of
-# batches, which would take such rows for data, and for plain networks.
+# The same for bounded links and latents, for batch normalisation, whose statistics
+# outliers would change, and for plain networks.
 _SHORT_OUTLIER_FACTOR = 10.0
-# Fine-tuning starts at this part of a one-cycle schedule, with a fifth of the largest
-# step.
+# Fine-tuning starts at this place of a one-cycle schedule, with a fifth of the largest
+# step. Measured in docs/choices.md, "Answering with PCA".
 _LAST_PART = 0.765
 # Weight decay of networks that overfit.
 _DECAY = 1.0
-# Plain networks learn what is far from the data after this part of the training, and
-# with this part of the weight. Otherwise it distracts them from the data: a circle in
-# one code is far from any linear map.
+# Plain networks get outliers only after this share of the training, with this share of
+# the weight. Earlier, outliers would distract them from the data: a circle in one code
+# is far from any linear map. Measured in docs/choices.md, under "Plain networks".
 _OUTLIERS_FROM = 0.5
 _PLAIN_WEIGHT = 0.05
-# Floating point operations of a step below which it is over before a second thread has
-# woken up.
+# With fewer floating point operations, a step is over before a second thread wakes up.
 _SHARED_STEP_FLOPS = 5e6
-# Threads with which Muon's products had the bits of one, whatever their shape.
+# With so many threads, Muon's products of any shape had the same bits as with one.
 _MUON_THREADS = 2
 # Parts of the objective that users choose.
 _SLOTS = "ordered", "corruption", "latent", "penalty"
@@ -148,7 +147,7 @@ class TrainingSession:
             in_row_space
             and not previous
             and not self._has_gaps
-            and self.scaling.variance > 0  # rows that are all alike span nothing
+            and self.scaling.variance > 0  # equal rows span no space
             and has_row_space(params, loss, link, len(rows), len(self.features))
         )
         shares = self._sees_rows_like(like, is_wide)
@@ -172,7 +171,7 @@ class TrainingSession:
         if not previous:
             self._start(self._sample)
         self.starts_anchored = self.network.anchored and previous is None
-        # Through another link, the anchor is only near PCA.
+        # With another link, the anchored network starts only approximately as PCA.
         self.starts_linear = self.starts_anchored and link == "identity"
         self._begin(params, loss)
 
@@ -329,7 +328,7 @@ class TrainingSession:
             return
         if self.head is not None:
             head = {name: torch.tensor(w) for name, w in memory["head"].items()}
-            weights = self.head.weights.clone()  # those of the rows at hand
+            weights = self.head.weights.clone()  # weights of the present rows
             self.head.load_state_dict(head)
             self.head.weights.copy_(weights)
         self.optimizer.load_state_dict(memory["solver"])
@@ -355,7 +354,7 @@ class TrainingSession:
 
     @property
     def _may_have_outliers(self) -> bool:
-        # Other links end where data do, and other latents where their prior does.
+        # Other links are bounded by the data's range, other latents by their prior.
         return self.link == "identity" and not self.latent.has_kl
 
     @property
@@ -452,7 +451,7 @@ class TrainingSession:
         if self.target is None:
             return self.pca.components_, self.pca.components_.T
         config, sizes = self.config, self.target.sizes
-        # It is weighed against the variance of all features.
+        # The weight of supervision is relative to the variance of all features.
         supervision = config.supervision / self.batches.feature_fraction
         return principal_covariates(
             self._sample, sizes, config.n_components, supervision, self.seed

@@ -1,4 +1,4 @@
-"""Source: what every training of a fit is made of, and who is told what."""
+"""Source: what all trainings of a fit have in common, and the messages to the user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,11 +25,13 @@ from .trial import Trial
 
 __all__ = ["Source"]
 
-# Up to so many rows, what validation found good is trained once more on all of them.
+# Up to so many rows, a validated network is trained again on all rows. Measured in
+# docs/choices.md, "Answering with PCA".
 _REFIT_ROWS = 2_000
-# Training on all rows, once more, has the rest of the time.
+# Share of the time for the first training. The second training, on all rows, has the
+# rest.
 _TIME_BEFORE_REFIT = 0.8
-# Training rows that stand for all of them where nothing is held out, at most.
+# If no rows are held out, losses are measured on so many training rows at most.
 _MONITORED_SAMPLES = 10_000
 
 

@@ -1,4 +1,4 @@
-"""Start: what a training begins with, as a linear network and as a head."""
+"""Start: the linear network and the head that a training starts from."""
 
 import numpy as np
 import torch

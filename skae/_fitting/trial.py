@@ -1,4 +1,4 @@
-"""Trial: one training, watched from its start to its last epoch."""
+"""Trial: one training, monitored from its start to its last epoch."""
 
 import math
 from copy import copy
@@ -25,23 +25,28 @@ from .verdict import BY_CHANCE, is_lower
 
 __all__ = ["Trial"]
 
-# Factor of the significance level where only the rows with a target are tested.
+# Factor of the significance level if only the rows with a target are tested.
 _MORE_BY_CHANCE_OF_SOME = 10
-# Least relative decrease of the error for which a network is preferred to PCA where
-# ``linearity`` is above 0. Smaller ones cost linear models behind more than they bring.
+# If ``linearity`` is above 0, a network is preferred to PCA only if it decreases the
+# error by at least this share. A smaller gain is worth less than what linear models on
+# the codes lose. Measured in docs/choices.md, "Codes: error against usefulness".
 _WORTH_LEAVING_PCA = 0.1
-# Relative decrease of the loss that networks which start as PCA, and learn, soon have.
+# A network that starts as PCA and learns anything soon decreases the loss by this
+# share. Measured in docs/choices.md, "Several starts compete".
 _SOON = 0.02
-# Relative decrease of PCA's loss from which on weight decay is worth a try.
+# Weight decay is tried only if the network has decreased PCA's loss by this share.
+# Measured in docs/choices.md, "Overfitting, and when weights decay".
 _PROMISING = 0.05
-# Epochs of fine-tuning on all rows, as a part of those that led to the best weights.
+# Epochs of fine-tuning on all rows, as a share of those that led to the best weights.
+# Measured in docs/choices.md, "Answering with PCA".
 _FINE_TUNING = 0.2
 
 
-#: In how many epochs the schedule was to end with decay, inf for as planned, None for
-#: no decay; and how many were made.
+#: Part of a training. First the number of epochs until the planned end of the schedule
+#: with weight decay: inf for the original end, None for no decay. Then the number of
+#: epochs that were made.
 Part: TypeAlias = tuple[float | None, int]
-#: What `Trial.go_back` goes back to.
+#: The state that `Trial.go_back` restores.
 State: TypeAlias = tuple[
     Tensor,
     dict[str, Any],
@@ -112,7 +117,7 @@ class Trial:
             and self.held_out is not None
             and training.config.max_iter < math.inf
         )
-        # What has led to the weights.
+        # The parts that have led to the present weights.
         self._parts: list[Part] = [(None, 0)]
         self.loss_curve: list[float] = []
         self.validation_curve: list[float] = []
@@ -130,7 +135,7 @@ class Trial:
         self._epochs = training.epochs()
         if params["early_stopping"] and self.held_out is None:
             if training.starts_linear:
-                self._epochs = iter(())  # too few rows to tell
+                self._epochs = iter(())  # too few rows for a test
 
     @property
     def monitored(self) -> Batches:
@@ -282,7 +287,7 @@ class Trial:
         """Step size that led to the best weights, as a part of the largest."""
         config, parts = self.training.config, self._parts_to_best()
         if any(n_made and how not in (None, math.inf) for how, n_made in parts):
-            return 0.0  # it fell to zero from there
+            return 0.0  # with decay the step size fell to zero
         if config.max_iter == math.inf:
             return 1.0
         schedule = SCHEDULES[config.learning_rate]
@@ -306,9 +311,7 @@ class Trial:
         """Go on from the best weights in small steps, with the rows of a training."""
         parts = self._parts_to_best()
         if not any(n_made for how, n_made in parts if how is not None):
-            training.optimizer.alpha = (
-                training.config.alpha
-            )  # decay has brought nothing
+            training.optimizer.alpha = training.config.alpha  # decay has not helped
         n_epochs = max(1, round(_FINE_TUNING * self.early_stopping.best_iter))
         training.begin_work()
         epochs = training.fine_tuning_epochs(n_epochs)
@@ -372,7 +375,8 @@ class Trial:
         else:
             known = ~validation.targets.isnan().all(dim=1).cpu().numpy()
             if known.any() and not known.all():
-                # The others tell of the reconstruction alone, and would outvote them.
+                # The other rows only have a reconstruction loss, and would dominate the
+                # test.
                 asked, by_chance = known, by_chance * _MORE_BY_CHANCE_OF_SOME
         distinct = np.zeros(len(best), bool)
         distinct[self.distinct] = True
@@ -401,8 +405,8 @@ class Trial:
         """Tell the user of a training that did not end as it should."""
         early_stopping, config = self.early_stopping, self.training.config
         starts_linear = self.training.starts_linear
-        # The loss of the weights that are kept. The losses of the epochs cannot tell
-        # whether the very last step broke them.
+        # The loss of the final weights. The losses of the epochs do not show whether
+        # the very last step broke the weights.
         final_loss = evaluate(self.training.objective, self.monitored)
         suspects = user_parts(self.params)
         suspects = suspects and f", or see what {suspects} returns"
@@ -444,7 +448,8 @@ class Trial:
             early_stopping.reason == "max_iter"
             and early_stopping.improving
             and early_stopping.best_iter > 0
-            # A one-cycle schedule ends with a step of zero: nothing was cut off.
+            # A one-cycle schedule ends with a step size of zero, so training was not
+            # cut short.
             and config.learning_rate == "constant"
         ):
             warn(

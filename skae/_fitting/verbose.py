@@ -1,4 +1,4 @@
-"""What a fit writes: a line at its end, a line an epoch, or a bar, as users ask."""
+"""Output of a fit: one line at the end, one line per epoch, or a progress bar."""
 
 import math
 import sys
@@ -105,7 +105,8 @@ def _bar(name):
     if not _is_watched():
         return None
     try:
-        # Notebooks without widgets show the bar of a terminal, without a warning.
+        # In notebooks without widgets, use a terminal's progress bar, without a
+        # warning.
         if find_spec("ipywidgets"):
             from tqdm.auto import tqdm
         else:

@@ -1,9 +1,9 @@
-"""Few rows through a dense network, in numpy: torch's calls take longer than the work.
+"""Dense networks in numpy for few rows, for which torch's overhead is too large.
 
-A row of 784 features is encoded in the time of a few dozen calls of torch, so that what
-surrounds the products counts: threads and settings of torch to set aside, tensors to
-make. numpy needs none of it. What is not plain (rows far from the data, layers of other
-kinds, other links) goes the general way, in `Codec`.
+Encoding a row of 784 features takes only as long as a few dozen calls of torch. So the
+overhead around the matrix products matters: resetting torch's threads and settings, and
+making tensors. numpy needs none of this. `Codec` handles all special cases in torch:
+rows far from the data, other layers, other links.
 """
 
 import math
@@ -21,28 +21,29 @@ from .code_transform import CodeTransform
 
 __all__ = ["FewRows"]
 
-# Floating point operations, there or back, up to which this way is the shorter one.
+# Largest number of floating point operations to encode or to decode rows for which
+# numpy is faster than torch.
 _MOST_FLOPS = 4e6
-# Length of scaled rows up to which float32 can take any step here.
+# Largest length of scaled rows for which no operation here overflows float32.
 _FAR = 1e10
 
 
 class FewRows:
     """Encodes and decodes few rows of a fitted network.
 
-    Each method returns None where the general way has to be taken.
+    Each method returns None in cases that `Codec` has to handle in torch.
 
     Parameters
     ----------
     network : AutoEncoder
-        On the CPU, in evaluation mode.
+        Network on the CPU, in evaluation mode.
     scaling : Scaling
     float32_scaling : tuple or None
-        Mean or None, factor and rest, tensors: what rows are scaled by in float32.
+        Tensors for scaling in float32: mean or None, factor, and constant term.
     link : str or tuple
-        What `link_of` takes.
+        The link of the loss; see `link_of`.
     transform : CodeTransform
-        What codes are given out in.
+        Transform from the network's codes to those that are returned.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class FewRows:
         elif dtype == np.float64:
             self._mean, self._rest = scaling.mean, None
             self._factor = np.where(scaling.constant, 0.0, 1 / scaling.scale)
-        else:  # a scale that float32 does not hold
+        else:  # float32 cannot represent the scale
             self._encoder = None
         self._link = _LINKS.get(link) if isinstance(link, str) else None
         links, self._project = link_of(link), None
@@ -76,7 +77,7 @@ class FewRows:
             self._link = _by_columns(links, scaling)
         self._output_scale = np.where(scaling.constant, 0.0, scaling.scale)
         self._output_mean = scaling.mean
-        # What sums to 1 cannot be set alone.
+        # A column of a group that sums to 1 cannot be set alone.
         sums = links.sums_to_one(network.n_features)
         constant = np.flatnonzero(scaling.constant & ~sums)
         self._constant = constant if len(constant) and link != "identity" else None
@@ -85,11 +86,11 @@ class FewRows:
         self._radius = transform.radius
 
     def encode(self, X: Rows) -> Floats | None:
-        """Codes (n_samples, n_components) of rows (n_samples, n_features)."""
+        """Return codes (n_samples, n_components) of rows (n_samples, n_features)."""
         if self._encoder is None or not 0 < X.shape[0] <= self._most_rows:
             return None
         X = dense_rows(X, slice(None))
-        with np.errstate(all="ignore"):  # what overflows is far out
+        with np.errstate(all="ignore"):  # rows that overflow are far
             x = X if self._mean is None else X - self._mean
             x = x * self._factor
             if self._rest is not None:
@@ -106,7 +107,7 @@ class FewRows:
             return z if self._unit is None else np.divide(z, self._unit, out=z)
 
     def decode(self, Z: Floats) -> Floats | None:
-        """Rows (n_samples, n_features) of codes (n_samples, n_components)."""
+        """Return rows (n_samples, n_features) from codes (n_samples, n_components)."""
         if self._decoder is None or not 0 < len(Z) <= self._most_rows:
             return None
         with np.errstate(all="ignore"):
@@ -119,7 +120,7 @@ class FewRows:
             return None if x is None else self._to_units(x)
 
     def _to_units(self, x):
-        """Rows in the units of ``X`` from the decoder's raw output."""
+        """Return rows in the units of ``X``, from the decoder's raw output."""
         if self._link is None:
             values = x * self._output_scale  # in float64, as the mean is
             values += self._output_mean
@@ -137,7 +138,7 @@ class FewRows:
 
 
 def _by_columns(links, scaling):
-    """Return a function of what the decoder gives, for links of several columns."""
+    """Return a function of the decoder's output, for links of several columns."""
     mean, scale = scaling.mean, scaling.scale
 
     def run(x):
@@ -152,7 +153,7 @@ def _by_columns(links, scaling):
 
 
 def _length(x):
-    """Length of all rows together: none of them is farther out."""
+    """Return the norm of the whole batch, which bounds the norm of each row."""
     flat = x.ravel()
     return math.sqrt(np.dot(flat, flat))
 
@@ -162,7 +163,7 @@ def _lengths(z):
 
 
 def _shorten(z, radius):
-    """Do what `shorten` of the code transform does."""
+    """Do what `code_transform.shorten` does, in numpy."""
     ratio = np.maximum(_lengths(z) / radius, 1)
     return z * ((np.log(ratio) + 1) / ratio).astype(z.dtype)
 
@@ -175,13 +176,13 @@ def _lengthen(z, radius):
 def _map(module, n_outputs=None):
     """Return a function of rows for an encoder or a decoder, or None.
 
-    It returns None for rows far from the data.
+    The function returns None for rows far from the data.
 
     Parameters
     ----------
     module : nn.Module
     n_outputs : int or None
-        First columns that are asked for; None for all.
+        Number of first columns to compute; None for all.
     """
     if not isinstance(module, Anchored):
         steps = _steps(module, n_outputs)
@@ -230,7 +231,7 @@ def _run(steps, x):
 
 
 def _steps(network, n_outputs):
-    """Return functions of the layers of a stack, or None if one is not known here."""
+    """Return functions for the layers of a stack, or None if one is not known here."""
     if not isinstance(network, nn.Sequential):
         return None
     steps = []
@@ -253,7 +254,7 @@ def _steps(network, n_outputs):
 
 
 def _is_usual(layer):
-    """Whether an activation has the parameters that it is made with here."""
+    """Whether an activation has its default arguments."""
     return repr(layer) == repr(type(layer)())
 
 
@@ -269,7 +270,7 @@ def _affine(layer, n_outputs):
     return run
 
 
-# Activations, each in place of the array it is given, which nobody else has.
+# Activations. Each may overwrite its input, since no other code uses that array.
 
 
 def _silu(x, slope=1.0):
@@ -320,7 +321,7 @@ def _tanh(x):
     return np.tanh(x, out=x)
 
 
-# All but the identity, whose output is in units of the scaled rows.
+# All links except the identity, for which outputs are in units of the scaled rows.
 _LINKS = {
     "logistic": _logistic,
     "tanh": _tanh,

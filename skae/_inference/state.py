@@ -1,13 +1,13 @@
-"""The version of what is fitted: newer ones are refused, older ones are brought up.
+"""Versions of the fitted state: newer ones are refused, older ones are migrated.
 
 The fitted state of an estimator is a dict of numpy arrays and plain values. Its keys
-are a format: what one version of skae wrote to a disk, each later one reads. A change
-of keys or of their meaning raises `STATE_VERSION` by one, adds a migration, and adds a
-golden file of the version before (``tests/golden``).
+are a file format: each version of skae can read what earlier versions have written. A
+change of keys or of their meaning raises `STATE_VERSION` by one, adds a migration, and
+adds a golden file of the previous version (``tests/golden``).
 
-What another release wrote is warned of, as in scikit-learn. What an older one wrote is
-read, and the golden files are tested to give the same; what a newer one wrote in a
-format that is known here has no such test.
+As in scikit-learn, there is a warning if another release wrote the state. States of
+older releases are read, and tests check that the golden files give the same results.
+States of newer releases are read if their format is known, but no test checks them.
 """
 
 import re
@@ -24,20 +24,20 @@ __all__ = ["STATE_VERSION", "from_pickle", "to_pickle"]
 STATE_VERSION = 2
 
 _KEY = "_state_version"
-# The release of skae that wrote it.
+# Key of the release of skae that wrote the state.
 _RELEASE = "_skae_version"
 _BEFORE_RELEASES = "0.0"
-# The buffers of a network before version 2.
+# Names of a network's buffers before version 2.
 _RADIUS = re.compile(r"^((?:en|de)coder\.)radius$")
 
 
 def _name_the_version(state):
-    """0 to 1: states have a version."""
+    """Migrate from version 0 to 1: states have a version."""
     return state
 
 
 def _standard_names(state):
-    """1 to 2: code transform and trust radii are named so; losses have columns."""
+    """Migrate from 1 to 2: new names of code transform and radii; columns of losses."""
     state = dict(state)
     if "_frame" in state:
         state["_code_transform"] = state.pop("_frame")
@@ -53,7 +53,7 @@ def _standard_names(state):
     return state
 
 
-# From version i to i + 1, for each i.
+# Element i migrates from version i to i + 1.
 _MIGRATIONS = [_name_the_version, _standard_names]
 
 
@@ -73,14 +73,14 @@ def to_pickle(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def from_pickle(state: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a state of any older version as one of this.
+    """Migrate a state of any older version to this version.
 
     Parameters
     ----------
     state : dict
         What `to_pickle` returned, now or in an older version of skae.
     name : str
-        Of the estimator, for messages.
+        Name of the estimator, for messages.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def from_pickle(state: dict[str, Any], name: str) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If a newer version of skae wrote it, in a format that is not known here.
+        If a newer version of skae wrote it in a format that is not known here.
 
     Warns
     -----
@@ -113,7 +113,7 @@ def from_pickle(state: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 class OtherReleaseWarning(InconsistentVersionWarning):
-    """scikit-learn's, for those who filter or catch it, with a text of our own."""
+    """scikit-learn's warning, so that filters for it work, with skae's own text."""
 
     def __init__(self, name: str, release: str) -> None:
         super().__init__(
@@ -135,5 +135,5 @@ class OtherReleaseWarning(InconsistentVersionWarning):
 
 
 def _numbers(release):
-    """Return the numbers of a release, which compare."""
+    """Return the numbers of a release, which can be compared."""
     return tuple(int(n) for n in re.findall(r"[0-9]+", release)[:3])

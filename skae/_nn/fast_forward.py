@@ -1,8 +1,8 @@
-"""Inference without what `torch.nn.Module` does around each layer.
+"""Inference without the overhead of `torch.nn.Module` in each layer.
 
-For small batches, its overhead (hooks, looking up attributes, the test for rows far
-out) takes longer than the products. The functions are for evaluation mode; weights may
-change in place, the rest does not.
+For small batches, this overhead (hooks, look-ups of attributes, the test for far rows)
+takes longer than the matrix products. The functions here are for evaluation mode. They
+see weights that change in place, but no other changes of the network.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,8 @@ __all__ = ["FastForward"]
 
 Function: TypeAlias = Callable[[Tensor], Tensor]
 
-# oneDNN, which torch calls for GELU in float32, takes longer than float64 up to here.
+# Up to this number of values GELU is faster in float64 than in float32, for which torch
+# uses oneDNN.
 _FEW_VALUES = 1_000
 
 
@@ -34,7 +35,7 @@ class FastForward:
 
 
 def _function_of(module: nn.Module) -> Function:
-    """Return a function of a tensor that gives the same as the module."""
+    """Return a function that computes the same as the module."""
     if isinstance(module, Anchored):
         return _anchored(module)
     if isinstance(module, nn.Sequential):
@@ -73,7 +74,7 @@ def _anchored(module: Anchored) -> Function:
         return run_faded
 
     def run(x):
-        # All together are no farther out than the radius, so none of them is.
+        # If the norm of the whole batch is within the radius, that of each row is too.
         if torch.linalg.vector_norm(x).item() <= radius:
             return linear(x, weight, offset).add_(correct(x))
         return module(x)
@@ -82,7 +83,7 @@ def _anchored(module: Anchored) -> Function:
 
 
 def _quick_gelu(x: Tensor) -> Tensor:
-    # In place but for the first, which may be of someone else's.
+    # In place, except for the first product: ``x`` belongs to the caller.
     return silu(x * QuickGELU.slope, inplace=True).div_(QuickGELU.slope)
 
 

@@ -1,6 +1,6 @@
-"""Layers: what networks are built of.
+"""Layers of networks.
 
-None draws from torch's global generator, neither when made nor in training.
+No layer draws from torch's global generator, neither at construction nor in training.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -44,7 +44,8 @@ Activation: TypeAlias = str | Callable[..., Any]
 class QuickGELU(nn.Module):
     """x logistic(1.702 x), which is nearly GELU (Hendrycks, Gimpel 2016).
 
-    On a CPU it takes half the time of GELU, which takes a third of a small network's.
+    On a CPU it takes half the time of GELU, which takes a third of the time of a small
+    network's step.
     """
 
     slope = 1.702
@@ -68,7 +69,7 @@ ACTIVATIONS = {
 }
 
 
-# What else is known by these names.
+# Functions that stand for the layers with these names.
 _FUNCTIONS = {
     torch.relu: "relu",
     torch.tanh: "tanh",
@@ -87,12 +88,12 @@ _NAMES = {layer: name for name, layer in ACTIVATIONS.items()} | _FUNCTIONS
 
 
 class Elementwise(nn.Module):
-    """A function of someone's own as a layer.
+    """A user's function as a layer.
 
     Parameters
     ----------
     function : callable
-        From a tensor to one of the same shape.
+        A function from a tensor to a tensor of the same shape.
     """
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
@@ -109,12 +110,12 @@ class Elementwise(nn.Module):
 
 
 def check_activation(activation: Activation) -> Activation:
-    """Return the name of a class, a function or a module that has one, or itself.
+    """Return the name of an activation if it has one, otherwise the activation itself.
 
     Raises
     ------
     TypeError
-        If it is a module with weights, which would go from fold to fold.
+        If it is a module with weights, which would leak from one fold to the next.
     """
     if isinstance(activation, str):
         return activation
@@ -126,7 +127,7 @@ def check_activation(activation: Activation) -> Activation:
             )
         known = _NAMES.get(type(activation))
         if known and repr(activation) == repr(type(activation)()):
-            return known  # with its defaults
+            return known  # it has the default arguments
         return activation
     return _NAMES.get(activation, activation)
 
@@ -146,28 +147,28 @@ def make_activation(activation: Activation) -> nn.Module:
     return activation() if makes_layers else Elementwise(activation)
 
 
-# (number of axes, whether transposed) -> layer.
+# (number of axes, whether transposed) -> class of layer.
 _CONVOLUTIONS = {
     (1, False): nn.Conv1d,
     (1, True): nn.ConvTranspose1d,
     (2, False): nn.Conv2d,
     (2, True): nn.ConvTranspose2d,
 }
-#: Layers whose weights have to be drawn.
+#: Layers with weights that have to be initialised.
 Weighted: TypeAlias = (
     nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d
 )
 
 
 class Layers(nn.Sequential):
-    """Linear layers and what is between them, one behind the other."""
+    """Linear layers and activations, one after the other."""
 
 
 class Dropout(nn.Module):
-    """Zero values at random while training, and enlarge the others to make up for it.
+    """Set random values to zero in training, and scale up the others to compensate.
 
-    Unlike torch's it draws from the generator ``rng`` of the fit, and not from a global
-    one.
+    Unlike torch's layer it draws from the generator ``rng`` of the fit, not from a
+    global generator.
     """
 
     def __init__(self, share: float) -> None:
@@ -184,7 +185,7 @@ class Dropout(nn.Module):
 
 
 class Rescaling(nn.Module):
-    """A factor and a shift for each feature, behind layers that have none.
+    """A factor and a shift for each feature, after layers without them.
 
     Parameters
     ----------
@@ -201,13 +202,13 @@ class Rescaling(nn.Module):
 
 
 class Turn(nn.Linear):
-    """A linear layer that starts as no change at all."""
+    """A linear layer that is initialised as the identity."""
 
 
 class Transposed(nn.Module):
-    """A linear layer with the weight of another, transposed, and a bias of its own.
+    """A linear layer with the transposed weight of another layer, and its own bias.
 
-    It takes the first ``n_in`` of what the other one gives.
+    Its input is the first ``n_in`` outputs of the other layer.
     """
 
     def __init__(self, tied_to: nn.Linear, n_in: int) -> None:
@@ -230,7 +231,7 @@ class Transposed(nn.Module):
 
 
 class ToImages(nn.Module):
-    """Flat rows, channels last, to (batch, channels, ...)."""
+    """Reshape flat rows, with channels last, to (batch, channels, ...)."""
 
     def __init__(self, size: Sequence[int], n_colours: int) -> None:
         super().__init__()
@@ -241,18 +242,19 @@ class ToImages(nn.Module):
 
 
 class FromImages(nn.Module):
-    """Back to flat rows."""
+    """Reshape images to flat rows."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.movedim(1, -1).flatten(1)
 
 
-# skip_init: the layers' own start would draw from torch's global generator.
+# skip_init, because the layers' default initialisation would draw from torch's global
+# generator.
 _linear = partial(skip_init, nn.Linear)
 
 
 def turn(width: int) -> Turn:
-    """Return a `Turn` of codes."""
+    """Return a `Turn` layer for codes."""
     return skip_init(Turn, width, width)
 
 
@@ -261,7 +263,7 @@ def stack(
     between: Callable[[int], Iterable[nn.Module]],
     make: Callable[[int, int], nn.Module] = _linear,
 ) -> Layers:
-    """Linear layers of the ``widths``, with what comes ``between`` them."""
+    """Return linear layers of the ``widths``, with the layers ``between`` them."""
     layers = []
     for n_in, n_out in pairwise(widths[:-1]):
         layers += [make(n_in, n_out), *between(n_out)]
@@ -275,7 +277,7 @@ def convolution(
     size: Sequence[int],
     transposed: bool = False,
 ) -> nn.Module:
-    """Return what halves pictures of a ``size``, or what brings them back to it."""
+    """Return a layer that halves images of a ``size``, or one that undoes this."""
     options: dict[str, Any] = {"stride": 2, "padding": kernel_size // 2}
     if transposed:
         options["output_padding"] = tuple(1 - n % 2 for n in size)

@@ -1,4 +1,4 @@
-"""Modules that users wrote, run with random numbers of the fit and no side effects."""
+"""Users' modules, run with the random numbers of the fit and without side effects."""
 
 import copy
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ _CPU = torch.device("cpu")
 
 
 class UserModule(nn.Module):
-    """A module of someone's own, whose random numbers are those of the fit.
+    """A user's module, whose random numbers come from the fit's generator.
 
-    Modules draw from torch's global generator, so that one is lent a seed while a
-    module that draws is at work, and put back as it was.
+    Modules draw from torch's global generator. While such a module runs, that generator
+    gets a seed of the fit. Afterwards its state is restored.
 
     Parameters
     ----------
     module : nn.Module
     n_in : int
-        Width of what goes in.
+        Width of the input.
     """
 
     def __init__(self, module: nn.Module, n_in: int) -> None:
@@ -55,7 +55,7 @@ _ONE_AT_A_TIME = forkable_lock()
 
 @contextmanager
 def _float32_by_default():
-    """Make tensors float32 where modules of someone's own do not say what they want."""
+    """Make float32 the default dtype, for users' modules that do not name a dtype."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
@@ -66,7 +66,7 @@ def _float32_by_default():
 
 @contextmanager
 def own_generator(seed: int, device: torch.device = _CPU) -> Iterator[None]:
-    """Seed torch's global generators in the block, and put them back behind it."""
+    """Seed torch's global generators in the block, and restore their state after it."""
     cuda = [device] if device.type == "cuda" else []
     with (
         _ONE_AT_A_TIME,
@@ -78,7 +78,7 @@ def own_generator(seed: int, device: torch.device = _CPU) -> Iterator[None]:
 
 
 def two_rows(n_in: int) -> Tensor:
-    """Return two rows of zeros to try a module on."""
+    """Return two rows of zeros, to test a module with."""
     return torch.zeros(2, n_in, dtype=torch.float32)
 
 

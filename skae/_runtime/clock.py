@@ -1,4 +1,4 @@
-"""Clock: how long something has gone on, and how long it may."""
+"""Clock: elapsed time and time limits."""
 
 import math
 import time
@@ -7,17 +7,17 @@ __all__ = ["TimeLimit"]
 
 
 def now() -> float:
-    """Return seconds of a clock that nobody sets."""
+    """Return the seconds of a clock that is never adjusted."""
     return time.monotonic()
 
 
 class TimeLimit:
-    """Seconds from now on, if they are limited at all.
+    """A time limit that counts from now on, or no limit.
 
     Parameters
     ----------
     seconds : float or None, default=None
-        None: as long as it takes.
+        None means no limit.
     """
 
     def __init__(self, seconds: float | None = None) -> None:
@@ -26,7 +26,7 @@ class TimeLimit:
 
     @property
     def is_set(self) -> bool:
-        """Whether they are limited."""
+        """Whether there is a limit."""
         return self.seconds < math.inf
 
     @property
@@ -38,7 +38,7 @@ class TimeLimit:
 
     @property
     def part_spent(self) -> float:
-        """Part of the seconds that is over, 0 to 1; 0 where they are not limited."""
+        """Share of the time that is over, from 0 to 1. It is 0 without a limit."""
         if not self.is_set:
             return 0.0
         return 1 - self.left / self.seconds if self.seconds else 1.0

@@ -1,4 +1,4 @@
-"""Memory: work in parts where it does not fit, and errors of torch in a sentence."""
+"""Memory: work split into halves if it does not fit, and clear error messages."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,13 +8,13 @@ import torch
 
 __all__ = ["explains_out_of_memory", "in_halves", "is_out_of_memory"]
 
-# How torch says so on a CPU, where its error has no class of its own.
+# Part of torch's message on a CPU, where the error has no special class.
 _OF_A_CPU = "can't allocate memory"
 _REMEDY = "Use a smaller batch_size, or a smaller network (hidden_layer_sizes)"
 
 
 class Divisible(Protocol):
-    """What has a length, and slices of its kind."""
+    """An object with a length, whose slices have the same type."""
 
     def __len__(self) -> int: ...
 
@@ -25,25 +25,27 @@ Parts = TypeVar("Parts", bound=Divisible)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch has raised an error because it has found no memory."""
+    """Whether an error of torch means that memory is short."""
     return isinstance(error, torch.OutOfMemoryError) or _OF_A_CPU in str(error)
 
 
 def in_halves(function: Callable[[Parts], torch.Tensor], rows: Parts) -> torch.Tensor:
-    """Return what a function makes of rows, of halves of them where memory is short.
+    """Apply a function to rows, or to halves of them if memory is short.
 
     Parameters
     ----------
     function : callable
-        Of rows; returns a tensor with as many rows, each of one row alone.
-    rows : object with a length, and with slices of its kind
+        Takes rows; returns a tensor with as many rows, each computed from one row
+        alone.
+    rows : object with a length and slices of the same type
     """
     try:
         return function(rows)
     except RuntimeError as error:
         if not is_out_of_memory(error) or len(rows) < 2:
             raise
-    # Out of the clause: the error holds on to all tensors of the call that failed.
+    # After the except clause, because the error holds references to all tensors of the
+    # call that failed.
     middle = len(rows) // 2
     parts = rows[:middle], rows[middle:]
     return torch.cat([in_halves(function, part) for part in parts])
@@ -51,7 +53,7 @@ def in_halves(function: Callable[[Parts], torch.Tensor], rows: Parts) -> torch.T
 
 @contextmanager
 def explains_out_of_memory() -> Iterator[None]:
-    """Raise MemoryError where torch finds no memory: a context, or a decorator."""
+    """Raise MemoryError if torch runs out of memory. Usable as context or decorator."""
     try:
         yield
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""A batch: rows, what is known of them, and how a step meets them this time."""
+"""A batch: rows, their targets and weights, and the random draws of one step."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -14,30 +14,31 @@ _NO_FACTORS = torch.ones(0, 1, dtype=torch.float32, device="cpu")
 
 @dataclass
 class Batch:
-    """Rows with their targets and weights, and how they are met this time.
+    """Rows with their targets and weights, and what was drawn for this step.
 
-    Outliers are the first rows, so that what is done to them alone touches a slice.
+    Outliers are the first rows, so that operations on them alone need only a slice.
 
     Attributes
     ----------
     x : Tensor of shape (batch, n_features)
         Rows that the reconstruction is compared with.
     targets : Tensor of shape (batch, width)
-        What the codes have to tell, NaN where it is unknown.
+        What the head has to predict from the codes, NaN where unknown.
     inputs : Tensor of shape (batch, n_features)
-        What is encoded instead of ``x``.
+        Rows that are encoded: ``x`` after corruption and other changes.
     rng : numpy.random.Generator or None
-        For what has to be drawn on the way.
+        Source of random numbers within the step.
     weights : Tensor of shape (batch, 1) or None
-        Sample weights, one on average over all rows; None where all are one.
+        Sample weights, whose mean over all rows is 1. None if all are 1.
     observed : Tensor of bool of shape (batch, n_features) or None
-        Which values of ``x`` are compared with: the others fill gaps. None where there
-        are no gaps.
+        Which values of ``x`` were observed. The loss ignores the others, which fill
+        gaps. None if there are no gaps.
     factors : Tensor of shape (n_outliers, 1)
-        By which the first rows were moved outward. They have a part in the gradient,
-        and none in the loss that is returned, nor in the costs of codes.
+        Factors by which the first rows were scaled away from the mean. These outliers
+        count in the gradient, but not in the loss that is returned, nor in the costs of
+        codes.
     code_mask : Tensor of shape (batch, n_components) or None
-        What codes are multiplied by.
+        Zeros and ones that codes are multiplied by.
     """
 
     x: torch.Tensor
@@ -58,20 +59,20 @@ class Batch:
         return self.x.shape[0]
 
     def __getitem__(self, rows: slice) -> Self:
-        """Return a slice of its rows as a batch, outliers first as here."""
+        """Return a slice of the rows as a batch, with the outliers first again."""
         tensors = {name: getattr(self, name) for name in _TENSORS}
         return replace(
             self, **{n: t[rows] for n, t in tensors.items() if t is not None}
         )
 
     def mean(self, losses: torch.Tensor) -> torch.Tensor:
-        """Mean of losses (batch,), weighted, without the outliers."""
+        """Return the weighted mean of losses (batch,), without the outliers."""
         return weighted(losses, self.weights)[self.inliers].mean()
 
     def for_head(
         self, codes: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Return the codes, targets and weights of the inliers: outliers have none."""
+        """Return codes, targets and weights of the inliers: outliers have no target."""
         weights = None if self.weights is None else self.weights[self.inliers]
         return codes[self.inliers], self.targets[self.inliers], weights
 
@@ -83,7 +84,7 @@ class Batch:
         return values
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Return its tensors by name, without those that are empty or shared."""
+        """Return the tensors by name, without those that are empty or shared."""
         tensors = {name: getattr(self, name) for name in _TENSORS}
         if self.inputs.data_ptr() == self.x.data_ptr():
             del tensors["inputs"]
@@ -91,5 +92,5 @@ class Batch:
 
 
 def weighted(losses: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-    """Return losses of rows, (batch,), times their weights (batch, 1), if any."""
+    """Multiply losses of rows, (batch,), by their weights (batch, 1), if any."""
     return losses if weights is None else losses * weights[:, 0]

@@ -1,4 +1,4 @@
-"""Stopping: the best weights so far, and when another epoch is no use."""
+"""Early stopping: the best weights so far, and when to stop."""
 
 import math
 from dataclasses import replace
@@ -11,7 +11,7 @@ __all__ = ["EarlyStopping"]
 
 
 class Budget(Protocol):
-    """What is asked of a `Config`: how long to go on."""
+    """The attributes of a `Config` that tell how long to train."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -29,17 +29,19 @@ class Budget(Protocol):
 
 
 class EarlyStopping:
-    """Watches the loss of each epoch and keeps the weights of the best.
+    """Monitors the loss of each epoch and stores the best weights.
 
     Parameters
     ----------
     parameters : FlatParameters
-        Where the weights are read.
+        The weights of the network that is trained.
     config : Config
-        Its ``max_iter`` epochs at most, its ``n_iter_no_change`` in a row without
-        improvement, which is a loss lower by the part ``tol`` at least.
+        There are at most ``max_iter`` epochs. After ``n_iter_no_change`` epochs in a
+        row without improvement training ends. An improvement lowers the loss by at
+        least the share ``tol``.
     start_loss : float
-        Loss before the first epoch, whose weights are kept if no epoch lowers it.
+        Loss before the first epoch. If no epoch lowers it, the weights before the first
+        epoch are the best.
     """
 
     def __init__(
@@ -61,10 +63,10 @@ class EarlyStopping:
         return self._last_improvement == self.n_iter
 
     def should_stop(self, loss: float, out_of_time: bool = False) -> bool:
-        """Take the loss of another epoch; set ``reason`` and say if it was the last."""
+        """Take the loss of an epoch. Return whether it is the last; set ``reason``."""
         self.n_iter += 1
         if loss < self.best_loss:
-            values = self.parameters.copy()  # first: an interrupt may come meanwhile
+            values = self.parameters.copy()  # first: an interrupt may happen during it
             self.best_loss, self.best_iter, self.best_values = loss, self.n_iter, values
         if loss < self._target:
             self._target = loss * (1 - self.config.tol)
@@ -81,7 +83,8 @@ class EarlyStopping:
 
     @property
     def _patience_spent(self) -> float:
-        # While the steps are growing nothing can be told of a network that learns.
+        # While the step size rises, patience does not count if the network has learnt
+        # anything.
         begin: float = self._last_improvement
         max_iter = self.config.max_iter
         rises = self.config.learning_rate == "one_cycle" and max_iter < math.inf
@@ -90,7 +93,7 @@ class EarlyStopping:
         return self.n_iter - begin
 
     def extend(self, n_epochs: float, n_iter_no_change: float = math.inf) -> None:
-        """Go on, for so many epochs more, and no longer than so many in vain."""
+        """Allow ``n_epochs`` more epochs, with a new patience."""
         self.reason = None
         self._last_improvement = self.n_iter
         self.config = replace(
@@ -100,11 +103,11 @@ class EarlyStopping:
         )
 
     def settle(self) -> None:
-        """Put the best weights back."""
+        """Restore the best weights."""
         self.parameters.restore(self.best_values)
 
     def back_to_start(self) -> None:
-        """Put the weights back that were there before the first epoch."""
+        """Restore the weights from before the first epoch."""
         self.best_loss, self.best_iter = self.start_loss, 0
         self.best_values = self.start_values
         self.parameters.restore(self.best_values)

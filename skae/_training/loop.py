@@ -1,4 +1,4 @@
-"""Training: one epoch after another, and the losses of rows in between."""
+"""Training loop: one epoch after another, and the evaluation of rows in between."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -18,8 +18,8 @@ from .optimizers import Optimizer
 
 __all__ = ["epochs", "evaluate", "row_losses", "evaluation_batches"]
 
-# Steps that are drawn at once, where an epoch has less and more of them are to come.
-# One by one it would take as long as the steps of a small network.
+# If an epoch has fewer steps than this, the batches of several epochs are drawn at
+# once. Drawn one by one, they would take as long as the steps of a small network.
 _DRAWN_AHEAD = 16
 
 
@@ -30,18 +30,19 @@ def epochs(
     rng: np.random.Generator,
     threads: ThreadTuner,
 ) -> Iterator[float]:
-    """Train, one epoch a turn, for as long as the caller asks for another.
+    """Train for one epoch each time that the caller asks for the next item.
 
     Yields
     ------
     loss : float
-        The losses of the epoch's batches as they were met, averaged over rows; NaN once
-        the weights are not finite. An epoch ends where the time does.
+        The training loss, averaged over the epoch's rows. Each batch counts with its
+        loss before its step. NaN once the weights are not finite. An epoch ends early
+        when the time is up.
     """
     n_ahead = int(min(_DRAWN_AHEAD, optimizer.n_steps - optimizer.n_steps_made))
     n_epochs = max(1, n_ahead // batches.n_batches)
     made = _batches(objective, batches, optimizer, rng, n_epochs)
-    step = recorded_steps(objective, optimizer)  # None for one operation by another
+    step = recorded_steps(objective, optimizer)  # None: operations are launched singly
     while True:
         objective.train(True)
         total: torch.Tensor | float = 0
@@ -65,8 +66,9 @@ def epochs(
                 n_samples += batch.n_inliers
                 if optimizer.out_of_time:
                     break
-            # Asked once an epoch: a step that broke the weights shows in the loss only
-            # later. Of numbers that are not finite, the sum is not either.
+            # Checked once an epoch, because a step that breaks the weights shows in the
+            # loss only later. If any weight is not finite, the sum is not finite
+            # either.
             sound = math.isfinite(objective.parameters.values.sum())
             objective.avoid_underflow()
         loss = float(total) / n_samples + float(batches.mean(batches.off_basis))
@@ -98,10 +100,10 @@ def evaluate(objective: Objective, batches: Batches) -> float:
 def evaluation_batches(
     objective: Objective, batches: Batches, hides: bool = True
 ) -> Iterator[Batch]:
-    """Yield batches of all rows in order, in which all that is random is always alike.
+    """Yield batches of all rows in order, with the same random draws at each call.
 
-    Rows are corrupted as in training, and codes drawn. If it ``hides``, rows with gaps
-    have more of them, as in training.
+    Rows are corrupted and codes are drawn as in training. If ``hides`` is True, more
+    entries of rows with gaps are hidden, as in training.
     """
     for number, (part, rows) in enumerate(
         zip(batches.parts(), batches.in_order(), strict=True)
@@ -119,11 +121,12 @@ def row_losses(
 ) -> torch.Tensor:
     """Return the losses of all rows, a tensor of shape (n_samples,), float64.
 
-    ``function`` of a batch, if not the whole objective; see `evaluation_batches`.
+    ``function`` takes a batch and returns its losses; the default is the whole
+    objective. For ``hides`` see `evaluation_batches`.
     """
     function = function or objective
     objective.train(False)
-    # Made first: small tensors kept between large ones would scatter the memory.
+    # Allocated first: small tensors between large ones would fragment the memory.
     losses = torch.empty(batches.n_samples, dtype=torch.float64, device=batches.device)
     start = 0
     with objective.without_autograd():

@@ -1,4 +1,4 @@
-"""Microbatches: steps with batches for which memory is too short at once."""
+"""Microbatches: batches that do not fit in memory, worked on in parts."""
 
 from typing import Self
 
@@ -12,22 +12,24 @@ from .optimizers import Optimizer
 
 __all__ = ["Microbatches"]
 
-# Layers with statistics of batches need two rows.
+# Batch normalisation needs at least two rows.
 _LEAST_ROWS = 2
 
 
 class Microbatches:
-    """Make steps whose batches are worked on in parts, one after another.
+    """Make steps with batches that are split into parts, one after another.
 
-    The sum of the parts' gradients is that of the batch but for rounding, where losses
-    are means over rows. Each part has as many outliers as another, or one more.
+    If losses are means over rows, the weighted sum of the parts' gradients is the
+    gradient of the batch, except for rounding. The numbers of outliers in two parts
+    differ by one at most.
 
     Parameters
     ----------
     objective : Objective
     optimizer : Optimizer
     n_parts : int
-        Twice as many from the step on in which memory is too short for one of them.
+        How many parts to begin with. The number doubles whenever a part does not fit in
+        memory.
     """
 
     def __init__(
@@ -45,12 +47,12 @@ class Microbatches:
         optimizer: Optimizer,
         n_samples: int,
     ) -> Self:
-        """Return what goes on after an error in a step with so many rows.
+        """Return an object that goes on after an error in a step of ``n_samples`` rows.
 
         Raises
         ------
         RuntimeError
-            That error, if it is not one of memory.
+            The given error, if it is not an out-of-memory error.
         """
         steps = cls(objective, optimizer)
         steps._halve(error, n_samples)
@@ -75,7 +77,7 @@ class Microbatches:
         self.n_parts = n_parts
 
     def _tell(self, n_samples: int) -> None:
-        """Warn once, when it is known that parts help."""
+        """Warn once, after a step in parts has succeeded."""
         if not self._told:
             self._told = True
             warn(
@@ -86,7 +88,7 @@ class Microbatches:
             )
 
     def _backward(self, batch: Batch) -> torch.Tensor | float:
-        """Return the mean loss of a batch, with its gradient; see `Objective`."""
+        """Return the mean loss of a batch and set its gradient; see `Objective`."""
         gradients = self.objective.parameters.gradients
         total = torch.zeros_like(gradients)
         loss: torch.Tensor | float = 0

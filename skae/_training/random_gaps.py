@@ -1,7 +1,8 @@
-"""Random gaps: entries that are hidden while training, besides those that are missing.
+"""Random gaps: observed entries that are hidden in training, as if missing.
 
-A network that meets gaps filled by a linear method learns to answer for them if some of
-its targets were hidden: what was observed there is known, and has to come back.
+Gaps are filled by a linear method before rows are encoded. To learn better values for
+gaps, the network must see gaps whose true values are known. So observed entries are
+hidden, and the network has to reconstruct them.
 """
 
 import numpy as np
@@ -13,19 +14,19 @@ from .._typing import Bools
 
 __all__ = ["RandomGaps"]
 
-# Part of the observed entries that are hidden at random; and part of the rows that get
-# the gaps of another row instead, if it has some: gaps may come in blocks.
+# Share of the observed entries that are hidden at random. Share of the rows that get
+# the gaps of another row instead, if that row has any, since gaps may come in blocks.
 _SHARE = 0.2
 _LIKE_OTHERS = 0.5
 
 
 class RandomGaps:
-    """Hides entries of rows, and fills them like those that are missing.
+    """Hides entries of rows, and fills them in the same way as missing ones.
 
     Parameters
     ----------
     ppca : PPCA
-        Of scaled rows.
+        The linear method that fills gaps, fitted to scaled rows.
     """
 
     def __init__(self, ppca: PPCA) -> None:
@@ -34,12 +35,12 @@ class RandomGaps:
     def hide(
         self, x: torch.Tensor, gaps: BatchGaps, rng: np.random.Generator
     ) -> torch.Tensor:
-        """Return rows as they would be with more gaps, all of them filled.
+        """Hide more entries of rows, and return the rows with all gaps filled.
 
         Parameters
         ----------
         x : Tensor of shape (batch, n_features)
-            Rows whose gaps are filled.
+            Rows whose own gaps are already filled.
         gaps : BatchGaps
         rng : numpy.random.Generator
 
@@ -57,7 +58,7 @@ class RandomGaps:
 
     @staticmethod
     def draw(observed: Bools, rng: np.random.Generator) -> Bools:
-        """Return which entries are missing with those that are hidden."""
+        """Return a mask of the entries that are missing or hidden."""
         missing = ~observed
         hidden = rng.random(observed.shape, dtype="float32") < _SHARE
         of_another = missing[rng.permutation(len(missing))]

@@ -1,7 +1,7 @@
-"""Terms: what the objective adds up, each with its losses of rows.
+"""Terms of the objective, each of which gives one loss per row.
 
-Where the network is dense, the gradients of the reconstruction and of the pull towards
-PCA's codes are written out as well. Otherwise autograd finds them from the losses.
+For dense networks, the gradients of the reconstruction and of the pull towards PCA's
+codes are computed here in closed form. For other networks, autograd computes them.
 """
 
 from collections.abc import Callable
@@ -21,25 +21,25 @@ from .batch import Batch, weighted
 
 __all__ = ["CodeCosts", "PullToPCA", "Reconstruction"]
 
-# Raw outputs and values, by link, between which canonical losses see no difference.
+# By link, a raw output and a value for which canonical losses are zero.
 _AGREEMENT = {"logistic": (30.0, 1.0), "exp": (-30.0, 0.0)}
 
 
 class Reconstruction:
-    """The loss of rows that come back, in units of the scaled data.
+    """The loss of reconstructed rows, in units of the scaled data.
 
     Parameters
     ----------
     loss : Loss
     link : str or tuple
-        What `link_of` takes.
+        The link of the loss; see `link_of`.
     scaling : Scaling
-        To compare with ``X`` in its own units where the loss asks for them.
+        Turns scaled rows into units of ``X``, if the loss is defined in those.
     device : torch.device
     feature_fraction : float
-        Part of all features that are learnt; of the others the loss is zero.
+        Share of all features that are learnt. The loss of the others is zero.
     outlier_weight : float
-        What outliers count for in the gradient, 1 for as much as the others.
+        Weight of outliers in the gradient; 1 is the weight of other rows.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class Reconstruction:
     def losses(
         self, output: Tensor, x: Tensor, observed: Tensor | None = None
     ) -> Tensor:
-        """Losses of the rows of an output, before the link.
+        """Return the losses of rows, from outputs before the link is applied.
 
-        Where ``observed`` is given, the others of their values have none.
+        If ``observed`` is given, the loss of all other values is zero.
         """
         if not self.loss.canonical and not self.scaled_output:
             output = (self.link(output) - self.mean) / self.scale
@@ -82,23 +82,24 @@ class Reconstruction:
         return self.feature_fraction * self.loss.function(output, x)
 
     def losses_of_linear(self, rows: Tensor, x: Tensor) -> Tensor:
-        """Losses of rows that a linear method gives back, (batch,), both scaled.
+        """Return the losses of a linear method's scaled reconstructions, (batch,).
 
-        Where losses are of probabilities and rates, these are as near as there are.
+        If the loss is defined for probabilities or rates, each reconstruction is
+        replaced by the nearest valid one.
         """
         rows, x = (values.to(self.mean) for values in (rows, x))
         if not self.loss.canonical:
             return self.loss.function(rows, x)
         assert isinstance(
             self.loss, ColumnLosses
-        )  # others compare with no linear method
+        )  # other losses are not compared with it
         rows, x = (torch.addcmul(self.mean, v, self.scale) for v in (rows, x))
         return self.loss.function(self.loss.linear_output(rows), x)
 
     def backward(self, output: Tensor, batch: Batch) -> tuple[Tensor | float, Tensor]:
-        """Return the mean loss of inliers, and the gradient with the outliers' part.
+        """Return the mean loss of inliers, and the gradient of inliers and outliers.
 
-        ``output`` may be written on.
+        ``output`` may be overwritten.
         """
         n_outliers = batch.n_outliers
         batch.divide_outliers(output)
@@ -118,33 +119,34 @@ class Reconstruction:
     def _without_gaps(
         self, output: Tensor, x: Tensor, observed: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return output and rows that agree where nothing is observed.
+        """Return output and rows, made equal where nothing is observed.
 
-        There the loss is zero, and its gradient.
+        There the loss and its gradient are zero.
         """
         if not self.loss.canonical:
             return output, torch.where(observed, x, output.detach())
-        assert isinstance(self.loss, Loss)  # a MixedLoss takes no gaps
+        assert isinstance(self.loss, Loss)  # a MixedLoss does not allow gaps
         raw, value = _AGREEMENT[self.loss.link]
         x = torch.where(observed, x, (value - self.mean) / self.scale)
         return torch.where(observed, output, torch.full_like(output, raw)), x
 
     def row_weights(self, batch: Batch) -> Tensor:
-        """Return what each row counts for in the gradient, (batch,), outliers too."""
+        """Return the weights of rows in the gradient, (batch,), including outliers."""
         weights = torch.ones_like(batch.x[:, 0])
         weights[: batch.n_outliers] = self.outlier_weight
         return weights if batch.weights is None else weights * batch.weights[:, 0]
 
 
 class PullToPCA:
-    """The squared distance of codes from PCA's, each in units of its variance.
+    """The squared distance of codes from PCA's codes, in units of their variance.
 
-    It steers the training, and is no part of the loss that is reported.
+    It is a regularisation: it adds to the gradient, but not to the loss that is
+    reported.
 
     Parameters
     ----------
     linearity : float
-        Its weight.
+        Weight of the pull.
     code_variance : ndarray of shape (n_components,)
     device : torch.device
     """
@@ -156,12 +158,12 @@ class PullToPCA:
         self.weight = weight.to(device)
 
     def residual(self, codes: Tensor, linear_codes: Tensor) -> Tensor:
-        """Distance of codes from linear ones, (batch, n_components)."""
+        """Return codes minus linear codes, (batch, n_components)."""
         columns = slice(len(self.weight))
         return codes[:, columns] - linear_codes[:, columns]
 
     def mean(self, residual: Tensor, batch: Batch) -> Tensor:
-        """Return the mean over rows and codes, outliers in proportion."""
+        """Return the weighted mean square of residuals over rows and codes."""
         squares = residual.square() * self.weight
         return (squares if batch.weights is None else squares * batch.weights).mean()
 
@@ -175,16 +177,17 @@ class PullToPCA:
 
 
 class CodeCosts:
-    """What codes cost: their divergence from the prior, and a penalty.
+    """Costs of codes: their divergence from the prior, and a penalty.
 
     Parameters
     ----------
     latent : Point, Gaussian or Mixture
     penalty : object with a method penalize(z, x, encode, rng), or None
     encode : callable
-        The network's, for penalties that ask for it.
+        The network's encoder, for penalties that need it.
     n_features : int
-        All of them: the divergence is in units of the mean over features.
+        Number of all features, by which the divergence is divided, since the loss is a
+        mean over features.
     """
 
     def __init__(
@@ -209,14 +212,17 @@ class CodeCosts:
         if isinstance(self.latent, Gaussian):
             divergences = self.latent.kl_divergence(h, self.n_features)
         if self.penalty is not None:
-            assert batch.rng is not None  # there is one where codes cost
+            assert batch.rng is not None  # set if codes have costs
             penalties = penalize(self.penalty, z, x, self.encode, batch.rng)
         return divergences, penalties
 
     def means(
         self, h: Tensor, z: Tensor, batch: Batch, progress: float
     ) -> tuple[Tensor, Tensor]:
-        """Return the mean cost, and what of it the gradient is to be taken of."""
+        """Return the mean cost, and the same with the present weight of the divergence.
+
+        Training uses the gradient of the second.
+        """
         weights = None if batch.weights is None else batch.weights[batch.inliers]
         divergence, penalty = (
             weighted(losses, weights).mean() for losses in self.losses(h, z, batch)
