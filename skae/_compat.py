@@ -4,11 +4,10 @@ What moves or changes in a later version of theirs is mended here.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from sklearn.base import BaseEstimator
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -60,6 +59,14 @@ fused_adam: Callable[..., None] = torch._fused_adam_
 
 #: Whether the process was forked after CUDA had started, and so cannot use it.
 cuda_is_lost = torch.cuda._is_in_bad_fork
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator of methods that fit."""
+    return _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
 
 
 def close_forward_derivatives() -> None:

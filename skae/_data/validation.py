@@ -159,7 +159,7 @@ def check_codes(estimator: BaseEstimator, Z: Any) -> Floats:
         return check_array(Z, **checks)
 
 
-def as_given(values: Floats, X: object) -> Floats | torch.Tensor:
+def as_given(values: Floats, X: object) -> Any:
     """Return values that were made of ``X`` as a tensor if that is one.
 
     On its device, and if scikit-learn is told to give back what it is given; else as

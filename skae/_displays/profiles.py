@@ -1,6 +1,15 @@
 """Profiles: values of features along an axis, as a curve or as points by name."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
+
+from .._typing import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["KINDS", "Profile", "check_kind"]
 
@@ -9,7 +18,12 @@ KINDS = ("auto", "image", "curve", "table")
 _MANY_FEATURES = 30
 
 
-def check_kind(kind, n_features, image_shape, feature_axis):
+def check_kind(
+    kind: str,
+    n_features: int,
+    image_shape: Sequence[int] | None,
+    feature_axis: ArrayLike | None,
+) -> str:
     """Return how rows are drawn: "image", "curve" or "table".
 
     Raises
@@ -27,10 +41,10 @@ def check_kind(kind, n_features, image_shape, feature_axis):
             f"image_shape={image_shape!r} does not hold the {n_features} features of a "
             "row: pass (height, width), or (height, width, channels)."
         )
-    if feature_axis is not None and len(feature_axis) != n_features:
+    n_places = n_features if feature_axis is None else len(np.asarray(feature_axis))
+    if n_places != n_features:
         raise ValueError(
-            f"feature_axis has {len(feature_axis)} values, but rows have {n_features} "
-            "features."
+            f"feature_axis has {n_places} values, but rows have {n_features} features."
         )
     return kind
 
@@ -47,14 +61,16 @@ class Profile:
     names : list of str
     """
 
-    def __init__(self, kind, positions, names):
+    def __init__(
+        self, kind: str, positions: ArrayLike | None, names: Sequence[str]
+    ) -> None:
         self.kind = kind
         self.names = names
         self.has_positions = positions is not None
         is_placed = kind == "curve" and self.has_positions
         self.positions = np.asarray(positions) if is_placed else np.arange(len(names))
 
-    def draw(self, ax, values, **style):
+    def draw(self, ax: "Axes", values: Floats, **style: Any) -> Any:
         """Draw the values of all features."""
         if self.kind == "curve":
             style = {"lw": 1.1} | style
@@ -64,7 +80,7 @@ class Profile:
         style = {"marker": "o", "ms": size, "alpha": 0.85, **style, "linestyle": "none"}
         return ax.plot(self.positions, values, **style)
 
-    def label(self, axes):
+    def label(self, axes: np.ndarray) -> None:
         """Label the features below the lowest row of an array of axes."""
         for ax in np.ravel(axes):
             ax.tick_params(labelsize="small")

@@ -44,7 +44,7 @@ class Writer(Observer):
         """Write a line."""
         sys.stdout.write(f"[{self.name}] {text}\n")
 
-    def begin_fit(self, snapshot: Snapshot, n_trainings: int) -> None:
+    def begin_fit(self, snapshot: Snapshot | None, n_trainings: int) -> None:
         """Show a bar, if one is to be."""
         self._n_trainings = n_trainings
         if self.verbose == 1:
