@@ -186,11 +186,13 @@ class ReconstructionDisplay:
         return self
 
     def _plot_images(self, names):
+        assert self.image_shape is not None  # or it would be no picture
         shown = {"original": self.original, "reconstruction": self.reconstruction}
         left = {"reconstruction\n- original": self.reconstruction - self.original}
         if self.baseline is not None:
-            shown[self.baseline_name] = self.baseline
-            left[f"{self.baseline_name}\n- original"] = self.baseline - self.original
+            name = str(self.baseline_name)
+            shown[name] = self.baseline
+            left[f"{name}\n- original"] = self.baseline - self.original
         low, high = np.min(self.original), np.max(self.original)
         most = max(np.abs(values).max() for values in left.values()) or 1.0
         styles = [{"cmap": "gray", "vmin": low, "vmax": high}] * len(shown)
@@ -213,10 +215,12 @@ class ReconstructionDisplay:
         lines = {"original": ("original", self.original)}
         lines["ours"] = "reconstruction", self.reconstruction
         if self.baseline is not None:
-            lines["baseline"] = self.baseline_name, self.baseline
-        centre, spread = 0.0, 1.0
+            lines["baseline"] = str(self.baseline_name), self.baseline
+        centre: Floats | float = 0.0
+        spread: Floats | float = 1.0
         if kind == "table" and self.spread is not None:
-            centre, spread = self.centre, self.spread
+            spread = self.spread
+            centre = 0.0 if self.centre is None else self.centre
         for (ax, ax_left), i, name in zip(
             self.axes_, range(len(names)), names, strict=True
         ):
