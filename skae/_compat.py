@@ -126,8 +126,10 @@ class Summarized(Documented):
     show none. The method ``_summary_html`` returns it.
     """
 
-    def _get_fitted_attr_html(self, doc_link=""):
-        attributes = super()._get_fitted_attr_html(doc_link)
+    _summary_html: Callable[[], str]
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> "_BelowSummary":
+        attributes = super()._get_fitted_attr_html(doc_link)  # type: ignore[misc]
         return _BelowSummary(attributes, self._summary_html())
 
 

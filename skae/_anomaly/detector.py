@@ -344,7 +344,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return max(2, min(n_rows, most))
 
     def _threshold(self, scores):
-        if self.contamination != "auto":
+        if not isinstance(self.contamination, str):
             # Each of n + 1 rows that are alike is as likely to be the k-th: that share
             # of new rows is expected to be below this quantile, also where n is small.
             return np.quantile(scores, self.contamination, method="weibull")

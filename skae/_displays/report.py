@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -143,7 +144,7 @@ def _template():
             "A report needs Jinja2, which is not installed: pip install skae[report]"
         ) from error
     pyplot()  # says at once if it is not there
-    options = {"trim_blocks": True, "lstrip_blocks": True}
+    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, **options
     )

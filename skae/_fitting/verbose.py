@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from time import perf_counter
-from typing import Self
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 
@@ -38,7 +38,7 @@ class Writer(Observer):
         self.verbose = verbose
         self.begin = perf_counter()
         self._n_trainings = 1
-        self._bar = None
+        self._bar: Any = None  # one of tqdm, if there is one
 
     def write(self, text: str) -> None:
         """Write a line."""

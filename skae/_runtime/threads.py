@@ -92,6 +92,8 @@ class ThreadTuner:
         self._place = self._held = self._usual()
         self._libraries = _libraries()
         self._tunes = False
+        # Seconds of a piece, when its number of threads was chosen.
+        self._cost: float | None = None
         self._outcome: Callable[[Any], torch.Tensor] | None = None
         self._checked: set[tuple[int, Hashable]] = set()
         self._pause, self._until_trial = _FIRST_PAUSE, 0.0
@@ -124,7 +126,7 @@ class ThreadTuner:
         self._last = sum(choice <= most for choice in self._choices) - 1
         self._outcome, self._checked = outcome, set()
         self._tunes = self._last > 0
-        self._cost = None  # seconds of a piece, when its number of threads was chosen
+        self._cost = None
         self._held = min(self._held, self._last)
         self._move_to(self._held)
 
