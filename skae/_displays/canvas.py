@@ -4,6 +4,7 @@ Colours are those of Okabe and Ito (2008), which colour-blind people can disting
 Whatever differs in colour also differs in dashes, markers or position.
 """
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +48,7 @@ _OF_CLASSES = [
 _MARKERS = ["o", "^", "s", "D", "v", "P", "X", "*"]
 
 
-def pyplot() -> Any:
+def pyplot() -> ModuleType:
     """Return `matplotlib.pyplot`.
 
     Raises

@@ -10,6 +10,7 @@ from .._typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 __all__ = ["KINDS", "Profile", "check_kind"]
 
@@ -70,7 +71,7 @@ class Profile:
         is_placed = kind == "curve" and self.has_positions
         self.positions = np.asarray(positions) if is_placed else np.arange(len(names))
 
-    def draw(self, ax: "Axes", values: Floats, **style: Any) -> Any:
+    def draw(self, ax: "Axes", values: Floats, **style: Any) -> "list[Line2D]":
         """Draw the values of all features."""
         if self.kind == "curve":
             style = {"lw": 1.1} | style
