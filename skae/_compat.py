@@ -5,11 +5,10 @@ this module has to be adapted.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from sklearn.base import BaseEstimator
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -61,6 +60,14 @@ fused_adam: Callable[..., None] = torch._fused_adam_
 
 #: Whether the process was forked after CUDA had started, so that it cannot use CUDA.
 cuda_is_lost = torch.cuda._is_in_bad_fork
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator of methods that fit."""
+    return _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
 
 
 def close_forward_derivatives() -> None:
@@ -120,8 +127,10 @@ class Summarized(Documented):
     Earlier versions show no summary. The method ``_summary_html`` returns it.
     """
 
-    def _get_fitted_attr_html(self, doc_link=""):
-        attributes = super()._get_fitted_attr_html(doc_link)
+    _summary_html: Callable[[], str]
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> "_BelowSummary":
+        attributes = super()._get_fitted_attr_html(doc_link)  # type: ignore[misc]
         return _BelowSummary(attributes, self._summary_html())
 
 

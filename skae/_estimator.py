@@ -1,22 +1,37 @@
 """AutoEncoderTransformer: the border between scikit-learn and torch."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import CallbackSupportMixin, Summarized, fit_context
 from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
+from ._data.outputs import Label
+from ._data.targets import Classes
 from ._data.validation import as_given, check_observed, check_rows, is_nan
 from ._data.weights import weigh
 from ._fitting.callbacks import Callbacks
+from ._fitting.dataset import Splitter
 from ._fitting.fit import fit_autoencoder
 from ._fitting.partial_fit import continue_autoencoder
 from ._fitting.progress import Progress
 from ._fitting.verbose import Writer
 from ._inference.codec import encode
 from ._inference.state import from_pickle, to_pickle
+from ._nn.layers import Activation
 from ._notebook import summary_html
+from ._parts.corruptions import CorruptionLike
+from ._parts.latents import AnyLatent
 from ._parts.losses import LOSSES
 from ._parts.mixed import MixedLoss, with_columns
+from ._parts.networks import AnyNetwork
+from ._parts.penalties import PenaltyLike
 from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
 from ._runtime.atomic import all_or_nothing
@@ -24,6 +39,7 @@ from ._runtime.clock import TimeLimit
 from ._runtime.isolation import isolated_fit
 from ._runtime.memory import explains_out_of_memory
 from ._runtime.threads import ThreadTuner
+from ._typing import MatrixLike, RandomState, Rows
 
 __all__ = ["AutoEncoderTransformer"]
 
@@ -402,44 +418,44 @@ class AutoEncoderTransformer(
 
     def __init__(
         self,
-        n_components=2,
+        n_components: int | float | None = 2,
         *,
-        hidden_layer_sizes="auto",
-        activation="auto",
-        loss="squared_error",
-        output_activation="auto",
-        init="auto",
-        linearity="auto",
-        ordered=False,
-        network=None,
-        corruption=None,
-        latent=None,
-        penalty=None,
-        supervision=0.0,
-        teacher=None,
-        target_type="auto",
-        missing_label="auto",
-        missing_values=None,
-        standardize=False,
-        whiten=False,
-        solver="auto",
-        learning_rate_init="auto",
-        learning_rate="auto",
-        alpha="auto",
-        batch_size="auto",
-        max_iter="auto",
-        max_time=None,
-        early_stopping=True,
-        validation="auto",
-        validation_fraction=0.1,
-        n_iter_no_change="auto",
-        tol=1e-4,
-        warm_start=False,
-        device="auto",
-        random_state=None,
-        verbose=False,
-        on_interrupt="raise",
-    ):
+        hidden_layer_sizes: str | int | Sequence[int] = "auto",
+        activation: Activation = "auto",
+        loss: str | MixedLoss | Callable[..., Any] = "squared_error",
+        output_activation: str = "auto",
+        init: str = "auto",
+        linearity: str | float = "auto",
+        ordered: bool = False,
+        network: str | AnyNetwork | None = None,
+        corruption: str | CorruptionLike | None = None,
+        latent: str | AnyLatent | None = None,
+        penalty: str | PenaltyLike | None = None,
+        supervision: float = 0.0,
+        teacher: str | BaseEstimator | None = None,
+        target_type: str = "auto",
+        missing_label: Label = "auto",
+        missing_values: float | None = None,
+        standardize: bool = False,
+        whiten: bool = False,
+        solver: str = "auto",
+        learning_rate_init: str | float = "auto",
+        learning_rate: str = "auto",
+        alpha: str | float = "auto",
+        batch_size: str | int = "auto",
+        max_iter: str | int = "auto",
+        max_time: float | None = None,
+        early_stopping: bool = True,
+        validation: str | float | Splitter | None = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: str | int = "auto",
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        device: str | torch.device = "auto",
+        random_state: RandomState = None,
+        verbose: bool | int = False,
+        on_interrupt: str = "raise",
+    ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -479,8 +495,15 @@ class AutoEncoderTransformer(
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, groups=None
-    ):
+        self,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Train the autoencoder on ``X``.
 
         Parameters
@@ -531,11 +554,11 @@ class AutoEncoderTransformer(
             continued = self.warm_start and hasattr(self, "_weights")
             frame = X
             X = self._validate(X, ensure_min_samples=2, reset=not continued)
-            X, y, groups, sample_weight = weigh(sample_weight, X, y, groups)
+            X, y, groups, weights = weigh(sample_weight, X, y, groups)
             check_observed(self, X)
             if X_val is not None:
                 X_val = self._validate(X_val)
-            previous = vars(self) if continued else None
+            previous = self.__dict__ if continued else None
             params = self._params(frame)
             data = (X, y), (X_val, y_val)
             progress.see(X, y)
@@ -543,7 +566,7 @@ class AutoEncoderTransformer(
                 learnt = fit_autoencoder(
                     params,
                     data[0],
-                    sample_weight,
+                    weights,
                     data[1],
                     previous,
                     threads,
@@ -551,12 +574,18 @@ class AutoEncoderTransformer(
                     limit,
                     progress,
                 )
-            vars(self).pop("_memory", None)
-            vars(self).update(learnt)
+            self.__dict__.pop("_memory", None)
+            self.__dict__.update(learnt)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        classes: Classes | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Make one pass over more rows, with steps of a constant size.
 
         The first rows set the scale and the linear start. Later rows continue from
@@ -593,25 +622,25 @@ class AutoEncoderTransformer(
         """
         progress = self._progress("partial-fit")
         with all_or_nothing(self), progress, ThreadTuner() as threads:
-            previous = vars(self) if hasattr(self, "_weights") else None
+            previous = self.__dict__ if hasattr(self, "_weights") else None
             frame = X
             X = self._validate(X, reset=previous is None)
-            X, y, sample_weight = weigh(sample_weight, X, y)
+            X, y, weights = weigh(sample_weight, X, y)
             if previous is None:
                 check_observed(self, X)
             params = self._params(frame)
             progress.see(X, y)
             progress.begin_fit(None, None, 0)
-            given = X, y, classes, sample_weight
+            given = X, y, classes, weights
             with isolated_fit(), explains_out_of_memory():
                 learnt = continue_autoencoder(params, *given, previous, threads)
-            vars(self).update(learnt)
+            self.__dict__.update(learnt)
             progress.conclude(
                 lambda: f"epoch {self.n_iter_}: loss {self.best_loss_:.4g}"
             )
         return self
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> np.ndarray:
         """Encode ``X``.
 
         Parameters
@@ -629,7 +658,7 @@ class AutoEncoderTransformer(
             check_is_fitted(self)
         return as_given(encode(self, self._validate(X)), X)
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters, also those of a part that is given by name.
 
         Parameters
@@ -644,7 +673,7 @@ class AutoEncoderTransformer(
         """
         return super().set_params(**with_parts(params, vars(self)))
 
-    def _progress(self, task_name):
+    def _progress(self, task_name: str) -> Progress:
         """Return who is told how a fit goes on.
 
         Made before the fit remembers how the estimator was: what scikit-learn keeps
@@ -653,7 +682,7 @@ class AutoEncoderTransformer(
         observers = [*Callbacks.of(self, task_name), *Writer.of(self)]
         return Progress(observers, self.on_interrupt)
 
-    def _params(self, frame):
+    def _params(self, frame: object) -> dict[str, Any]:
         """Return all parameters, including those that a subclass does not have.
 
         Columns that the loss names are looked up in the rows as the user gave them.
@@ -668,29 +697,29 @@ class AutoEncoderTransformer(
         check_missing_label(params.get("missing_label"))
         super()._validate_params()
 
-    def _validate(self, X, **checks):
+    def _validate(self, X: MatrixLike, **checks: Any) -> Rows:
         return check_rows(self, X, missing_values=self.missing_values, **checks)
 
     @property
-    def _takes_gaps(self):
+    def _takes_gaps(self) -> bool:
         is_auto = isinstance(self.loss, str) and self.loss == "auto"
         return not (is_auto or isinstance(self.loss, MixedLoss))
 
-    def _summary_html(self):
+    def _summary_html(self) -> str:
         return summary_html(self)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return to_pickle(super().__getstate__())
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         # Parameters that were not there when it was written are as if not set.
         state = from_pickle(state, type(self).__name__)
         super().__setstate__({**_DEFAULTS, **state})
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_weights")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         loss = LOSSES.get(self.loss) if isinstance(self.loss, str) else None
         tags.input_tags.positive_only = loss is not None and loss.non_negative

@@ -1,9 +1,12 @@
 """The imputer: rows with gaps in, complete rows out, as a step of a pipeline."""
 
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import Documented, HasMethods, fit_context
@@ -11,6 +14,7 @@ from ._data.validation import check_rows, is_nan
 from ._estimator import AutoEncoderTransformer
 from ._inference.state import from_pickle, to_pickle
 from ._runtime.atomic import all_or_nothing
+from ._typing import RandomState, Rows
 
 __all__ = ["AutoEncoderImputer"]
 
@@ -73,13 +77,24 @@ class AutoEncoderImputer(
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, missing_values=np.nan, random_state=None):
+    def __init__(
+        self,
+        estimator: BaseEstimator | None = None,
+        *,
+        missing_values: float = np.nan,
+        random_state: RandomState = None,
+    ) -> None:
         self.estimator = estimator
         self.missing_values = missing_values
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Fit the autoencoder, which learns how the features depend on each other.
 
         Parameters
@@ -114,7 +129,7 @@ class AutoEncoderImputer(
             self.estimator_ = estimator.fit(X, y, sample_weight)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Return rows with their gaps filled.
 
         Parameters
@@ -131,18 +146,18 @@ class AutoEncoderImputer(
         check_is_fitted(self)
         return self.estimator_.impute(self._validate(X))
 
-    def _validate(self, X, **checks):
+    def _validate(self, X: ArrayLike, **checks: Any) -> Rows:
         missing_values = float(self.missing_values)
         checks |= {"missing_values": missing_values, "accept_sparse": False}
         return check_rows(self, X, **checks)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return to_pickle(super().__getstate__())
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(from_pickle(state, type(self).__name__))
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = is_nan(self.missing_values)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

@@ -3,6 +3,8 @@
 from numbers import Integral
 
 import numpy as np
+import torch
+from numpy.typing import ArrayLike, DTypeLike
 from scipy.linalg import pinvh
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
@@ -14,9 +16,10 @@ from ._inference.codec import decode, squared_errors
 from ._inference.explained_variance import score
 from ._inference.imputation import impute
 from ._inference.sensitivity import sensitivity
-from ._inference.torch_module import to_torch
+from ._inference.torch_module import TorchAutoEncoder, to_torch
 from ._parts.column_losses import most_likely
 from ._parts.latents import draw_codes
+from ._typing import Floats, Ints, MatrixLike, RandomState
 
 __all__ = ["ReconstructingTransformer"]
 
@@ -29,13 +32,13 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return self.n_components_
 
     @property
-    def n_samples_seen_(self):
+    def n_samples_seen_(self) -> int:
         """Rows seen so far: ``n_samples_``, with the name from `IncrementalPCA`."""
         check_is_fitted(self)
         return self.n_samples_
 
     @property
-    def components_(self):
+    def components_(self) -> Floats:
         """Mean slope of the decoder along each code, (n_components, n_features)."""
         check_is_fitted(self)
         if self._components is None:  # PCA's are its weights
@@ -43,7 +46,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return self._components
 
     @property
-    def result_(self):
+    def result_(self) -> str:
         """What the result is: "network", "pca", or "linear", as PCA with a target."""
         check_is_fitted(self)
         if self._architecture["init"] != "linear":
@@ -51,7 +54,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return "pca" if self.target_type_ is None else "linear"
 
     @property
-    def losses_(self):
+    def losses_(self) -> list[tuple[str, Ints]]:
         """Losses with their columns, a list of (str, ndarray of int)."""
         check_is_fitted(self)
         everything = range(self.n_features_in_)
@@ -60,7 +63,9 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             for name, columns, *_ in self._loss_parts
         ]
 
-    def inverse_transform(self, X, *, as_categories=False):
+    def inverse_transform(
+        self, X: ArrayLike, *, as_categories: bool = False
+    ) -> np.ndarray:
         """Decode codes.
 
         Parameters
@@ -98,7 +103,9 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             rows = most_likely(rows, self._loss_parts)
         return as_given(rows, X)
 
-    def reconstruction_error(self, X, *, per_feature=False):
+    def reconstruction_error(
+        self, X: MatrixLike, *, per_feature: bool = False
+    ) -> np.ndarray:
         """Squared error of each row after encoding and decoding.
 
         Parameters
@@ -122,7 +129,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         errors = squared_errors(self, self._validate(X), per_feature)
         return as_given(errors, X)
 
-    def sensitivity(self, X, *, average=True):
+    def sensitivity(self, X: MatrixLike, *, average: bool = True) -> np.ndarray:
         """Differentiate the codes by the features: which features move a code.
 
         This is the exact Jacobian of `transform`, by automatic differentiation. It
@@ -166,7 +173,13 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         jacobian = sensitivity(self, rows, average).astype(rows.dtype, copy=False)
         return as_given(jacobian, X)
 
-    def impute(self, X, *, n_draws=None, random_state=None):
+    def impute(
+        self,
+        X: ArrayLike,
+        *,
+        n_draws: int | None = None,
+        random_state: RandomState = None,
+    ) -> np.ndarray:
         """Complete rows: fill their gaps from the observed entries of the row.
 
         A gap is filled with a weighted mean of the values from probabilistic PCA and
@@ -228,7 +241,13 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             rng = np.random.default_rng(seed)
         return as_given(impute(self, rows, n_draws, rng), X)
 
-    def sample(self, n_samples=1, *, random_state=None, as_categories=False):
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        random_state: RandomState = None,
+        as_categories: bool = False,
+    ) -> np.ndarray:
         """Draw codes from the prior and decode them: rows like the training rows.
 
         Parameters
@@ -260,7 +279,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         codes = draw_codes(self._prior, n_samples, rng)
         return self.inverse_transform(codes, as_categories=as_categories)
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> np.ndarray:
         """Return minus the reconstruction error of each row: low for unusual rows.
 
         It is not a log-likelihood, as `PCA.score_samples` is.
@@ -277,7 +296,12 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         """
         return -self.reconstruction_error(X)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(
+        self,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Share of the variance of ``X`` that is reconstructed; 1 is perfect.
 
         It is one minus the squared error, divided by the squared error of predicting
@@ -307,7 +331,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         X, weights = weigh(sample_weight, self._validate(X))
         return score(self, X, weights)
 
-    def to_torch(self, dtype="float32"):
+    def to_torch(self, dtype: DTypeLike | torch.dtype = "float32") -> TorchAutoEncoder:
         """Return the autoencoder as a module of torch, in units of ``X``.
 
         The module includes all steps: scaling, network, the treatment of rows far from
@@ -348,9 +372,9 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         (torch.Size([5, 8]), torch.Size([5, 64]))
         """
         check_is_fitted(self)
-        return to_torch(vars(self), dtype)
+        return to_torch(self.__dict__, dtype)
 
-    def get_covariance(self):
+    def get_covariance(self) -> np.ndarray:
         """Covariance of the features, from a linear approximation of the decoder.
 
         It is computed from the decoder's mean slope (``components_``), the codes'
@@ -373,7 +397,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         covariance = slopes.T @ slopes + self.noise_variance_ * others
         return covariance * np.outer(unit, unit)
 
-    def get_precision(self):
+    def get_precision(self) -> np.ndarray:
         """Inverse of `get_covariance`, or its pseudo-inverse if it is singular.
 
         Returns

@@ -3,10 +3,18 @@
 from typing import TypeAlias, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, issparse
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_matrix, issparse, sparray, spmatrix
 
-__all__ = ["Bools", "Floats", "Ints", "Rows", "is_sparse"]
+__all__ = [
+    "Bools",
+    "Floats",
+    "Ints",
+    "MatrixLike",
+    "RandomState",
+    "Rows",
+    "is_sparse",
+]
 
 #: An array of float32 or float64.
 Floats: TypeAlias = NDArray[np.floating]
@@ -16,6 +24,10 @@ Ints: TypeAlias = NDArray[np.integer]
 Bools: TypeAlias = NDArray[np.bool_]
 #: Rows of data after validation, (n_samples, n_features).
 Rows: TypeAlias = Floats | csr_matrix
+#: Rows as users pass them: an array, a list, a data frame, or a sparse matrix.
+MatrixLike: TypeAlias = ArrayLike | spmatrix | sparray
+#: A seed, as scikit-learn takes it.
+RandomState: TypeAlias = int | np.random.RandomState | None
 
 
 def is_sparse(X: object) -> TypeGuard[csr_matrix]:

@@ -13,6 +13,10 @@ Your own modules and activations are converted by ``torch.onnx.export``, which n
 package onnxscript. If that fails, `to_onnx` fails and gives the reason.
 """
 
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -56,10 +60,10 @@ class Decoder(TransformerMixin, BaseEstimator):
     True
     """
 
-    def __init__(self, estimator):
+    def __init__(self, estimator: AutoEncoderTransformer) -> None:
         self.estimator = estimator
 
-    def fit(self, X=None, y=None):
+    def fit(self, X: ArrayLike | None = None, y: ArrayLike | None = None) -> Self:
         """Return the decoder, which has nothing to learn.
 
         Parameters
@@ -75,7 +79,7 @@ class Decoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self.estimator)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Decode codes.
 
         Parameters
@@ -90,14 +94,14 @@ class Decoder(TransformerMixin, BaseEstimator):
         """
         return self.estimator.inverse_transform(X)
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return self.estimator.__sklearn_is_fitted__()
 
 
 Decoder.__module__ = "skae.onnx"
 
 
-def register():
+def register() -> None:
     """Tell skl2onnx, in this process, how to convert estimators of skae.
 
     Examples

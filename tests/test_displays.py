@@ -382,6 +382,15 @@ class TestScree:
             ScreeDisplay.from_estimator(pca, DIGITS, n_components=[4])
 
 
+def test_a_table_with_a_spread_needs_no_centre():
+    rows = np.array([[2.0, 8.0]])
+    spread = np.array([2.0, 4.0])
+    display = ReconstructionDisplay(rows, rows, kind="table", spread=spread).plot()
+    lines = display.axes_[0, 0].get_lines()
+    (line,) = [line for line in lines if line.get_label() == "original"]
+    assert_array_equal(line.get_ydata(), [1.0, 2.0])
+
+
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     real = builtins.__import__
 

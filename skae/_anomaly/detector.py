@@ -1,12 +1,14 @@
 """The detector of rows with large reconstruction errors or isolated codes."""
 
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
@@ -24,6 +26,7 @@ from .._estimator import AutoEncoderTransformer
 from .._inference.state import from_pickle, to_pickle
 from .._runtime.atomic import all_or_nothing
 from .._runtime.helpers import helper
+from .._typing import MatrixLike, RandomState
 from .member import ENOUGH_ROWS, Member, fit_member
 from .sampling import judges, left_out_rows, remember
 
@@ -150,15 +153,15 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: BaseEstimator | None = None,
         *,
-        contamination="auto",
-        n_estimators=10,
-        max_samples="auto",
-        standardize=True,
-        n_jobs=None,
-        random_state=None,
-    ):
+        contamination: str | float = "auto",
+        n_estimators: int = 10,
+        max_samples: str | int | float = "auto",
+        standardize: bool = True,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ) -> None:
         self.estimator = estimator
         self.contamination = contamination
         self.n_estimators = n_estimators
@@ -167,13 +170,13 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: MatrixLike, y: ArrayLike | None = None) -> Self:
         """Fit the ensemble to ``X`` and set the threshold.
 
         Parameters
@@ -206,7 +209,9 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
             self.offset_ = self._threshold(self.training_scores_)
         return self
 
-    def fit_predict(self, X, y=None, **kwargs):
+    def fit_predict(
+        self, X: MatrixLike, y: ArrayLike | None = None, **kwargs: Any
+    ) -> np.ndarray:
         """Fit to ``X`` and label the outliers among its rows.
 
         Parameters
@@ -226,7 +231,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         self.fit(X, y, **kwargs)
         return np.where(self.training_scores_ < self.offset_, -1, 1)
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> np.ndarray:
         """Label outliers among training rows or new rows.
 
         Parameters
@@ -241,7 +246,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> np.ndarray:
         """Return the scores of rows minus the threshold: negative for outliers.
 
         Parameters
@@ -256,7 +261,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         """
         return self.score_samples(X) - self.offset_
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> np.ndarray:
         """Score rows: about -2 for an ordinary row, lower for unusual rows.
 
         Rows that are equal to training rows are scored as in `fit`, by the members that
@@ -275,7 +280,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         return self._scores(self._validate(X))
 
-    def feature_contributions(self, X):
+    def feature_contributions(self, X: MatrixLike) -> np.ndarray:
         """Return how much each feature contributes to how unusual a row is.
 
         Parameters
@@ -295,10 +300,10 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         X = self._validate(X)
         return self._average_in_parts(X, "contributions")
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return to_pickle(super().__getstate__())
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         # Parameters that did not exist when it was pickled get their defaults.
         state = from_pickle(state, type(self).__name__)
         super().__setstate__({**_DEFAULTS, **state})
@@ -342,7 +347,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return max(2, min(n_rows, most))
 
     def _threshold(self, scores):
-        if self.contamination != "auto":
+        if not isinstance(self.contamination, str):
             # A new row like the n training rows has any rank among all n + 1 rows with
             # the same probability. So the expected share of new rows below this
             # quantile is the contamination, even if n is small.

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
+from sklearn.base import BaseEstimator
+
+from .._typing import Floats
 
 __all__ = ["ENOUGH_ROWS", "Member", "fit_member"]
 
@@ -41,19 +44,19 @@ class Member:
         Medians of the rows' errors and distances. Divided by them, both count equally.
     """
 
-    estimator: object
-    code_scale: np.ndarray
-    codes: np.ndarray
-    error_scale: np.ndarray
+    estimator: BaseEstimator
+    code_scale: Floats
+    codes: Floats
+    error_scale: Floats
     typical_error: float
     typical_distance: float
 
-    def score(self, Z):
+    def score(self, Z: Floats) -> Floats:
         """Return how unusual rows are, (n_rows,): about 2 for an ordinary row."""
         errors, distances, _ = self._compare(Z)
         return errors.sum(axis=1) / self.typical_error + distances
 
-    def contributions(self, Z):
+    def contributions(self, Z: Floats) -> Floats:
         """Return what each feature adds to `score`, (n_rows, n_features).
 
         The distance of a code is divided among the features in proportion to the
@@ -78,7 +81,7 @@ class Member:
         return errors, distances[:, -1] / self.typical_distance, neighbors
 
 
-def fit_member(estimator, Z, others):
+def fit_member(estimator: BaseEstimator, Z: Floats, others: Floats) -> Member:
     """Fit a transformer to some rows, and measure usual errors on others.
 
     Parameters

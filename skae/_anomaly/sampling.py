@@ -5,9 +5,12 @@ fitted to an outlier may have learnt it. So training rows have to be recognised.
 done with a hash of 64 bits.
 """
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from .._data.scaling import dense_rows, row_slices
+from .._typing import Bools, Ints, Rows
 
 __all__ = ["judges", "left_out_rows", "remember"]
 
@@ -16,7 +19,9 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-def left_out_rows(n_rows, n_left_out, n_members, rng):
+def left_out_rows(
+    n_rows: int, n_left_out: int, n_members: int, rng: np.random.RandomState
+) -> Iterator[Ints]:
     """Yield the rows that each member is not fitted to, like hands dealt from a deck.
 
     Each row is left out once before any row is left out by a second member.
@@ -37,7 +42,7 @@ def left_out_rows(n_rows, n_left_out, n_members, rng):
         yield hand
 
 
-def remember(X, fitted):
+def remember(X: Rows, fitted: Sequence[Ints]) -> tuple[Ints, Bools]:
     """Return what `judges` needs to know about the rows that members were fitted to.
 
     Parameters
@@ -62,7 +67,7 @@ def remember(X, fitted):
     return keys, seen
 
 
-def judges(X, keys, seen):
+def judges(X: Rows, keys: Ints, seen: Bools) -> Bools:
     """Return which members score each row, (n_rows, n_members) of bool.
 
     These are the members that have not seen the row, or all members if all have.

@@ -220,9 +220,9 @@ def _culprit(X):
         names, dtypes = range(len(columns)), [c.dtype for c in columns]
     else:
         return None
-    columns = list(zip(names, dtypes, columns, strict=True))
+    named = list(zip(names, dtypes, columns, strict=True))
     for find in (_other_kind, _not_numbers, _times):
-        for name, dtype, values in columns:
+        for name, dtype, values in named:
             if trouble := find(values, name, dtype):
                 return f"Column {name!r} of X, of dtype {dtype}, {trouble}"
     return None

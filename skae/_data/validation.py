@@ -168,7 +168,7 @@ def check_codes(estimator: BaseEstimator, Z: Any) -> Floats:
         return check_array(Z, **checks)
 
 
-def as_given(values: Floats, X: object) -> Floats | torch.Tensor:
+def as_given(values: Floats, X: object) -> Any:
     """Return values as a tensor if ``X``, from which they were made, is a tensor.
 
     The tensor is on the device of ``X``. Without ``array_api_dispatch`` in

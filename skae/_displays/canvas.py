@@ -4,6 +4,15 @@ Colours are those of Okabe and Ito (2008), which colour-blind people can disting
 Whatever differs in colour also differs in dashes, markers or position.
 """
 
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
 __all__ = [
     "COLOURS",
     "DASHES",
@@ -39,7 +48,7 @@ _OF_CLASSES = [
 _MARKERS = ["o", "^", "s", "D", "v", "P", "X", "*"]
 
 
-def pyplot():
+def pyplot() -> ModuleType:
     """Return `matplotlib.pyplot`.
 
     Raises
@@ -56,7 +65,7 @@ def pyplot():
     return plt
 
 
-def one_axes(ax, figsize=(6.4, 4.2)):
+def one_axes(ax: "Axes | None", figsize: tuple[float, float] = (6.4, 4.2)) -> "Axes":
     """Return the given axes, or those of a new figure.
 
     Parameters
@@ -71,7 +80,9 @@ def one_axes(ax, figsize=(6.4, 4.2)):
     return ax
 
 
-def grid(ax, n_rows, n_columns, cell):
+def grid(
+    ax: "Axes | None", n_rows: int, n_columns: int, cell: tuple[float, float]
+) -> "tuple[Figure | SubFigure, np.ndarray]":
     """Return a figure and an array of axes, which replace the given axes.
 
     Parameters
@@ -93,11 +104,12 @@ def grid(ax, n_rows, n_columns, cell):
         size = cell[0] * n_columns, cell[1] * n_rows + 0.5
         return plt.subplots(**shape, figsize=size, layout="constrained")
     ax.set_axis_off()
-    inner = ax.get_subplotspec().subgridspec(n_rows, n_columns)
+    place: Any = ax.get_subplotspec()  # None for axes that are in no grid
+    inner = place.subgridspec(n_rows, n_columns)
     return ax.figure, inner.subplots(squeeze=False)
 
 
-def class_styles(n_classes):
+def class_styles(n_classes: int) -> list[tuple[str, str]]:
     """Return a colour and a marker for each class; there are 56 different pairs."""
     # Markers change with the colours, so that neighbours differ in both.
     n_colours, n_markers = len(_OF_CLASSES), len(_MARKERS)

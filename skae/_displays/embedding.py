@@ -1,11 +1,20 @@
 """Embedding: rows as points in a plane, by two of their codes."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import type_of_target
 
+from .._typing import Bools, Floats, MatrixLike
 from .canvas import class_styles, one_axes
 from .comparison import last_step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["EmbeddingDisplay", "are_numbers", "read_target"]
 
@@ -49,14 +58,29 @@ class EmbeddingDisplay:
     10
     """
 
-    def __init__(self, codes, y=None, *, code_names=("code 0", "code 1"), y_name=None):
+    def __init__(
+        self,
+        codes: Floats,
+        y: ArrayLike | None = None,
+        *,
+        code_names: Sequence[str] = ("code 0", "code 1"),
+        y_name: str | None = None,
+    ) -> None:
         self.codes = codes
         self.y = y
         self.code_names = code_names
         self.y_name = y_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, components=(0, 1), ax=None):
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        *,
+        components: Sequence[int] = (0, 1),
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw two codes of rows.
 
         Parameters
@@ -96,7 +120,7 @@ class EmbeddingDisplay:
         display = cls(Z[:, list(components)], y, code_names=names, y_name=y_name)
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the points.
 
         Parameters
@@ -116,7 +140,7 @@ class EmbeddingDisplay:
         else:
             values, known = read_target(self.y)
             if not known.all():
-                style = {"c": _UNKNOWN, "s": 6, "lw": 0, "zorder": 0.5}
+                style: dict[str, Any] = {"c": _UNKNOWN, "s": 6, "lw": 0, "zorder": 0.5}
                 label = f"unknown ({np.sum(~known)})"
                 ax.scatter(*self.codes[~known].T, label=label, **style)
             draw = self._plot_numbers if are_numbers(values) else self._plot_classes
@@ -169,7 +193,7 @@ class EmbeddingDisplay:
 EmbeddingDisplay.__module__ = "skae"
 
 
-def read_target(y):
+def read_target(y: ArrayLike) -> tuple[np.ndarray, Bools]:
     """Return the known targets, and a mask of the rows that have one."""
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
@@ -190,7 +214,7 @@ def read_target(y):
     return values, known
 
 
-def are_numbers(values):
+def are_numbers(values: np.ndarray) -> bool:
     """Whether targets are numbers rather than classes."""
     if values.dtype.kind not in "iuf" or not len(values):
         return False

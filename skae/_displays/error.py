@@ -1,10 +1,19 @@
 """Error: which features and which rows have large reconstruction errors."""
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+
+from .._typing import Floats, MatrixLike
 from .canvas import COLOURS, DASHES, one_axes
 from .comparison import compare, name_features
 from .profiles import Profile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["ErrorDisplay"]
 
@@ -61,18 +70,18 @@ class ErrorDisplay:
 
     def __init__(
         self,
-        feature_errors,
-        feature_variances,
-        row_errors,
+        feature_errors: Floats,
+        feature_variances: Floats,
+        row_errors: Floats,
         *,
-        baseline_feature_errors=None,
-        baseline_row_errors=None,
-        threshold=None,
-        threshold_name="threshold",
-        feature_names=None,
-        feature_axis=None,
-        baseline_name="PCA",
-    ):
+        baseline_feature_errors: Floats | None = None,
+        baseline_row_errors: Floats | None = None,
+        threshold: float | None = None,
+        threshold_name: str = "threshold",
+        feature_names: Sequence[str] | None = None,
+        feature_axis: ArrayLike | None = None,
+        baseline_name: str | None = "PCA",
+    ) -> None:
         self.feature_errors = feature_errors
         self.feature_variances = feature_variances
         self.row_errors = row_errors
@@ -87,17 +96,17 @@ class ErrorDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: BaseEstimator,
+        X: MatrixLike,
         *,
-        X_train=None,
-        baseline="pca",
-        threshold=0.99,
-        feature_axis=None,
-        kind="feature",
-        metric="share",
-        ax=None,
-    ):
+        X_train: MatrixLike | None = None,
+        baseline: str | BaseEstimator | None = "pca",
+        threshold: float | None = 0.99,
+        feature_axis: ArrayLike | None = None,
+        kind: str = "feature",
+        metric: str = "share",
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw the errors of rows after encoding and decoding.
 
         Parameters
@@ -140,7 +149,7 @@ class ErrorDisplay:
                 known = learnt.row_errors(learnt.reconstruction)
             level = float(np.quantile(known, threshold))
             name = f"{threshold:.4g} quantile of {whose}"
-        of_baseline = {}
+        of_baseline: dict[str, Any] = {}
         if compared.baseline is not None:
             of_baseline = {
                 "baseline_feature_errors": compared.feature_errors(compared.baseline),
@@ -159,7 +168,9 @@ class ErrorDisplay:
         )
         return display.plot(kind=kind, metric=metric, ax=ax)
 
-    def plot(self, *, kind="feature", metric="share", ax=None):
+    def plot(
+        self, *, kind: str = "feature", metric: str = "share", ax: "Axes | None" = None
+    ) -> Self:
         """Draw the errors.
 
         Parameters

@@ -1,10 +1,17 @@
 """Loss curve: the losses of a training, and the epoch that was kept."""
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .canvas import COLOURS, DASHES, one_axes
 from .comparison import last_step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["LossCurveDisplay"]
 
@@ -52,13 +59,13 @@ class LossCurveDisplay:
 
     def __init__(
         self,
-        loss_curve,
-        validation_loss_curve=None,
+        loss_curve: ArrayLike,
+        validation_loss_curve: ArrayLike | None = None,
         *,
-        best_iter=None,
-        baseline_loss=None,
-        is_pca=False,
-    ):
+        best_iter: int | None = None,
+        baseline_loss: float | None = None,
+        is_pca: bool = False,
+    ) -> None:
         self.loss_curve = loss_curve
         self.validation_loss_curve = validation_loss_curve
         self.best_iter = best_iter
@@ -66,7 +73,9 @@ class LossCurveDisplay:
         self.is_pca = is_pca
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(
+        cls, estimator: BaseEstimator, *, ax: "Axes | None" = None
+    ) -> Self:
         """Draw the losses of a fitted estimator.
 
         Parameters
@@ -102,7 +111,7 @@ class LossCurveDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the losses.
 
         Parameters
@@ -117,11 +126,11 @@ class LossCurveDisplay:
         """
         ax = self.ax_ = one_axes(ax)
         self.figure_ = ax.figure
-        epochs = np.arange(1, len(self.loss_curve) + 1)
+        epochs = np.arange(1, np.size(self.loss_curve) + 1)
         held_out = self.validation_loss_curve is not None
         self._line(ax, "train", epochs, self.loss_curve, "training, along the way")
         watched = self.loss_curve
-        if held_out:
+        if self.validation_loss_curve is not None:
             watched = self.validation_loss_curve
             self._line(ax, "ours", epochs, watched, "validation")
         if self.baseline_loss is not None:
@@ -131,7 +140,8 @@ class LossCurveDisplay:
         self._mark_kept(ax, epochs, watched)
         self._scale(ax, watched)
         ax.set(xlabel="epoch", ylabel="loss")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        locator: Any = ax.xaxis.get_major_locator()
+        locator.set_params(integer=True)
         if ax.get_legend_handles_labels()[0]:
             ax.legend(frameon=False)
         return self

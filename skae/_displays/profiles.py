@@ -1,6 +1,16 @@
 """Profiles: values of features along an axis, as a curve or as points by name."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
+
+from .._typing import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 __all__ = ["KINDS", "Profile", "check_kind"]
 
@@ -9,7 +19,12 @@ KINDS = ("auto", "image", "curve", "table")
 _MANY_FEATURES = 30
 
 
-def check_kind(kind, n_features, image_shape, feature_axis):
+def check_kind(
+    kind: str,
+    n_features: int,
+    image_shape: Sequence[int] | None,
+    feature_axis: ArrayLike | None,
+) -> str:
     """Return how rows are drawn: "image", "curve" or "table".
 
     Raises
@@ -27,10 +42,10 @@ def check_kind(kind, n_features, image_shape, feature_axis):
             f"image_shape={image_shape!r} does not hold the {n_features} features of a "
             "row: pass (height, width), or (height, width, channels)."
         )
-    if feature_axis is not None and len(feature_axis) != n_features:
+    n_places = n_features if feature_axis is None else len(np.asarray(feature_axis))
+    if n_places != n_features:
         raise ValueError(
-            f"feature_axis has {len(feature_axis)} values, but rows have {n_features} "
-            "features."
+            f"feature_axis has {n_places} values, but rows have {n_features} features."
         )
     return kind
 
@@ -47,7 +62,9 @@ class Profile:
     names : list of str
     """
 
-    def __init__(self, kind, positions, names):
+    def __init__(
+        self, kind: str, positions: ArrayLike | None, names: Sequence[str]
+    ) -> None:
         self.kind = kind
         self.names = names
         self.has_positions = positions is not None
@@ -57,7 +74,7 @@ class Profile:
         is_placed = kind == "curve" and self.has_positions
         self.positions = np.asarray(positions) if is_placed else np.arange(len(names))
 
-    def draw(self, ax, values, **style):
+    def draw(self, ax: "Axes", values: Floats, **style: Any) -> "list[Line2D]":
         """Draw the values of all features."""
         if self.kind == "curve":
             style = {"lw": 1.1} | style
@@ -67,7 +84,7 @@ class Profile:
         style = {"marker": "o", "ms": size, "alpha": 0.85, **style, "linestyle": "none"}
         return ax.plot(self.positions, values, **style)
 
-    def label(self, axes):
+    def label(self, axes: np.ndarray) -> None:
         """Label the features below the lowest row of an array of axes."""
         for ax in np.ravel(axes):
             ax.tick_params(labelsize="small")

@@ -1,10 +1,19 @@
 """Reconstruction: rows and their reconstructions, as pictures, curves or tables."""
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+
+from .._typing import Floats, MatrixLike
 from .canvas import COLOURS, DASHES, MARKERS, grid
 from .comparison import compare, name_features
 from .profiles import Profile, check_kind
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["ReconstructionDisplay"]
 
@@ -65,19 +74,19 @@ class ReconstructionDisplay:
 
     def __init__(
         self,
-        original,
-        reconstruction,
-        baseline=None,
+        original: Floats,
+        reconstruction: Floats,
+        baseline: Floats | None = None,
         *,
-        kind="auto",
-        image_shape=None,
-        feature_axis=None,
-        feature_names=None,
-        centre=None,
-        spread=None,
-        row_names=None,
-        baseline_name="PCA",
-    ):
+        kind: str = "auto",
+        image_shape: Sequence[int] | None = None,
+        feature_axis: ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        centre: Floats | None = None,
+        spread: Floats | None = None,
+        row_names: Sequence[str] | None = None,
+        baseline_name: str | None = "PCA",
+    ) -> None:
         self.original = original
         self.reconstruction = reconstruction
         self.baseline = baseline
@@ -93,17 +102,17 @@ class ReconstructionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: BaseEstimator,
+        X: MatrixLike,
         *,
-        rows=4,
-        X_train=None,
-        baseline="pca",
-        kind="auto",
-        image_shape=None,
-        feature_axis=None,
-        ax=None,
-    ):
+        rows: ArrayLike = 4,
+        X_train: MatrixLike | None = None,
+        baseline: str | BaseEstimator | None = "pca",
+        kind: str = "auto",
+        image_shape: Sequence[int] | None = None,
+        feature_axis: ArrayLike | None = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw some rows and their reconstructions.
 
         Parameters
@@ -133,25 +142,25 @@ class ReconstructionDisplay:
         """
         compared = compare(estimator, X, X_train, baseline)
         errors = compared.row_errors(compared.reconstruction)
-        rows = _choose(rows, errors)
+        chosen = _choose(rows, errors)
         of_baseline = compared.baseline
         spread = compared.X.std(axis=0)
         display = cls(
-            compared.X[rows],
-            compared.reconstruction[rows],
-            None if of_baseline is None else of_baseline[rows],
+            compared.X[chosen],
+            compared.reconstruction[chosen],
+            None if of_baseline is None else of_baseline[chosen],
             kind=kind,
             image_shape=image_shape,
             feature_axis=feature_axis,
             feature_names=compared.names,
             centre=compared.X.mean(axis=0),
             spread=np.where(spread > 0, spread, 1.0),
-            row_names=[f"row {i}\n{_rank(errors, i)}" for i in rows],
+            row_names=[f"row {i}\n{_rank(errors, i)}" for i in chosen],
             baseline_name=compared.baseline_name,
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the rows.
 
         Parameters
@@ -177,11 +186,13 @@ class ReconstructionDisplay:
         return self
 
     def _plot_images(self, names):
+        assert self.image_shape is not None  # or it would be no picture
         shown = {"original": self.original, "reconstruction": self.reconstruction}
         left = {"reconstruction\n- original": self.reconstruction - self.original}
         if self.baseline is not None:
-            shown[self.baseline_name] = self.baseline
-            left[f"{self.baseline_name}\n- original"] = self.baseline - self.original
+            name = str(self.baseline_name)
+            shown[name] = self.baseline
+            left[f"{name}\n- original"] = self.baseline - self.original
         low, high = np.min(self.original), np.max(self.original)
         most = max(np.abs(values).max() for values in left.values()) or 1.0
         styles = [{"cmap": "gray", "vmin": low, "vmax": high}] * len(shown)
@@ -204,10 +215,12 @@ class ReconstructionDisplay:
         lines = {"original": ("original", self.original)}
         lines["ours"] = "reconstruction", self.reconstruction
         if self.baseline is not None:
-            lines["baseline"] = self.baseline_name, self.baseline
-        centre, spread = 0.0, 1.0
+            lines["baseline"] = str(self.baseline_name), self.baseline
+        centre: Floats | float = 0.0
+        spread: Floats | float = 1.0
         if kind == "table" and self.spread is not None:
-            centre, spread = self.centre, self.spread
+            spread = self.spread
+            centre = 0.0 if self.centre is None else self.centre
         for (ax, ax_left), i, name in zip(
             self.axes_, range(len(names)), names, strict=True
         ):

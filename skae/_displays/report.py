@@ -3,13 +3,18 @@
 import base64
 import datetime
 import io
+import os
 import platform
 import sys
+from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -19,6 +24,7 @@ from sklearn.utils import check_consistent_length
 from .._notebook import network_shape
 from .._reconstruction import ReconstructingTransformer
 from .._runtime.files import write_whole
+from .._typing import MatrixLike
 from .canvas import pyplot
 from .comparison import (
     PCAWithUnits,
@@ -48,16 +54,16 @@ _DPI = 110
 
 
 def report(
-    estimator,
-    X,
-    y=None,
+    estimator: BaseEstimator,
+    X: MatrixLike,
+    y: ArrayLike | None = None,
     *,
-    path="report.html",
-    X_train=None,
-    image_shape=None,
-    feature_axis=None,
-    title=None,
-):
+    path: str | os.PathLike[str] = "report.html",
+    X_train: MatrixLike | None = None,
+    image_shape: Sequence[int] | None = None,
+    feature_axis: ArrayLike | None = None,
+    title: str | None = None,
+) -> Path:
     """Write a report on a fitted autoencoder and some rows, as one HTML file.
 
     The report has a table that compares the raw features, PCA and the autoencoder;
@@ -138,7 +144,7 @@ def _template():
             "A report needs Jinja2, which is not installed: pip install skae[report]"
         ) from error
     pyplot()  # says at once if it is not there
-    options = {"trim_blocks": True, "lstrip_blocks": True}
+    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, **options
     )

@@ -1,12 +1,15 @@
 """Scree: the share of variance that is reconstructed, by number of codes."""
 
 import warnings
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
 
 from .._reconstruction import ReconstructingTransformer
 from .._runtime.warning import ValidationWarning
+from .._typing import MatrixLike
 from .canvas import COLOURS, DASHES, one_axes
 from .comparison import (
     PCAWithUnits,
@@ -16,6 +19,9 @@ from .comparison import (
     unit_of,
     unpack,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["ScreeDisplay"]
 
@@ -56,13 +62,13 @@ class ScreeDisplay:
 
     def __init__(
         self,
-        n_components,
-        scores,
-        baseline_scores=None,
+        n_components: ArrayLike,
+        scores: ArrayLike,
+        baseline_scores: ArrayLike | None = None,
         *,
-        name="autoencoder",
-        baseline_name="PCA",
-    ):
+        name: str = "autoencoder",
+        baseline_name: str = "PCA",
+    ) -> None:
         self.n_components = n_components
         self.scores = scores
         self.baseline_scores = baseline_scores
@@ -70,7 +76,15 @@ class ScreeDisplay:
         self.baseline_name = baseline_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, X_train=None, n_components=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        X: MatrixLike,
+        *,
+        X_train: MatrixLike | None = None,
+        n_components: ArrayLike | None = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw the share of variance that is reconstructed, by number of codes.
 
         If an autoencoder was fitted with ``ordered=True``, its first codes can be used
@@ -123,7 +137,7 @@ class ScreeDisplay:
         )  # fmt: skip
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the scores.
 
         Parameters
@@ -142,13 +156,14 @@ class ScreeDisplay:
         if self.baseline_scores is not None:
             lines["baseline"] = self.baseline_name, self.baseline_scores, "s"
         for role, (label, scores, marker) in lines.items():
-            style = {"color": COLOURS[role], "linestyle": DASHES[role]}
+            style: dict[str, Any] = {"color": COLOURS[role], "linestyle": DASHES[role]}
             style["clip_on"] = False  # markers at the edge are seen whole
             ax.plot(self.n_components, scores, marker=marker, label=label, **style)
         lowest = min(np.min(scores) for _, scores, _ in lines.values())
         ax.set(xlabel="number of codes", ylabel="share of the variance (R²)")
         ax.set_ylim(min(0.0, 1.05 * lowest), 1.0)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        locator: Any = ax.xaxis.get_major_locator()
+        locator.set_params(integer=True)
         ax.grid(lw=0.4, alpha=0.5)
         ax.legend(frameon=False)
         return self

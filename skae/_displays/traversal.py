@@ -1,10 +1,19 @@
 """Traversal: how a row changes along a code."""
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+
+from .._typing import Floats, MatrixLike
 from .canvas import grid, pyplot
 from .comparison import dense, encode, name_features, unpack
 from .profiles import Profile, check_kind
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["TraversalDisplay"]
 
@@ -57,17 +66,17 @@ class TraversalDisplay:
 
     def __init__(
         self,
-        rows,
-        values,
-        base,
+        rows: Floats,
+        values: Floats,
+        base: Floats,
         *,
-        kind="auto",
-        image_shape=None,
-        feature_axis=None,
-        feature_names=None,
-        spread=None,
-        code_names=None,
-    ):
+        kind: str = "auto",
+        image_shape: Sequence[int] | None = None,
+        feature_axis: ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        spread: Floats | None = None,
+        code_names: Sequence[str] | None = None,
+    ) -> None:
         self.rows = rows
         self.values = values
         self.base = base
@@ -81,17 +90,17 @@ class TraversalDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: BaseEstimator,
+        X: MatrixLike,
         *,
-        components=None,
-        n_steps=7,
-        row=None,
-        kind="auto",
-        image_shape=None,
-        feature_axis=None,
-        ax=None,
-    ):
+        components: ArrayLike | None = None,
+        n_steps: int = 7,
+        row: int | None = None,
+        kind: str = "auto",
+        image_shape: Sequence[int] | None = None,
+        feature_axis: ArrayLike | None = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw how rows change along codes.
 
         Each code goes from its 5 % to its 95 % quantile in ``X``. The other codes stay
@@ -122,12 +131,14 @@ class TraversalDisplay:
         """
         estimator, X, names = unpack(estimator, X)
         Z = encode(estimator, X)
-        if components is None:
-            components = range(min(_MOST_CODES, Z.shape[1]))
+        numbers = np.arange(min(_MOST_CODES, Z.shape[1]))
+        if components is not None:
+            numbers = np.asarray(components)
         start = Z.mean(axis=0) if row is None else Z[row]
         codes, values = [], []
-        for j in components:
-            values.append(np.linspace(*np.quantile(Z[:, j], _RANGE), n_steps))
+        for j in numbers:
+            low, high = np.quantile(Z[:, j], _RANGE)
+            values.append(np.linspace(low, high, n_steps))
             codes.append(np.tile(start, (n_steps, 1)))
             codes[-1][:, j] = values[-1]
         decode = estimator.inverse_transform
@@ -135,7 +146,7 @@ class TraversalDisplay:
         shares = getattr(estimator, "explained_variance_ratio_", None)
         code_names = [
             f"code {j}" if shares is None else f"code {j} ({shares[j]:.1%})"
-            for j in components
+            for j in numbers
         ]
         spread = dense(X).std(axis=0)
         display = cls(
@@ -151,7 +162,7 @@ class TraversalDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the rows along each code.
 
         Parameters
@@ -178,6 +189,7 @@ class TraversalDisplay:
         return self
 
     def _plot_images(self, names):
+        assert self.image_shape is not None  # or it would be no picture
         style = {"cmap": "gray", "vmin": self.rows.min(), "vmax": self.rows.max()}
         for axes, rows, values, name in zip(
             self.axes_, self.rows, self.values, names, strict=True

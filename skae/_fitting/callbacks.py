@@ -74,7 +74,7 @@ class Callbacks(Observer):
         """Remember the rows that hooks are given."""
         self.X, self.y = X, X if y is None else y
 
-    def begin_fit(self, snapshot: Snapshot, n_trainings: int) -> None:
+    def begin_fit(self, snapshot: Snapshot | None, n_trainings: int) -> None:
         """Begin the task that is the fit; its parts are so many trainings."""
         self._snapshot = snapshot
         self.context.max_subtasks = n_trainings

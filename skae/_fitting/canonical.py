@@ -77,7 +77,8 @@ def _moments(network, radius, tables):
     """Mean and covariance of the codes, and their covariance with the features."""
     count = sum(batches.n_samples * batches.mean_weight for batches in tables)
     n_features = tables[0].n_features
-    total = square = product = 0.0
+    nothing = torch.zeros((), dtype=torch.float64, device=tables[0].device)
+    total = square = product = nothing
     for x, weights in chain.from_iterable(map(_with_weights, tables)):
         z = shorten(_encode(network, x), radius)
         w = z if weights is None else z * weights.to(z.dtype)

@@ -97,5 +97,7 @@ def _start_moved(network, were_constant, link, scaling):
     last = network.layers[1][-1]
     if moved.any() and isinstance(last, nn.Linear):
         unlearnt = torch.from_numpy(moved) & (last.weight == 0).all(dim=1)
-        start = torch.from_numpy(link_of(link).start(scaling.mean))
+        start_of = link_of(link)
+        assert not isinstance(start_of, Projections)
+        start = torch.from_numpy(start_of.start(scaling.mean))
         last.bias[unlearnt] = start.float()[unlearnt]

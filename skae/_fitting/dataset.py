@@ -1,7 +1,8 @@
 """Datasets: rows with targets and weights, split into training and held-out rows."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +16,15 @@ from .._runtime.warning import warn
 from .._typing import Bools, Floats, Ints, Rows
 from .pseudo_labels import teach
 
-__all__ = ["Dataset", "is_splitter", "make_datasets", "split"]
+__all__ = [
+    "Data",
+    "Dataset",
+    "HeldOut",
+    "Splitter",
+    "is_splitter",
+    "make_datasets",
+    "split",
+]
 
 # With fewer rows, none are held out.
 _TOO_FEW_ROWS = 15
@@ -131,6 +140,14 @@ class Dataset:
 Data: TypeAlias = tuple[Rows, ArrayLike | None]
 #: A dataset, and the indices of its rows for validation.
 HeldOut: TypeAlias = tuple[Dataset, Ints]
+
+
+class Splitter(Protocol):
+    """What is asked of a splitter of scikit-learn's."""
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Any]:
+        """Yield rows to learn from, and rows to validate on."""
+        ...
 
 
 def make_datasets(
@@ -260,7 +277,7 @@ def _check_groups(groups: ArrayLike, n_samples: int) -> Ints:
 
 
 def _split_by(
-    splitter: Any, dataset: Dataset, y: ArrayLike | None, groups: Ints | None
+    splitter: Splitter, dataset: Dataset, y: ArrayLike | None, groups: Ints | None
 ) -> tuple[Ints, HeldOut]:
     """Return the last split of a splitter: of a series, that with the latest rows."""
     given = {} if groups is None else {"groups": groups}

@@ -215,6 +215,7 @@ def _improvement(
     Rows that were held out are then learnt from: they can only have come nearer.
     """
     held_out = source.validation(training)
+    assert held_out is not None  # or there would be no rows to learn from besides
     start_loss = evaluate(training.objective, training.batches)
 
     def is_better():

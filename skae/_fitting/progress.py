@@ -49,7 +49,7 @@ class Observer:
     def see(self, X: ArrayLike, y: ArrayLike | None) -> None:
         """Take the rows that are learnt from, and their target or None."""
 
-    def begin_fit(self, snapshot: "Snapshot", n_trainings: int) -> None:
+    def begin_fit(self, snapshot: "Snapshot | None", n_trainings: int) -> None:
         """Be told that training begins.
 
         Parameters
@@ -170,7 +170,9 @@ class Progress:
         for observer in self.observers:
             observer.conclude(summary)
 
-    def begin_fit(self, source: Fit, snapshot: Snapshot, n_trainings: int) -> None:
+    def begin_fit(
+        self, source: Fit | None, snapshot: Snapshot | None, n_trainings: int
+    ) -> None:
         """Say that training begins.
 
         Parameters

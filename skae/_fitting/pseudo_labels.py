@@ -6,12 +6,11 @@ used to train the codes (Lee 2013, "pseudo-labels").
 """
 
 import warnings
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -39,7 +38,13 @@ _ROWS = 5_000
 _MOST_TRIED = 32
 
 
-def teach(teacher: Any, X: Rows, y: ArrayLike, target: Target, seed: int) -> Floats:
+def teach(
+    teacher: str | BaseEstimator | None,
+    X: Rows,
+    y: ArrayLike,
+    target: Target,
+    seed: int,
+) -> Floats:
     """Return the values of ``y``, those that are unknown as the teacher tells them.
 
     Parameters

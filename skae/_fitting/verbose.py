@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from time import perf_counter
-from typing import Self
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 
@@ -38,13 +38,13 @@ class Writer(Observer):
         self.verbose = verbose
         self.begin = perf_counter()
         self._n_trainings = 1
-        self._bar = None
+        self._bar: Any = None  # one of tqdm, if there is one
 
     def write(self, text: str) -> None:
         """Write a line."""
         sys.stdout.write(f"[{self.name}] {text}\n")
 
-    def begin_fit(self, snapshot: Snapshot, n_trainings: int) -> None:
+    def begin_fit(self, snapshot: Snapshot | None, n_trainings: int) -> None:
         """Show a bar, if one is to be."""
         self._n_trainings = n_trainings
         if self.verbose == 1:

@@ -125,11 +125,10 @@ class FewRows:
             values = x * self._output_scale  # in float64, as the mean is
             values += self._output_mean
             values = values.astype(x.dtype, copy=False)
-            return values if self._project is None else self._project_rows(values)
+            if self._project is None:
+                return values
+            return self._set_constant(self._project(values))
         return self._set_constant(self._link(x))
-
-    def _project_rows(self, values):
-        return self._set_constant(self._project(values))
 
     def _set_constant(self, values):
         if self._constant is not None:

@@ -6,7 +6,7 @@ where codes or rows are far out is answered by a factor, which is one for the ot
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from .._data.scaling import FARTHEST, Scaling
 from .._nn.autoencoder import Anchored, Faded
 from .._nn.layers import Dropout, Transposed
 from .._nn.seeded_modules import UserModule
-from .._parts.column_links import Projections, link_of
+from .._parts.column_links import ColumnLinks, Projections, link_of
 from .._runtime.isolation import isolated
 from .code_transform import FARTHEST_CODE, CodeTransform
 from .codec import float32_scaling, from_numpy
@@ -309,7 +309,7 @@ class ColumnLayers(nn.Module):
         return torch.cat(values, dim=1).index_select(1, self.order)
 
 
-_LINKS = {
+_LINKS: dict[str, Callable[[], nn.Module]] = {
     "identity": nn.Identity,
     "logistic": nn.Sigmoid,
     "tanh": nn.Tanh,
@@ -397,32 +397,35 @@ def _scale(scaling, dtype):
 def _unscale(scaling, dtype):
     is_held = dtype == torch.float64 or float32_scaling(scaling) is not None
     narrow, dtype = (None, dtype) if is_held else (dtype, torch.float64)
-    values = scaling.mean, scaling.scale
-    return UnscaleRows(*(torch.tensor(v, dtype=dtype) for v in values), narrow)
+    mean, scale = (torch.tensor(v, dtype=dtype) for v in (scaling.mean, scaling.scale))
+    return UnscaleRows(mean, scale, narrow)
 
 
 def _link(link, scaling, dtype):
     if isinstance(link, str):
         return _LINKS[link]()
-    layers, columns = [], []
-    for name, part, units in link_of(link).joined():
+    layers: list[nn.Module] = []
+    columns = []
+    links = link_of(link)
+    assert isinstance(links, ColumnLinks)
+    for name, part, units in links.joined():
         layer = _LINKS[name]()
         if name == "identity":
             layer = _unscale(scaling.of(part), dtype)
         elif (units != 1).any():
-            units = torch.tensor(units, dtype=dtype)
-            ends = torch.zeros_like(units), units
-            layer = nn.Sequential(layer, UnscaleRows(*ends))
+            scale = torch.tensor(units, dtype=dtype)
+            layer = nn.Sequential(layer, UnscaleRows(torch.zeros_like(scale), scale))
         layers.append(layer)
         columns.append(part)
     return ColumnLayers(layers, columns)
 
 
 def _projections(links, n_features, dtype):
-    layers, columns, others = [], [], set(range(n_features))
-    for part, low, high, sums_to_one in links.bounds():
-        bounds = (torch.tensor(bound, dtype=dtype) for bound in (low, high))
-        layers.append(Within(*bounds, sums_to_one))
+    layers: list[nn.Module] = []
+    columns, others = [], set(range(n_features))
+    for part, *bounds, sums_to_one in links.bounds():
+        low, high = (torch.tensor(bound, dtype=dtype) for bound in bounds)
+        layers.append(Within(low, high, sums_to_one))
         columns.append(part)
         others -= set(part)
     if others:

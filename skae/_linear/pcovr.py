@@ -68,7 +68,7 @@ def _regression(x, values, weights, sizes):
     """
     coefficients = np.zeros((x.shape[1], values.shape[1]))
     known = ~np.isnan(values)
-    columns_of = {}
+    columns_of: dict[bytes, list[int]] = {}
     for column, rows in enumerate(known.T):
         columns_of.setdefault(rows.tobytes(), []).append(column)
     for columns in columns_of.values():

@@ -43,7 +43,7 @@ def link_of(link: PlainLink) -> "NamedLink | ColumnLinks | Projections":
     if isinstance(link, str):
         return NamedLink(link)
     if link[0] == PROJECTED:
-        return Projections(cast(LinkParts, link[1]))
+        return Projections(link[1])
     return ColumnLinks(cast(LinkParts, link))
 
 

@@ -187,7 +187,7 @@ class ColumnLosses:
 
         Columns are (n,), or (n, width) for n blocks of one width.
         """
-        together = {}
+        together: dict[tuple[str, int | None], tuple[list[Any], list[float]]] = {}
         for name, columns, factor, unit in self.parts:
             if name == "cross_entropy":
                 blocks, factors = together.setdefault((name, len(columns)), ([], []))

@@ -133,7 +133,7 @@ class Network(Protocol):
         self,
         shape: Shape,
         hidden: tuple[int, ...],
-        activation: Any,
+        activation: str | Callable[..., Any],
         seed: int,
     ) -> tuple[torch.nn.Sequential, torch.nn.Sequential, int]:
         """Return encoder, decoder and the width of the widest layer.

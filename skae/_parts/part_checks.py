@@ -162,12 +162,17 @@ _CHECKS = {
 }
 
 
+def _numpy_state():
+    """Return what numpy's global generator draws from."""
+    return np.random.get_state(legacy=False)["state"]["key"].copy()
+
+
 def _repeatable(part, function):
     """Return the result of a part for a seed; check that it depends on no other."""
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    before = torch.get_rng_state(), _numpy_state()
     first = function(np.random.default_rng(0))
     drew_torch = not torch.equal(before[0], torch.get_rng_state())
-    drew_numpy = (before[1] != np.random.get_state()[1]).any()
+    drew_numpy = (before[1] != _numpy_state()).any()
     _assert(
         not (drew_torch or drew_numpy),
         part,

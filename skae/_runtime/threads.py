@@ -96,6 +96,8 @@ class ThreadTuner:
         self._place = self._held = self._usual()
         self._libraries = _libraries()
         self._tunes = False
+        # Seconds of a piece, when its number of threads was chosen.
+        self._cost: float | None = None
         self._outcome: Callable[[Any], torch.Tensor] | None = None
         self._checked: set[tuple[int, Hashable]] = set()
         self._pause, self._until_trial = _FIRST_PAUSE, 0.0
