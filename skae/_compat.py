@@ -58,7 +58,7 @@ fused_adam = torch._fused_adam_
 cuda_is_lost = torch.cuda._is_in_bad_fork
 
 
-def close_forward_derivatives():
+def close_forward_derivatives() -> None:
     """Close forward derivatives that an interrupt has left open, if it has."""
     forward_ad._current_level = 0
     try:
@@ -85,14 +85,14 @@ def are_progress_bars(context):
     return all(type(callback) is ProgressBar for callback in context._callbacks)
 
 
-def seed_torch(seed, device):
+def seed_torch(seed: int, device: torch.device) -> None:
     """Seed torch's global generators of the CPU, and of a GPU if that is the device."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.default_generators[device.index].manual_seed(seed)
 
 
-def torch_library():
+def torch_library() -> str:
     """Return the path of the library that torch's Python names are loaded from."""
     return torch._C.__file__
 

@@ -1,20 +1,24 @@
 """Calls of functions that users wrote: how many arguments they ask for."""
 
 import inspect
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 
 __all__ = ["call", "n_required"]
 
+Result = TypeVar("Result")
 
-def call(function, *arguments):
+
+def call(function: Callable[..., Result], *arguments: object) -> Result:
     """Call a function of someone's own with as many of the arguments as it asks for."""
     return function(*arguments[: n_required(function, len(arguments))])
 
 
 @lru_cache(64)
-def n_required(function, most):
+def n_required(function: Callable[..., object], most: int) -> int:
     """How many positional arguments a callable asks for, at least; ``most`` if any.
 
     One if it does not say so, as functions written in C do not.

@@ -6,7 +6,7 @@ import time
 __all__ = ["TimeLimit"]
 
 
-def now():
+def now() -> float:
     """Return seconds of a clock that nobody sets."""
     return time.monotonic()
 
@@ -20,24 +20,24 @@ class TimeLimit:
         None: as long as it takes.
     """
 
-    def __init__(self, seconds=None):
+    def __init__(self, seconds: float | None = None) -> None:
         self.seconds = math.inf if seconds is None else max(0.0, seconds)
         self._begin = now() if self.is_set else 0.0
 
     @property
-    def is_set(self):
+    def is_set(self) -> bool:
         """Whether they are limited."""
         return self.seconds < math.inf
 
     @property
-    def left(self):
+    def left(self) -> float:
         """Seconds that are left."""
         if not self.is_set:
             return math.inf
         return max(0.0, self.seconds - (now() - self._begin))
 
     @property
-    def part_spent(self):
+    def part_spent(self) -> float:
         """Part of the seconds that is over, 0 to 1; 0 where they are not limited."""
         if not self.is_set:
             return 0.0

@@ -3,6 +3,8 @@
 Nothing here runs at import, and CUDA is asked only when the device may be one.
 """
 
+from collections.abc import Callable
+
 import torch
 
 from .._compat import cuda_is_lost
@@ -21,7 +23,9 @@ _CUDA_ROWS_FLOPS = 1e9
 _CPU = torch.device("cpu")
 
 
-def check_device(device, step_flops):
+def check_device(
+    device: str | torch.device, step_flops: Callable[[], float]
+) -> torch.device:
     """Resolve the parameter ``device`` to a `torch.device`.
 
     Parameters
@@ -62,7 +66,7 @@ def check_device(device, step_flops):
     return torch.device("cuda", int(index or 0))
 
 
-def inference_device(name, flops):
+def inference_device(name: str, flops: Callable[[], float]) -> torch.device:
     """Return the device that trained a model, or the CPU.
 
     That is taken where the device is missing, in processes that are forked after CUDA
@@ -81,10 +85,10 @@ def inference_device(name, flops):
     return device if is_there and flops() >= _CUDA_ROWS_FLOPS else _CPU
 
 
-def _has_cuda():
+def _has_cuda() -> bool:
     return not cuda_is_lost() and torch.cuda.is_available()
 
 
-def free_memory(device):
+def free_memory(device: torch.device) -> int:
     """Bytes free on a CUDA device."""
     return torch.cuda.mem_get_info(device)[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 __all__ = ["write_whole"]
 
 
-def write_whole(path, text):
+def write_whole(path: str | os.PathLike[str], text: str) -> Path:
     """Write a text file; one that is there is replaced when all is on the disk.
 
     Whoever reads it meanwhile, or after a crash, finds the old text or the new one.

@@ -6,13 +6,18 @@ what scikit-learn has written, whatever stands around it.
 """
 
 from functools import lru_cache
+from typing import Any, TypeVar
+
+from sklearn.base import BaseEstimator
 
 __all__ = ["helper"]
+
+Estimator = TypeVar("Estimator", bound=BaseEstimator)
 
 _FITS = ("fit", "fit_transform", "fit_predict", "partial_fit")
 
 
-def helper(estimator):
+def helper(estimator: Estimator) -> Estimator:
     """Let an estimator, and those among its parameters, be fitted by nobody else.
 
     Parameters
@@ -28,7 +33,8 @@ def helper(estimator):
     """
     for part in (estimator, *estimator.get_params().values()):
         if hasattr(part, "get_params") and not isinstance(part, type):
-            part.__class__ = _unwrapped(type(part), *_wrapped_methods(type(part)))
+            cls: Any = type(part)
+            part.__class__ = _unwrapped(cls, *_wrapped_methods(cls))
     return estimator
 
 

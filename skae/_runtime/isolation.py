@@ -9,8 +9,10 @@ changed for as long as somebody computes here. Two settings are kept on purpose:
 number of threads, and deterministic algorithms, which change no result on a CPU.
 """
 
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import sklearn
@@ -20,8 +22,11 @@ from .forks import after_fork, forkable_lock
 
 __all__ = ["isolated", "isolated_fit"]
 
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
 # numpy's own.
-_FLOATING_POINT_ERRORS = {
+_FLOATING_POINT_ERRORS: dict[str, Any] = {
     "divide": "warn",
     "over": "warn",
     "under": "ignore",
@@ -41,11 +46,11 @@ _CONFIGURATION = {
 _CONFIGURATION = {k: v for k, v in _CONFIGURATION.items() if k in sklearn.get_config()}
 
 
-def isolated(function):
+def isolated(function: Callable[P, Result]) -> Callable[P, Result]:
     """Let a function compute with the defaults of torch and numpy."""
 
     @wraps(function)
-    def run(*args, **kwargs):
+    def run(*args: P.args, **kwargs: P.kwargs) -> Result:
         with np.errstate(**_FLOATING_POINT_ERRORS):
             if _torch_is_as_it_comes():
                 return function(*args, **kwargs)
@@ -56,7 +61,7 @@ def isolated(function):
 
 
 @contextmanager
-def isolated_fit():
+def isolated_fit() -> Iterator[None]:
     """Return a context that trains with the defaults of torch, numpy, scikit-learn."""
     with (
         np.errstate(**_FLOATING_POINT_ERRORS),

@@ -1,5 +1,6 @@
 """Memory: work in parts where it does not fit, and errors of torch in a sentence."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -37,7 +38,7 @@ def in_halves(function, rows):
 
 
 @contextmanager
-def explains_out_of_memory():
+def explains_out_of_memory() -> Iterator[None]:
     """Raise MemoryError where torch finds no memory: a context, or a decorator."""
     try:
         yield

@@ -16,10 +16,12 @@ threads, and each part is worked on by one (`in_parts`).
 import ctypes
 import math
 import os
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from time import perf_counter
+from typing import Any, Self, TypeVar
 
 import joblib
 import torch
@@ -28,6 +30,9 @@ from threadpoolctl import ThreadpoolController
 from .._compat import torch_library
 
 __all__ = ["ThreadTuner", "in_parts", "one_thread"]
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 # Seconds of work that are timed at once, and pieces at least: of a trial, and of what
 # it is compared with.
@@ -80,22 +85,27 @@ class ThreadTuner:
         How many are `at_work` at the moment.
     """
 
-    def __init__(self, most=None):
+    def __init__(self, most: int | None = None) -> None:
         most = _allowed() if most is None else most
         #: One, two, four and so on, and all.
         self._choices = [2**i for i in range(math.ceil(math.log2(most)))] + [most]
         self._place = self._held = self._usual()
         self._libraries = _libraries()
         self._tunes = False
-        self._outcome = None
+        self._outcome: Callable[[Any], torch.Tensor] | None = None
+        self._checked: set[tuple[int, Hashable]] = set()
         self._pause, self._until_trial = _FIRST_PAUSE, 0.0
         self._upward = True
 
     @property
-    def n_threads(self):
+    def n_threads(self) -> int:
         return self._choices[self._place]
 
-    def begin_work(self, most=math.inf, outcome=None):
+    def begin_work(
+        self,
+        most: float = math.inf,
+        outcome: Callable[[Any], torch.Tensor] | None = None,
+    ) -> None:
         """Forget how long pieces took, if others come now.
 
         When it was last seen that more threads do not pay is not forgotten: the machine
@@ -118,11 +128,11 @@ class ThreadTuner:
         self._held = min(self._held, self._last)
         self._move_to(self._held)
 
-    def at_work(self, piece, kind=None):
+    def at_work(self, piece: object, kind: Hashable = None) -> "_AtWork":
         """Return a context for work on a piece; those of a kind take the same steps."""
         return _AtWork(self, piece, kind)
 
-    def _begin(self, piece, kind):
+    def _begin(self, piece: object, kind: Hashable) -> float | None:
         """Let as many threads work as were chosen; return when that was, or None."""
         if not self._tunes:
             return None
@@ -133,7 +143,7 @@ class ThreadTuner:
             self._libraries.set(self.n_threads)
         return begin
 
-    def _end(self, begin):
+    def _end(self, begin: float) -> None:
         """Choose for the next piece, by how long this one took."""
         self._seconds += perf_counter() - begin
         self._pieces += 1
@@ -142,7 +152,7 @@ class ThreadTuner:
         elif self._seconds >= _BLOCK_SECONDS and self._pieces >= _LEAST_PIECES:
             self._hold()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         torch.get_num_threads()  # a thread's first question would undo what is set
         self._before = self._libraries.get()
         try:
@@ -152,7 +162,7 @@ class ThreadTuner:
             self._libraries.put_back(self._before)
             raise
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._libraries.put_back(self._before)
 
     def _usual(self):
@@ -236,10 +246,10 @@ class ThreadTuner:
 class _AtWork:
     """What `ThreadTuner.at_work` returns: a class is quicker than a generator."""
 
-    def __init__(self, tuner, piece, kind):
+    def __init__(self, tuner: ThreadTuner, piece: object, kind: Hashable) -> None:
         self._tuner, self._piece, self._kind = tuner, piece, kind
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._begin = self._tuner._begin(self._piece, self._kind)
 
     def __exit__(self, error, *_):
@@ -252,7 +262,7 @@ class _AtWork:
             tuner._end(self._begin)
 
 
-def in_parts(function, parts):
+def in_parts(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     """Call a function of each part, on all cores, each part by one thread.
 
     Parameters
@@ -282,13 +292,13 @@ def in_parts(function, parts):
 class one_thread:  # noqa: N801, used as a function
     """A context in which the calling thread works alone."""
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         torch.get_num_threads()  # a thread's first question would undo what is set
         self._libraries = _libraries()
         self._before = self._libraries.get()
         self._libraries.set(1)
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._libraries.put_back(self._before)
 
 

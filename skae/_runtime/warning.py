@@ -21,7 +21,7 @@ class ValidationWarning(ConvergenceWarning):
     """
 
 
-def warn(message, category=ConvergenceWarning):
+def warn(message: str, category: type[Warning] = ConvergenceWarning) -> None:
     """Warn whoever called `fit`, from the first line that is not a library's."""
     level, frame, of_many = 1, sys._getframe(1), False
     while frame.f_back is not None and _is_of_a_library(frame):
