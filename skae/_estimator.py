@@ -5,6 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import CallbackSupportMixin, Summarized, fit_context
 from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
+from ._data.first_rows import StreamedRows
 from ._data.validation import as_given, check_observed, check_rows, is_nan
 from ._data.weights import weigh
 from ._fitting.callbacks import Callbacks
@@ -12,7 +13,8 @@ from ._fitting.fit import fit_autoencoder
 from ._fitting.partial_fit import continue_autoencoder
 from ._fitting.progress import Progress
 from ._fitting.verbose import Writer
-from ._inference.codec import encode
+from ._inference.codec_cache import encode
+from ._inference.fitted_state import FittedState
 from ._inference.state import from_pickle, to_pickle
 from ._notebook import summary_html
 from ._parts.losses import LOSSES
@@ -526,7 +528,7 @@ class AutoEncoderTransformer(
             check_observed(self, X)
             if X_val is not None:
                 X_val = self._validate(X_val)
-            previous = vars(self) if continued else None
+            previous = FittedState.of(vars(self)) if continued else None
             params = self._params(frame)
             data = (X, y), (X_val, y_val)
             progress.see(X, y)
@@ -581,18 +583,19 @@ class AutoEncoderTransformer(
         """
         progress = self._progress("partial-fit")
         with all_or_nothing(self), progress, ThreadTuner() as threads:
-            previous = vars(self) if hasattr(self, "_weights") else None
+            continued = hasattr(self, "_weights")
             frame = X
-            X = self._validate(X, reset=previous is None)
+            X = self._validate(X, reset=not continued)
             X, y, sample_weight = weigh(sample_weight, X, y)
-            if previous is None:
+            if not continued:
                 check_observed(self, X)
             params = self._params(frame)
             progress.see(X, y)
             progress.begin_fit(None, None, 0)
-            given = X, y, classes, sample_weight
+            part = StreamedRows(X, y, classes, sample_weight)
+            previous = FittedState.of(vars(self)) if continued else None
             with isolated_fit(), explains_out_of_memory():
-                learnt = continue_autoencoder(params, *given, previous, threads)
+                learnt = continue_autoencoder(params, part, previous, threads)
             vars(self).update(learnt)
             progress.conclude(
                 lambda: f"epoch {self.n_iter_}: loss {self.best_loss_:.4g}"

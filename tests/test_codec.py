@@ -12,8 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skae import AutoEncoderTransformer
 from skae._data import scaling
 from skae._data.scaling import Scaling
-from skae._inference import codec
-from skae._inference.codec import cached_codec
+from skae._inference import codec, codec_cache
+from skae._inference.codec_cache import cached_codec
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_module_is_built_once_a_fit(model, X, monkeypatch):
 def test_module_goes_with_the_estimator(X):
     model = AutoEncoderTransformer(max_iter=1).fit(X)
     model.transform(X)
-    module = weakref.ref(codec._CODECS[model][1][np.dtype(float)].network)
+    module = weakref.ref(codec_cache._CODECS[model][1][np.dtype(float)].network)
     assert module() is not None
     del model
     gc.collect()

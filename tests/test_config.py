@@ -1,5 +1,7 @@
 """What every "auto" stands for."""
 
+from dataclasses import replace
+
 import pytest
 
 from skae import (
@@ -12,7 +14,10 @@ from skae import (
 )
 from skae._fitting import config
 from skae._fitting.config import Config
+from skae._inference.fitted_state import FittedState
 from skae._parts.slots import check_slots
+
+from .fitted import fitted
 
 
 def resolve(n_samples, n_features, link="identity", **params):
@@ -86,7 +91,9 @@ def test_large_batches_need_many_rows_and_passes(n_samples, max_iter, batch_size
 def test_previous_architecture_answers_for_auto():
     params = check_slots(AutoEncoderTransformer().get_params(), 5)
     before = {"hidden_layer_sizes": (9,), "activation": "elu", "init": "random"}
-    made = Config.of(params, 100, 5, "identity", {"_architecture": before})
+    state = FittedState.of(vars(fitted("default")[0]))
+    state = replace(state, architecture={**state.architecture, **before})
+    made = Config.of(params, 100, 5, "identity", state)
     assert {name: getattr(made, name) for name in before} == before
 
 

@@ -69,14 +69,13 @@ def describe(
     """Return the attributes that a training and what is deployed of it make.
 
     Of ``n_samples`` rows seen so far; the ``dataset`` is of this call. If ``moments``
-    are of too few to tell variances, these stay those of the ``previous`` attributes.
+    are of too few to tell variances, these stay those of the ``previous`` state.
     """
     scaling, code_transform = training.scaling, deployed.code_transform
     n_components = training.config.n_components
     explained = explain(moments, scaling, n_samples)
-    if previous and moments.n_samples < _ENOUGH_ROWS:
-        kept = {name: previous.get(name, value) for name, value in explained.items()}
-        explained = kept
+    if previous is not None and moments.n_samples < _ENOUGH_ROWS:
+        explained |= previous.explained
     if whiten and code_transform.scale is None:
         spread = np.sqrt(explained["_code_variance"])
         code_transform = replace(

@@ -17,8 +17,8 @@ def count_components(params, dataset, seed, previous):
     n_components = params["n_components"]
     if isinstance(n_components, Integral):
         return int(n_components)
-    if previous:
-        return previous["n_components_"]
+    if previous is not None:
+        return previous.n_components
     if n_components is None:
         return min(dataset.n_samples, dataset.X.shape[1])
     rows = dataset.rows

@@ -62,14 +62,14 @@ class Config:
         What "auto" stood for in the network of the ``previous`` fit, it stands for
         again. ``has_targets`` says whether all of these rows have one.
         """
-        previous = {**previous["_architecture"]} if previous else {}
-        if previous.get("init") == "linear":  # what a network had started from
-            previous["init"] = "pca"
+        before = {} if previous is None else {**previous.architecture}
+        if before.get("init") == "linear":  # what a network had started from
+            before["init"] = "pca"
 
         def resolve(name, auto):
             value = params[name]
             if isinstance(value, str) and value == "auto":
-                return previous.get(name, auto)
+                return before.get(name, auto)
             return value
 
         solver = resolve("solver", "adamw")

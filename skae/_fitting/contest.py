@@ -58,8 +58,8 @@ def regimes(params, link, X, previous, validates, has_target):
     link : str
         What belongs to the loss.
     X : ndarray or CSR matrix
-    previous : dict or None
-        The attributes of the fit to go on from.
+    previous : FittedState or None
+        Of the fit to go on from.
     validates : bool
         Whether there are rows to validate on.
     has_target : bool
@@ -69,13 +69,13 @@ def regimes(params, link, X, previous, validates, has_target):
     codes_are_free = not params["ordered"] and not params["latent"].has_kl
     logistic = Regime("logistic", params["init"], params["linearity"])
     if linear and codes_are_free and params["init"] == "auto":
-        if previous:
-            return [logistic if previous["_link"] == "logistic" else first]
+        if previous is not None:
+            return [logistic if previous.link == "logistic" else first]
         if validates and looks_like_pictures(X):
             return [logistic, first]
     is_open = (
         validates
-        and not previous
+        and previous is None
         and not has_target
         and codes_are_free
         and link == "identity"

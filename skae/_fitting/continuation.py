@@ -20,8 +20,8 @@ def previous_network(previous, architecture, link, scaling, seed, rng):
 
     Parameters
     ----------
-    previous : dict
-        The attributes of the fit to go on from.
+    previous : FittedState
+        Of the fit to go on from.
     architecture : dict
         Arguments of `make_autoencoder`, which the parameters ask for now.
     link : str or tuple
@@ -42,25 +42,25 @@ def previous_network(previous, architecture, link, scaling, seed, rng):
         If the parameters ask for another network.
     """
     network = _fitted(previous, architecture, link, scaling, seed, rng)
-    _start_moved(network, previous["_scaling"]["constant"], link, scaling)
+    _start_moved(network, previous.scaling.constant, link, scaling)
     return network
 
 
 def _fitted(previous, architecture, link, scaling, seed, rng):
-    before = previous["_architecture"]
+    before = previous.architecture
     is_linear = before["init"] == "linear"
     before = {**before, "init": architecture["init"]} if is_linear else before
-    before_link = previous["_link"]
+    before_link = previous.link
     if before_link[0] == PROJECTED:  # what a mixed loss had made of PCA
         before_link = before_link[1]
     if (before, before_link) != (architecture, link):
         raise ValueError(
             "warm_start=True goes on with the network of the previous fit, "
-            f"{before} with output {previous['_link']!r}, but the parameters now ask "
+            f"{before} with output {previous.link!r}, but the parameters now ask "
             f"for {architecture} with output {link!r}. Set them back, or set "
             "warm_start=False to begin anew."
         )
-    fitted = from_numpy(previous["_architecture"], previous["_weights"], torch.float32)
+    fitted = from_numpy(previous.architecture, previous.weights, torch.float32)
     if not is_linear:
         return fitted
     network = make_autoencoder(**architecture, seed=seed)

@@ -49,8 +49,8 @@ def fit_autoencoder(
         None for both where rows of ``X`` are to be held out for validation.
     sample_weight : ndarray of shape (n_samples,) or None
         How many rows each one stands for.
-    previous : dict or None
-        The attributes of the fit to go on from.
+    previous : FittedState or None
+        Of the fit to go on from.
     threads : ThreadTuner
         Chooses how many work.
     groups : array-like of shape (n_samples,) or None
@@ -289,7 +289,7 @@ def _without_validation(params, validation_data):
 
 def _choose_loss(params, X, sample_weight, X_val, previous):
     """Return the parameters, the loss and its link, if it is made for such data."""
-    parts = previous.get("_loss_parts") if previous else None
+    parts = None if previous is None else previous.loss_parts
     params, loss, link = choose_loss(params, X, sample_weight, parts)
     if X_val is not None:
         loss.check_data(X_val)

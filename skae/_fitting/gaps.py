@@ -27,8 +27,8 @@ class Gaps:
         Parameters of `AutoEncoderTransformer`.
     X, X_val : ndarray or CSR matrix of shape (n_samples, n_features), X_val or None
         NaN stands for what is missing.
-    previous : dict or None
-        The attributes of the fit to go on from.
+    previous : FittedState or None
+        Of the fit to go on from.
     seed : int
     weights : ndarray of shape (n_samples,), optional
         How many rows each one stands for.
@@ -52,9 +52,9 @@ class Gaps:
                 "OneHotEncoder make a category of what is missing, and an imputer fill "
                 "the numbers; or use loss='squared_error'."
             )
-        self._kept = previous.get("_ppca") if previous else None
+        self._kept = None if previous is None else previous.ppca
         if self._kept is not None:
-            self.ppca = PPCA(**self._kept)
+            self.ppca = self._kept
         elif self._missing is not None:  # sparse rows have no gaps
             self.ppca = PPCA.fit(X, self._missing, weights, seed=seed)
         elif self.exist:

@@ -30,6 +30,7 @@ from .._parts.networks import Dense, make_autoencoder
 from .._parts.penalties import Sparsity
 from .._runtime.caching import cached_property
 from .._runtime.device import check_device
+from .._training.checkpoint import Checkpoint
 from .._training.loop import epochs
 from .._training.objective import Objective
 from .._training.optimizers import Optimizer
@@ -87,8 +88,8 @@ class TrainingSession:
         Chooses how many work on its steps.
     seed : int
         Of all that is random.
-    previous : dict or None
-        The attributes of the fit to go on from.
+    previous : FittedState or None
+        Of the fit to go on from.
     config : Config, optional
         Instead of the one that belongs to so many rows.
     like : TrainingSession, optional
@@ -132,11 +133,12 @@ class TrainingSession:
         self.latent = params["latent"]
         self.ppca = ppca
         self.scaling = self._scale(params, dataset, previous, like)
-        measured = dataset.rows if previous else rows
+        measured = rows if previous is None else dataset.rows
         idle = idle_features(params, dataset, measured, loss, link, self.scaling)
         self.features = learnt_features(idle, self.config.n_components)
         self._has_gaps = dataset.missing is not None
-        is_wide = in_row_space and not previous and self._has_row_space(params, loss)
+        in_row_space = in_row_space and previous is None
+        is_wide = in_row_space and self._has_row_space(params, loss)
         shares = self._sees_rows_like(like, is_wide)
         self._choose_axes(dataset, is_wide, like if shares else None)
         self.network = self._network(previous)
@@ -153,7 +155,7 @@ class TrainingSession:
         else:
             self.batches = self.batches_of(dataset, rows)
             self._sample = sample(self.batches, seed)
-        if not previous:
+        if previous is None:
             self._start(self._sample)
         self.starts_anchored = self.network.anchored and previous is None
         # Through another link, the anchor is only near PCA.
@@ -166,7 +168,7 @@ class TrainingSession:
             return like.scaling
         of_rows = dataset.X, self.rows, params["standardize"]
         weights = dataset.weights_of(self.rows)
-        if not previous:
+        if previous is None:
             how = weights, scale_of(params["loss"])
             scaling = Scaling.fit(*of_rows, *how)
             if dataset.missing is None:
@@ -174,8 +176,7 @@ class TrainingSession:
             X, rows, standardize = of_rows
             of_observed = X, rows, dataset.missing, standardize, weights
             return scaling.of_observed(*of_observed)
-        before = Scaling(**previous["_scaling"])
-        return before.with_moved(*of_rows, previous["n_samples_"], weights)
+        return previous.scaling.with_moved(*of_rows, previous.n_samples, weights)
 
     def _sees_rows_like(self, like, is_wide):
         """Whether another training has the same rows in the same coordinates."""
@@ -297,29 +298,27 @@ class TrainingSession:
         self.optimizer.go_back_to(_LAST_PART, n_epochs * self.batches.n_batches)
         return self.epochs()
 
-    def state_dict(self):
-        """Return what the next training needs to go on from this one, as numpy."""
-        return {
-            "rng": self.rng.bit_generator.state,
-            "solver": self.optimizer.state_dict(),
-            "n_steps_made": self.optimizer.n_steps_made,
-            "head": None if self.head is None else to_numpy(self.head),
-        }
+    def checkpoint(self) -> Checkpoint:
+        """Return what the next training needs to go on from this one."""
+        return Checkpoint(
+            rng=self.rng.bit_generator.state,
+            solver=self.optimizer.state_dict(),
+            n_steps_made=self.optimizer.n_steps_made,
+            head=None if self.head is None else to_numpy(self.head),
+        )
 
-    def load_state_dict(self, memory):
-        """Go on from what `state_dict` returned; a target that is new begins anew."""
-        if not memory:
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from what `checkpoint` returned; a target that is new begins anew."""
+        self.rng.bit_generator.state = checkpoint.rng
+        self.optimizer.skip_to(checkpoint.n_steps_made)
+        if (checkpoint.head is None) != (self.head is None):
             return
-        self.rng.bit_generator.state = memory["rng"]
-        self.optimizer.skip_to(memory["n_steps_made"])
-        if (memory["head"] is None) != (self.head is None):
-            return
-        if self.head is not None:
-            head = {name: torch.tensor(w) for name, w in memory["head"].items()}
+        if self.head is not None and checkpoint.head is not None:
+            head = {name: torch.tensor(w) for name, w in checkpoint.head.items()}
             weights = self.head.weights.clone()  # those of the rows at hand
             self.head.load_state_dict(head)
             self.head.weights.copy_(weights)
-        self.optimizer.load_state_dict(memory["solver"])
+        self.optimizer.load_state_dict(checkpoint.solver)
 
     def _has_row_space(self, params, loss):
         """Whether all that a training sees is in the space that its rows span."""
@@ -344,7 +343,7 @@ class TrainingSession:
     def _network(self, previous):
         """Return a network of the features to learn, that of the fit before if any."""
         architecture = self.config.architecture
-        if previous:
+        if previous is not None:
             start = self.link, self.scaling, self.seed, self.rng
             wide = previous_network(previous, architecture, *start)
             return narrow(wide, architecture, self.features)

@@ -5,6 +5,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from .._inference.fitted_state import FittedState
 from .._linear.ppca import PPCA
 from .._parts.slots import user_parts
 from .._runtime.clock import TimeLimit
@@ -38,7 +39,7 @@ class Source:
     loss: object
     threads: object
     seed: int
-    previous: dict | None
+    previous: FittedState | None
     progress: Progress = field(default_factory=Progress)
     limit: TimeLimit = TimeLimit()
     shares: Shares = Shares()
@@ -163,7 +164,7 @@ class Source:
             and params["solver"] in ("auto", "adamw", "muon")
             and params["n_iter_no_change"] == "auto"
             and params["max_time"] is None
-            and not self.previous
+            and self.previous is None
             and self.asks_for_less_error
             and not params["ordered"]
             and not user_parts(params)
@@ -223,6 +224,6 @@ class Source:
         Not where it goes on from another, and not the plain network that someone asks
         for without validation.
         """
-        if self.previous or not self.asks_for_less_error:
+        if self.previous is not None or not self.asks_for_less_error:
             return False
         return self.params["early_stopping"] or self.params["init"] != "random"

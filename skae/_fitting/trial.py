@@ -216,7 +216,7 @@ class Trial:
         lists = self.loss_curve, self.validation_curve, self._parts
         return (
             self.training.objective.parameters.copy(),
-            self.training.state_dict(),
+            self.training.checkpoint(),
             self.training.optimizer.alpha,
             copy(self.early_stopping),
             *map(list, lists),
@@ -224,10 +224,10 @@ class Trial:
 
     def go_back(self, state):
         """Go back to where ``state`` was asked for; from there, rows are drawn anew."""
-        values, memory, alpha, early_stopping, *lists = state
+        values, checkpoint, alpha, early_stopping, *lists = state
         self.early_stopping = copy(early_stopping)
         self.training.objective.parameters.restore(values)
-        self.training.load_state_dict(memory)
+        self.training.restore(checkpoint)
         self.training.optimizer.alpha = alpha
         self.loss_curve, self.validation_curve, self._parts = map(list, lists)
         self._epochs = self.training.epochs()

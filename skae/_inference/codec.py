@@ -1,42 +1,25 @@
-"""Inference: a fitted network's numpy weights to codes and reconstructions, in chunks.
-
-Codecs are built from the weights when they are first needed, and cached beside the
-estimator rather than on it: what is fitted stays plain numpy.
-"""
+"""Codec: a fitted network's numpy weights to codes and reconstructions, in chunks."""
 
 import copy
-import weakref
 from itertools import chain
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
 
-from .._data.scaling import FARTHEST, Scaling, dense_rows, row_slices
-from .._linear.ppca import PPCA
+from .._data.scaling import FARTHEST, dense_rows, row_slices
 from .._nn.autoencoder import step_flops
 from .._nn.fast_forward import FastForward
 from .._nn.seeded_modules import UserModule
 from .._parts.column_links import link_of
 from .._parts.networks import make_autoencoder
 from .._runtime.caching import cached_property
-from .._runtime.device import inference_device
 from .._runtime.isolation import isolated
-from .._runtime.memory import explains_out_of_memory, in_halves
-from .._runtime.threads import in_parts, one_thread
-from .code_transform import CodeTransform
+from .._runtime.memory import in_halves
+from .._runtime.threads import in_parts
 from .few_rows import FewRows
 
-__all__ = [
-    "Codec",
-    "cached_codec",
-    "decode",
-    "encode",
-    "float32_scaling",
-    "from_numpy",
-    "squared_errors",
-    "to_numpy",
-]
+__all__ = ["Codec", "float32_scaling", "from_numpy", "to_numpy"]
 
 _LARGEST = torch.finfo(torch.float32).max
 _SMALLEST = 1 / _LARGEST
@@ -46,8 +29,6 @@ _SMALL_MEAN = 8.0
 _SHARED_FLOPS = 2e7
 # Groups of chunks at most: as many as there may be cores.
 _MOST_GROUPS = 64
-# estimator -> (the weights the codecs were built from, {dtype: codec on the CPU})
-_CODECS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def to_numpy(network):
@@ -80,70 +61,6 @@ def from_numpy(architecture, weights, dtype):
         state["decoder.linear"] = state["encoder.linear"].t()
     network.load_state_dict(state, strict=not network.linear)
     return network
-
-
-def encode(estimator, X):
-    """Return the codes of rows, by a fitted estimator."""
-    codec = cached_codec(estimator, X.dtype, X.shape[0])
-    X = codec.complete(X)
-    Z = codec.few_rows and codec.few_rows.encode(X)
-    return _run(codec.encode, X) if Z is None else Z
-
-
-def decode(estimator, Z):
-    """Return the rows of codes."""
-    codec = cached_codec(estimator, Z.dtype, len(Z))
-    X = codec.few_rows and codec.few_rows.decode(Z)
-    return _run(codec.decode, Z) if X is None else X
-
-
-@isolated
-@explains_out_of_memory()
-def _run(function, values):
-    return function(values)
-
-
-@isolated
-@explains_out_of_memory()
-def squared_errors(estimator, X, per_feature=False):
-    """Return those of rows, or of each of their features; see `Codec`."""
-    codec = cached_codec(estimator, X.dtype, X.shape[0])
-    return codec.squared_errors(X, per_feature)
-
-
-def cached_codec(estimator, dtype, n_samples):
-    """Return the codec of a fitted estimator in a numpy dtype, built once a fit.
-
-    It is on the device that suits so many rows. On a GPU nothing stays: what is cached
-    is on the CPU.
-    """
-    weights = vars(estimator)["_weights"]
-    built_from, codecs = _CODECS.get(estimator, (None, {}))
-    if built_from is not weights or dtype not in codecs:
-        learnt = vars(estimator).copy()  # of one fit, whatever other threads do
-        if built_from is not learnt["_weights"]:
-            codecs = {}
-            _CODECS[estimator] = learnt["_weights"], codecs
-        # Whatever mode it is built in, `sensitivity` differentiates it later.
-        with torch.inference_mode(False):
-            codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
-    codec = codecs[dtype]
-    device = inference_device(estimator.device_, lambda: n_samples * codec.flops)
-    return codec if device == codec.device else codec.on(device)
-
-
-@isolated
-def _codec(learnt, dtype):
-    """Build a codec of what an estimator has learnt, by name, in a torch dtype."""
-    with one_thread():
-        network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
-        scaling, code_transform = (
-            Scaling(**learnt["_scaling"]),
-            CodeTransform(**learnt["_code_transform"]),
-        )
-        ppca = learnt.get("_ppca")  # older states have none
-        ppca = None if ppca is None else PPCA(**ppca)
-        return Codec(network.eval(), scaling, learnt["_link"], code_transform, ppca)
 
 
 class Codec:

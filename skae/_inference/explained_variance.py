@@ -21,11 +21,18 @@ from .._data.scaling import (
     squares_about_mean,
     weighted,
 )
-from .._runtime.isolation import isolated
-from .._runtime.memory import explains_out_of_memory
-from .codec import cached_codec
 
-__all__ = ["Moments", "explain", "score", "score_of"]
+__all__ = ["EXPLAINED", "Moments", "explain", "score_of"]
+
+# The attributes that tell what codes are worth.
+EXPLAINED = (
+    "_components",
+    "explained_variance_",
+    "explained_variance_ratio_",
+    "singular_values_",
+    "noise_variance_",
+    "_code_variance",
+)
 
 # Rows that the share of variance is measured on, at most, how many values they may
 # have, and how many rows may be decoded for the slopes: twice for each code.
@@ -153,7 +160,7 @@ class Moments:
 
 
 def explain(moments, scaling, n_samples):
-    """Return PCA's attributes by name.
+    """Return PCA's attributes by name, those of ``EXPLAINED``.
 
     Parameters
     ----------
@@ -183,18 +190,11 @@ def explain(moments, scaling, n_samples):
     }
 
 
-@isolated
-@explains_out_of_memory()
-def score(estimator, X, weights=None):
-    """Return the part of the variance of rows that comes back.
+def score_of(codec, X, weights=None):
+    """Return the part of the variance of rows that comes back from a codec.
 
     Rows may have ``weights``, (n_samples,).
     """
-    return score_of(cached_codec(estimator, X.dtype, X.shape[0]), X, weights)
-
-
-def score_of(codec, X, weights=None):
-    """Return the same of a codec."""
     if weights is not None:
         weights = weights / weights.mean()
     total = _squares(codec, X, weights)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._runtime.isolation import isolated
-from .codec import cached_codec
 
 __all__ = ["Imputation", "impute"]
 
@@ -83,19 +82,18 @@ def _answers(codec, filled):
 
 
 @isolated
-def impute(estimator, X, n_draws, rng):
+def impute(codec, imputation, X, n_draws, rng):
     """Return a copy of rows with their gaps, which are NaN, filled; or several.
 
     Parameters
     ----------
-    estimator : AutoEncoderTransformer
+    codec : Codec
+    imputation : Imputation
     X : ndarray of shape (n_samples, n_features)
     n_draws : int or None
         How many copies to draw, (n_draws, n_samples, n_features); None for the mean.
     rng : numpy.random.Generator
     """
-    codec = cached_codec(estimator, X.dtype, X.shape[0])
-    imputation = Imputation(**vars(estimator)["_imputation"])
     completed = codec.complete(X)
     filled = X.copy() if completed is X else imputation.fill(codec, X, completed)
     if n_draws is None:

@@ -12,7 +12,7 @@ from .._data.scaling import dense_rows, row_slices
 from .._runtime.isolation import isolated
 from .._runtime.memory import explains_out_of_memory
 from .._runtime.threads import in_parts
-from .codec import cached_codec
+from .codec_cache import cached_codec
 
 __all__ = ["sensitivity"]
 

@@ -12,14 +12,15 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from .._data.scaling import FARTHEST, Scaling
+from .._data.scaling import FARTHEST
 from .._nn.autoencoder import Anchored, Faded
 from .._nn.layers import Dropout, Transposed
 from .._nn.seeded_modules import UserModule
 from .._parts.column_links import Projections, link_of
 from .._runtime.isolation import isolated
-from .code_transform import FARTHEST_CODE, CodeTransform
+from .code_transform import FARTHEST_CODE
 from .codec import float32_scaling, from_numpy
+from .fitted_state import FittedState
 
 __all__ = [
     "Anchor",
@@ -286,13 +287,12 @@ _LINKS = {
 
 
 @isolated
-def to_torch(learnt, dtype):
+def to_torch(state: FittedState, dtype) -> TorchAutoEncoder:
     """Return a `TorchAutoEncoder` in evaluation mode, which shares nothing.
 
     Parameters
     ----------
-    learnt : dict
-        What an estimator has learnt, by name.
+    state : FittedState
     dtype : str, numpy.dtype or torch.dtype
         float32 or float64.
 
@@ -302,21 +302,17 @@ def to_torch(learnt, dtype):
         If it is another one.
     """
     dtype = _check_dtype(dtype)
-    scaling, code_transform = (
-        Scaling(**learnt["_scaling"]),
-        CodeTransform(**learnt["_code_transform"]),
-    )
+    scaling, link = state.scaling, state.link
     with torch.inference_mode(False):
-        network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
-        shown = _code_transform(code_transform, dtype)
-        encoder = OrderedDict(scale=_scale(scaling, dtype))
+        network = from_numpy(state.architecture, state.weights, dtype)
+        shown = _code_transform(state.code_transform, dtype)
+        encoder: OrderedDict[str, nn.Module] = OrderedDict(scale=_scale(scaling, dtype))
         encoder["network"] = _plain(network.encoder)
-        if learnt["_architecture"]["n_outputs"] > network.n_components:
+        if state.architecture["n_outputs"] > network.n_components:
             encoder["first"] = FirstColumns(network.n_components)
         encoder["shorten"] = Shorten(*shown)
-        decoder = OrderedDict(lengthen=Lengthen(*shown))
+        decoder: OrderedDict[str, nn.Module] = OrderedDict(lengthen=Lengthen(*shown))
         decoder["network"] = _plain(network.decoder)
-        link = learnt["_link"]
         links = link_of(link)
         if links.is_scaled(network.n_features).all():
             decoder["unscale"] = _unscale(scaling, dtype)
