@@ -1,5 +1,7 @@
 """AutoEncoderTransformer: the border between scikit-learn and torch."""
 
+from dataclasses import replace
+
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -9,6 +11,7 @@ from ._data.first_rows import StreamedRows
 from ._data.validation import as_given, check_observed, check_rows, is_nan
 from ._data.weights import weigh
 from ._fitting.callbacks import Callbacks
+from ._fitting.dataset import TrainingData
 from ._fitting.fit import fit_autoencoder
 from ._fitting.partial_fit import continue_autoencoder
 from ._fitting.progress import Progress
@@ -19,6 +22,7 @@ from ._inference.state import from_pickle, to_pickle
 from ._notebook import summary_html
 from ._parts.losses import LOSSES
 from ._parts.mixed import with_columns
+from ._parts.parameters import Parameters
 from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
 from ._runtime.atomic import all_or_nothing
@@ -530,19 +534,11 @@ class AutoEncoderTransformer(
                 X_val = self._validate(X_val)
             previous = FittedState.of(vars(self)) if continued else None
             params = self._params(frame)
-            data = (X, y), (X_val, y_val)
+            data = TrainingData(X, y, sample_weight, X_val, y_val, groups)
             progress.see(X, y)
             with isolated_fit(), explains_out_of_memory():
                 learnt = fit_autoencoder(
-                    params,
-                    data[0],
-                    sample_weight,
-                    data[1],
-                    previous,
-                    threads,
-                    groups,
-                    limit,
-                    progress,
+                    params, data, previous, threads, limit, progress
                 )
             vars(self).pop("_memory", None)
             vars(self).update(learnt)
@@ -644,14 +640,13 @@ class AutoEncoderTransformer(
         observers = [*Callbacks.of(self, task_name), *Writer.of(self)]
         return Progress(observers, self.on_interrupt)
 
-    def _params(self, frame):
-        """Return all parameters, those too that a subclass does not ask for.
+    def _params(self, frame: object) -> Parameters:
+        """Return all parameters.
 
         Columns that the loss names are found in the rows as they were given.
         """
-        params = {name: getattr(self, name) for name in CONSTRAINTS}
         loss = with_columns(self.loss, frame, self.n_features_in_)
-        return {**params, "loss": loss}
+        return replace(Parameters.of(self), loss=loss)
 
     def _validate_params(self):
         params = self.get_params(deep=False)

@@ -15,12 +15,13 @@ from skae._parts.slots import check_slots
 from skae._training.objective import Objective
 
 from .fitted import fitted
+from .variants import parameters
 
 X = np.random.default_rng(0).normal(size=(60, 16))
 
 
 def tried(X=X, link="identity", previous=None, validates=True, has_target=False, **of):
-    params = check_slots(AutoEncoderTransformer(**of).get_params(), X.shape[1])
+    params = check_slots(parameters(**of), X.shape[1])
     return [
         (regime.init, regime.link)
         for regime in regimes(params, link, X, previous, validates, has_target)

@@ -20,6 +20,8 @@ from skae._parts.losses import LOSSES
 from skae._parts.networks import make_autoencoder
 from skae._parts.slots import check_slots
 
+from .variants import parameters
+
 pytestmark = pytest.mark.filterwarnings("ignore:The loss was still falling")
 
 VARYING = np.r_[1:17, 30:46]  # of 64, the others constant
@@ -165,7 +167,7 @@ def test_what_varies_in_other_rows_alone_is_not_idle(X, as_matrix):
     X = X.copy()
     X[250, 5] = X[260, 60] = -1.0  # among the rows held out
     dataset = Dataset(as_matrix(X), no_values(300))
-    params = check_slots(AutoEncoderTransformer().get_params(), 64)
+    params = check_slots(parameters(), 64)
     rows = np.arange(200)
     scaling = Scaling.fit(X, rows, standardize=False)
     loss = LOSSES["squared_error"]

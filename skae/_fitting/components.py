@@ -14,7 +14,7 @@ __all__ = ["count_components"]
 
 def count_components(params, dataset, seed, previous):
     """Resolve ``n_components`` as PCA does: a share of variance, or None for all."""
-    n_components = params["n_components"]
+    n_components = params.n_components
     if isinstance(n_components, Integral):
         return int(n_components)
     if previous is not None:
@@ -22,7 +22,7 @@ def count_components(params, dataset, seed, previous):
     if n_components is None:
         return min(dataset.n_samples, dataset.X.shape[1])
     rows = dataset.rows
-    how = params["standardize"], dataset.weights_of(rows), scale_of(params["loss"])
+    how = params.standardize, dataset.weights_of(rows), scale_of(params.loss)
     scaling = Scaling.fit(dataset.X, rows, *how)
     batches = Batches(dataset, rows, scaling, len(rows), torch.device("cpu"))
     return components_for(n_components, batches, seed)

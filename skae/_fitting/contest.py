@@ -53,8 +53,8 @@ def regimes(params, link, X, previous, validates, has_target):
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    params : Parameters
+        With parts for their slots.
     link : str
         What belongs to the loss.
     X : ndarray or CSR matrix
@@ -64,11 +64,11 @@ def regimes(params, link, X, previous, validates, has_target):
         Whether there are rows to validate on.
     has_target : bool
     """
-    first = Regime(link, params["init"], params["linearity"])
-    linear = params["loss"] == "squared_error" and params["output_activation"] == "auto"
-    codes_are_free = not params["ordered"] and not params["latent"].has_kl
-    logistic = Regime("logistic", params["init"], params["linearity"])
-    if linear and codes_are_free and params["init"] == "auto":
+    first = Regime(link, params.init, params.linearity)
+    linear = params.loss == "squared_error" and params.output_activation == "auto"
+    codes_are_free = not params.ordered and not params.latent.has_kl
+    logistic = Regime("logistic", params.init, params.linearity)
+    if linear and codes_are_free and params.init == "auto":
         if previous is not None:
             return [logistic if previous.link == "logistic" else first]
         if validates and looks_like_pictures(X):
@@ -79,17 +79,17 @@ def regimes(params, link, X, previous, validates, has_target):
         and not has_target
         and codes_are_free
         and link == "identity"
-        and params["loss"] in LOSSES
-        and params["penalty"] is None
-        and type(params["network"]) is Dense
-        and not params["network"].tied
-        and params["max_time"] is None
-        and params["init"] == "auto"
-        and params["linearity"] in ("auto", 0)  # codes may be what suits the rows
+        and params.loss in LOSSES
+        and params.penalty is None
+        and type(params.network) is Dense
+        and not params.network.tied
+        and params.max_time is None
+        and params.init == "auto"
+        and params.linearity in ("auto", 0)  # codes may be what suits the rows
     )
     if not is_open:
         return [first]
-    others = [Regime(link, "random", params["linearity"])]
+    others = [Regime(link, "random", params.linearity)]
     if linear and in_unit_interval(X):
         others.append(logistic)
     return [first, *others]
@@ -98,7 +98,7 @@ def regimes(params, link, X, previous, validates, has_target):
 def enter(source, rows, link):
     """Return the trials that compete, at their start."""
     params = source.params
-    validates = params["early_stopping"] and source.held_out is not None
+    validates = params.early_stopping and source.held_out is not None
     has_target = source.target is not None
     options = regimes(
         params, link, source.dataset.X, source.previous, validates, has_target
@@ -181,13 +181,6 @@ def _learns_soon(params):
     Other networks than dense ones may take longer, and who says for how many epochs to
     train is not to get fewer.
     """
-    return type(params["network"]) is Dense and all(
-        params[name] == "auto"
-        for name in (
-            "solver",
-            "learning_rate",
-            "learning_rate_init",
-            "n_iter_no_change",
-            "max_iter",
-        )
-    )
+    steps = "solver", "learning_rate", "learning_rate_init"
+    epochs = "n_iter_no_change", "max_iter"
+    return type(params.network) is Dense and params.are_auto(*steps, *epochs)

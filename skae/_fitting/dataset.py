@@ -3,20 +3,50 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_matrix
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
 from .._data.holdout import equal_rows, hold_out, row_keys
 from .._data.targets import Target, no_values
+from .._parts.parameters import Parameters
 from .._runtime.caching import cached_property
 from .pseudo_labels import teach
 
-__all__ = ["Dataset", "is_splitter", "make_datasets", "split"]
+__all__ = ["Dataset", "TrainingData", "is_splitter", "make_datasets", "split"]
 
 # If there are fewer rows, none are held out.
 _TOO_FEW_ROWS = 15
 # Rows with weights are put into an order of their own if they are no more.
 _ORDERED_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What `fit` is given.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    y : array-like or None
+        Targets.
+    sample_weight : ndarray of shape (n_samples,) or None
+        How many rows each one stands for.
+    X_val : ndarray or CSR matrix of shape (n_validation_samples, n_features) or None
+        Rows to validate on. None where some of ``X`` are held out for that.
+    y_val : array-like or None
+        Their targets.
+    groups : array-like of shape (n_samples,) or None
+        Of rows that are held out together.
+    """
+
+    X: NDArray[np.floating] | csr_matrix
+    y: ArrayLike | None = None
+    sample_weight: NDArray[np.floating] | None = None
+    X_val: NDArray[np.floating] | csr_matrix | None = None
+    y_val: ArrayLike | None = None
+    groups: ArrayLike | None = None
 
 
 @dataclass
@@ -122,76 +152,82 @@ class Dataset:
         return np.sort(np.unique(self.copies[rows], return_index=True)[1])
 
 
-def make_datasets(params, data, sample_weight, validation_data, seed):
+def make_datasets(
+    params: Parameters, data: TrainingData, seed: int
+) -> tuple[Target | None, Dataset, Dataset | None]:
     """Return the target or None, and datasets: all rows, and those to validate on.
 
     Rows of the data of which a teacher tells the target are as good as others, also
     where they are held out; those to validate on stay as they are.
     """
-    (X, y), (X_val, y_val) = data, validation_data
+    X, y, X_val, y_val = data.X, data.y, data.X_val, data.y_val
     target = None
     if y_val is not None and X_val is None:
         raise ValueError("y_val goes with X_val: pass X_val too, or leave out y_val.")
-    if params["supervision"] and y is not None:
+    if params.supervision and y is not None:
         check_consistent_length(X, y)
-        missing_label = params["missing_label"]
-        known = {"missing_label": missing_label, "weights": sample_weight}
-        target = Target.fit(y, params["target_type"], **known)
+        known = {"missing_label": params.missing_label, "weights": data.sample_weight}
+        target = Target.fit(y, params.target_type, **known)
         if target is not None:
             target.check_learnable()
-    if target is None:
-        values, values_val = no_values(X.shape[0]), None
-        if X_val is not None:
-            values_val = no_values(X_val.shape[0])
-    else:
-        if X_val is not None:
+    dataset_val = None
+    if X_val is not None:
+        values_val = no_values(X_val.shape[0])
+        if target is not None:
             values_val = _values_to_validate_on(params, target, X_val, y_val)
-        values = teach(params["teacher"], X, y, target, seed)
-    dataset = Dataset(X, values, sample_weight)
-    return target, dataset, None if X_val is None else Dataset(X_val, values_val)
+        dataset_val = Dataset(X_val, values_val)
+    values = no_values(X.shape[0])
+    if target is not None:
+        values = teach(params.teacher, X, y, target, seed)
+    return target, Dataset(X, values, data.sample_weight), dataset_val
 
 
 def _values_to_validate_on(params, target, X_val, y_val):
     if y_val is None:
         raise ValueError(
-            f"supervision={params['supervision']:g} watches the target on X_val: "
+            f"supervision={params.supervision:g} watches the target on X_val: "
             "pass its y_val too, or leave out X_val."
         )
     check_consistent_length(X_val, y_val)
     return target.encode(y_val)
 
 
-def split(params, dataset, dataset_val, target, seed, groups=None, y=None):
+def split(
+    params: Parameters,
+    data: TrainingData,
+    dataset: Dataset,
+    dataset_val: Dataset | None,
+    target: Target | None,
+    seed: int,
+) -> tuple[np.ndarray, tuple[Dataset, np.ndarray] | None]:
     """Return rows to train on, and the dataset and rows to validate on, or None.
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`.
+    params : Parameters
+    data : TrainingData
+        Its groups stay on one side, and its targets are for splitters that ask for it.
     dataset, dataset_val : Dataset, Dataset or None
     target : Target or None
     seed : int
-    groups : array-like of shape (n_samples,) or None
-        Of rows that stay on one side.
-    y : array-like or None
-        For splitters that ask for it.
     """
     if dataset_val is not None:
         return dataset.rows, (dataset_val, dataset_val.rows)
-    validation = params["validation"]
-    if not params["early_stopping"] or validation is None:
+    validation = params.validation
+    if not params.early_stopping or validation is None:
         return dataset.rows, None
-    if groups is not None:
-        groups = _check_groups(groups, dataset.X.shape[0])
+    groups = None
+    if data.groups is not None:
+        groups = _check_groups(data.groups, dataset.X.shape[0])
     if is_splitter(validation):
-        return _split_by(validation, dataset, y, groups)
+        return _split_by(validation, dataset, data.y, groups)
     if dataset.n_samples < _TOO_FEW_ROWS:
         return dataset.rows, None
     if groups is None:
         groups = dataset.copies
     if groups is not None:
         groups = np.unique(groups[dataset.rows], return_inverse=True)[1]
-    fraction = params["validation_fraction"] if validation == "auto" else validation
+    fraction = params.validation_fraction if validation == "auto" else validation
     strata = None if target is None else target.strata(dataset.targets[dataset.rows])
     parts = hold_out(dataset.n_samples, fraction, seed, strata, groups)
     rows, held_out = (dataset.rows[part] for part in parts)

@@ -23,8 +23,8 @@ def idle_features(params, dataset, rows, loss, link, scaling):
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    params : Parameters
+        With parts for their slots.
     dataset : Dataset
     rows : ndarray of int
         Its rows that the scaling was measured on, or all.
@@ -38,7 +38,7 @@ def idle_features(params, dataset, rows, loss, link, scaling):
     idle : ndarray of bool of shape (n_features,)
     """
     idle = scaling.constant & loss.vanishes(scaling.mean)
-    if user_parts(params) or type(params["network"]) is not Dense or link == "softmax":
+    if user_parts(params) or type(params.network) is not Dense or link == "softmax":
         idle[:] = False  # they may make something of each
     if idle.any():
         others = np.setdiff1d(dataset.rows, rows)

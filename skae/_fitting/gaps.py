@@ -23,8 +23,7 @@ class Gaps:
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`.
+    params : Parameters
     X, X_val : ndarray or CSR matrix of shape (n_samples, n_features), X_val or None
         NaN stands for what is missing.
     previous : FittedState or None
@@ -38,7 +37,7 @@ class Gaps:
         self.X, self.X_val = X, X_val
         self.seed = seed
         self.exist, self.ppca = False, None
-        if params["missing_values"] is None:
+        if params.missing_values is None:
             return
         self._missing, self._missing_val = (
             None if rows is None or issparse(rows) else np.isnan(rows)
@@ -46,7 +45,7 @@ class Gaps:
         )
         masks = self._missing, self._missing_val
         self.exist = any(mask is not None and mask.any() for mask in masks)
-        if self.exist and isinstance(params["loss"], Grouping):
+        if self.exist and isinstance(params.loss, Grouping):
             raise ValueError(
                 "A MixedLoss, or loss='auto', takes no missing values. Let "
                 "OneHotEncoder make a category of what is missing, and an imputer fill "

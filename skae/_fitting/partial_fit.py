@@ -17,6 +17,7 @@ from .._inference.code_transform import CodeTransform
 from .._inference.fitted_state import FittedState
 from .._parts.column_losses import loss_parts
 from .._parts.mixed import choose_loss
+from .._parts.parameters import Parameters
 from .._parts.slots import check_slots
 from .._runtime.threads import ThreadTuner
 from .._runtime.warning import warn
@@ -38,7 +39,7 @@ _PART_OF_RATE = 0.5
 
 
 def continue_autoencoder(
-    params: dict[str, Any],
+    params: Parameters,
     part: StreamedRows,
     previous: FittedState | None,
     threads: ThreadTuner,
@@ -47,8 +48,7 @@ def continue_autoencoder(
 
     Parameters
     ----------
-    params : dict
-        Valid parameters of `AutoEncoderTransformer`.
+    params : Parameters
     part : StreamedRows
     previous : FittedState or None
         To go on from.
@@ -64,12 +64,12 @@ def continue_autoencoder(
     n_before, curve = (previous.n_samples, previous.loss_curve) if previous else (0, [])
     n_samples = n_before + part.X.shape[0]
     part, first, known_target, previous = _begin(params, part, previous)
-    seed = check_random_state(params["random_state"]).randint(2**31 - 1)
+    seed = check_random_state(params.random_state).randint(2**31 - 1)
     params, loss, link, target, dataset, ppca = _read(
         params, part, known_target, previous, seed
     )
     n_components = count_components(params, dataset, seed, previous)
-    params = {**params, "n_components": n_components}
+    params = replace(params, n_components=n_components)
     training = TrainingSession(
         params,
         dataset,
@@ -80,7 +80,7 @@ def continue_autoencoder(
         threads=threads,
         seed=seed,
         previous=previous,
-        config=_config(params, part.X, link, previous),
+        config=_config(params, part.X.shape, link, previous),
         in_row_space=False,  # later rows lie in others
         ppca=ppca,
     )
@@ -109,7 +109,7 @@ def continue_autoencoder(
     if memory and memory.moments:
         moments = moments.after(memory.moments, training.scaling.scale)
     kept = {"moments": vars(moments)} | ({"first": vars(first)} if first else {})
-    explained = n_samples, seed, params["whiten"], moments, previous
+    explained = n_samples, seed, params.whiten, moments, previous
     return {
         "n_samples_": n_samples,
         "loss_curve_": curve,
@@ -122,8 +122,8 @@ def continue_autoencoder(
         "baseline_loss_": None,  # of other rows each time
         **describe(training, deployed, dataset, *explained),
         "_imputation": measure_imputation(deployed, part.X, seed),
-        "_loss_parts": loss_parts(params["loss"]),
-        "_ordered": params["ordered"],
+        "_loss_parts": loss_parts(params.loss),
+        "_ordered": params.ordered,
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
         "_memory": vars(training.checkpoint()) | kept,
@@ -131,7 +131,7 @@ def continue_autoencoder(
 
 
 def _begin(
-    params: dict[str, Any], part: StreamedRows, previous: FittedState | None
+    params: Parameters, part: StreamedRows, previous: FittedState | None
 ) -> tuple[StreamedRows, StreamedRows | None, Target | None, FittedState | None]:
     """Return what to learn from, and what to go on from.
 
@@ -149,7 +149,7 @@ def _begin(
     previous : FittedState or None
         To go on from.
     """
-    to_keep = part if params["supervision"] else replace(part, y=None)
+    to_keep = part if params.supervision else replace(part, y=None)
     if previous is None:
         return part, to_keep, None, None
     memory, target = previous.memory, _known_target(params, part, previous)
@@ -172,7 +172,7 @@ def _begin(
 
 
 def _read(
-    params: dict[str, Any],
+    params: Parameters,
     part: StreamedRows,
     target: Target | None,
     previous: FittedState | None,
@@ -182,7 +182,7 @@ def _read(
 
     Returns
     -------
-    params : dict
+    params : Parameters
         With the loss that was chosen.
     loss : Loss
     link : str or tuple
@@ -197,7 +197,7 @@ def _read(
     if gaps.exist:
         loss.check_gaps()
     is_named = isinstance(link, str)
-    if previous and is_named and params["output_activation"] == "auto":
+    if previous and is_named and params.output_activation == "auto":
         link = previous.link
     target, values = _targets(params, filled, target, seed)
     dataset = Dataset(filled.X, values, weights)
@@ -206,23 +206,31 @@ def _read(
     return params, loss, link, target, dataset, gaps.ppca
 
 
-def _config(params, X, link, previous):
+def _config(
+    params: Parameters,
+    shape: tuple[int, int],
+    link: str | tuple,
+    previous: FittedState | None,
+) -> Config:
     """Return the config of one pass, as if of many."""
-    config = Config.of(params, max(X.shape[0], _MANY_ROWS), X.shape[1], link, previous)
+    n_samples, n_features = shape
+    n_samples = max(n_samples, _MANY_ROWS)
+    config = Config.of(params, n_samples, n_features, link, previous)
     rate = config.learning_rate_init
-    if params["learning_rate_init"] == "auto":
+    if params.learning_rate_init == "auto":
         rate *= _PART_OF_RATE
-    one_pass = {"max_iter": 1, "learning_rate": "constant"}
-    return replace(config, learning_rate_init=rate, **one_pass)
+    return replace(
+        config, max_iter=1, learning_rate_init=rate, learning_rate="constant"
+    )
 
 
 def _known_target(
-    params: dict[str, Any], part: StreamedRows, previous: FittedState
+    params: Parameters, part: StreamedRows, previous: FittedState
 ) -> Target | None:
     """Return the target of the calls before, if this one goes with it."""
-    if not params["supervision"] or not previous.target:
+    if not params.supervision or not previous.target:
         return None
-    target = replace(previous.target, missing_label=params["missing_label"])
+    target = replace(previous.target, missing_label=params.missing_label)
     if part.y is not None:
         check_consistent_length(part.X, part.y)
         if part.classes is not None:
@@ -231,16 +239,16 @@ def _known_target(
 
 
 def _targets(
-    params: dict[str, Any], part: StreamedRows, target: Target | None, seed: int
+    params: Parameters, part: StreamedRows, target: Target | None, seed: int
 ) -> tuple[Target | None, np.ndarray]:
     """Return the target, that of the first rows with one, and its values."""
     X, y = part.X, part.y
     n_samples = X.shape[0]
-    if not params["supervision"]:
+    if not params.supervision:
         return None, no_values(n_samples)
     if y is not None:
         check_consistent_length(X, y)
-        kind, label = params["target_type"], params["missing_label"]
+        kind, label = params.target_type, params.missing_label
         target = target or Target.fit(y, kind, part.classes, label, part.weights)
     if target is None:
         return None, no_values(n_samples)
@@ -248,4 +256,4 @@ def _targets(
         target.check_learnable()
     if y is None:
         return target, target.unknown(n_samples)
-    return target, teach(params["teacher"], X, y, target, seed)
+    return target, teach(params.teacher, X, y, target, seed)

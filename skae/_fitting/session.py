@@ -65,8 +65,6 @@ _PLAIN_WEIGHT = 0.05
 _SHARED_STEP_FLOPS = 5e6
 # Threads with which Muon's products had the bits of one, whatever their shape.
 _MUON_THREADS = 2
-# Parts of the objective that users choose.
-_SLOTS = "ordered", "corruption", "latent", "penalty"
 
 
 class TrainingSession:
@@ -74,8 +72,8 @@ class TrainingSession:
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    params : Parameters
+        With parts for their slots.
     dataset : Dataset
     rows : ndarray of int
         Its rows to learn from.
@@ -130,7 +128,7 @@ class TrainingSession:
         self.rows = rows
         self._learns_from_outliers = learns_outliers
         self.rng = np.random.default_rng(seed)
-        self.latent = params["latent"]
+        self.latent = params.latent
         self.ppca = ppca
         self.scaling = self._scale(params, dataset, previous, like)
         measured = rows if previous is None else dataset.rows
@@ -149,7 +147,7 @@ class TrainingSession:
         if config is None:
             row_flops = partial(step_flops, self.network, 1)
             self.config = self.config.affordable(params, row_flops, has_targets)
-        self.device = check_device(params["device"], self._step_flops)
+        self.device = check_device(params.device, self._step_flops)
         if shares:
             self.batches, self._sample, self.pca = like.batches, like._sample, like.pca
         else:
@@ -166,10 +164,10 @@ class TrainingSession:
         """Return the scaling of the rows, that of the fit before if any."""
         if like is not None:
             return like.scaling
-        of_rows = dataset.X, self.rows, params["standardize"]
+        of_rows = dataset.X, self.rows, params.standardize
         weights = dataset.weights_of(self.rows)
         if previous is None:
-            how = weights, scale_of(params["loss"])
+            how = weights, scale_of(params.loss)
             scaling = Scaling.fit(*of_rows, *how)
             if dataset.missing is None:
                 return scaling
@@ -326,12 +324,12 @@ class TrainingSession:
         return (
             can_hold(n_samples, n_features)
             and self.scaling.variance > 0  # rows that are all alike span nothing
-            and type(params["network"]) is Dense
+            and type(params.network) is Dense
             and self.link == "identity"
             and loss is LOSSES["squared_error"]
-            and params["corruption"] is None
+            and params.corruption is None
             and not self._has_gaps
-            and (params["penalty"] is None or type(params["penalty"]) is Sparsity)
+            and (params.penalty is None or type(params.penalty) is Sparsity)
         )
 
     def _wide_rows(self, dataset):
@@ -394,7 +392,10 @@ class TrainingSession:
             outliers,
             head=self.head,
             gaps=self._gaps(),
-            **{slot: params[slot] for slot in _SLOTS},
+            ordered=params.ordered,
+            corruption=params.corruption,
+            latent=params.latent,
+            penalty=params.penalty,
         )
 
     def _gaps(self):

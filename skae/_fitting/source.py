@@ -1,12 +1,13 @@
 """Source: what every training of a fit is made of, and who is told what."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from .._inference.fitted_state import FittedState
 from .._linear.ppca import PPCA
+from .._parts.parameters import Parameters
 from .._parts.slots import user_parts
 from .._runtime.clock import TimeLimit
 from .progress import Progress
@@ -32,7 +33,7 @@ class Source:
     ``shares`` of it.
     """
 
-    params: dict
+    params: Parameters
     dataset: object
     held_out: tuple | None
     target: object
@@ -51,10 +52,8 @@ class Source:
 
         It is given a config, or shares its rows with another, if there are some.
         """
-        names = "init", "linearity"
-        chosen = {name: getattr(regime, name) for name in names}
         return TrainingSession(
-            {**self.params, **chosen},
+            replace(self.params, init=regime.init, linearity=regime.linearity),
             self.dataset,
             rows,
             self.target,
@@ -74,7 +73,7 @@ class Source:
 
         Not the one that someone asks for.
         """
-        return regime.init == "random" != self.params["init"]
+        return regime.init == "random" != self.params.init
 
     def trial(self, rows, regime, entrants=(), config=None):
         """Return a trial of a regime, beside others that there are already."""
@@ -94,7 +93,7 @@ class Source:
             *monitored,
             distinct=self.distinct,
             regime=regime,
-            is_chosen=self.asks_for_less_error and self.params["init"] != "random",
+            is_chosen=self.asks_for_less_error and self.params.init != "random",
             may_decay=self.may_decay,
             progress=self.progress,
         )
@@ -159,20 +158,20 @@ class Source:
         """Whether weights may decay where the network overfits."""
         params = self.params
         return (
-            params["alpha"] == "auto"
-            and params["early_stopping"]
-            and params["solver"] in ("auto", "adamw", "muon")
-            and params["n_iter_no_change"] == "auto"
-            and params["max_time"] is None
+            params.alpha == "auto"
+            and params.early_stopping
+            and params.solver in ("auto", "adamw", "muon")
+            and params.n_iter_no_change == "auto"
+            and params.max_time is None
             and self.previous is None
             and self.asks_for_less_error
-            and not params["ordered"]
+            and not params.ordered
             and not user_parts(params)
         )
 
     def draws_rows(self, groups):
         """Whether the rows to validate on are drawn at random."""
-        validation = self.params["validation"]
+        validation = self.params.validation
         by_part = isinstance(validation, str | float)
         return self.holds_rows_out and by_part and groups is None
 
@@ -207,10 +206,10 @@ class Source:
         params = self.params
         return (
             self.target is None
-            and params["penalty"] is None
-            and not params["latent"].has_kl
+            and params.penalty is None
+            and not params.latent.has_kl
             and self.loss.compares_with_pca
-            and params["output_activation"] in ("auto", "identity")
+            and params.output_activation in ("auto", "identity")
         )
 
     def refits(self, rows):
@@ -226,4 +225,4 @@ class Source:
         """
         if self.previous is not None or not self.asks_for_less_error:
             return False
-        return self.params["early_stopping"] or self.params["init"] != "random"
+        return self.params.early_stopping or self.params.init != "random"

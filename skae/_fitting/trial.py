@@ -38,8 +38,8 @@ class Trial:
     Parameters
     ----------
     training : TrainingSession
-    params : dict
-        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    params : Parameters
+        With parts for their slots.
     validation : Batches or None
         Rows that are validated on.
     some : Batches
@@ -85,7 +85,7 @@ class Trial:
         self.regime = regime
         self.is_chosen = is_chosen
         self.kept = False
-        self.held_out = validation if params["early_stopping"] else None
+        self.held_out = validation if params.early_stopping else None
         self.may_decay = (
             may_decay
             and self.held_out is not None
@@ -107,7 +107,7 @@ class Trial:
             objective.parameters, training.config, start_loss
         )
         self._epochs = training.epochs()
-        if params["early_stopping"] and self.held_out is None:
+        if params.early_stopping and self.held_out is None:
             if training.starts_linear:
                 self._epochs = iter(())  # too few rows to tell
 
@@ -401,7 +401,7 @@ class Trial:
             if not starts_linear:
                 remedy = "Use a smaller learning_rate_init."
                 if early_stopping.reason == "max_time":
-                    remedy = f"Give it more than max_time={self.params['max_time']:g}."
+                    remedy = f"Give it more than max_time={self.params.max_time:g}."
                 elif early_stopping.reason == self.progress.stopped_by:
                     remedy = "Let it go on for longer."
                 warn(

@@ -1,5 +1,7 @@
 """Mixed tables: a loss for each group of columns, and what belongs to it."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import entr, xlogy
 from sklearn.base import BaseEstimator
@@ -195,8 +197,8 @@ def choose_loss(params, X, weights=None, parts=None, goes_on=False):
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`, ``loss`` as `with_columns` returns it.
+    params : Parameters
+        With the ``loss`` that `with_columns` returns.
     X : ndarray or CSR matrix of shape (n_rows, n_features)
     weights : ndarray of shape (n_rows,) or None
         Of the rows.
@@ -207,25 +209,25 @@ def choose_loss(params, X, weights=None, parts=None, goes_on=False):
 
     Returns
     -------
-    params : dict
+    params : Parameters
         With the name of a loss, a function or `ColumnLosses`.
     loss : Loss or ColumnLosses
     link : str or tuple
         What `link_of` takes.
     """
-    asked = params["loss"]
+    asked = params.loss
     if isinstance(asked, Grouping):
-        if params["output_activation"] != "auto":
+        if params.output_activation != "auto":
             raise ValueError(
                 "Each group of a mixed loss has the output activation of its loss: "
-                f"leave output_activation='auto', got {params['output_activation']!r}."
+                f"leave output_activation='auto', got {params.output_activation!r}."
             )
         asked = _chosen(asked, X, weights, parts, goes_on)
-        params = {**params, "loss": asked}
+        params = replace(params, loss=asked)
     if isinstance(asked, ColumnLosses):
         loss, link = asked, asked.link
     else:
-        loss, link = check_loss(asked, params["output_activation"])
+        loss, link = check_loss(asked, params.output_activation)
     loss.check_data(X)
     return params, loss, link
 

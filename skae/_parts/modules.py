@@ -9,6 +9,7 @@ from torch import nn
 from .._compat import Documented
 from .._nn.layers import Rescaling, turn
 from .._nn.seeded_modules import UserModule, own_generator, two_rows
+from .parameters import Parameters
 
 __all__ = ["Modules"]
 
@@ -51,7 +52,7 @@ class Modules(Documented, BaseEstimator):
         self.encoder = encoder
         self.decoder = decoder
 
-    def check(self, params, n_features):
+    def check(self, params: Parameters, n_features: int) -> None:
         """Refuse modules, and parameters that would have no effect."""
         for name in ("encoder", "decoder"):
             if isinstance(getattr(self, name), nn.Module):
@@ -61,7 +62,7 @@ class Modules(Documented, BaseEstimator):
                     "Pass the class, or a function that calls it."
                 )
         for name in ("hidden_layer_sizes", "activation"):
-            if not isinstance(params[name], str) or params[name] != "auto":
+            if not params.are_auto(name):
                 raise ValueError(
                     f"{name} has no effect on network=Modules(...), whose modules have "
                     f"their own: leave {name}='auto'."

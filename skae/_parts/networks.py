@@ -9,7 +9,7 @@ import math
 from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -29,6 +29,7 @@ from .._nn.layers import (
 )
 from .base import resolve_part
 from .modules import Modules
+from .parameters import Parameters
 
 __all__ = [
     "NAMED_NETWORKS",
@@ -96,16 +97,16 @@ class Dense(Documented, BaseEstimator):
         self.layer_norm = layer_norm
         self.dropout = dropout
 
-    def check(self, params, n_features):
+    def check(self, params: Parameters, n_features: int) -> None:
         """Refuse a start that tied weights would not leave, and what has no effect."""
-        hidden = params["hidden_layer_sizes"]
+        hidden = params.hidden_layer_sizes
         if (self.layer_norm or self.dropout) and not isinstance(hidden, str):
             if not np.size(hidden):
                 raise ValueError(
                     "layer_norm and dropout of Dense have no effect without hidden "
                     f"layers, got hidden_layer_sizes={hidden!r}."
                 )
-        if self.tied and params["init"] == "pca":
+        if self.tied and params.init == "pca":
             raise ValueError(
                 "Dense(tied=True) cannot start with init='pca': corrections that begin "
                 "at zero in encoder and decoder at once stay there. Use init='auto' or "
@@ -209,7 +210,7 @@ class Conv(Documented, BaseEstimator):
         self.channels = channels
         self.kernel_size = kernel_size
 
-    def check(self, params, n_features):
+    def check(self, params: Parameters, n_features: int) -> None:
         """Refuse shapes that are none, or not that of the rows."""
         shape = _sizes("image_shape of Conv", self._image_shape(n_features))
         channels = _sizes("channels of Conv", self.channels)
@@ -288,7 +289,7 @@ NAMED_NETWORKS = {"dense": Dense, "conv": Conv}
 NETWORKS = {"Dense": Dense, "Conv": Conv, "Modules": Modules}
 
 
-def check_network(network, params, n_features):
+def check_network(network: Any, params: Parameters, n_features: int) -> Any:
     """Resolve None to the dense network, and see that the parameters are valid."""
     network = resolve_part("network", network or "dense", NAMED_NETWORKS)
     network.check(params, n_features)

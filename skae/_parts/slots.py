@@ -1,9 +1,12 @@
 """Slots: the parts of the estimator, resolved in one place when `fit` begins."""
 
+from dataclasses import replace
+
 from .corruptions import CORRUPTIONS, check_corruption
 from .latents import LATENTS, check_latent
 from .mixed import MixedLoss
 from .networks import NAMED_NETWORKS, Modules, check_network
+from .parameters import Parameters
 from .penalties import PENALTIES, check_penalty
 
 __all__ = ["check_slots", "user_parts", "with_parts"]
@@ -50,36 +53,35 @@ def with_parts(params, current):
     return params | parts
 
 
-def check_slots(params, n_features):
+def check_slots(params: Parameters, n_features: int) -> Parameters:
     """Return the parameters with a part in each slot, or None where none is one.
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`.
+    params : Parameters
     n_features : int
     """
-    latent = check_latent(params["latent"])
-    if params["whiten"] and latent.has_kl:
+    latent = check_latent(params.latent)
+    if params.whiten and latent.has_kl:
         raise ValueError(
-            f"whiten=True is not for latent={params['latent']!r}, whose codes have "
+            f"whiten=True is not for latent={params.latent!r}, whose codes have "
             "unit variance in the prior that they are drawn from: set whiten=False."
         )
-    return {
-        **params,
-        "network": check_network(params["network"], params, n_features),
-        "corruption": check_corruption(params["corruption"]),
-        "latent": latent,
-        "penalty": check_penalty(params["penalty"]),
-    }
+    return replace(
+        params,
+        network=check_network(params.network, params, n_features),
+        corruption=check_corruption(params.corruption),
+        latent=latent,
+        penalty=check_penalty(params.penalty),
+    )
 
 
-def user_parts(params):
+def user_parts(params: Parameters) -> str:
     """Name the parts whose numbers may be of someone's own making, for messages."""
-    parts = [(slot, params[slot]) for slot in ("corruption", "penalty")]
+    parts = [("corruption", params.corruption), ("penalty", params.penalty)]
     parts = [(slot, part) for slot, part in parts if part is not None]
-    if callable(params["loss"]):
-        parts.append(("loss", params["loss"]))
-    if isinstance(params["network"], Modules):
-        parts.append(("network", params["network"]))
+    if callable(params.loss):
+        parts.append(("loss", params.loss))
+    if isinstance(params.network, Modules):
+        parts.append(("network", params.network))
     return " or ".join(f"{slot}={part!r}" for slot, part in parts)

@@ -6,6 +6,7 @@ tensor, which can change where the operations are recorded.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -154,7 +155,7 @@ class _SGD:
 
 
 #: name -> rule; its ``default_lr`` is the step size that "auto" stands for.
-SOLVERS = {
+SOLVERS: dict[str, Any] = {
     "adam": _Adam,
     "adamw": _AdamW,
     "muon": _Muon,
