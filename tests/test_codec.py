@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skae import AutoEncoderTransformer
 from skae._data import scaling
 from skae._data.scaling import Scaling
-from skae._inference import codec, codec_cache
+from skae._inference import codec_cache
 from skae._inference.codec_cache import cached_codec
 
 
@@ -60,9 +60,9 @@ def test_transform_leaves_the_estimator_as_it_was(model, X):
 
 def test_module_is_built_once_a_fit(model, X, monkeypatch):
     built = []
-    original = codec.make_autoencoder
+    original = codec_cache.from_numpy
     monkeypatch.setattr(
-        codec, "make_autoencoder", lambda **kw: built.append(1) or original(**kw)
+        codec_cache, "from_numpy", lambda *of: built.append(1) or original(*of)
     )
     for _ in range(3):
         model.inverse_transform(model.transform(X))

@@ -93,7 +93,7 @@ def test_previous_architecture_answers_for_auto():
     params = check_slots(parameters(), 5)
     before = {"hidden_layer_sizes": (9,), "activation": "elu", "init": "random"}
     state = FittedState.of(vars(fitted("default")[0]))
-    state = replace(state, architecture={**state.architecture, **before})
+    state = replace(state, architecture=replace(state.architecture, **before))
     made = Config.of(params, 100, 5, "identity", state)
     assert {name: getattr(made, name) for name in before} == before
 

@@ -23,6 +23,8 @@ OPTIONAL = {
     "baseline_score_": "baseline_score",
 }
 
+PARTS = "ppca", "imputation", "target"
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -34,7 +36,7 @@ def model():
 
 def test_each_object_has_the_values_that_are_stored(model):
     state, stored = FittedState.of(vars(model)), vars(model)
-    for name in ("scaling", "code_transform", "ppca", "imputation", "target"):
+    for name in ("architecture", "scaling", "code_transform", *PARTS):
         found = getattr(state, name)
         assert is_dataclass(found)
         assert vars(found).keys() == stored[f"_{name}"].keys()

@@ -93,7 +93,7 @@ def describe(
         "mean_": scaling.mean,
         "scale_": scaling.scale,
         "device_": str(training.device),
-        "_architecture": deployed.architecture,
+        "_architecture": vars(deployed.architecture),
         "_weights": deployed.weights,
         "_scaling": vars(scaling),
         "_code_transform": vars(code_transform),

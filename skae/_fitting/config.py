@@ -13,7 +13,7 @@ import numpy as np
 
 from .._inference.fitted_state import FittedState
 from .._nn.layers import check_activation
-from .._parts.networks import Conv, describe_network
+from .._parts.networks import Architecture, Conv, describe_network
 from .._parts.parameters import Parameters
 from .._parts.penalties import keeps_axes
 from .._training.optimizers import SOLVERS
@@ -74,13 +74,13 @@ class Config:
         What "auto" stood for in the network of the ``previous`` fit, it stands for
         again. ``has_targets`` says whether all of these rows have one.
         """
-        before = {} if previous is None else {**previous.architecture}
-        if before.get("init") == "linear":  # what a network had started from
-            before["init"] = "pca"
+        before = None if previous is None else previous.architecture
+        if before is not None and before.init == "linear":
+            before = replace(before, init="pca")  # what a network had started from
 
         def resolve(name: str, auto: Any) -> Any:
             if params.are_auto(name):
-                return before.get(name, auto)
+                return getattr(before, name, auto)
             return getattr(params, name)
 
         solver = resolve("solver", "adamw")
@@ -148,17 +148,17 @@ class Config:
         return replace(self, max_iter=most, n_iter_no_change=patience)
 
     @property
-    def architecture(self) -> dict[str, Any]:
-        """Arguments of `AutoEncoder`."""
-        return {
-            "n_features": self.n_features,
-            "n_components": self.n_components,
-            "n_outputs": self.n_outputs,
-            "network": self.network,
-            "hidden_layer_sizes": self.hidden_layer_sizes,
-            "activation": self.activation,
-            "init": self.init,
-        }
+    def architecture(self) -> Architecture:
+        """Of the network."""
+        return Architecture(
+            n_features=self.n_features,
+            n_components=self.n_components,
+            n_outputs=self.n_outputs,
+            network=self.network,
+            hidden_layer_sizes=self.hidden_layer_sizes,
+            activation=self.activation,
+            init=self.init,
+        )
 
 
 def _epochs(n_samples, batch_size, is_timed):

@@ -1,12 +1,13 @@
 """Continuation: the network of an earlier fit, as one to train further."""
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
 from .._inference.codec import from_numpy
 from .._nn.autoencoder import initialise
 from .._parts.column_links import PROJECTED, link_of
-from .._parts.networks import make_autoencoder
 
 __all__ = ["previous_network"]
 
@@ -22,8 +23,8 @@ def previous_network(previous, architecture, link, scaling, seed, rng):
     ----------
     previous : FittedState
         Of the fit to go on from.
-    architecture : dict
-        Arguments of `make_autoencoder`, which the parameters ask for now.
+    architecture : Architecture
+        That the parameters ask for now.
     link : str or tuple
         What `link_of` takes, as they ask for.
     scaling : Scaling
@@ -48,22 +49,22 @@ def previous_network(previous, architecture, link, scaling, seed, rng):
 
 def _fitted(previous, architecture, link, scaling, seed, rng):
     before = previous.architecture
-    is_linear = before["init"] == "linear"
-    before = {**before, "init": architecture["init"]} if is_linear else before
+    is_linear = before.init == "linear"
+    before = replace(before, init=architecture.init) if is_linear else before
     before_link = previous.link
     if before_link[0] == PROJECTED:  # what a mixed loss had made of PCA
         before_link = before_link[1]
     if (before, before_link) != (architecture, link):
         raise ValueError(
             "warm_start=True goes on with the network of the previous fit, "
-            f"{before} with output {previous.link!r}, but the parameters now ask "
-            f"for {architecture} with output {link!r}. Set them back, or set "
+            f"{vars(before)} with output {previous.link!r}, but the parameters now ask "
+            f"for {vars(architecture)} with output {link!r}. Set them back, or set "
             "warm_start=False to begin anew."
         )
     fitted = from_numpy(previous.architecture, previous.weights, torch.float32)
     if not is_linear:
         return fitted
-    network = make_autoencoder(**architecture, seed=seed)
+    network = architecture.build(seed)
     initialise(network, link_of(link).start(scaling.mean), rng)
     if network.anchored:
         network.load_state_dict(fitted.state_dict(), strict=False)

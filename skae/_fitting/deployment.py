@@ -5,7 +5,7 @@ that validation has judged and `transform` should change nothing there, and one 
 does goes unnoticed unless the result itself is measured.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from .._data.scaling import dense_rows
 from .._inference.code_transform import CodeTransform
 from .._inference.codec import Codec, from_numpy, to_numpy
 from .._parts.losses import LOSSES
+from .._parts.networks import Architecture
 
 __all__ = ["Deployed", "deploy"]
 
@@ -24,8 +25,9 @@ class Deployed:
 
     Attributes
     ----------
-    architecture, weights : dict
-        Arguments of `AutoEncoder`, and arrays by name.
+    architecture : Architecture
+    weights : dict
+        Arrays by name.
     link : str or tuple
         What `link_of` takes.
     code_transform : CodeTransform
@@ -33,8 +35,8 @@ class Deployed:
         In float64.
     """
 
-    architecture: dict
-    weights: dict
+    architecture: Architecture
+    weights: dict[str, np.ndarray]
     link: str | tuple
     code_transform: CodeTransform
     codec: Codec
@@ -42,7 +44,7 @@ class Deployed:
     @property
     def is_pca(self):
         """Whether both ways are one linear map, which is stored once."""
-        is_linear = self.architecture["init"] == "linear"
+        is_linear = self.architecture.init == "linear"
         return is_linear and "decoder.linear" not in self.weights
 
     def row_losses(self, objective, batches):
@@ -65,7 +67,7 @@ class Deployed:
             Z = self.codec.encode(X)
             if loss.canonical:
                 output = self.codec.output(Z)[:, batches.features].to(x)
-                if self.architecture["init"] == "linear":
+                if self.architecture.init == "linear":
                     output = reconstruction.losses_of_linear(output, x)
                     losses.append(reconstruction.feature_fraction * output)
                 else:
@@ -87,7 +89,7 @@ class Deployed:
 
 def deploy(training, network, link, code_transform):
     """Return a network of a training, widened to all features, as `Deployed`."""
-    architecture = {**training.config.architecture, "init": network.init}
+    architecture = replace(training.config.architecture, init=network.init)
     weights = to_numpy(training.of_all_features(network, architecture))
     exact = from_numpy(architecture, weights, torch.float64).eval()
     codec = Codec(exact, training.scaling, link, code_transform, training.ppca)

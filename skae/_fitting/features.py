@@ -5,11 +5,13 @@ pixels, most words of a small text. Networks are trained without it, and get the
 for it, all zeros, in the end.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from .._data.scaling import dense_rows, row_slices
-from .._parts.networks import Dense, make_autoencoder
+from .._parts.networks import Dense
 from .._parts.slots import user_parts
 
 __all__ = ["idle_features", "learnt_features", "narrow", "widen"]
@@ -65,9 +67,9 @@ def widen(network, architecture, features):
 
     Codes do not depend on the others, whose output is zero.
     """
-    if len(features) == architecture["n_features"]:
+    if len(features) == architecture.n_features:
         return network
-    wide = make_autoencoder(**architecture).eval()
+    wide = architecture.build().eval()
     if network.linear:
         wide.to(network.encoder.linear.dtype)
     for of_wide, of_narrow in _pairs(wide, network):
@@ -78,9 +80,9 @@ def widen(network, architecture, features):
 @torch.no_grad()
 def narrow(network, architecture, features):
     """Return a network that does for ``features`` what one of an architecture does."""
-    if len(features) == architecture["n_features"]:
+    if len(features) == architecture.n_features:
         return network
-    small = make_autoencoder(**{**architecture, "n_features": len(features)})
+    small = replace(architecture, n_features=len(features)).build()
     for of_wide, of_narrow in _pairs(network, small):
         of_narrow.copy_(of_wide[_places(of_wide, of_narrow, features)])
     return small

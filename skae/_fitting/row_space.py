@@ -8,8 +8,6 @@ of the coordinates learns the same in a fraction of the time.
 import numpy as np
 import torch
 
-from .._parts.networks import make_autoencoder
-
 __all__ = ["can_hold", "expand", "row_space"]
 
 # Rows whose products with each other are worth their time, and bytes of rows at once.
@@ -80,8 +78,8 @@ def expand(network, architecture, basis, off_basis):
     ----------
     network : AutoEncoder
         Of the coordinates.
-    architecture : dict
-        Arguments of `AutoEncoder`, for all features.
+    architecture : Architecture
+        For all features.
     basis : ndarray of shape (n_features, n_axes)
     off_basis : float
         Largest squared distance of a training row from their space.
@@ -89,7 +87,7 @@ def expand(network, architecture, basis, off_basis):
     basis = torch.from_numpy(basis).double()
     narrow = network.state_dict()
     dtype = next(iter(narrow.values())).dtype
-    wide = make_autoencoder(**architecture).to(dtype).eval()
+    wide = architecture.build().to(dtype).eval()
     for of_features, of_axes in zip(
         wide.state_dict().values(), narrow.values(), strict=True
     ):

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -26,7 +27,7 @@ from .._nn.seeded_modules import UserModule
 from .._parts.column_links import link_of
 from .._parts.column_losses import scale_of
 from .._parts.losses import LOSSES
-from .._parts.networks import Dense, make_autoencoder
+from .._parts.networks import Dense
 from .._parts.penalties import Sparsity
 from .._runtime.caching import cached_property
 from .._runtime.device import check_device
@@ -232,8 +233,8 @@ class TrainingSession:
             1.0,
             np.random.default_rng(self.seed),
         )
-        architecture = {**config.architecture, "n_features": x.shape[1]}
-        network = make_autoencoder(**{**architecture, "init": "linear"}).double().eval()
+        linear = replace(config.architecture, n_features=x.shape[1], init="linear")
+        network = linear.build().double().eval()
         anchor(network, start)
         return network.to(self.device)
 
@@ -270,8 +271,8 @@ class TrainingSession:
     def of_all_features(self, network, architecture):
         """Return a network of what is trained on as one of all features of the data."""
         if self.basis is not None:
-            of_learnt = {**architecture, "n_features": len(self.features)}
-            off_basis = self.batches.off_basis.max() * architecture["n_features"]
+            of_learnt = replace(architecture, n_features=len(self.features))
+            off_basis = self.batches.off_basis.max() * architecture.n_features
             network = expand(network, of_learnt, self.basis, off_basis)
         return widen(network, architecture, self.features)
 
@@ -348,8 +349,7 @@ class TrainingSession:
         n_features = len(self.features)
         if self.basis is not None:
             n_features = self.basis.shape[1]
-        architecture = {**architecture, "n_features": n_features}
-        return make_autoencoder(**architecture, seed=self.seed)
+        return replace(architecture, n_features=n_features).build(self.seed)
 
     @property
     def _may_have_outliers(self):

@@ -8,11 +8,11 @@ import torch
 from scipy.sparse import issparse
 
 from .._data.scaling import FARTHEST, dense_rows, row_slices
-from .._nn.autoencoder import step_flops
+from .._nn.autoencoder import AutoEncoder, step_flops
 from .._nn.fast_forward import FastForward
 from .._nn.seeded_modules import UserModule
 from .._parts.column_links import link_of
-from .._parts.networks import make_autoencoder
+from .._parts.networks import Architecture
 from .._runtime.caching import cached_property
 from .._runtime.isolation import isolated
 from .._runtime.memory import in_halves
@@ -53,9 +53,11 @@ def _are_transposed(weights):
     )
 
 
-def from_numpy(architecture, weights, dtype):
+def from_numpy(
+    architecture: Architecture, weights: dict[str, np.ndarray], dtype: torch.dtype
+) -> AutoEncoder:
     """Return the network that `to_numpy` took the weights from."""
-    network = make_autoencoder(**architecture).to(dtype)
+    network = architecture.build().to(dtype)
     state = {name: torch.tensor(w) for name, w in weights.items()}
     if network.linear and "decoder.linear" not in state:
         state["decoder.linear"] = state["encoder.linear"].t()

@@ -14,6 +14,7 @@ from .._data.first_rows import StreamedRows
 from .._data.scaling import Scaling
 from .._data.targets import Target
 from .._linear.ppca import PPCA
+from .._parts.networks import Architecture
 from .._training.checkpoint import Checkpoint
 from .code_transform import CodeTransform
 from .explained_variance import EXPLAINED, Moments
@@ -65,8 +66,7 @@ class FittedState:
     n_samples : int
         Rows seen so far.
     n_components : int
-    architecture : dict
-        Arguments of `make_autoencoder`.
+    architecture : Architecture
     weights : dict
         Those of the network, arrays by name.
     scaling : Scaling
@@ -91,7 +91,7 @@ class FittedState:
 
     n_samples: int
     n_components: int
-    architecture: dict[str, Any]
+    architecture: Architecture
     weights: dict[str, np.ndarray]
     scaling: Scaling
     code_transform: CodeTransform
@@ -116,7 +116,7 @@ class FittedState:
         return cls(
             n_samples=learnt["n_samples_"],
             n_components=learnt["n_components_"],
-            architecture=learnt["_architecture"],
+            architecture=Architecture(**learnt["_architecture"]),
             weights=learnt["_weights"],
             scaling=Scaling(**learnt["_scaling"]),
             code_transform=CodeTransform(**learnt["_code_transform"]),

@@ -308,7 +308,7 @@ def to_torch(state: FittedState, dtype) -> TorchAutoEncoder:
         shown = _code_transform(state.code_transform, dtype)
         encoder: OrderedDict[str, nn.Module] = OrderedDict(scale=_scale(scaling, dtype))
         encoder["network"] = _plain(network.encoder)
-        if state.architecture["n_outputs"] > network.n_components:
+        if state.architecture.n_outputs > network.n_components:
             encoder["first"] = FirstColumns(network.n_components)
         encoder["shorten"] = Shorten(*shown)
         decoder: OrderedDict[str, nn.Module] = OrderedDict(lengthen=Lengthen(*shown))

@@ -6,6 +6,8 @@ be turned; the output is linear too, since the link belongs to the loss.
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
@@ -34,6 +36,7 @@ from .parameters import Parameters
 __all__ = [
     "NAMED_NETWORKS",
     "NETWORKS",
+    "Architecture",
     "Conv",
     "Dense",
     "Modules",
@@ -305,6 +308,37 @@ def describe_network(network):
     return type(network).__name__, options
 
 
+@dataclass(frozen=True)
+class Architecture:
+    """What a network is built of. The values are plain, and stored by name.
+
+    Attributes
+    ----------
+    n_features, n_components, n_outputs : int
+        See `AutoEncoder`.
+    network : pair
+        Key of ``NETWORKS``, and the parameters of that part.
+    hidden_layer_sizes : tuple of int
+        Widths of the encoder's hidden layers; the decoder has them in reverse.
+    activation : str or callable
+        Key of ``ACTIVATIONS``, or what makes a module.
+    init : {"pca", "random", "faded", "linear"}
+        See `AutoEncoder`.
+    """
+
+    n_features: int
+    n_components: int
+    n_outputs: int
+    network: tuple[str, dict[str, Any]]
+    hidden_layer_sizes: tuple[int, ...]
+    activation: str | Callable[[], nn.Module]
+    init: str
+
+    def build(self, seed: int = 0) -> AutoEncoder:
+        """Return a network, whose modules start their own weights from a seed."""
+        return make_autoencoder(**vars(self), seed=seed)
+
+
 def make_autoencoder(
     n_features,
     n_components,
@@ -315,23 +349,7 @@ def make_autoencoder(
     network,
     seed=0,
 ):
-    """Return an `AutoEncoder` of an architecture; the arguments are what is stored.
-
-    Parameters
-    ----------
-    n_features, n_components, n_outputs : int
-        See `AutoEncoder`.
-    hidden_layer_sizes : tuple of int
-        Widths of the encoder's hidden layers; the decoder has them in reverse.
-    activation : str or callable
-        Key of ``ACTIVATIONS``, or what makes a module.
-    init : {"pca", "random", "faded", "linear"}
-        See `AutoEncoder`.
-    network : pair
-        Key of ``NETWORKS``, and the parameters of that part.
-    seed : int
-        For modules that start their own weights.
-    """
+    """Return an `AutoEncoder` of what an `Architecture` has."""
     shape = Shape(n_features, n_components, n_outputs)
     if init == "linear":
         built = None, None, max(n_features, n_outputs)
