@@ -14,34 +14,35 @@ from ._runtime.atomic import all_or_nothing
 
 __all__ = ["AutoEncoderImputer"]
 
-# Codes of the network, as a part of the features: with few it cannot tell these apart,
-# with as many it need not learn how they go together.
+# Number of codes, as a share of the number of features. With too few codes, the network
+# cannot represent the features. With as many as features, it need not learn how they
+# depend on each other.
 _PART = 0.5
 
 
 class AutoEncoderImputer(
     Documented, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 ):
-    """Complete rows with missing values by an autoencoder and probabilistic PCA.
+    """Fill missing values with an autoencoder and probabilistic PCA.
 
-    It stands where `sklearn.impute.KNNImputer` stands: `transform` returns the rows
-    with their gaps filled, and what is observed as it is. The work is done by
+    It is used like `sklearn.impute.KNNImputer`: `transform` returns the rows with their
+    gaps filled. Observed entries do not change. The values come from
     `AutoEncoderTransformer.impute`.
 
     Parameters
     ----------
     estimator : AutoEncoderTransformer or None, default=None
-        What is fitted, after it is cloned. None is an autoencoder with half as many
-        codes as features. Its ``missing_values`` are set to those here.
+        Estimator to clone and fit. None is an autoencoder with half as many codes as
+        features. Its ``missing_values`` are set to those of the imputer.
     missing_values : int or float, default=np.nan
-        The value that stands for what is missing.
+        The value that means "missing".
     random_state : int, RandomState instance or None, default=None
-        Seed of the training where ``estimator`` is None.
+        Seed of the training if ``estimator`` is None.
 
     Attributes
     ----------
     estimator_ : AutoEncoderTransformer
-        The fitted one.
+        The fitted estimator.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -49,10 +50,10 @@ class AutoEncoderImputer(
 
     See Also
     --------
-    AutoEncoderTransformer : Codes of rows with gaps, and several draws of what fills
-        them (`AutoEncoderTransformer.impute`).
-    sklearn.impute.KNNImputer : Complete rows from their neighbours; much faster.
-    sklearn.impute.MissingIndicator : Columns that say what was missing.
+    AutoEncoderTransformer : Codes of rows with gaps, and multiple imputation
+        (`AutoEncoderTransformer.impute`).
+    sklearn.impute.KNNImputer : Fills gaps from neighbouring rows; much faster.
+    sklearn.impute.MissingIndicator : Columns that say which entries were missing.
 
     Examples
     --------
@@ -79,21 +80,21 @@ class AutoEncoderImputer(
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None):
-        """Learn how the features go together.
+        """Fit the autoencoder, which learns how the features depend on each other.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Training rows, at least two, with or without gaps.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Passed on; ignored unless the estimator has ``supervision``.
+            Passed to the estimator, which ignores it unless it has ``supervision``.
         sample_weight : array-like of shape (n_samples,), default=None
-            How many rows each one stands for.
+            How many rows each row stands for.
 
         Returns
         -------
         self : AutoEncoderImputer
-            As it was before, if it fails.
+            The fitted imputer. It stays as it was if the fit fails.
 
         Raises
         ------
@@ -124,8 +125,8 @@ class AutoEncoderImputer(
         Returns
         -------
         X_complete : ndarray of shape (n_samples, n_features)
-            Copies, whose observed entries are as they were; float32 if ``X`` is, else
-            float64.
+            Copies of the rows. Observed entries are unchanged. float32 if ``X`` is,
+            else float64.
         """
         check_is_fitted(self)
         return self.estimator_.impute(self._validate(X))

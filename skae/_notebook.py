@@ -103,9 +103,9 @@ def held_out_scores(estimator):
 
 def _result(estimator):
     if estimator.result_ == "pca":
-        return "PCA: no network was better beyond doubt"
+        return "PCA: no network was significantly better"
     if estimator.result_ == "linear":
-        return "the best linear codes: no network was better beyond doubt"
+        return "the best linear codes: no network was significantly better"
     return "network"
 
 

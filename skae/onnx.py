@@ -1,15 +1,16 @@
 """ONNX: fitted autoencoders, and pipelines with them, as graphs for other runtimes.
 
-`register` tells skl2onnx about skae; its ``to_onnx`` then converts an
+`register` makes skl2onnx support skae. Its ``to_onnx`` then converts an
 `AutoEncoderTransformer` like any estimator of scikit-learn, alone or in a fitted
-`Pipeline`, and `Decoder` for the way back. Graphs take float32 or float64, as the input
-type says, and opset 17 (ONNX 1.12, of 2022) or newer. They give what `transform` gives,
-also far outside the data. Two things are float32 in graphs of float64 too, since
-onnxruntime does not have them otherwise: convolutions, and the error function of
-``activation="gelu"``.
+`Pipeline`. `Decoder` converts `inverse_transform`.
 
-Modules and activations of one's own are converted by ``torch.onnx.export``, which needs
-the package onnxscript, and `to_onnx` fails with its reason where that fails.
+Graphs are float32 or float64, depending on the input type, and need opset 17 (ONNX
+1.12, of 2022) or newer. They give the same codes as `transform`, also far outside the
+data. Two operations are float32 even in float64 graphs, because onnxruntime has no
+float64 version of them: convolutions, and the error function of ``activation="gelu"``.
+
+Your own modules and activations are converted by ``torch.onnx.export``, which needs the
+package onnxscript. If that fails, `to_onnx` fails and gives the reason.
 """
 
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -30,12 +31,12 @@ __all__ = ["Decoder", "register"]
 
 
 class Decoder(TransformerMixin, BaseEstimator):
-    """The way back of a fitted estimator, as a transformer that can be converted.
+    """The decoder of a fitted estimator, as a transformer that can be converted.
 
     Parameters
     ----------
     estimator : AutoEncoderTransformer
-        Fitted.
+        Fitted estimator.
 
     Examples
     --------
@@ -141,7 +142,7 @@ def _convert(scope, operator, container):
     version = container.main_opset
     if version < OLDEST_OPSET:
         raise ValueError(
-            f"skae converts to ONNX of opset {OLDEST_OPSET} or newer, got "
+            f"skae converts to ONNX with opset {OLDEST_OPSET} or newer, got "
             f"target_opset={version}."
         )
     part, n_in, _ = _way(operator.raw_operator)

@@ -20,6 +20,7 @@ MODULES = {
 # From the bottom up: a module imports from its own package and from those before it.
 LAYERS = [
     "_version",
+    "_typing",
     "_compat",
     "_runtime",
     "_data",

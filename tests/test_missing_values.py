@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from skae import AutoEncoderTransformer, Conv, Gaussian, Masking
+from skae._data.row_versions import BatchGaps, RowVersions
 from skae._linear.pca import pca_errors, pca_losses
 from skae._linear.ppca import PPCA
 from skae._parts.losses import LOSSES
@@ -390,7 +391,9 @@ def test_hidden_entries_leave_no_trace():
     gaps, rows = RandomGaps(ppca), ppca.fill(G, MISSING)
     observed = torch.from_numpy(~MISSING)
     x = torch.from_numpy(rows)
-    inputs = gaps.hide(x, observed, np.random.default_rng(3)).numpy()
+    anew = RowVersions(*x.shape, 0, x.device)
+    of_batch = BatchGaps(observed, torch.arange(len(x)), anew)
+    inputs = gaps.hide(x, of_batch, np.random.default_rng(3)).numpy()
     hidden = gaps.draw(~MISSING, np.random.default_rng(3))
     assert_array_equal(inputs[~hidden], rows[~hidden])
     assert_array_equal(inputs, ppca.fill(np.where(hidden, np.nan, rows), hidden))

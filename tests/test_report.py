@@ -123,9 +123,9 @@ def test_numbers_and_no_target_and_new_rows(tmp_path):
     y = X[120:, 0] + 0.5
     text = report(ae, X[120:], y, X_train=X[:120], path=path).read_text("utf-8")
     assert Page(text).tables[1][0][-1] == "R² of a linear model"
-    assert "How many codes" in text and "very rows" not in text
+    assert "How many codes" in text and "X_train is not given" not in text
     text = report(ae, X[120:], path=path).read_text("utf-8")
-    assert Page(text).tables[1][0][-1] == "R²" and "very rows" in text
+    assert Page(text).tables[1][0][-1] == "R²" and "X_train is not given" in text
     assert os.listdir(tmp_path) == ["page.html"]
 
 

@@ -40,43 +40,46 @@ _FENCE = 1.5
 class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
     """Detect outliers, anomalies and novelties with an autoencoder, or with PCA.
 
-    A row is unusual if it does not come back from its code, or if its code is far from
-    those of other rows. An autoencoder that is fitted to rows with outliers learns them
-    too, so there is an ensemble of small ones, each fitted to a few rows drawn at
-    random, where outliers are rare [1]_, and only those judge a row that have not seen
-    it. `fit` needs no labels. It takes training data with outliers (outlier or anomaly
-    detection) as well as without (novelty detection): `predict` and the scores are for
-    the training rows and for new ones alike.
+    A row is unusual if its reconstruction error is large, or if its code is far from
+    those of other rows. A single autoencoder that is fitted to rows with outliers would
+    learn the outliers too. So the detector is an ensemble of small autoencoders. Each
+    member is fitted to a few rows drawn at random, among which outliers are rare [1]_.
+    A row is scored only by members that were not fitted to it.
+
+    `fit` needs no labels. The training data may contain outliers (outlier or anomaly
+    detection) or not (novelty detection). `predict` and the scores work for training
+    rows and for new rows.
 
     Parameters
     ----------
     estimator : transformer or None, default=None
-        Anything with `fit`, `transform` and `inverse_transform`: an autoencoder with
-        its own width, `sklearn.decomposition.PCA`, a pipeline of scalers and these. It
-        is cloned. None is an `AutoEncoderTransformer` of two codes and one hidden
-        layer, trained for short.
+        Any estimator with `fit`, `transform` and `inverse_transform`: an autoencoder
+        with other parameters, `sklearn.decomposition.PCA`, or a pipeline of scalers and
+        one of these. It is cloned. None is an `AutoEncoderTransformer` with two codes
+        and one hidden layer, trained for a few epochs.
     contamination : "auto" or float, default="auto"
-        Share of outliers in the training rows, in (0, 0.5], which sets the threshold
-        `offset_`. About the same share of new rows that are like the training rows is
-        beyond it. "auto" is Tukey's fence, as that of a box plot: the lower quartile of
-        `training_scores_` minus 1.5 times the interquartile range.
+        Share of outliers in the training rows, in (0, 0.5]. It sets the threshold
+        `offset_`. About the same share of new rows is beyond the threshold, if they are
+        like the training rows. "auto" is Tukey's fence, as in a box plot: the lower
+        quartile of `training_scores_` minus 1.5 times the interquartile range.
     n_estimators : int, default=10
-        Members of the ensemble, at least 2.
+        Number of members of the ensemble, at least 2.
     max_samples : "auto", int or float, default="auto"
         Rows that each member is fitted to, drawn without replacement: a number, or a
-        share of all. "auto" is 256, or half of the rows if that is less. Where the
-        training rows are known to be normal (novelty detection), and above all for
-        pictures, 0.8 with an `estimator` of more codes and `standardize=False` finds
-        far more.
+        share of all. "auto" is 256, or half of the rows if that is less. If the
+        training rows are known to be normal (novelty detection), 0.8 with an
+        `estimator` of more codes and `standardize=False` finds far more outliers, above
+        all in pictures.
     standardize : bool, default=True
-        Whether to divide the features by their standard deviation first. If False
-        the transformer gets the rows as they are.
+        Whether to divide the features by their standard deviation first. If False, the
+        transformer gets the rows as they are.
     n_jobs : int or None, default=None
-        Members fitted at a time, in processes of their own: None is 1, unless in a
-        `joblib.parallel_config`; -1 is as many as there are cores. The result is the
-        same. It takes a process seconds to start, so it is for large transformers.
+        Number of members that are fitted at the same time, each in its own process.
+        None is 1, unless in a `joblib.parallel_config`; -1 is the number of cores. The
+        result does not depend on it. A process takes seconds to start, so use it only
+        for large transformers.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draws, and of the members where they have a ``random_state``.
+        Seed of the draws, and of members that have a ``random_state``.
 
     Attributes
     ----------
@@ -85,10 +88,10 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
     offset_ : float
         `decision_function` is `score_samples` minus this threshold.
     training_scores_ : ndarray of shape (n_samples,)
-        `score_samples` of the training rows, each by members that were not fitted to
-        it.
+        `score_samples` of the training rows, each from members that were not fitted to
+        this row.
     n_features_in_, feature_names_in_ : int, ndarray of shape (`n_features_in_`,)
-        Features seen in `fit`, and their names if ``X`` had some.
+        Number of features seen in `fit`, and their names if ``X`` had names.
 
     See Also
     --------
@@ -98,16 +101,16 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
 
     Notes
     -----
-    For each member, with row x, its code z and its reconstruction r, a row scores ::
+    For each member, the score of a row x with code z and reconstruction r is ::
 
         sum_j log(1 + ((x_j - r_j) / s_j)^2) / a + |z - z'| / b
 
-    where s_j is the median absolute error of feature j, z' the tenth nearest of the
-    codes of the rows that the member was fitted to, all divided by their standard
-    deviation, and a and b are the medians of the sum and of the distance. All medians
-    are of rows that the member was not fitted to. The first term is minus the
-    log-likelihood of independent Cauchy errors. An ordinary row scores about 2;
-    `score_samples` is minus the mean over members.
+    Here s_j is the median absolute error of feature j. z' is the tenth nearest code
+    among the rows that the member was fitted to; codes are divided by their standard
+    deviation. a and b are the medians of the sum and of the distance. All medians are
+    over rows that the member was not fitted to. The first term is minus the
+    log-likelihood of independent Cauchy errors. The score of an ordinary row is about
+    2. `score_samples` is minus the mean over members.
 
     References
     ----------
@@ -176,20 +179,20 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows, at least four, with or without outliers. Members get the
-            rows of a sparse matrix as arrays, some at a time.
+            Training rows, at least four, with or without outliers. The rows of a sparse
+            matrix are given to members as dense arrays, some at a time.
         y : Ignored
             Not used, present for API consistency.
 
         Returns
         -------
         self : ReconstructionOutlierDetector
-            As it was before, if the fit fails.
+            The fitted detector. It stays as it was if the fit fails.
 
         Raises
         ------
         ValueError
-            If a parameter or the data are not valid; what `estimator` raises.
+            If a parameter or the data are not valid, or if `estimator` raises it.
         """
         with all_or_nothing(self):
             X = self._validate(X, reset=True, ensure_min_samples=4)
@@ -204,7 +207,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return self
 
     def fit_predict(self, X, y=None, **kwargs):
-        """Fit to ``X`` and tell outliers among its rows.
+        """Fit to ``X`` and label the outliers among its rows.
 
         Parameters
         ----------
@@ -213,7 +216,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         y : Ignored
             Not used, present for API consistency.
         **kwargs : dict
-            None is known.
+            No other arguments are supported.
 
         Returns
         -------
@@ -224,7 +227,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return np.where(self.training_scores_ < self.offset_, -1, 1)
 
     def predict(self, X):
-        """Tell outliers among rows, of the training data or new.
+        """Label outliers among training rows or new rows.
 
         Parameters
         ----------
@@ -239,7 +242,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def decision_function(self, X):
-        """How far rows are on the usual side of the threshold: negative for outliers.
+        """Scores of rows minus the threshold: negative for outliers.
 
         Parameters
         ----------
@@ -254,10 +257,10 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return self.score_samples(X) - self.offset_
 
     def score_samples(self, X):
-        """Minus how unusual rows are: about -2 for an ordinary row, lower for others.
+        """Score rows: about -2 for an ordinary row, lower for unusual rows.
 
-        Rows that are equal to training rows are judged as in `fit`, by those members
-        that have not seen them.
+        Rows that are equal to training rows are scored as in `fit`, by the members that
+        were not fitted to them.
 
         Parameters
         ----------
@@ -283,9 +286,10 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         Returns
         -------
         contributions : ndarray of shape (n_samples, n_features)
-            At least 0; the sum of a row is minus its `score_samples`. Errors are their
-            features' own. The distance of a code is shared out by how far the row is
-            from what its neighbours look like, in squares.
+            At least 0. Each row sums to minus its `score_samples`. The error of a
+            feature is its own contribution. The distance of the code is divided among
+            the features in proportion to the squared difference between the row and the
+            mean reconstruction of its neighbours.
         """
         check_is_fitted(self)
         X = self._validate(X)

@@ -1,7 +1,7 @@
 """Sampling: which rows each member of an ensemble is fitted to, and who has seen a row.
 
-A row is judged by those members that were not fitted to it, or else outliers would be
-what some have learnt. So rows are recognised, by 64 bits of what is in them.
+A row is scored only by members that were not fitted to it: a member that was fitted to
+an outlier may have learnt it. So training rows are recognised, by a hash of 64 bits.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ _MIX = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 def left_out_rows(n_rows, n_left_out, n_members, rng):
     """Yield the rows that each member is not fitted to, like hands dealt from a deck.
 
-    All rows are left out by one member before a row is by a second.
+    Each row is left out once before any row is left out by a second member.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def left_out_rows(n_rows, n_left_out, n_members, rng):
 
 
 def remember(X, fitted):
-    """Return what `judges` needs to know of the rows that members were fitted to.
+    """Return what `judges` needs to know about the rows that members were fitted to.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def remember(X, fitted):
     Returns
     -------
     keys : ndarray of uint64 of shape (n_seen,)
-        A hash of each row that any member has seen, sorted. Equal rows are one.
+        A hash of each row that any member has seen, sorted. Equal rows have one hash.
     seen : ndarray of bool of shape (n_seen, n_members)
     """
     rows = np.unique(np.concatenate(fitted))
@@ -62,9 +62,9 @@ def remember(X, fitted):
 
 
 def judges(X, keys, seen):
-    """Return who judges each row, (n_rows, n_members) of bool.
+    """Return which members score each row, (n_rows, n_members) of bool.
 
-    Those members that have not seen it; all of them, if all have.
+    These are the members that have not seen the row, or all members if all have.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def judges(X, keys, seen):
 
 def _row_keys(X):
     """Return a hash of each row, (n_rows,) of uint64."""
-    # Adding zero makes one of both zeros.
+    # Adding zero turns -0.0 into 0.0.
     bits = np.ascontiguousarray(X + 0.0, dtype=np.float64).view(np.uint64)
     columns = np.arange(1, X.shape[1] + 1, dtype=np.uint64) * _STEP
     return _mixed(_mixed(bits ^ _mixed(columns)).sum(axis=1, dtype=np.uint64))

@@ -1,12 +1,15 @@
 """Data: rows of an array to batches of scaled float32 tensors on a device."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
 
 from .._runtime.device import free_memory
-from .scaling import dense_rows, row_slices, weighted
+from .._typing import Bools, Floats, Ints, Rows
+from .row_versions import BatchGaps, RowVersions
+from .scaling import Scaling, dense_rows, row_slices, weighted
 
 __all__ = ["Batches", "Sample"]
 
@@ -16,6 +19,16 @@ _RESIDENT_BYTES = 2**28
 # Bytes of rows that are gathered at once, for several batches of a small network. They
 # fit into a CPU's cache, or keep a GPU busy.
 _GATHERED_BYTES = {"cpu": 2**22, "cuda": 2**26}
+# Ways in which a training hides entries of a row that has gaps: to fill them takes
+# longer than a step with them.
+_N_VERSIONS = 16
+
+
+#: Rows of several batches, one after another, with their targets, weights and observed
+#: values, and the sizes of the batches.
+Shuffled: TypeAlias = tuple[
+    torch.Tensor, torch.Tensor, torch.Tensor | None, BatchGaps | None, list[int]
+]
 
 
 class Sample(NamedTuple):
@@ -25,9 +38,30 @@ class Sample(NamedTuple):
     ``weights`` (n_samples,), one on average, or None where all are one.
     """
 
-    x: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray | None
+    x: Floats
+    targets: Floats
+    weights: Floats | None
+
+
+class Table(Protocol):
+    """What is asked of rows with their targets, as a `Dataset` has them."""
+
+    @property
+    def X(self) -> Rows: ...  # noqa: D102
+
+    @property
+    def with_gaps(self) -> Rows: ...  # noqa: D102
+
+    @property
+    def targets(self) -> Floats: ...  # noqa: D102
+
+    @property
+    def missing(self) -> Bools | None: ...  # noqa: D102
+
+    @property
+    def weights(self) -> Floats | None: ...  # noqa: D102
+
+    def weights_of(self, rows: Ints) -> Floats | None: ...  # noqa: D102
 
 
 class Batches:
@@ -53,8 +87,15 @@ class Batches:
     """
 
     def __init__(
-        self, dataset, rows, scaling, batch_size, device, features=None, basis=None
-    ):
+        self,
+        dataset: Table,
+        rows: Ints,
+        scaling: Scaling,
+        batch_size: int,
+        device: torch.device,
+        features: Ints | None = None,
+        basis: Floats | None = None,
+    ) -> None:
         self.X = dataset.X
         self.given = dataset.with_gaps
         self.rows = rows
@@ -81,20 +122,23 @@ class Batches:
         self.resident = self._load() if size <= limit else None
         self.targets = torch.from_numpy(dataset.targets[rows]).to(device)
         #: Which values are no fillings, (n_samples, n_features); None where none are.
-        self.observed = None
+        self.observed: torch.Tensor | None = None
         if dataset.missing is not None:
             observed = ~dataset.missing[np.ix_(rows, self.features)]
             self.observed = torch.from_numpy(observed).to(device)
+            shape = self.n_samples, self.n_features
+            self._versions = RowVersions(*shape, _N_VERSIONS, device)
+            self._version_in_order = RowVersions(*shape, 1, device)
         #: One on average, (n_samples,); None where all are one.
         self.row_weights = dataset.weights_of(rows)
         #: How many rows each of these stands for, on average.
         self.mean_weight, self.weights = 1, None
-        if self.row_weights is not None:
+        if dataset.weights is not None and self.row_weights is not None:
             self.mean_weight = dataset.weights[rows].mean()
             weights = torch.from_numpy(self.row_weights[:, None].astype(np.float32))
             self.weights = weights.to(device)
 
-    def _load(self):
+    def _load(self) -> torch.Tensor:
         """All rows as one tensor, filled a few at a time."""
         x = torch.empty(
             self.n_samples, self.n_features, dtype=torch.float32, device=self.device
@@ -102,22 +146,22 @@ class Batches:
         for part in row_slices(self.n_samples, self.X.shape[1]):
             values = self._scaled(self.rows[part])
             if self.basis is not None:
-                values, self.off_basis[part] = self._project(values)
+                values, self.off_basis[part] = self._project(values, self.basis)
             x[part] = torch.from_numpy(values).to(self.device)
         return x
 
-    def _project(self, x):
+    def _project(self, x: Floats, basis: Floats) -> tuple[Floats, Floats]:
         """Return coordinates of rows, and their squared errors off the basis."""
-        values = x @ self.basis
+        values = x @ basis
         off = np.einsum("ij,ij->i", x, x) - np.einsum("ij,ij->i", values, values)
         return values, np.maximum(off, 0.0) / self.X.shape[1]
 
-    def _read(self, rows):
+    def _read(self, rows: Ints) -> torch.Tensor:
         x = self._scaled(rows)
         x = x if self.basis is None else x @ self.basis
         return torch.from_numpy(x).to(self.device)
 
-    def _scaled(self, rows):
+    def _scaled(self, rows: Ints) -> Floats:
         # Centred and scaled in float64, before float32 could lose small differences
         # of large values.
         values = dense_rows(self.X, rows)
@@ -125,7 +169,9 @@ class Batches:
             values = values[:, self.features]
         return self.of_features.apply(values).astype(np.float32)
 
-    def shuffled(self, rng, n_epochs=1):
+    def shuffled(
+        self, rng: np.random.Generator, n_epochs: int = 1
+    ) -> Iterator[Shuffled]:
         """Every row once an epoch, in random order, in batches of nearly equal size.
 
         Equal sizes rather than a small rest, whose noisy gradient would count as
@@ -138,7 +184,7 @@ class Batches:
         sizes *= n_epochs
         order = torch.from_numpy(np.concatenate(orders))
         if self.resident is not None:
-            yield from self._gathered(order.to(self.device), sizes)
+            yield from self._gathered(self.resident, order.to(self.device), sizes)
             return
         for part in order.split(sizes):
             # Read in the order of the file, for memory-mapped X.
@@ -146,7 +192,9 @@ class Batches:
             x = self._read(self.rows[in_file.numpy()])[order_of.argsort()]
             yield x, *self._of_rows(part.to(self.device)), [len(part)]
 
-    def _gathered(self, order, sizes):
+    def _gathered(
+        self, resident: torch.Tensor, order: torch.Tensor, sizes: list[int]
+    ) -> Iterator[Shuffled]:
         """Batches of some sizes of resident rows in some order, many gathered at once.
 
         Their memory is used again when the next ones are gathered.
@@ -154,40 +202,51 @@ class Batches:
         n_bytes = _GATHERED_BYTES[self.device.type]
         n_batches = max(1, n_bytes // (4 * self.n_features * sizes[0]))
         groups = [sizes[i : i + n_batches] for i in range(0, len(sizes), n_batches)]
-        buffer = self.resident.new_empty(sum(groups[0]), self.n_features)
+        buffer = resident.new_empty(sum(groups[0]), self.n_features)
         parts = order.split([sum(group) for group in groups])
         for rows, group in zip(parts, groups, strict=True):
-            x = torch.index_select(self.resident, 0, rows, out=buffer[: sum(group)])
+            x = torch.index_select(resident, 0, rows, out=buffer[: sum(group)])
             yield x, *self._of_rows(rows), group
 
-    def _of_rows(self, rows):
+    def _of_rows(
+        self, rows: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor | None, BatchGaps | None]:
         """Return the targets and the weights of some rows, and what is observed."""
         weights = None if self.weights is None else self.weights[rows]
-        observed = None if self.observed is None else self.observed[rows]
+        observed = None
+        if self.observed is not None:
+            observed = BatchGaps(self.observed[rows], rows, self._versions)
         return self.targets[rows], weights, observed
 
-    def observed_in(self, part):
+    def observed_in(self, part: slice) -> torch.Tensor | None:
         """Return which values of a slice of rows are observed, None for all."""
         return None if self.observed is None else self.observed[part]
 
-    def mean(self, losses):
+    def gaps_in(self, part: slice) -> BatchGaps | None:
+        """Return the same with the version of the rows that is kept for evaluation."""
+        if self.observed is None:
+            return None
+        rows = torch.arange(part.start, part.stop, device=self.device)
+        return BatchGaps(self.observed[part], rows, self._version_in_order)
+
+    def mean(self, losses: torch.Tensor | Floats) -> float:
         """Weighted mean of what each row has, (n_samples,), a tensor or an array."""
         if isinstance(losses, torch.Tensor):
             losses = losses.cpu().numpy()
         return weighted(losses, self.row_weights).mean()
 
-    def parts(self):
+    def parts(self) -> list[slice]:
         """Slices of rows that `in_order` yields; few, if they are read as wide rows."""
         n_features = self.n_features if self.basis is None else self.X.shape[1]
         return row_slices(self.n_samples, n_features)
 
-    def in_order(self):
+    def in_order(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Every row once, in order, in large batches for evaluation."""
         for part in self.parts():
             x = self.resident[part] if self.resident is not None else None
             yield self._read(self.rows[part]) if x is None else x, self.targets[part]
 
-    def sample(self, n_bytes, rng):
+    def sample(self, n_bytes: int, rng: np.random.Generator) -> Sample:
         """Return a `Sample`: all rows, or a random part of streamed ones.
 
         The rows of that part take about ``n_bytes``.

@@ -1,21 +1,35 @@
-"""Kinds of columns: binary ones, blocks of one-hot ones, counts, and other numbers."""
+"""Kinds of columns: binary, one-hot, counts, numbers; and which look like pixels."""
 
 import numpy as np
 from scipy.special import gammaln, xlogy
 
+from .._typing import Floats, Ints, Rows
 from .scaling import dense_rows, row_slices
 
-__all__ = ["BINARY", "COUNT", "NUMBER", "ONE_HOT", "column_kinds", "one_hot_blocks"]
+__all__ = [
+    "BINARY",
+    "COUNT",
+    "NUMBER",
+    "ONE_HOT",
+    "column_kinds",
+    "in_unit_interval",
+    "looks_like_pictures",
+    "one_hot_blocks",
+]
 
 BINARY, ONE_HOT, COUNT, NUMBER = "binary", "one-hot", "count", "number"
 
 # Rows, evenly spaced, that tell counts from other whole numbers.
 _MANY_ROWS = 10_000
+# Part of the values that are at the ends of the range of pictures.
+_AT_THE_ENDS = 0.1
 # Larger whole numbers are amounts, as of money, rather than counts.
 _LARGEST_COUNT = 1_000
 
 
-def column_kinds(X, columns, weights=None):
+def column_kinds(
+    X: Rows, columns: Ints, weights: Floats | None = None
+) -> list[tuple[str, Ints]]:
     """Find out what kinds of columns there are.
 
     Parameters
@@ -81,7 +95,7 @@ def _are_counts(X, column, weights):
     return bool(n_times @ log_p > n_times @ log_normal)
 
 
-def one_hot_blocks(X, columns):
+def one_hot_blocks(X: Rows, columns: Ints) -> list[Ints]:
     """Find blocks of successive columns in which every row has a single one.
 
     Parameters
@@ -129,3 +143,26 @@ def _candidates(columns, total, n_rows):
         if is_full and (total[begin:end] > 0).sum() > 1:
             spans.append((begin, end))
     return np.array(spans, int).reshape(-1, 2)
+
+
+def in_unit_interval(X: Rows) -> bool:
+    """Whether all values are in [0, 1]."""
+    parts = (dense_rows(X, rows) for rows in row_slices(*X.shape))
+    return all(values.min() >= 0 and values.max() <= 1 for values in parts)
+
+
+def looks_like_pictures(X: Rows) -> bool:
+    """Whether values fill [0, 1], a tenth of them at its ends.
+
+    A logistic output then saturates where the data do. A linear output would have to
+    learn this for each code.
+    """
+    n_zeros = n_ones = 0
+    for rows in row_slices(*X.shape):
+        values = dense_rows(X, rows)
+        if values.min() < 0 or values.max() > 1:
+            return False
+        n_zeros += int(np.count_nonzero(values == 0))
+        n_ones += int(np.count_nonzero(values == 1))
+    n_values = X.shape[0] * X.shape[1]
+    return min(n_zeros, n_ones) > 0 and n_zeros + n_ones >= _AT_THE_ENDS * n_values

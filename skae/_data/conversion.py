@@ -5,7 +5,9 @@ objects. scikit-learn's own conversion fails on these, and on texts and dates it
 message names the value, but not the column.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +57,7 @@ _CATEGORY = (
 _TIME = "holds times. Make numbers of it, as days since the first, or leave it out."
 
 
-def as_array(X):
+def as_array(X: Any) -> Any:
     """Return tensors, and containers of vectors, as arrays; the rest as it is.
 
     A data frame is such a container if it has no other columns.
@@ -87,7 +89,7 @@ def as_array(X):
     return X
 
 
-def refuse_pictures(X, advice):
+def refuse_pictures(X: object, advice: str) -> None:
     """Refuse more than two dimensions, also of lists of lists.
 
     Parameters
@@ -109,7 +111,7 @@ def refuse_pictures(X, advice):
         )
 
 
-def refuse_other_kinds(X):
+def refuse_other_kinds(X: object) -> None:
     """Refuse times, categories and complex numbers, naming the first such column.
 
     Conversions to numbers would take some of them.
@@ -123,13 +125,14 @@ def refuse_other_kinds(X):
     if any(kind.startswith((*_TIMES, *_CATEGORIES, "complex")) for kind in kinds):
         raise ValueError(_culprit(X))
     dtype = getattr(X, "dtype", None)
-    if getattr(dtype, "kind", None) in ("m", "M", "c"):
-        trouble = _COMPLEX if dtype.kind == "c" else _TIME
+    kind = getattr(dtype, "kind", None)
+    if kind in ("m", "M", "c"):
+        trouble = _COMPLEX if kind == "c" else _TIME
         raise ValueError(_culprit(X) or f"X, of dtype {dtype}, {trouble}")
 
 
 @contextmanager
-def naming_columns(X):
+def naming_columns(X: object) -> Iterator[None]:
     """Name the column that is not numbers where a conversion to numbers fails.
 
     Parameters
@@ -149,7 +152,7 @@ def naming_columns(X):
         raise kind(message) from error
 
 
-def column_dtypes(X):
+def column_dtypes(X: object) -> list[object]:
     """Return the dtypes of a data frame's columns; none of anything else."""
     dtypes = getattr(X, "dtypes", None)
     if dtypes is None and hasattr(X, "schema"):

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_matrix, issparse, vstack
+from numpy.typing import ArrayLike
+from scipy.sparse import issparse, vstack
 
+from .._typing import Floats, Rows, is_sparse
 from .outputs import join_targets
 from .scaling import Scaling, dense_rows, row_slices
-from .targets import Target
+from .targets import Classes, Target
 
 __all__ = ["StreamedRows", "are_many", "outgrows"]
 
@@ -43,10 +44,10 @@ class StreamedRows:
         How many rows each one stands for.
     """
 
-    X: NDArray[np.floating] | csr_matrix
+    X: Rows
     y: ArrayLike | None
-    classes: ArrayLike | None
-    weights: NDArray[np.floating] | None = None
+    classes: Classes | None
+    weights: Floats | None = None
 
     def joined(self, others: Self) -> Self:
         """Return these rows, and others behind them."""
@@ -67,7 +68,7 @@ class StreamedRows:
 
     def begins_anew(
         self,
-        X: NDArray[np.floating] | csr_matrix,
+        X: Rows,
         scaling: Scaling,
         n_components: int,
         varies: bool,
@@ -89,7 +90,8 @@ class StreamedRows:
         constant = np.flatnonzero(scaling.constant)
         if not len(constant):
             return False
-        values = dense_rows(X, np.s_[:, constant])
+        values = X[:, constant]
+        values = values.toarray() if is_sparse(values) else values
         moved = values != scaling.mean[constant]
         return bool((moved & ~np.isnan(values)).any())  # NaN is missing
 
@@ -117,9 +119,7 @@ def _dense_stack(parts):
     return np.vstack([part.toarray() if issparse(part) else part for part in parts])
 
 
-def outgrows(
-    X: NDArray[np.floating] | csr_matrix, scaling: Scaling, n_before: int
-) -> bool:
+def outgrows(X: Rows, scaling: Scaling, n_before: int) -> bool:
     """Whether rows are so large that the few before them were nearly constant.
 
     The typical row counts, so that a broken one does not. After many rows it is these
@@ -145,7 +145,7 @@ def outgrows(
     return bool(np.median(np.concatenate(squares)) > _OTHER_SCALE)
 
 
-def are_many(X: NDArray[np.floating] | csr_matrix) -> bool:
+def are_many(X: Rows) -> bool:
     """Whether rows are too many to wait for others."""
     n_samples, n_features = X.shape
     return n_samples >= _MOST_ROWS or n_samples * n_features >= _MOST_VALUES

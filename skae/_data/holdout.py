@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
 
+from .._typing import Ints, Rows, is_sparse
 from .scaling import dense_rows, row_slices
 
 __all__ = ["equal_rows", "have_near_copies", "hold_out", "row_keys"]
@@ -27,7 +28,13 @@ _NEXT = 3
 _MANY = 0.5
 
 
-def hold_out(n_samples, fraction, seed, strata=None, groups=None):
+def hold_out(
+    n_samples: int,
+    fraction: float,
+    seed: int,
+    strata: np.ndarray | None = None,
+    groups: Ints | None = None,
+) -> tuple[Ints, Ints]:
     """Draw the rows to hold out: a fraction, of short data up to a fifth.
 
     Parameters
@@ -49,12 +56,13 @@ def hold_out(n_samples, fraction, seed, strata=None, groups=None):
     enough = max(enough, _LEAST_VALIDATION_ROWS)
     n_held_out = min(max(int(fraction * n_samples), enough), n_samples - 2)
     if groups is None:
-        return train_test_split(
+        rows, held_out = train_test_split(
             np.arange(n_samples),
             test_size=n_held_out,
             random_state=seed,
             stratify=_splittable(strata, n_held_out),
         )
+        return rows, held_out
     is_held_out = _draw_groups(groups, n_held_out, seed)[groups]
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
 
@@ -86,7 +94,7 @@ def _draw_groups(groups, n_held_out, seed):
     return chosen
 
 
-def equal_rows(X):
+def equal_rows(X: Rows) -> Ints | None:
     """Return a number for each row of ``X``, in order, the same for equal ones.
 
     Returns
@@ -101,7 +109,7 @@ def equal_rows(X):
         suspects = _alike(row_keys(X))
         rows = (row.tobytes() for row in _plain(X[suspects]))
     first_of_all = np.arange(X.shape[0])
-    first = {}
+    first: dict[bytes, np.intp] = {}
     for i, row in zip(suspects, rows, strict=True):
         first_of_all[i] = first.setdefault(row, i)
     if len(first) == len(suspects):
@@ -121,7 +129,7 @@ def _plain(X):
     return np.ascontiguousarray(X + 0)
 
 
-def row_keys(X):
+def row_keys(X: Rows) -> Ints:
     """Return a number for each row, (n_samples,): equal rows have the same.
 
     Bits are read as whole numbers and added up with random weights, modulo 2**64. The
@@ -129,8 +137,8 @@ def row_keys(X):
     """
     n_samples, n_features = X.shape
     rng = np.random.default_rng(0)
-    weights = rng.integers(2**63, size=n_features, dtype=np.uint64) * 2 + 1
-    if issparse(X):
+    weights = rng.integers(2**63, size=(n_features,), dtype=np.uint64) * 2 + 1
+    if is_sparse(X):
         ends = np.append(np.uint64(0), np.cumsum(_bits(X.data) * weights[X.indices]))
         return ends[X.indptr[1:]] - ends[X.indptr[:-1]]
     keys = np.empty(n_samples, np.uint64)
@@ -151,7 +159,7 @@ def _alike(numbers):
     return np.sort(order[np.append(same, False) | np.append(False, same)])
 
 
-def have_near_copies(X, rows, seed):
+def have_near_copies(X: Rows, rows: Ints, seed: int) -> bool:
     """Whether the nearest of all rows is mostly one that stands close by in the table.
 
     As it is of overlapping windows of a series, and of slow measurements. In tables

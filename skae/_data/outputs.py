@@ -1,13 +1,18 @@
 """Outputs: the columns of ``y`` as arrays, and which rows have a target in them."""
 
+from collections.abc import Iterable
 from numbers import Number
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
 from .._runtime.warning import warn
+from .._typing import Bools
 
 __all__ = [
+    "Label",
     "columns",
     "join_targets",
     "known_rows",
@@ -16,13 +21,18 @@ __all__ = [
     "warn_of_unlabelled",
 ]
 
+#: What means that a row has no target, beside NaN and None; "auto" is nothing.
+Label: TypeAlias = int | float | str | None
+
 # What means a row without a label in many a semi-supervised data set.
 _UNLABELLED = -1
 # Texts that numpy and pandas make of values that are missing.
 _MISSING_AS_TEXT = ("nan", "None", "<NA>", "NaT")
 
 
-def join_targets(parts, n_samples):
+def join_targets(
+    parts: Iterable[ArrayLike | None], n_samples: Iterable[int]
+) -> np.ndarray | None:
     """Return the targets of parts one after another, unknown where a part has none.
 
     Parameters
@@ -35,18 +45,16 @@ def join_targets(parts, n_samples):
     -------
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
     """
-    by_part = [None if y is None else columns(y) for y in parts]
-    widths = {len(part) for part in by_part if part is not None}
+    given = [None if y is None else columns(y) for y in parts]
+    widths = [len(part) for part in given if part is not None]
     if not widths:
         return None
-    if len(widths) > 1:
-        raise ValueError(
-            f"y has {len(by_part[-1])} outputs, but {len(by_part[0])} were expected."
-        )
-    (width,) = widths
+    if len(set(widths)) > 1:
+        raise ValueError(f"y has {widths[-1]} outputs, but {widths[0]} were expected.")
+    width = widths[0]
     by_part = [
         [np.full(n, None, object)] * width if part is None else part
-        for part, n in zip(by_part, n_samples, strict=True)
+        for part, n in zip(given, n_samples, strict=True)
     ]
     outputs = []
     for output in zip(*by_part, strict=True):
@@ -63,14 +71,15 @@ def _side_by_side(outputs):
     return np.column_stack([column.astype(object) for column in outputs])
 
 
-def columns(y):
+def columns(y: Any) -> list[np.ndarray]:
     """Return ``y`` as a list of arrays, one for each output."""
     if issparse(y):
         y = y.toarray()
     elif hasattr(y, "detach"):  # a tensor, on whatever device
         y = y.detach().cpu().numpy()
     elif np.ma.isMaskedArray(y):
-        y = np.where(np.ma.getmaskarray(y), None, y.data.astype(object))
+        is_masked, y = np.ma.getmaskarray(y), y.data.astype(object)
+        y[is_masked] = None
     elif isinstance(y, list | tuple):
         y = np.array(y, dtype=object)  # or numpy would make text of all its values
     y = np.asarray(y)
@@ -82,7 +91,7 @@ def columns(y):
     return [y] if y.ndim == 1 else list(y.T)
 
 
-def missing(column):
+def missing(column: np.ndarray) -> Bools:
     """Which rows have nothing, whatever else means that."""
     if column.dtype.kind == "f":
         return np.isnan(column)
@@ -96,7 +105,7 @@ def _is_missing(value):
     return value is None or type(value).__name__ == "NAType" or value != value
 
 
-def known_rows(column, missing_label):
+def known_rows(column: np.ndarray, missing_label: Label) -> Bools:
     """Which rows have a target."""
     known = ~missing(column)
     if missing_label is None or missing_label == "auto":
@@ -119,7 +128,7 @@ def _kind(label):
     return "number" if isinstance(label, Number) else "text"
 
 
-def refuse_lookalikes(column, missing_label):
+def refuse_lookalikes(column: np.ndarray, missing_label: Label) -> None:
     """Refuse values that read like the label of rows without a target, but are not it.
 
     Parameters
@@ -145,7 +154,7 @@ def refuse_lookalikes(column, missing_label):
             )
 
 
-def warn_of_unlabelled(column):
+def warn_of_unlabelled(column: np.ndarray) -> None:
     """Tell of classes that often mean a row without a target."""
     values = _different(column)
     texts = [value for value in values if value in _MISSING_AS_TEXT]

@@ -6,12 +6,15 @@ the features as PCA does.
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
+
+from .._typing import Bools, Floats, Ints, Rows, is_sparse
 
 __all__ = [
     "FARTHEST",
@@ -28,19 +31,23 @@ _CHUNK_BYTES = 2**22
 FARTHEST = 1e15
 
 
-def row_slices(n_samples, n_features, chunk_bytes=_CHUNK_BYTES):
+def row_slices(
+    n_samples: int, n_features: int, chunk_bytes: int = _CHUNK_BYTES
+) -> list[slice]:
     """Slices of rows that hold about ``chunk_bytes`` of float64 each."""
     step = max(1, chunk_bytes // (8 * n_features))
     return [slice(i, min(i + step, n_samples)) for i in range(0, n_samples, step)]
 
 
-def dense_rows(X, rows):
+def dense_rows(X: Rows, rows: Ints | slice) -> Floats:
     """Rows of an array or of a sparse matrix, as an array."""
     chosen = X[rows]
-    return chosen.toarray() if issparse(chosen) else chosen
+    return chosen.toarray() if is_sparse(chosen) else chosen
 
 
-def squares_about_mean(X, rows, scale, weights=None):
+def squares_about_mean(
+    X: Rows, rows: Ints, scale: Floats, weights: Floats | None = None
+) -> float:
     """Sum of squared distances of some rows from their own mean, in units of a scale.
 
     Zero if they are all alike: what rounding leaves of the mean is no variance. Rows
@@ -55,12 +62,14 @@ def squares_about_mean(X, rows, scale, weights=None):
     total = 0.0
     for p in parts:
         distance = np.subtract(dense_rows(X, rows[p]), mean, dtype=np.float64) / scale
-        total += weighted(np.square(distance), weights, p).sum()
+        total += float(weighted(np.square(distance), weights, p).sum())
     rounding = 8 * np.finfo(np.float64).eps * mean / scale
     return total if total > len(rows) * np.square(rounding).sum() else 0.0
 
 
-def observed_squares(X, rows, scale, weights=None):
+def observed_squares(
+    X: Floats, rows: Ints, scale: Floats, weights: Floats | None = None
+) -> float:
     """Return `squares_about_mean` of the entries of an array that are not NaN."""
     parts = row_slices(len(rows), X.shape[1])
     weights = np.ones(len(rows)) if weights is None else weights
@@ -70,12 +79,14 @@ def observed_squares(X, rows, scale, weights=None):
     total = 0.0
     for p in parts:
         distance = np.subtract(X[rows[p]], mean, dtype=np.float64) / scale
-        total += np.nansum(weighted(np.square(distance), weights, p))
+        total += float(np.nansum(weighted(np.square(distance), weights, p)))
     rounding = 8 * np.finfo(np.float64).eps * mean / scale
     return total if total > len(rows) * np.square(rounding).sum() else 0.0
 
 
-def weighted(values, weights, part=slice(None)):
+def weighted(
+    values: Floats, weights: Floats | None, part: slice = slice(None)
+) -> Floats:
     """Return values of rows times their weights, those of some part of the rows."""
     if weights is None:
         return values
@@ -101,15 +112,22 @@ class Scaling:
         The squared error of predicting the mean, in these units.
     """
 
-    mean: np.ndarray
-    scale: np.ndarray
-    constant: np.ndarray
+    mean: Floats
+    scale: Floats
+    constant: Bools
     variance: float
-    unit: np.ndarray
+    unit: Floats
     mean_error: float
 
     @classmethod
-    def fit(cls, X, rows, standardize, weights=None, scale_of=None):
+    def fit(
+        cls,
+        X: Rows,
+        rows: Ints,
+        standardize: bool,
+        weights: Floats | None = None,
+        scale_of: Callable[[Floats], Floats] | None = None,
+    ) -> Self:
         """Measure the ``rows`` (indices) of ``X`` in passes of bounded memory.
 
         Rows may have ``weights``, (len(rows),). ``scale_of`` returns scales for
@@ -139,7 +157,14 @@ class Scaling:
         return cls._of_moments(mean, variance, constant, deviation, scale_of)
 
     @classmethod
-    def _of_moments(cls, mean, variance, constant, deviation, scale_of=None):
+    def _of_moments(
+        cls,
+        mean: Floats,
+        variance: Floats,
+        constant: Bools,
+        deviation: Floats | None,
+        scale_of: Callable[[Floats], Floats] | None = None,
+    ) -> Self:
         """Make it of moments; with a standard deviation, features count equally."""
         if deviation is not None:
             scale = np.where(constant, 1.0, deviation)
@@ -158,7 +183,14 @@ class Scaling:
             mean_error=float(np.mean(variance / unit**2)),
         )
 
-    def of_observed(self, X, rows, missing, standardize, weights=None):
+    def of_observed(
+        self,
+        X: Floats,
+        rows: Ints,
+        missing: Bools,
+        standardize: bool,
+        weights: Floats | None = None,
+    ) -> Self:
         """Return one whose variances are those of observed entries about the mean.
 
         Parameters
@@ -171,7 +203,7 @@ class Scaling:
         weights : ndarray of shape (len(rows),), optional
         """
         weights = np.ones(len(rows)) if weights is None else weights
-        squares = counts = 0
+        squares = counts = np.zeros(X.shape[1])
         for chunk in row_slices(len(rows), X.shape[1]):
             part = rows[chunk]
             distance = np.subtract(X[part], self.mean, dtype=np.float64)
@@ -185,7 +217,14 @@ class Scaling:
             deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
         return self._of_moments(self.mean, variance, self.constant, deviation)
 
-    def with_moved(self, X, rows, standardize, n_before, weights=None):
+    def with_moved(
+        self,
+        X: Rows,
+        rows: Ints,
+        standardize: bool,
+        n_before: int,
+        weights: Floats | None = None,
+    ) -> Self:
         """Return one in which features that were constant vary, if they do in ``rows``.
 
         Parameters
@@ -212,9 +251,8 @@ class Scaling:
         if not moved.any():
             return self
         features, variance = idle[moved], squares[moved] / len(rows)
-        constant, scale, unit = (
-            v.copy() for v in (self.constant, self.scale, self.unit)
-        )
+        constant = self.constant.copy()
+        scale, unit = self.scale.copy(), self.unit.copy()
         constant[features] = False
         if standardize:
             scale[features] = unit[features] = np.sqrt(variance)
@@ -238,17 +276,17 @@ class Scaling:
             mean_error=float(self.mean_error + share * added[1].sum()),
         )
 
-    def of(self, features):
+    def of(self, features: Ints | Bools) -> Self:
         """Return that of some features; the means over all stay as they are."""
         names = "mean", "scale", "constant", "unit"
         return replace(self, **{name: getattr(self, name)[features] for name in names})
 
-    def on_axes(self, n_axes):
+    def on_axes(self, n_axes: int) -> Self:
         """Return that of coordinates of rows that are scaled already."""
         zeros, ones = np.zeros(n_axes), np.ones(n_axes)
         return replace(self, mean=zeros, scale=ones, constant=zeros > 0, unit=ones)
 
-    def apply(self, X):
+    def apply(self, X: Floats) -> Floats:
         """Scaled rows, float64, of shape (n_samples, n_features)."""
         with np.errstate(over="ignore"):  # clipped below
             x = np.subtract(X, self.mean, dtype=np.float64)
@@ -257,6 +295,6 @@ class Scaling:
         x[:, self.constant] = 0.0
         return x
 
-    def undo(self, x):
+    def undo(self, x: Floats) -> Floats:
         """Rows in the units of ``X`` from scaled ones, float64."""
         return x * self.scale + self.mean

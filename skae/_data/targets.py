@@ -4,13 +4,18 @@ Numbers are standardized, classes become a column each, labels stay zeros and on
 is not known is NaN and teaches nothing.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.multiclass import type_of_target
 
 from .._runtime.warning import warn
+from .._typing import Bools, Floats, Ints
 from .outputs import (
+    Label,
     columns,
     known_rows,
     missing,
@@ -19,6 +24,9 @@ from .outputs import (
 )
 
 __all__ = ["TARGET_TYPES", "Target", "no_values"]
+
+#: All classes that there are; of several outputs, those of each.
+Classes: TypeAlias = np.ndarray | Sequence[Any]
 
 TARGET_TYPES = ("continuous", "multiclass", "multilabel")
 # More classes than this, and than the root of the rows, may be whole numbers: are, if
@@ -47,14 +55,21 @@ class Target:
     """
 
     kind: str
-    classes: tuple
-    mean: np.ndarray
-    scale: np.ndarray
-    uncertainty: np.ndarray
-    missing_label: object = "auto"
+    classes: tuple[np.ndarray, ...]
+    mean: Floats
+    scale: Floats
+    uncertainty: Floats
+    missing_label: Label = "auto"
 
     @classmethod
-    def fit(cls, y, target_type, classes=None, missing_label="auto", weights=None):
+    def fit(
+        cls,
+        y: ArrayLike,
+        target_type: str,
+        classes: Classes | None = None,
+        missing_label: Label = "auto",
+        weights: Floats | None = None,
+    ) -> Self | None:
         """Find kind, classes and units; None where no row is labelled.
 
         Parameters
@@ -122,7 +137,7 @@ class Target:
         mean, scale = np.zeros(n_outputs), np.ones(n_outputs)
         return cls(kind, tuple(classes), mean, scale, uncertainty)
 
-    def check_learnable(self):
+    def check_learnable(self) -> None:
         """Refuse a single class, which leaves nothing to tell."""
         if self.kind != "continuous" and max(map(len, self.classes)) < 2:
             raise ValueError(
@@ -132,7 +147,7 @@ class Target:
                 "classes of partial_fit."
             )
 
-    def check_classes(self, classes):
+    def check_classes(self, classes: Classes) -> None:
         """Refuse other classes than those of the first call."""
         given = classes if len(self.classes) > 1 else [classes]
         same = len(given) == len(self.classes) and all(
@@ -147,13 +162,13 @@ class Target:
             )
 
     @property
-    def sizes(self):
+    def sizes(self) -> list[int]:
         """Columns of each output's values."""
         if self.kind == "multiclass":
             return [len(classes) for classes in self.classes]
         return [1] * len(self.mean)
 
-    def encode(self, y):
+    def encode(self, y: ArrayLike) -> Floats:
         """Return values (n_samples, sum of ``sizes``), float32, NaN where unknown."""
         outputs = columns(y)
         if len(outputs) != len(self.mean):
@@ -162,14 +177,14 @@ class Target:
             )
         return np.hstack([self.encode_output(i, c) for i, c in enumerate(outputs)])
 
-    def answers(self, y):
+    def answers(self, y: ArrayLike) -> Iterator[tuple[Bools, np.ndarray]]:
         """Yield, for each output, which rows have a target, and these as in ``y``."""
         for column in columns(y):
             known = self._known(column)
             as_given = _as_numbers if self.kind == "continuous" else _as_classes
             yield known, as_given(column[known])
 
-    def varies(self, y):
+    def varies(self, y: ArrayLike | None) -> bool:
         """Whether an output varies in ``y`` of which there was nothing to learn."""
         if y is None or self.uncertainty.all():
             return False
@@ -184,14 +199,14 @@ class Target:
                 return True
         return False
 
-    def unknown(self, n_samples):
+    def unknown(self, n_samples: int) -> Floats:
         """Return the values of rows without any target."""
         return np.full((n_samples, sum(self.sizes)), np.nan, np.float32)
 
     def _known(self, column):
         return known_rows(column, self.missing_label)
 
-    def encode_output(self, output, column):
+    def encode_output(self, output: int, column: np.ndarray) -> Floats:
         """Return the values (n_samples, its size) of one output, by its number."""
         known = self._known(column)
         values = np.full((len(column), self.sizes[output]), np.nan, np.float32)
@@ -212,7 +227,7 @@ class Target:
         values[known] = one_hot if self.kind == "multiclass" else index[:, None]
         return values
 
-    def weights(self, values):
+    def weights(self, values: Floats) -> Floats:
         """Return a weight for each column of ``values``, shape (sum of ``sizes``,).
 
         With them, the losses of all rows, zero for the unknown, are 1 in the mean for
@@ -224,7 +239,7 @@ class Target:
         weights = np.divide(len(values), unit, out=np.zeros(len(unit)), where=unit > 0)
         return np.repeat(weights, self.sizes)
 
-    def strata(self, values):
+    def strata(self, values: Floats) -> Ints | None:
         """Return a group for each row, to be split evenly; None for numbers."""
         if self.kind == "continuous":
             return None
@@ -244,7 +259,7 @@ def _any_known(known):
     return any(n_known)
 
 
-def no_values(n_samples):
+def no_values(n_samples: int) -> Floats:
     """Return the values of no target at all."""
     return np.empty((n_samples, 0), np.float32)
 

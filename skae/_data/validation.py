@@ -1,15 +1,18 @@
 """Checking: rows that come in, against what was seen in `fit`."""
 
 import math
+from typing import Any
 
 import numpy as np
 import sklearn
 import torch
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from .._runtime.threads import ThreadTuner
+from .._typing import Floats, Rows
 from .conversion import (
     as_array,
     column_dtypes,
@@ -42,7 +45,14 @@ _FLAT_CODES = (
 )
 
 
-def check_rows(estimator, X, *, reset=False, missing_values=None, **checks):
+def check_rows(
+    estimator: BaseEstimator,
+    X: Any,
+    *,
+    reset: bool = False,
+    missing_values: float | None = None,
+    **checks: Any,
+) -> Rows:
     """Return ``X`` as an array of floats; refuse what was not seen in `fit`.
 
     What is missing is NaN in it.
@@ -87,7 +97,7 @@ def _without_na(X):
     return X.mask(X.isna(), np.nan) if is_object else X
 
 
-def check_observed(estimator, X):
+def check_observed(estimator: BaseEstimator, X: Rows) -> None:
     """Refuse features of which nothing is observed."""
     empty = np.empty(0, int)
     if not issparse(X) and np.isnan(X).any():
@@ -103,7 +113,7 @@ def check_observed(estimator, X):
         )
 
 
-def is_nan(missing_values):
+def is_nan(missing_values: float | None) -> bool:
     """Whether NaN stands for what is missing."""
     return missing_values is not None and math.isnan(missing_values)
 
@@ -131,7 +141,7 @@ def _with_nan(X, missing_values):
     return np.where(missing, np.array(np.nan, X.dtype), X) if missing.any() else X
 
 
-def check_codes(estimator, Z):
+def check_codes(estimator: BaseEstimator, Z: Any) -> Floats:
     """Return codes as an array of floats.
 
     Parameters
@@ -149,7 +159,7 @@ def check_codes(estimator, Z):
         return check_array(Z, **checks)
 
 
-def as_given(values, X):
+def as_given(values: Floats, X: object) -> Floats | torch.Tensor:
     """Return values that were made of ``X`` as a tensor if that is one.
 
     On its device, and if scikit-learn is told to give back what it is given; else as

@@ -1,14 +1,20 @@
 """Sample weights: how many rows each one stands for."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
 from .._compat import check_sample_weight, safe_indexing
+from .._typing import Rows
 
 __all__ = ["weigh"]
 
 
-def weigh(sample_weight, X, *others):
+def weigh(
+    sample_weight: ArrayLike | None, X: Rows, *others: ArrayLike | None
+) -> tuple[Any, ...]:
     """Return rows and what goes with them, without those of weight zero, and weights.
 
     Parameters
@@ -39,5 +45,5 @@ def weigh(sample_weight, X, *others):
     counts = np.flatnonzero(weights)
     if len(counts) < len(weights):
         X, weights = X[counts], weights[counts]
-        others = [v if v is None else safe_indexing(v, counts) for v in others]
+        others = tuple(v if v is None else safe_indexing(v, counts) for v in others)
     return X, *others, None if (weights == 1).all() else weights

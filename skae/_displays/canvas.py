@@ -1,7 +1,7 @@
 """Canvas: matplotlib, imported when a picture is drawn, its axes, and the colours.
 
-Colours are those of Okabe and Ito (2008), which colour-blind people tell apart;
-what differs in colour also differs in dashes, markers or place.
+Colours are those of Okabe and Ito (2008), which colour-blind people can distinguish.
+Whatever differs in colour also differs in dashes, markers or position.
 """
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "pyplot",
 ]
 
-#: What each line or point stands for -> its colour.
+#: Role of a line or point -> its colour.
 COLOURS = {
     "original": "#000000",
     "ours": "#0072B2",
@@ -22,9 +22,9 @@ COLOURS = {
     "train": "#767676",
     "kept": "#009E73",
 }
-#: And its dashes, as matplotlib names them.
+#: Role of a line -> its dashes, as matplotlib names them.
 DASHES = {"original": "-", "ours": "-", "baseline": "--", "train": ":", "kept": "-."}
-#: And the marker of a point.
+#: Role of a point -> its marker.
 MARKERS = {"original": "_", "ours": "o", "baseline": "s"}
 
 _OF_CLASSES = [
@@ -57,13 +57,13 @@ def pyplot():
 
 
 def one_axes(ax, figsize=(6.4, 4.2)):
-    """Return the axes that are given, or those of a new figure.
+    """Return the given axes, or those of a new figure.
 
     Parameters
     ----------
     ax : matplotlib Axes or None
     figsize : tuple of float
-        Inches.
+        Width and height in inches.
     """
     plt = pyplot()
     if ax is None:
@@ -72,7 +72,7 @@ def one_axes(ax, figsize=(6.4, 4.2)):
 
 
 def grid(ax, n_rows, n_columns, cell):
-    """Return a figure and an array of axes, in the place of the axes that are given.
+    """Return a figure and an array of axes, which replace the given axes.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def grid(ax, n_rows, n_columns, cell):
         None makes a figure.
     n_rows, n_columns : int
     cell : tuple of float
-        Width and height of each in inches, of a new figure.
+        Width and height in inches of each cell of a new figure.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def grid(ax, n_rows, n_columns, cell):
 
 
 def class_styles(n_classes):
-    """Return a colour and a marker for each class; 56 pairs are different."""
+    """Return a colour and a marker for each class; there are 56 different pairs."""
     # Markers change with the colours, so that neighbours differ in both.
     n_colours, n_markers = len(_OF_CLASSES), len(_MARKERS)
     return [

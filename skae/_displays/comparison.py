@@ -1,4 +1,4 @@
-"""Comparison: rows, what comes back of them, and what PCA makes of the same rows."""
+"""Comparison: rows, their reconstructions, and PCA's of the same rows."""
 
 from dataclasses import dataclass
 
@@ -29,17 +29,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows and what comes back of them.
+    """Rows and their reconstructions.
 
     Attributes
     ----------
     X, reconstruction : ndarray of shape (n_samples, n_features)
     baseline : ndarray of shape (n_samples, n_features) or None
-        What comes back by what it is compared with.
+        Reconstruction by the baseline.
     unit : ndarray of shape (n_features,)
-        What errors are divided by where features are added up.
+        Units by which errors are divided before features are added up.
     names : list of str or None
-        Of the features.
+        Names of the features.
     baseline_name : str or None
     """
 
@@ -94,14 +94,14 @@ def last_step(estimator):
 
 
 def unpack(estimator, X):
-    """Return what encodes and decodes, rows as it sees them, and their names.
+    """Return the transformer, the rows as it gets them, and their feature names.
 
-    For a pipeline, this is the last step, with the rows that come to it.
+    For a pipeline, this is the last step, with the rows that this step gets.
 
     Raises
     ------
     TypeError
-        If it cannot bring rows back.
+        If the transformer cannot reconstruct rows.
     """
     names = feature_names_of(estimator)
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
@@ -111,9 +111,10 @@ def unpack(estimator, X):
     for method in ("transform", "inverse_transform"):
         if not hasattr(estimator, method):
             raise TypeError(
-                f"{type(estimator).__name__} has no {method}: a picture of what comes "
-                "back needs a transformer with inverse_transform, or a Pipeline that "
-                "ends in one. For a longer one, pass its first steps: pipeline[:-1]."
+                f"{type(estimator).__name__} has no {method}: a picture of "
+                "reconstructions needs a transformer with inverse_transform, or a "
+                "Pipeline that ends in one. If the pipeline ends in another step, pass "
+                "its first steps: pipeline[:-1]."
             )
     check_is_fitted(estimator)
     return estimator, X, names
@@ -142,20 +143,20 @@ def dense(X):
 
 
 def encode(estimator, X):
-    """Return the codes of rows as an array, whatever the output is set to."""
+    """Return the codes of rows as an array, whatever ``set_output`` says."""
     Z = estimator.transform(X)
     return np.asarray(Z.toarray() if issparse(Z) else Z)
 
 
 def unit_of(estimator, n_features):
-    """Return what an autoencoder divides the features by; others do not."""
+    """Return the features' scale in an autoencoder; ones for other transformers."""
     if isinstance(estimator, ReconstructingTransformer):
         return np.asarray(estimator.scale_)
     return np.ones(n_features)
 
 
 def compare(estimator, X, X_train=None, baseline="pca"):
-    """Return rows, what comes back of them, and what the baseline makes of them.
+    """Return rows, their reconstructions, and those of the baseline.
 
     Parameters
     ----------
@@ -163,9 +164,10 @@ def compare(estimator, X, X_train=None, baseline="pca"):
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
     X_train : {array-like, sparse matrix}, default=None
-        What PCA is fitted to; None for ``X``.
+        Rows that PCA is fitted to; None for ``X``.
     baseline : "pca", transformer or None
-        A fitted one, of rows as the last step sees them; or PCA with as many codes.
+        PCA with as many codes, or a fitted transformer of rows as the last step gets
+        them.
 
     Returns
     -------
@@ -195,7 +197,7 @@ def compare(estimator, X, X_train=None, baseline="pca"):
 
 
 def share_of_variance(X, reconstruction, unit):
-    """Share of the variance of rows that comes back, as `score` finds it."""
+    """Share of the variance of rows that is reconstructed, as in `score`."""
     left = np.square((X - reconstruction) / unit).sum()
     total = np.square((X - X.mean(axis=0)) / unit).sum()
     return float(1 - left / total) if total > 0 else np.nan

@@ -1,4 +1,4 @@
-"""Embedding: rows as points of a plane, by two of their codes."""
+"""Embedding: rows as points in a plane, by two of their codes."""
 
 import numpy as np
 from sklearn.utils import check_consistent_length
@@ -17,21 +17,21 @@ _UNKNOWN = "#BBBBBB"
 
 
 class EmbeddingDisplay:
-    """Two codes of each row, by class or by number; of many rows, their density.
+    """Two codes of each row, coloured by a target; for many rows, their density.
 
-    Make it by `from_estimator`; the parameters are what it draws.
+    Use `from_estimator` to make it. The parameters are the data that it draws.
 
     Parameters
     ----------
     codes : ndarray of shape (n_samples, 2)
         Two codes of each row.
     y : array-like of shape (n_samples,), default=None
-        Classes, or numbers, floats or more than 20 whole ones. What is NaN or None is
-        grey.
+        Classes or numbers. Floats with fractions, and whole numbers with more than 20
+        values, are numbers. Rows with NaN or None are grey.
     code_names : pair of str, default=("code 0", "code 1")
         Labels of the axes.
     y_name : str, default=None
-        For the legend.
+        Name of ``y`` in the legend.
 
     Attributes
     ----------
@@ -66,11 +66,11 @@ class EmbeddingDisplay:
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,), default=None
-            What to colour by.
+            Target that colours the points.
         components : pair of int, default=(0, 1)
-            Which codes.
+            Numbers of the two codes.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -102,7 +102,7 @@ class EmbeddingDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -122,7 +122,7 @@ class EmbeddingDisplay:
             draw = self._plot_numbers if are_numbers(values) else self._plot_classes
             draw(ax, self.codes[known], values)
         ax.set(xlabel=self.code_names[0], ylabel=self.code_names[1])
-        # Both codes are in one unit, so that distances on the page are distances.
+        # Both codes have the same unit, so distances in the picture are distances.
         ax.set_aspect("equal", adjustable="datalim")
         return self
 
@@ -170,7 +170,7 @@ EmbeddingDisplay.__module__ = "skae"
 
 
 def read_target(y):
-    """Return the targets that are known, and which of them are."""
+    """Return the known targets, and a mask of the rows that have one."""
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]

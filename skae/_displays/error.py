@@ -1,4 +1,4 @@
-"""Error: which features come back badly, and which rows."""
+"""Error: which features and which rows have large reconstruction errors."""
 
 import numpy as np
 
@@ -8,16 +8,16 @@ from .profiles import Profile
 
 __all__ = ["ErrorDisplay"]
 
-# Features whose names can be read below one another.
+# Number of features whose names can be read below one another.
 _MANY_FEATURES = 40
 # Ratio of errors from which they need a log scale.
 _WIDE = 30.0
 
 
 class ErrorDisplay:
-    """Errors of features, ours and PCA's; errors of rows, with a threshold.
+    """Errors of features, compared with PCA's, or of rows, with a threshold.
 
-    Make it by `from_estimator`; the parameters are what it draws.
+    Use `from_estimator` to make it. The parameters are the data that it draws.
 
     Parameters
     ----------
@@ -26,17 +26,17 @@ class ErrorDisplay:
     row_errors : ndarray of shape (n_samples,)
         Mean squared errors over features.
     baseline_feature_errors, baseline_row_errors : ndarray, default=None
-        The same of what it is compared with.
+        The same errors for the baseline.
     threshold : float, default=None
-        Error of a row from which it is unusual.
+        Error above which a row is unusual.
     threshold_name : str, default="threshold"
-        Its name in the legend.
+        Name of the threshold in the legend.
     feature_names : list of str, default=None
         Labels of the features.
     feature_axis : array-like of shape (n_features,), default=None
-        Where the features lie on an axis, as wavelengths.
+        Positions of the features on an axis, such as wavelengths.
     baseline_name : str, default="PCA"
-        Name of what it is compared with.
+        Name of the baseline.
 
     Attributes
     ----------
@@ -103,23 +103,24 @@ class ErrorDisplay:
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Fitted; any transformer with ``inverse_transform`` will do. For a
+            Fitted estimator. Any transformer with ``inverse_transform`` works. For a
             pipeline, the errors are those of its last step.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         X_train : {array-like, sparse matrix}, default=None
-            What PCA is fitted to, and whose errors set the threshold. None is ``X``.
+            Rows that PCA is fitted to, and whose errors set the threshold. None means
+            ``X``.
         baseline : "pca", transformer or None, default="pca"
-            What to compare with: PCA with as many codes, or a fitted transformer.
+            Baseline: PCA with as many codes, or a fitted transformer.
         threshold : float in (0, 1) or None, default=0.99
-            Quantile of the errors of training rows from which a row is unusual. Errors
-            of new rows are larger than these, and more of them lie above it.
+            Quantile of the errors of training rows above which a row is unusual. New
+            rows have larger errors than training rows, so more of them are above it.
         feature_axis : array-like of shape (n_features,), default=None
-            Where the features lie on an axis, as wavelengths.
+            Positions of the features on an axis, such as wavelengths.
         kind, metric : str
-            As of `plot`.
+            As in `plot`.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -164,12 +165,12 @@ class ErrorDisplay:
         Parameters
         ----------
         kind : {"feature", "row"}, default="feature"
-            The error of each feature, or how the errors of rows are distributed.
+            The error of each feature, or the distribution of the errors of rows.
         metric : {"share", "rmse"}, default="share"
-            What the error of a feature is: the share of its variance that does not come
-            back, 1 for its mean; or the root of the mean squared error, in its units.
+            Error of a feature: the share of its variance that is lost (1 if the
+            reconstruction is its mean), or the root mean squared error in its units.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -179,7 +180,7 @@ class ErrorDisplay:
         Raises
         ------
         ValueError
-            If ``kind`` or ``metric`` is none of these.
+            If ``kind`` or ``metric`` has another value.
         """
         if kind not in ("feature", "row"):
             raise ValueError(f"kind={kind!r} must be 'feature' or 'row'.")
@@ -199,7 +200,7 @@ class ErrorDisplay:
         return self
 
     def _of_features(self, metric):
-        """Return label, errors, and the baseline's or None; NaN where constant."""
+        """Return label, errors, and the baseline's errors or None; NaN if constant."""
         errors = [self.feature_errors, self.baseline_feature_errors]
         if metric == "rmse":
             label = "root mean squared error (units of the feature)"
@@ -246,7 +247,7 @@ class ErrorDisplay:
         _legend_above(ax)
 
     def _mark_mean(self, draw):
-        """Mark what predicting the mean of a feature loses."""
+        """Mark the error of predicting the mean of a feature."""
         draw(1.0, color=COLOURS["train"], ls=":", lw=1, label="mean of the feature")
 
     def _plot_rows(self, ax):
@@ -282,7 +283,7 @@ class ErrorDisplay:
 
 
 def _legend_above(ax):
-    """Name the lines where they cannot lie below the names."""
+    """Draw the legend above the axes, where it hides no lines."""
     place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
     ax.legend(frameon=False, fontsize="small", ncols=2, **place)
 

@@ -1,4 +1,4 @@
-"""Loss curve: how a training went, and what was kept of it."""
+"""Loss curve: the losses of a training, and the epoch that was kept."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -13,22 +13,22 @@ _WIDE = 8.0
 
 
 class LossCurveDisplay:
-    """Losses of each epoch, PCA's beside them, and the epoch whose weights are kept.
+    """Losses of each epoch, PCA's loss, and the epoch whose weights are kept.
 
-    Make it by `from_estimator`; the parameters are what it draws.
+    Use `from_estimator` to make it. The parameters are the data that it draws.
 
     Parameters
     ----------
     loss_curve : array-like of shape (n_epochs,)
-        Training loss, as it was met along the way.
+        Training loss of each epoch, averaged over its steps.
     validation_loss_curve : array-like of shape (n_epochs,), default=None
-        Loss on rows held out, after each epoch.
+        Loss on held-out rows after each epoch.
     best_iter : int, default=None
         The epoch whose weights are kept, from 1; 0 is the start.
     baseline_loss : float, default=None
-        PCA's loss, on the rows held out if there are some.
+        PCA's loss, on held-out rows if there are some.
     is_pca : bool, default=False
-        Whether PCA is what is kept.
+        Whether the result is PCA.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class LossCurveDisplay:
 
     See Also
     --------
-    ScreeDisplay : How much comes back with how many codes.
+    ScreeDisplay : Share of the variance that is reconstructed, by number of codes.
 
     Examples
     --------
@@ -72,9 +72,9 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Any other with a ``loss_curve_`` will do, as `MLPRegressor`.
+            Any other estimator with a ``loss_curve_`` works, such as `MLPRegressor`.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -108,7 +108,7 @@ class LossCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -152,7 +152,7 @@ class LossCurveDisplay:
 
     def _mark_kept(self, ax, epochs, watched):
         if self.is_pca:
-            ax.set_title("The result is PCA: no network was better beyond doubt")
+            ax.set_title("The result is PCA: no network was significantly better")
         elif self.best_iter and self.best_iter <= len(watched):
             loss = watched[self.best_iter - 1]
             ax.axvline(self.best_iter, color=COLOURS["kept"], lw=0.8, ls=DASHES["kept"])

@@ -5,7 +5,7 @@ import numpy as np
 __all__ = ["KINDS", "Profile", "check_kind"]
 
 KINDS = ("auto", "image", "curve", "table")
-# Names that can be read beside one another.
+# Number of names that can be read beside one another.
 _MANY_FEATURES = 30
 
 
@@ -15,7 +15,7 @@ def check_kind(kind, n_features, image_shape, feature_axis):
     Raises
     ------
     ValueError
-        If there is no such kind, or the shape of pictures is not that of the rows.
+        If there is no such kind, or the shape of pictures does not fit the rows.
     """
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} must be one of {', '.join(map(repr, KINDS))}.")
@@ -41,9 +41,9 @@ class Profile:
     Parameters
     ----------
     kind : {"curve", "table"}
-        A line over features that have an order, or a point for each.
+        A line over features that have an order, or a point for each feature.
     positions : array-like of shape (n_features,) or None
-        Of features that have an order.
+        Positions of features that have an order.
     names : list of str
     """
 
@@ -59,13 +59,13 @@ class Profile:
         if self.kind == "curve":
             style = {"lw": 1.1} | style
             return ax.plot(self.positions, values, **style)
-        # A line would promise something between features that have no order.
+        # A line would suggest an order of the features, which they do not have.
         size = 10 if style.get("marker") == "_" else 4.5
         style = {"marker": "o", "ms": size, "alpha": 0.85, **style, "linestyle": "none"}
         return ax.plot(self.positions, values, **style)
 
     def label(self, axes):
-        """Name the features below the lowest of an array of axes."""
+        """Label the features below the lowest row of an array of axes."""
         for ax in np.ravel(axes):
             ax.tick_params(labelsize="small")
             if self.kind == "table":

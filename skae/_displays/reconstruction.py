@@ -1,4 +1,4 @@
-"""Reconstruction: rows and what comes back of them, as pictures, curves or tables."""
+"""Reconstruction: rows and their reconstructions, as pictures, curves or tables."""
 
 import numpy as np
 
@@ -12,33 +12,34 @@ _CELLS = {"image": (1.55, 1.5), "curve": (4.6, 1.9), "table": (4.6, 2.1)}
 
 
 class ReconstructionDisplay:
-    """Rows, what comes back of them, what PCA makes of them, and the differences.
+    """Rows, their reconstructions, PCA's reconstructions, and the differences.
 
-    Make it by `from_estimator`; the parameters are what it draws.
+    Use `from_estimator` to make it. The parameters are the data that it draws.
 
     Parameters
     ----------
     original, reconstruction : ndarray of shape (n_rows, n_features)
-        The rows, and what comes back of them.
+        The rows and their reconstructions.
     baseline : ndarray of shape (n_rows, n_features), default=None
-        What comes back by what it is compared with.
+        Reconstructions by the baseline.
     kind : {"auto", "image", "curve", "table"}, default="auto"
         How a row is drawn: as a picture; as a curve over features that have an order;
-        or as a point for each feature. "auto" is a picture if there is an
-        ``image_shape``, a curve of more than 30 features or where ``feature_axis`` is
-        given, else a table.
+        or as a point for each feature ("table"). "auto" is a picture if there is an
+        ``image_shape``, a curve if there are more than 30 features or a
+        ``feature_axis``, else a table.
     image_shape : tuple of int, default=None
-        Height and width, of pictures in colour channels behind these.
+        Height and width of pictures; for colour pictures, height, width and channels.
     feature_axis : array-like of shape (n_features,), default=None
-        Where the features lie on the axis of curves, as wavelengths.
+        Positions of the features on the axis of curves, such as wavelengths.
     feature_names : list of str, default=None
         Names on the axis of a table.
     centre, spread : ndarray of shape (n_features,), default=None
-        A table draws ``(value - centre) / spread``, for features of different units.
+        A table draws ``(value - centre) / spread``, because features may have different
+        units.
     row_names : list of str, default=None
         Titles of the rows.
     baseline_name : str, default="PCA"
-        Name of what it is compared with.
+        Name of the baseline.
 
     Attributes
     ----------
@@ -103,27 +104,27 @@ class ReconstructionDisplay:
         feature_axis=None,
         ax=None,
     ):
-        """Draw some rows and what comes back of them.
+        """Draw some rows and their reconstructions.
 
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Fitted; any transformer with ``inverse_transform`` will do. For a
-            pipeline, the rows are drawn as they come to its last step.
+            Fitted estimator. Any transformer with ``inverse_transform`` works. For a
+            pipeline, the rows are drawn as its last step gets them.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         rows : int or array-like of int, default=4
-            Which rows, by number. An int is so many from the best to the worst
-            reconstructed, evenly by rank.
+            Numbers of the rows to draw. An int draws this many rows, from the smallest
+            to the largest error, evenly spaced by rank.
         X_train : {array-like, sparse matrix}, default=None
-            What PCA is fitted to. None is ``X`` itself, which favours PCA if these are
-            not the rows that the estimator was fitted to.
+            Rows that PCA is fitted to. None means ``X``, which favours PCA if the
+            estimator was not fitted to ``X``.
         baseline : "pca", transformer or None, default="pca"
-            What to compare with: PCA with as many codes, or a fitted transformer.
+            Baseline: PCA with as many codes, or a fitted transformer.
         kind, image_shape, feature_axis : str, tuple of int, array-like
-            As of the class.
+            As in the class.
         ax : matplotlib Axes, default=None
-            Whose place is taken by a grid; None makes a figure.
+            Axes to replace by a grid. None makes a figure.
 
         Returns
         -------
@@ -156,7 +157,7 @@ class ReconstructionDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Whose place is taken by a grid; None makes a figure.
+            Axes to replace by a grid. None makes a figure.
 
         Returns
         -------
@@ -242,7 +243,7 @@ ReconstructionDisplay.__module__ = "skae"
 
 
 def _choose(rows, errors):
-    """Return numbers of rows: those given, or some from the best to the worst."""
+    """Return numbers of rows: the given ones, or some from best to worst."""
     if np.ndim(rows) > 0:
         return np.asarray(rows)
     order = np.argsort(errors)
@@ -251,7 +252,7 @@ def _choose(rows, errors):
 
 
 def _rank(errors, i):
-    """Return where among all rows the error of one is."""
+    """Return the rank of a row's error among all rows, as a text."""
     rank = (errors < errors[i]).sum()
     if rank == 0:
         return "least error"

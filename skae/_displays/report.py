@@ -1,4 +1,4 @@
-"""Report: one page on a fitted autoencoder, which stands for itself."""
+"""Report: one self-contained page about a fitted autoencoder."""
 
 import base64
 import datetime
@@ -58,37 +58,38 @@ def report(
     feature_axis=None,
     title=None,
 ):
-    """Write what a fitted autoencoder is worth on some rows as one HTML file.
+    """Write a report on a fitted autoencoder and some rows, as one HTML file.
 
-    A table of the raw features, PCA and the autoencoder; pictures; the rows and the
-    features that come back worst; settings and versions. The page holds its pictures
-    and asks the network for nothing.
+    The report has a table that compares the raw features, PCA and the autoencoder;
+    pictures; the rows and features with the largest errors; settings and versions. The
+    file contains its pictures, and loads nothing from the internet.
 
     Parameters
     ----------
     estimator : AutoEncoderTransformer or Pipeline that ends in one
-        Fitted.
+        Fitted estimator.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows to judge it by, best some that it was not fitted to.
+        Rows to evaluate on, preferably rows that the estimator was not fitted to.
     y : array-like of shape (n_samples,), default=None
-        Classes or numbers. A simple model of them, logistic regression or ridge, is
-        then cross-validated on the features and on the codes.
+        Classes or numbers. If given, a linear model that predicts them (logistic
+        regression or ridge) is cross-validated on the features and on the codes.
     path : str or os.PathLike, default="report.html"
-        In a folder that exists. A file that is there is replaced as a whole.
+        Path of the file, in a folder that exists. An existing file is replaced as a
+        whole.
     X_train : {array-like, sparse matrix}, default=None
-        The rows that it was fitted to, for PCA and the threshold of errors. None is
-        ``X``, which favours PCA if these are new rows.
+        The rows that the estimator was fitted to, for PCA and the threshold of errors.
+        None means ``X``, which favours PCA if these are new rows.
     image_shape : tuple of int, default=None
-        Of rows that are pictures.
+        Shape of rows that are pictures.
     feature_axis : array-like of shape (n_features,), default=None
-        Where features that have an order lie, as wavelengths.
+        Positions of features that have an order, such as wavelengths.
     title : str, default=None
-        Title of the page; None names the estimator.
+        Title of the page. None means the name of the estimator.
 
     Returns
     -------
     path : pathlib.Path
-        The file.
+        Path of the file.
 
     Raises
     ------
@@ -145,7 +146,7 @@ def _template():
 
 
 def _facts(fitted, compared):
-    """Return what there is to know first, by name."""
+    """Return the main facts, by name."""
     n_rows, n_features = compared.X.shape
     facts = {"rows": f"{n_rows:,}", "features": f"{n_features:,}"}
     if isinstance(fitted, ReconstructingTransformer):
@@ -161,7 +162,7 @@ def _facts(fitted, compared):
 
 
 def _table(fitted, compared, rows, learnt, y):
-    """Return a line for the features, for PCA's codes and for the estimator's."""
+    """Return a line each for the features, PCA's codes and the estimator's codes."""
     Z = encode(fitted, rows)
     pca = PCAWithUnits(Z.shape[1], compared.unit).fit(learnt)
     codes = {
@@ -211,16 +212,14 @@ def _score(values, y):
 
 
 def _notes(fitted, X_train, y):
-    """Return what has to be said beside the table."""
-    notes = ["R² is the share of the variance of these rows that comes back."]
+    """Return the notes below the table."""
+    notes = ["R² is the share of the variance of these rows that is reconstructed."]
     if X_train is None:
-        notes.append(
-            "PCA was fitted to these very rows, as no others were named (X_train)."
-        )
+        notes.append("PCA was fitted to the rows of this report: X_train is not given.")
     if y is not None:
         notes.append(
             "The score is that of a linear model (logistic regression, or ridge) on "
-            "standardized columns, cross-validated. The codes were not fitted anew in "
+            "standardized columns, cross-validated. The codes were not fitted again in "
             "each fold."
         )
         if getattr(fitted, "target_type_", None) is not None:
@@ -229,18 +228,18 @@ def _notes(fitted, X_train, y):
                 "to, its score is too high."
             )
     if getattr(fitted, "result_", None) == "pca":
-        notes.append("The result is PCA: no network was better beyond doubt.")
+        notes.append("The result is PCA: no network was significantly better.")
     return notes
 
 
 def _pictures(estimator, X, X_train, y, shape):
-    """Return the pictures that there can be, each with a caption."""
+    """Return all pictures that are possible, each with a caption."""
     of_rows = {"X_train": X_train}
     axis = {"feature_axis": shape["feature_axis"]}
     fitted = last_step(estimator)
     draw = partial(_draw, estimator, X)
     figures = [
-        draw("What comes back", ReconstructionDisplay, **of_rows, **shape),
+        draw("Reconstructions", ReconstructionDisplay, **of_rows, **shape),
         draw("Errors of the features", ErrorDisplay, **of_rows, **axis),
         draw("Errors of the rows", ErrorDisplay, kind="row", **of_rows),
         draw("What the codes do", TraversalDisplay, **shape),
@@ -261,7 +260,7 @@ def _draw(estimator, X, caption, display, **options):
 
 
 def _png(display):
-    """Return a picture as text for a page, and forget it."""
+    """Return a picture as base64 text, and close its figure."""
     buffer = io.BytesIO()
     display.figure_.savefig(buffer, format="png", dpi=_DPI)
     pyplot().close(display.figure_)
@@ -269,7 +268,7 @@ def _png(display):
 
 
 def _hardest_rows(compared):
-    """Return the rows with the largest errors, and the features that make them so."""
+    """Return the rows with the largest errors, and the features that cause them."""
     errors = compared.row_errors(compared.reconstruction)
     of_pca = compared.row_errors(compared.baseline)
     names = name_features(compared.names, compared.X.shape[1])
@@ -299,7 +298,7 @@ def _hardest_features(compared):
 
 
 def _settings(fitted):
-    """Return the parameters that are not the defaults, and the others."""
+    """Return the parameters that differ from the defaults, and the others."""
     defaults = type(fitted)().get_params(deep=False)
     params = fitted.get_params(deep=False)
     texts = {name: repr(value) for name, value in params.items()}

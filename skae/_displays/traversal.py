@@ -1,4 +1,4 @@
-"""Traversal: what moving along a code does to a row."""
+"""Traversal: how a row changes along a code."""
 
 import numpy as np
 
@@ -16,26 +16,26 @@ _RANGE = (0.05, 0.95)
 class TraversalDisplay:
     """Rows decoded from codes that differ in one number.
 
-    Make it by `from_estimator`; the parameters are what it draws.
+    Use `from_estimator` to make it. The parameters are the data that it draws.
 
     Parameters
     ----------
     rows : ndarray of shape (n_codes, n_steps, n_features)
-        What is decoded on the way along each code.
+        Decoded rows at the steps along each code.
     values : ndarray of shape (n_codes, n_steps)
-        Those of the code.
+        Values of the code at the steps.
     base : ndarray of shape (n_features,)
-        The row that they all start from.
+        The row to compare with, decoded from the starting codes.
     kind : {"auto", "image", "curve", "table"}, default="auto"
-        As of `ReconstructionDisplay`.
+        As in `ReconstructionDisplay`.
     image_shape : tuple of int, default=None
         Height and width of pictures.
     feature_axis : array-like of shape (n_features,), default=None
-        Where the features lie on the axis of curves, as wavelengths.
+        Positions of the features on the axis of curves, such as wavelengths.
     feature_names : list of str, default=None
         Names on the axis of a table.
     spread : ndarray of shape (n_features,), default=None
-        Standard deviations, which a table draws the features in.
+        Standard deviations of the features, used as their units in a table.
     code_names : list of str, default=None
         Titles of the codes.
 
@@ -92,28 +92,28 @@ class TraversalDisplay:
         feature_axis=None,
         ax=None,
     ):
-        """Draw what moving along codes does.
+        """Draw how rows change along codes.
 
-        Each code goes from its 5 % to its 95 % quantile in ``X``, while the others stay
-        at their mean, or at what they are in a row.
+        Each code goes from its 5 % to its 95 % quantile in ``X``. The other codes stay
+        at their mean, or at their values in a given row.
 
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Fitted; any transformer with ``inverse_transform`` will do. For a
-            pipeline, the rows are drawn as they come to its last step.
+            Fitted estimator. Any transformer with ``inverse_transform`` works. For a
+            pipeline, the rows are drawn as its last step gets them.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows whose codes say how far to go.
+            Rows whose codes set the range.
         components : array-like of int, default=None
-            Which codes; None for the first four.
+            Numbers of the codes; None for the first four.
         n_steps : int, default=7
             Number of rows along each code.
         row : int, default=None
             Number of the row of ``X`` to start from; None for the mean code.
         kind, image_shape, feature_axis : str, tuple of int, array-like
-            As of the class.
+            As in the class.
         ax : matplotlib Axes, default=None
-            Whose place is taken by a grid; None makes a figure.
+            Axes to replace by a grid. None makes a figure.
 
         Returns
         -------
@@ -152,12 +152,12 @@ class TraversalDisplay:
         return display.plot(ax=ax)
 
     def plot(self, ax=None):
-        """Draw the rows on the way along each code.
+        """Draw the rows along each code.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Whose place is taken by a grid; None makes a figure.
+            Axes to replace by a grid. None makes a figure.
 
         Returns
         -------
@@ -171,7 +171,7 @@ class TraversalDisplay:
             self.figure_, self.axes_ = grid(ax, n_codes, n_steps, (1.1, 1.25))
             self._plot_images(names)
         else:
-            # A table shows the changes alone: features have units of their own.
+            # A table shows only the changes, because features have different units.
             n_columns = 2 if kind == "curve" else 1
             self.figure_, self.axes_ = grid(ax, n_codes, n_columns, _CELLS[kind])
             self._plot_profiles(kind, names)

@@ -6,12 +6,15 @@ shift, read like PCA's: their mean is zero, they are uncorrelated, their varianc
 do not increase, and the feature that a code goes with most goes up with it.
 """
 
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
 import torch
 
+from .._data.batches import Batches
 from .._inference.code_transform import CodeTransform, shorten
+from .._nn.autoencoder import AutoEncoder
 
 __all__ = ["canonicalise", "canonicalise_signs", "centre", "radius_of"]
 
@@ -20,7 +23,9 @@ _NEAR = 0.8
 
 
 @torch.no_grad()
-def canonicalise(network, tables, radius):
+def canonicalise(
+    network: AutoEncoder, tables: Sequence[Batches], radius: float
+) -> CodeTransform:
     """Turn the codes of ``network`` in place; its reconstructions stay the same.
 
     Parameters
@@ -49,7 +54,9 @@ def canonicalise(network, tables, radius):
 
 
 @torch.no_grad()
-def canonicalise_signs(network, tables):
+def canonicalise_signs(
+    network: AutoEncoder, tables: Sequence[Batches]
+) -> CodeTransform:
     """Do no more than to fix the signs of codes that have an order and an origin."""
     _, _, loadings = _moments(network, np.inf, tables)
     _turn(network, _signs(loadings) * np.eye(network.n_components))
@@ -57,7 +64,7 @@ def canonicalise_signs(network, tables):
 
 
 @torch.no_grad()
-def radius_of(network, batches):
+def radius_of(network: AutoEncoder, batches: Batches) -> float:
     """Return from which length on codes are far out, by those of some rows."""
     codes = (_encode(network, x) for x, _ in batches.in_order())
     lengths = torch.cat([torch.linalg.vector_norm(z, dim=1) for z in codes])
@@ -95,7 +102,7 @@ def _with_weights(batches):
 
 
 @torch.no_grad()
-def centre(network, tables):
+def centre(network: AutoEncoder, tables: Sequence[Batches]) -> None:
     """Let the codes of rows have the mean zero, and the decoder undo it."""
     mean, _, _ = _moments(network, np.inf, tables)
     _centre(network, mean)

@@ -6,13 +6,18 @@ import torch
 
 from .._data.batches import Batches
 from .._data.scaling import Scaling
+from .._inference.fitted_state import FittedState
 from .._linear.pca import components_for
 from .._parts.column_losses import scale_of
+from .._parts.parameters import Parameters
+from .dataset import Dataset
 
 __all__ = ["count_components"]
 
 
-def count_components(params, dataset, seed, previous):
+def count_components(
+    params: Parameters, dataset: Dataset, seed: int, previous: FittedState | None
+) -> int:
     """Resolve ``n_components`` as PCA does: a share of variance, or None for all."""
     n_components = params.n_components
     if isinstance(n_components, Integral):

@@ -10,15 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._inference.fitted_state import FittedState
-from .._nn.layers import check_activation
+from .._nn.layers import Activation, check_activation
+from .._parts.column_links import PlainLink
 from .._parts.networks import Architecture, Conv, describe_network
 from .._parts.parameters import Parameters
 from .._parts.penalties import keeps_axes
 from .._training.optimizers import SOLVERS
 
-__all__ = ["Config"]
+__all__ = ["Config", "Regime"]
 
 # Optimiser steps that train a network from its start: enough for 60,000 pictures,
 # a second or two for a small table.
@@ -35,6 +37,24 @@ _ANCHORED_LINKS = ("identity", "logistic")
 
 
 @dataclass(frozen=True)
+class Regime:
+    """What parameters that are left to chance stand for.
+
+    Attributes
+    ----------
+    link : str or tuple
+        What `link_of` takes.
+    init : str
+        "pca", "random", or "auto" for what belongs to the link.
+    linearity : str or float
+    """
+
+    link: PlainLink
+    init: str = "auto"
+    linearity: str | float = "auto"
+
+
+@dataclass(frozen=True)
 class Config:
     """The parameters of the estimator with every "auto" resolved.
 
@@ -44,16 +64,16 @@ class Config:
     n_features: int
     n_components: int
     n_outputs: int
-    network: tuple
+    network: tuple[str, dict[str, Any]]
     init: str
-    hidden_layer_sizes: tuple
-    activation: str
+    hidden_layer_sizes: tuple[int, ...]
+    activation: Activation
     solver: str
     learning_rate_init: float
     learning_rate: str
     batch_size: int
-    max_iter: int | float
-    n_iter_no_change: int
+    max_iter: float
+    n_iter_no_change: float
     linearity: float
     supervision: float
     alpha: float
@@ -65,7 +85,7 @@ class Config:
         params: Parameters,
         n_samples: int,
         n_features: int,
-        link: str | tuple,
+        link: PlainLink,
         previous: FittedState | None,
         has_targets: bool = False,
     ) -> Self:
@@ -161,14 +181,14 @@ class Config:
         )
 
 
-def _epochs(n_samples, batch_size, is_timed):
+def _epochs(n_samples: int, batch_size: int, is_timed: bool) -> float:
     """As many as make enough steps, or as there is time for."""
     if is_timed:
         return math.inf
     return max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(n_samples / batch_size)))
 
 
-def _patience(max_iter, has_targets, is_drawn):
+def _patience(max_iter: float, has_targets: bool, is_drawn: bool) -> float:
     """Return how many epochs may bring nothing: fewer where a target is overfitted.
 
     Where few rows have one, what it brings is too noisy for that; and what brings codes
@@ -180,14 +200,14 @@ def _patience(max_iter, has_targets, is_drawn):
     return max(10, max_iter // part)
 
 
-def _batch_size(n_samples, max_iter):
+def _batch_size(n_samples: int, max_iter: int | str) -> int:
     """128 rows, or 256 where that leaves a hundred steps an epoch, enough in all."""
     n_steps = n_samples // 256
-    few = max_iter != "auto" and max_iter * n_steps < _STEPS
+    few = not isinstance(max_iter, str) and max_iter * n_steps < _STEPS
     return 256 if n_steps >= 100 and not few else 128
 
 
-def check_widths(sizes):
+def check_widths(sizes: ArrayLike) -> tuple[int, ...]:
     """Return ``hidden_layer_sizes`` as a tuple of int."""
     sizes = np.asarray(sizes)
     if (

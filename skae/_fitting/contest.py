@@ -7,10 +7,17 @@ halving), with weights that decay where it overfits.
 """
 
 import math
-from dataclasses import dataclass
 
-from .._parts.losses import LOSSES, in_unit_interval, looks_like_pictures
+from .._data.column_kinds import in_unit_interval, looks_like_pictures
+from .._inference.fitted_state import FittedState
+from .._parts.column_links import PlainLink
+from .._parts.losses import LOSSES
 from .._parts.networks import Dense
+from .._parts.parameters import Parameters
+from .._typing import Ints, Rows
+from .config import Regime
+from .source import Source
+from .trial import Trial
 from .weight_decay import decay_if_overfitted, try_decay
 
 __all__ = ["Regime", "contest", "enter", "regimes"]
@@ -30,25 +37,14 @@ _MARGIN = 0.05
 _MARGIN_OF_PLAIN = 0.25
 
 
-@dataclass(frozen=True)
-class Regime:
-    """What parameters that are left to chance stand for.
-
-    Attributes
-    ----------
-    link : str or tuple
-        What `link_of` takes.
-    init : str
-        "pca", "random", or "auto" for what belongs to the link.
-    linearity : str or float
-    """
-
-    link: str | tuple
-    init: str = "auto"
-    linearity: str | float = "auto"
-
-
-def regimes(params, link, X, previous, validates, has_target):
+def regimes(
+    params: Parameters,
+    link: PlainLink,
+    X: Rows,
+    previous: FittedState | None,
+    validates: bool,
+    has_target: bool,
+) -> list[Regime]:
     """Return the regimes to try: one where all is said, or nothing can be told.
 
     Parameters
@@ -95,7 +91,7 @@ def regimes(params, link, X, previous, validates, has_target):
     return [first, *others]
 
 
-def enter(source, rows, link):
+def enter(source: Source, rows: Ints, link: PlainLink) -> list[Trial]:
     """Return the trials that compete, at their start."""
     params = source.params
     validates = params.early_stopping and source.held_out is not None
@@ -103,7 +99,7 @@ def enter(source, rows, link):
     options = regimes(
         params, link, source.dataset.X, source.previous, validates, has_target
     )
-    entrants = []
+    entrants: list[Trial] = []
     for regime in options:
         entrants.append(source.trial(rows, regime, entrants))
     time_to_train = source.time_to_train(entrants[0].training)
@@ -112,7 +108,7 @@ def enter(source, rows, link):
     return entrants
 
 
-def contest(entrants):
+def contest(entrants: list[Trial]) -> Trial:
     """Let trials compete, and return the best at its end.
 
     Parameters
@@ -128,7 +124,7 @@ def contest(entrants):
     return best.settle(len(entrants))
 
 
-def _pca_loss(entrants):
+def _pca_loss(entrants: list[Trial]) -> float | None:
     """PCA's loss on the watched rows, if a trial starts there and has to beat it."""
     for trial in entrants:
         if trial.training.starts_linear and trial.held_out is not None:
@@ -136,7 +132,7 @@ def _pca_loss(entrants):
     return None
 
 
-def _ahead(entrants, pca_loss):
+def _ahead(entrants: list[Trial], pca_loss: float | None) -> Trial:
     """Return the trial that is ahead after its part of the epochs.
 
     A network that starts as PCA and will be better soon is. One that is not gives up.
@@ -175,7 +171,7 @@ def _ahead(entrants, pca_loss):
     return best if ahead or first.is_behind(pca_loss) else first
 
 
-def _learns_soon(params):
+def _learns_soon(params: Parameters) -> bool:
     """Whether steps are as long as they should be, so that what they bring shows.
 
     Other networks than dense ones may take longer, and who says for how many epochs to

@@ -1,18 +1,30 @@
 """Continuation: the network of an earlier fit, as one to train further."""
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from .._data.scaling import Scaling
 from .._inference.codec import from_numpy
-from .._nn.autoencoder import initialise
-from .._parts.column_links import PROJECTED, link_of
+from .._inference.fitted_state import FittedState
+from .._nn.autoencoder import AutoEncoder, initialise
+from .._parts.column_links import PROJECTED, PlainLink, Projections, link_of
+from .._parts.networks import Architecture
 
 __all__ = ["previous_network"]
 
 
-def previous_network(previous, architecture, link, scaling, seed, rng):
+def previous_network(
+    previous: FittedState,
+    architecture: Architecture,
+    link: PlainLink,
+    scaling: Scaling,
+    seed: int,
+    rng: np.random.Generator,
+) -> AutoEncoder:
     """Return the fitted network, to go on from where the last fit ended.
 
     If that ended with linear maps, it is the network that starts from them, or one that
@@ -47,11 +59,18 @@ def previous_network(previous, architecture, link, scaling, seed, rng):
     return network
 
 
-def _fitted(previous, architecture, link, scaling, seed, rng):
+def _fitted(
+    previous: FittedState,
+    architecture: Architecture,
+    link: PlainLink,
+    scaling: Scaling,
+    seed: int,
+    rng: np.random.Generator,
+) -> AutoEncoder:
     before = previous.architecture
     is_linear = before.init == "linear"
     before = replace(before, init=architecture.init) if is_linear else before
-    before_link = previous.link
+    before_link: Any = previous.link
     if before_link[0] == PROJECTED:  # what a mixed loss had made of PCA
         before_link = before_link[1]
     if (before, before_link) != (architecture, link):
@@ -65,7 +84,9 @@ def _fitted(previous, architecture, link, scaling, seed, rng):
     if not is_linear:
         return fitted
     network = architecture.build(seed)
-    initialise(network, link_of(link).start(scaling.mean), rng)
+    start_of = link_of(link)
+    assert not isinstance(start_of, Projections)
+    initialise(network, start_of.start(scaling.mean), rng)
     if network.anchored:
         network.load_state_dict(fitted.state_dict(), strict=False)
     return network

@@ -1,10 +1,10 @@
 """Datasets: rows with targets and weights, which to learn from, which to hold out."""
 
 from dataclasses import dataclass, replace
+from typing import Any, Self, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_matrix
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
@@ -12,6 +12,7 @@ from .._data.holdout import equal_rows, hold_out, row_keys
 from .._data.targets import Target, no_values
 from .._parts.parameters import Parameters
 from .._runtime.caching import cached_property
+from .._typing import Bools, Floats, Ints, Rows
 from .pseudo_labels import teach
 
 __all__ = ["Dataset", "TrainingData", "is_splitter", "make_datasets", "split"]
@@ -41,10 +42,10 @@ class TrainingData:
         Of rows that are held out together.
     """
 
-    X: NDArray[np.floating] | csr_matrix
+    X: Rows
     y: ArrayLike | None = None
-    sample_weight: NDArray[np.floating] | None = None
-    X_val: NDArray[np.floating] | csr_matrix | None = None
+    sample_weight: Floats | None = None
+    X_val: Rows | None = None
     y_val: ArrayLike | None = None
     groups: ArrayLike | None = None
 
@@ -66,43 +67,43 @@ class Dataset:
         ``X`` as it was before gaps were filled, with NaN in them, if there are any.
     """
 
-    X: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray | None = None
-    missing: np.ndarray | None = None
-    given: np.ndarray | None = None
+    X: Rows
+    targets: Floats
+    weights: Floats | None = None
+    missing: Bools | None = None
+    given: Floats | None = None
 
     @property
-    def with_gaps(self):
+    def with_gaps(self) -> Rows:
         """The rows as they were before gaps were filled, with NaN in them."""
         return self.X if self.given is None else self.given
 
     @cached_property
-    def rows(self):
+    def rows(self) -> Ints:
         """The rows that stand for any, (n_samples,)."""
         if self.weights is None:
             return np.arange(self.X.shape[0])
         return np.flatnonzero(self.weights)
 
     @property
-    def n_samples(self):
+    def n_samples(self) -> int:
         """How many these are."""
         return len(self.rows)
 
     @property
-    def n_represented(self):
+    def n_represented(self) -> int:
         """How many rows they stand for, at least as many as they are."""
         if self.weights is None:
             return self.n_samples
         return max(self.n_samples, round(float(self.weights.sum())))
 
-    def weights_of(self, rows):
+    def weights_of(self, rows: Ints) -> Floats | None:
         """Return weights of rows, one on average, or None where all are one."""
         if self.weights is None:
             return None
         return self.weights[rows] / self.weights[rows].mean()
 
-    def merged(self):
+    def merged(self) -> Self:
         """Return the same with each of several equal rows once, the first of them.
 
         It has the weights of all. So a row that is there twice is what a row of twice
@@ -134,22 +135,27 @@ class Dataset:
         return merged
 
     @cached_property
-    def copies(self):
+    def copies(self) -> Ints | None:
         """Numbers of the rows, the same for equal ones; None if all are different."""
         return equal_rows(self._known)
 
     @property
-    def _known(self):
+    def _known(self) -> Rows:
         """What tells rows apart: their observed values, and which these are."""
         if self.missing is None:
             return self.X
+        assert self.given is not None
         return np.hstack([np.where(self.missing, 0.0, self.given), self.missing])
 
-    def first_of_each(self, rows):
+    def first_of_each(self, rows: Ints) -> Ints | slice:
         """Return the places in ``rows`` of those that no earlier one is equal to."""
         if self.copies is None:
             return slice(None)
         return np.sort(np.unique(self.copies[rows], return_index=True)[1])
+
+
+#: The dataset and its rows to validate on.
+HeldOut: TypeAlias = tuple[Dataset, Ints]
 
 
 def make_datasets(
@@ -161,13 +167,13 @@ def make_datasets(
     where they are held out; those to validate on stay as they are.
     """
     X, y, X_val, y_val = data.X, data.y, data.X_val, data.y_val
-    target = None
+    target: Target | None = None
     if y_val is not None and X_val is None:
         raise ValueError("y_val goes with X_val: pass X_val too, or leave out y_val.")
     if params.supervision and y is not None:
         check_consistent_length(X, y)
-        known = {"missing_label": params.missing_label, "weights": data.sample_weight}
-        target = Target.fit(y, params.target_type, **known)
+        label, weights = params.missing_label, data.sample_weight
+        target = Target.fit(y, params.target_type, None, label, weights)
         if target is not None:
             target.check_learnable()
     dataset_val = None
@@ -177,12 +183,14 @@ def make_datasets(
             values_val = _values_to_validate_on(params, target, X_val, y_val)
         dataset_val = Dataset(X_val, values_val)
     values = no_values(X.shape[0])
-    if target is not None:
+    if target is not None and y is not None:
         values = teach(params.teacher, X, y, target, seed)
     return target, Dataset(X, values, data.sample_weight), dataset_val
 
 
-def _values_to_validate_on(params, target, X_val, y_val):
+def _values_to_validate_on(
+    params: Parameters, target: Target, X_val: Rows, y_val: ArrayLike | None
+) -> Floats:
     if y_val is None:
         raise ValueError(
             f"supervision={params.supervision:g} watches the target on X_val: "
@@ -199,7 +207,7 @@ def split(
     dataset_val: Dataset | None,
     target: Target | None,
     seed: int,
-) -> tuple[np.ndarray, tuple[Dataset, np.ndarray] | None]:
+) -> tuple[Ints, HeldOut | None]:
     """Return rows to train on, and the dataset and rows to validate on, or None.
 
     Parameters
@@ -236,20 +244,20 @@ def split(
     return rows, (dataset, held_out)
 
 
-def is_splitter(validation):
+def is_splitter(validation: object) -> bool:
     """Whether rows are held out by the last split of a splitter of scikit-learn's."""
     return not isinstance(validation, str) and hasattr(validation, "split")
 
 
-def _check_groups(groups, n_samples):
+def _check_groups(groups: ArrayLike, n_samples: int) -> Ints:
     """Return groups as numbers, (n_samples,)."""
-    groups = column_or_1d(groups)
-    if len(groups) != n_samples:
+    column = column_or_1d(groups)
+    if len(column) != n_samples:
         raise ValueError(
-            f"groups has {len(groups)} values, but X has {n_samples} rows: name the "
+            f"groups has {len(column)} values, but X has {n_samples} rows: name the "
             "group of each row."
         )
-    names, numbers = np.unique(groups, return_inverse=True)
+    names, numbers = np.unique(column, return_inverse=True)
     if len(names) < 2:
         raise ValueError(
             f"groups has one value, {names[0]!r}: no group can be held out. Leave out "
@@ -258,7 +266,9 @@ def _check_groups(groups, n_samples):
     return numbers
 
 
-def _split_by(splitter, dataset, y, groups):
+def _split_by(
+    splitter: Any, dataset: Dataset, y: ArrayLike | None, groups: Ints | None
+) -> tuple[Ints, HeldOut]:
     """Return the last split of a splitter: of a series, that with the latest rows."""
     given = {} if groups is None else {"groups": groups}
     n_all = dataset.X.shape[0]

@@ -10,11 +10,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from .._data.batches import Batches
 from .._data.scaling import dense_rows
 from .._inference.code_transform import CodeTransform
 from .._inference.codec import Codec, from_numpy, to_numpy
+from .._nn.autoencoder import AutoEncoder
+from .._parts.column_links import PlainLink
 from .._parts.losses import LOSSES
 from .._parts.networks import Architecture
+from .._training.objective import Objective
+from .._typing import Floats
+from .session import TrainingSession
 
 __all__ = ["Deployed", "deploy"]
 
@@ -37,17 +43,17 @@ class Deployed:
 
     architecture: Architecture
     weights: dict[str, np.ndarray]
-    link: str | tuple
+    link: PlainLink
     code_transform: CodeTransform
     codec: Codec
 
     @property
-    def is_pca(self):
+    def is_pca(self) -> bool:
         """Whether both ways are one linear map, which is stored once."""
         is_linear = self.architecture.init == "linear"
         return is_linear and "decoder.linear" not in self.weights
 
-    def row_losses(self, objective, batches):
+    def row_losses(self, objective: Objective, batches: Batches) -> Floats:
         """Losses of rows after `transform` and `inverse_transform`, (n_samples,).
 
         They are those of the reconstruction alone: rows are not corrupted, and codes
@@ -87,7 +93,12 @@ class Deployed:
         return np.concatenate([part.double().cpu().numpy() for part in losses])
 
 
-def deploy(training, network, link, code_transform):
+def deploy(
+    training: TrainingSession,
+    network: AutoEncoder,
+    link: PlainLink,
+    code_transform: CodeTransform,
+) -> Deployed:
     """Return a network of a training, widened to all features, as `Deployed`."""
     architecture = replace(training.config.architecture, init=network.init)
     weights = to_numpy(training.of_all_features(network, architecture))

@@ -10,9 +10,16 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from .._data.scaling import dense_rows, row_slices
-from .._parts.networks import Dense
+from .._data.scaling import Scaling, dense_rows, row_slices
+from .._nn.autoencoder import AutoEncoder
+from .._parts.column_links import PlainLink
+from .._parts.column_losses import ColumnLosses
+from .._parts.losses import Loss
+from .._parts.networks import Architecture, Dense
+from .._parts.parameters import Parameters
 from .._parts.slots import user_parts
+from .._typing import Bools, Ints
+from .dataset import Dataset
 
 __all__ = ["idle_features", "learnt_features", "narrow", "widen"]
 
@@ -20,7 +27,14 @@ __all__ = ["idle_features", "learnt_features", "narrow", "widen"]
 _ALIGNED = 16
 
 
-def idle_features(params, dataset, rows, loss, link, scaling):
+def idle_features(
+    params: Parameters,
+    dataset: Dataset,
+    rows: Ints,
+    loss: Loss | ColumnLosses,
+    link: PlainLink,
+    scaling: Scaling,
+) -> Bools:
     """Which features need no learning: constant in all rows, and free of loss.
 
     Parameters
@@ -50,19 +64,21 @@ def idle_features(params, dataset, rows, loss, link, scaling):
     return idle
 
 
-def learnt_features(idle, n_components):
+def learnt_features(idle: Bools, n_components: int) -> Ints:
     """Return the features to learn, (n_learnt,), sorted.
 
     These are all that are not ``idle``. Idle ones are added until there are as many as
     codes, and until their number is one with which products are fast.
     """
-    n_least = max(np.count_nonzero(~idle), n_components)
+    n_least = max(int(np.count_nonzero(~idle)), n_components)
     n_learnt = min(-(-n_least // _ALIGNED) * _ALIGNED, len(idle))
     return np.sort(np.argsort(idle, kind="stable")[:n_learnt])
 
 
 @torch.no_grad()
-def widen(network, architecture, features):
+def widen(
+    network: AutoEncoder, architecture: Architecture, features: Ints
+) -> AutoEncoder:
     """Return a network of an architecture that does for ``features`` what this does.
 
     Codes do not depend on the others, whose output is zero.
@@ -71,14 +87,16 @@ def widen(network, architecture, features):
         return network
     wide = architecture.build().eval()
     if network.linear:
-        wide.to(network.encoder.linear.dtype)
+        wide.to(network.anchors[0].linear.dtype)
     for of_wide, of_narrow in _pairs(wide, network):
         of_wide.zero_()[_places(of_wide, of_narrow, features)] = of_narrow.cpu()
     return wide
 
 
 @torch.no_grad()
-def narrow(network, architecture, features):
+def narrow(
+    network: AutoEncoder, architecture: Architecture, features: Ints
+) -> AutoEncoder:
     """Return a network that does for ``features`` what one of an architecture does."""
     if len(features) == architecture.n_features:
         return network

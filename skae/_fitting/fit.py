@@ -7,31 +7,33 @@ estimator's attributes in one step.
 import copy
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from sklearn.utils import check_random_state
 
 from .._data.holdout import have_near_copies
 from .._inference.explained_variance import score_of
 from .._inference.fitted_state import FittedState
-from .._parts.column_losses import loss_parts
+from .._parts.column_links import PlainLink
+from .._parts.column_losses import ColumnLosses, loss_parts
+from .._parts.losses import Loss
 from .._parts.mixed import choose_loss
 from .._parts.parameters import Parameters
 from .._parts.slots import check_slots
 from .._runtime.clock import TimeLimit
 from .._runtime.threads import ThreadTuner
 from .._runtime.warning import ValidationWarning, warn
+from .._typing import Ints, Rows
 from .attributes import baseline_score, describe, measure
 from .components import count_components
 from .contest import contest, enter
 from .dataset import TrainingData, is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
 from .gaps import Gaps, measure_imputation
-from .progress import Progress
+from .progress import Progress, Task
 from .source import Source
+from .trial import Trial
 
 __all__ = ["fit_autoencoder"]
 
@@ -91,7 +93,7 @@ def _prepare(
     threads: ThreadTuner,
     limit: TimeLimit,
     progress: Progress,
-) -> tuple[Source, np.ndarray, str | tuple]:
+) -> tuple[Source, Ints, PlainLink]:
     """Return the source of all trainings, the rows to learn from, and the link."""
     params = check_slots(params, data.X.shape[1])
     if params.validation is None and data.X_val is None:
@@ -100,7 +102,7 @@ def _prepare(
     gaps = Gaps(params, data.X, data.X_val, previous, seed, data.sample_weight)
     data = replace(data, X=gaps.fill(data.X), X_val=gaps.fill(data.X_val))
     params, loss, link = _choose_loss(params, data, previous)
-    if gaps.exist:
+    if gaps.exist and isinstance(loss, Loss):  # a MixedLoss takes none
         loss.check_gaps()
     target, dataset, dataset_val = make_datasets(params, data, seed)
     gaps.note(dataset, dataset_val)
@@ -128,9 +130,7 @@ def _prepare(
     return source, rows, link
 
 
-def _warn_of_near_copies(
-    X: NDArray[np.floating] | csr_matrix, held_out: NDArray[np.integer], seed: int
-) -> None:
+def _warn_of_near_copies(X: Rows, held_out: Ints, seed: int) -> None:
     """Say so if rows that are held out are nearest to those around them."""
     if have_near_copies(X, held_out, seed):
         warn(
@@ -142,7 +142,7 @@ def _warn_of_near_copies(
         )
 
 
-def _best(trial, final):
+def _best(trial: Trial, final: Finalist) -> tuple[float, int]:
     """Return the loss of what is returned, and the epoch that it is of."""
     early_stopping, training = trial.early_stopping, trial.training
     if not final.is_linear:
@@ -150,10 +150,16 @@ def _best(trial, final):
     if training.starts_linear:
         return early_stopping.start_loss, 0
     losses = final.deployed.row_losses(training.objective, trial.monitored)
-    return trial.monitored.mean(losses).item(), 0
+    return float(trial.monitored.mean(losses)), 0
 
 
-def _attributes(source, trial, final, best, reason):
+def _attributes(
+    source: Source,
+    trial: Trial,
+    final: Finalist,
+    best: tuple[float, int],
+    reason: str | None,
+) -> dict[str, Any]:
     """Return the estimator's attributes by name.
 
     Of a finalist, its loss with the epoch that it is of, and why training ended.
@@ -190,17 +196,14 @@ def _attributes(source, trial, final, best, reason):
     }
 
 
-def _snapshot(source, task):
+def _snapshot(source: Source, task: Task) -> dict[str, Any]:
     """Return the estimator's attributes as if a training had ended where it is.
 
     With its weights as they are now, whether or not they are the best. The training
     goes on as if nobody had looked.
     """
-    trial, training, early_stopping = (
-        task.trial,
-        task.training,
-        task.trial.early_stopping,
-    )
+    trial, training = cast(Trial, task.trial), task.training
+    early_stopping = trial.early_stopping
     network = with_trust_radii(source, trial, training, copy.deepcopy(training.network))
     final = Finalist(source, training, network)
     loss = (
@@ -213,7 +216,9 @@ def _snapshot(source, task):
     return attributes | {"_memory": {}}
 
 
-def _summary(source, trial, final, best):
+def _summary(
+    source: Source, trial: Trial, final: Finalist, best: tuple[float, int]
+) -> str:
     """Return in a line what is kept, why, and how good it is beside PCA."""
     n_epochs, baseline = len(trial.loss_curve), _baseline_of(trial)
     which = "training" if trial.validation is None else "held-out"
@@ -232,7 +237,7 @@ def _summary(source, trial, final, best):
     )
 
 
-def _before_refit(source, trial, final):
+def _before_refit(source: Source, trial: Trial, final: Finalist) -> Finalist:
     """Return a finalist that has not learnt from the rows held out, as it was then."""
     if final.is_linear or final.training is trial.training:
         return final
@@ -241,7 +246,9 @@ def _before_refit(source, trial, final):
     return Finalist(source, trial.training, network)
 
 
-def _imputation(source, trial, final):
+def _imputation(
+    source: Source, trial: Trial, final: Finalist
+) -> dict[str, float] | None:
     """Return how gaps are filled, by the rows held out, or else by training rows."""
     if source.ppca is None:
         return None
@@ -250,7 +257,7 @@ def _imputation(source, trial, final):
     return measure_imputation(deployed, batches.given[batches.rows], source.seed)
 
 
-def _why_linear(source, trial, loss):
+def _why_linear(source: Source, trial: Trial, loss: float) -> str:
     """Return that the result is PCA, why, and what would help."""
     validation, lowest = trial.validation, min(trial.validation_curve, default=np.nan)
     name = "PCA" if source.target is None else "principal covariates regression"
@@ -281,7 +288,7 @@ def _why_linear(source, trial, loss):
 
 def _choose_loss(
     params: Parameters, data: TrainingData, previous: FittedState | None
-) -> tuple[Parameters, Any, str | tuple]:
+) -> tuple[Parameters, Loss | ColumnLosses, PlainLink]:
     """Return the parameters, the loss and its link, if it is made for such data."""
     parts = None if previous is None else previous.loss_parts
     params, loss, link = choose_loss(params, data.X, data.sample_weight, parts)
@@ -290,7 +297,7 @@ def _choose_loss(
     return params, loss, link
 
 
-def _baseline_loss(source, trial):
+def _baseline_loss(source: Source, trial: Trial) -> float | None:
     """Return PCA's loss on the rows of the curves, if it has one that compares."""
     if not source.asks_for_less_error or source.params.ordered:
         return None
@@ -298,13 +305,13 @@ def _baseline_loss(source, trial):
     return float(batches.mean(trial.losses_of_pca(batches)))
 
 
-def _baseline(final, trial, of_training):
+def _baseline(final: Finalist, trial: Trial, of_training: float) -> float:
     """Return PCA's score on the rows that were validated on, or else on all."""
     if final.is_linear and final.source.holds_rows_out or trial.validation is None:
         return of_training
     return _baseline_of(trial)
 
 
-def _baseline_of(trial):
+def _baseline_of(trial: Trial) -> float:
     """Return PCA's score on the rows that a trial was validated on, if any."""
     return baseline_score(trial.training, trial.validation or trial.some)

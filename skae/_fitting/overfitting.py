@@ -4,7 +4,11 @@ Its losses on both are compared with PCA's, which differ too: the rows held out 
 the harder ones, and PCA fits the others as well.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from .._training.early_stopping import EarlyStopping
 
 __all__ = ["generalisation_gap", "overfits"]
 
@@ -20,7 +24,12 @@ _GAP_IN_THE_END = 1.2
 _NOTHING = 1e-14
 
 
-def generalisation_gap(loss_curve, validation_curve, pca_gap, n_epochs):
+def generalisation_gap(
+    loss_curve: Sequence[float],
+    validation_curve: Sequence[float],
+    pca_gap: float,
+    n_epochs: int,
+) -> float:
     """Return the ratio of the losses on rows held out and learnt from, over PCA's.
 
     Parameters
@@ -33,12 +42,17 @@ def generalisation_gap(loss_curve, validation_curve, pca_gap, n_epochs):
         The last so many count.
     """
     validation_loss, loss = (
-        np.mean(curve[-n_epochs:]) for curve in (validation_curve, loss_curve)
+        float(np.mean(curve[-n_epochs:])) for curve in (validation_curve, loss_curve)
     )
     return validation_loss / max(loss * pca_gap, _NOTHING)
 
 
-def overfits(early_stopping, loss_curve, validation_curve, pca_gap):
+def overfits(
+    early_stopping: EarlyStopping,
+    loss_curve: Sequence[float],
+    validation_curve: Sequence[float],
+    pca_gap: float,
+) -> bool:
     """Whether training has lowered the loss for some time, and not on rows held out.
 
     Long steps may raise both losses for a while: that is no overfitting, and shorter

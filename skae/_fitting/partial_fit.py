@@ -8,19 +8,22 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from sklearn.utils import check_consistent_length, check_random_state
 
 from .._data.first_rows import StreamedRows, are_many, outgrows
 from .._data.targets import Target, no_values
 from .._inference.code_transform import CodeTransform
 from .._inference.fitted_state import FittedState
-from .._parts.column_losses import loss_parts
+from .._linear.ppca import PPCA
+from .._parts.column_links import PlainLink
+from .._parts.column_losses import ColumnLosses, loss_parts
+from .._parts.losses import Loss
 from .._parts.mixed import choose_loss
 from .._parts.parameters import Parameters
 from .._parts.slots import check_slots
 from .._runtime.threads import ThreadTuner
 from .._runtime.warning import warn
+from .._typing import Floats
 from .attributes import baseline_score, describe, measure
 from .components import count_components
 from .config import Config
@@ -177,7 +180,9 @@ def _read(
     target: Target | None,
     previous: FittedState | None,
     seed: int,
-) -> tuple:
+) -> tuple[
+    Parameters, Loss | ColumnLosses, PlainLink, Target | None, Dataset, PPCA | None
+]:
     """Return the rows as a dataset, and what they say of loss, link, target and gaps.
 
     Returns
@@ -194,7 +199,7 @@ def _read(
     gaps = Gaps(params, part.X, None, previous, seed, weights)
     filled = replace(part, X=gaps.fill(part.X))
     params, loss, link = choose_loss(params, filled.X, weights, parts, goes_on=True)
-    if gaps.exist:
+    if gaps.exist and isinstance(loss, Loss):  # a MixedLoss takes none
         loss.check_gaps()
     is_named = isinstance(link, str)
     if previous and is_named and params.output_activation == "auto":
@@ -209,7 +214,7 @@ def _read(
 def _config(
     params: Parameters,
     shape: tuple[int, int],
-    link: str | tuple,
+    link: PlainLink,
     previous: FittedState | None,
 ) -> Config:
     """Return the config of one pass, as if of many."""
@@ -240,7 +245,7 @@ def _known_target(
 
 def _targets(
     params: Parameters, part: StreamedRows, target: Target | None, seed: int
-) -> tuple[Target | None, np.ndarray]:
+) -> tuple[Target | None, Floats]:
     """Return the target, that of the first rows with one, and its values."""
     X, y = part.X, part.y
     n_samples = X.shape[0]

@@ -6,8 +6,10 @@ as trees, can tell it of the other rows, which then guide the codes too (Lee 201
 """
 
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -22,8 +24,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from .._data.scaling import row_slices
+from .._data.targets import Target
 from .._linear.pcovr import RIDGE_ALPHAS
 from .._runtime.helpers import helper
+from .._typing import Floats, Rows
 
 __all__ = ["teach"]
 
@@ -34,7 +38,7 @@ _ROWS = 5_000
 _MOST_TRIED = 32
 
 
-def teach(teacher, X, y, target, seed):
+def teach(teacher: Any, X: Rows, y: ArrayLike, target: Target, seed: int) -> Floats:
     """Return the values of ``y``, those that are unknown as the teacher tells them.
 
     Parameters

@@ -8,7 +8,16 @@ of the coordinates learns the same in a fraction of the time.
 import numpy as np
 import torch
 
-__all__ = ["can_hold", "expand", "row_space"]
+from .._nn.autoencoder import AutoEncoder
+from .._parts.column_links import PlainLink
+from .._parts.column_losses import ColumnLosses
+from .._parts.losses import LOSSES, Loss
+from .._parts.networks import Architecture, Dense
+from .._parts.parameters import Parameters
+from .._parts.penalties import Sparsity
+from .._typing import Floats
+
+__all__ = ["can_hold", "expand", "has_row_space", "row_space"]
 
 # Rows whose products with each other are worth their time, and bytes of rows at once.
 _MOST_ROWS = 3_000
@@ -17,13 +26,31 @@ _MOST_BYTES = 2**27
 _AXES_PER_COMPONENT = 3
 
 
-def can_hold(n_samples, n_features):
+def can_hold(n_samples: int, n_features: int) -> bool:
     """Whether rows are fewer than features, and few enough to find their space."""
     few = n_samples <= _MOST_ROWS and 4 * n_samples * n_features <= _MOST_BYTES
     return n_samples < n_features and few
 
 
-def row_space(x, n_components):
+def has_row_space(
+    params: Parameters,
+    loss: Loss | ColumnLosses,
+    link: PlainLink,
+    n_samples: int,
+    n_features: int,
+) -> bool:
+    """Whether all that a training of so many rows sees is in the space they span."""
+    return (
+        can_hold(n_samples, n_features)
+        and type(params.network) is Dense
+        and link == "identity"
+        and loss is LOSSES["squared_error"]
+        and params.corruption is None
+        and (params.penalty is None or type(params.penalty) is Sparsity)
+    )
+
+
+def row_space(x: Floats, n_components: int) -> Floats:
     """Return an orthonormal basis of the directions in which rows carry signal.
 
     Directions of noise are left out: those whose singular value is below the optimal
@@ -71,7 +98,9 @@ def _threshold(values, shape):
 
 
 @torch.no_grad()
-def expand(network, architecture, basis, off_basis):
+def expand(
+    network: AutoEncoder, architecture: Architecture, basis: Floats, off_basis: float
+) -> AutoEncoder:
     """Return a network of all features that does what one of the coordinates does.
 
     Parameters
@@ -84,7 +113,7 @@ def expand(network, architecture, basis, off_basis):
     off_basis : float
         Largest squared distance of a training row from their space.
     """
-    basis = torch.from_numpy(basis).double()
+    axes = torch.from_numpy(basis).double()
     narrow = network.state_dict()
     dtype = next(iter(narrow.values())).dtype
     wide = architecture.build().to(dtype).eval()
@@ -95,14 +124,15 @@ def expand(network, architecture, basis, off_basis):
         if of_features.shape != of_axes.shape:
             reads = of_features.ndim == 2 and len(of_features) == len(of_axes)
             values = values.double()
-            values = values @ basis.T if reads else basis @ values
+            values = values @ axes.T if reads else axes @ values
         of_features.copy_(values)
     if wide.linear and torch.equal(
         narrow["decoder.linear"], narrow["encoder.linear"].T
     ):
         # The same products once more could differ in their last bits.
-        wide.decoder.linear.copy_(wide.encoder.linear.T)
+        encoder, decoder = wide.anchors
+        decoder.linear.copy_(encoder.linear.T)
     if wide.anchored:  # lengths of rows are those of all their features again
-        radius = wide.encoder.trust_radius
+        radius = wide.anchors[0].trust_radius
         radius.copy_((radius.square() + off_basis).sqrt())
     return wide

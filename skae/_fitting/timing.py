@@ -8,9 +8,13 @@ is measured with the network at its start.
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 from .._runtime import clock
+from .._runtime.clock import TimeLimit
 from .._training.loop import evaluate
+from .dataset import Dataset
+from .session import TrainingSession
 
 __all__ = ["Shares", "measure"]
 
@@ -49,7 +53,14 @@ class Shares:
     after: float = 0.0
 
     @classmethod
-    def of(cls, seconds, row_seconds, n_monitored, n_learnt, n_samples):
+    def of(
+        cls,
+        seconds: float,
+        row_seconds: float,
+        n_monitored: int,
+        n_learnt: int,
+        n_samples: int,
+    ) -> Self:
         """Divide what is left.
 
         Parameters
@@ -73,12 +84,12 @@ class Shares:
         )
         return cls(most, coded, after)
 
-    def to_train(self, limit):
+    def to_train(self, limit: TimeLimit) -> float:
         """Return the seconds that are left, but what is kept."""
         return limit.left - self.after
 
 
-def measure(training, dataset):
+def measure(training: TrainingSession, dataset: Dataset) -> float:
     """Return the seconds that a row of a table takes through a training's network."""
     rows = dataset.rows[:_TIMED]
     batches = training.batches_of(dataset, rows)

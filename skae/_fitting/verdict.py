@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.stats import wilcoxon
 
+from .._typing import Bools, Floats, Ints
+
 __all__ = ["BY_CHANCE", "is_lower"]
 
 # How probable a gain on the rows may be if there is none.
@@ -10,14 +12,14 @@ BY_CHANCE = 0.01
 
 
 def is_lower(
-    losses,
-    others,
-    by_chance=BY_CHANCE,
-    by_part=0.0,
-    weights=None,
-    rows=slice(None),
-    of_many_variables=False,
-):
+    losses: Floats,
+    others: Floats,
+    by_chance: float = BY_CHANCE,
+    by_part: float = 0.0,
+    weights: Floats | None = None,
+    rows: Ints | Bools | slice = slice(None),
+    of_many_variables: bool = False,
+) -> bool:
     """Whether the losses of rows are lower than others, the same rows', beyond doubt.
 
     Their mean must be, by some part and by more than the noise of so few rows, and so

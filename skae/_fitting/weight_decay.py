@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from .trial import Trial
+
 __all__ = ["decay_if_overfitted", "try_decay"]
 
 # Parts of the epochs after which, and for how many, weights decay on trial: where steps
@@ -27,7 +29,7 @@ _DECAYING = 0.15
 _IN_VAIN = 0.4
 
 
-def try_decay(trial):
+def try_decay(trial: Trial) -> None:
     """Let the weights of a trial decay in the middle if that soon shows to be better.
 
     Parameters
@@ -57,7 +59,7 @@ def try_decay(trial):
         trial.go_back(without)
 
 
-def decay_if_overfitted(trial):
+def decay_if_overfitted(trial: Trial) -> None:
     """Go on from the best weights, which decay, if they came long before the end."""
     early_stopping, n_in_all = trial.early_stopping, trial.training.config.max_iter
     early = early_stopping.best_iter < _EARLY * n_in_all

@@ -6,14 +6,20 @@ where there is no other: a linear model behind bends to it if it was trained on 
 answers it with anything if not. Nothing is lost: decoding begins with the way back.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 
 __all__ = ["FARTHEST_CODE", "CodeTransform", "shorten"]
 
 # No code is farther than this: float32 can still square and add such values.
+#: From codes to those that are given out, or back.
+Way: TypeAlias = Callable[[Tensor], Tensor]
+
 FARTHEST_CODE = 1e17
 
 
@@ -35,11 +41,11 @@ class CodeTransform:
     scale: np.ndarray | None = None
 
     @classmethod
-    def of(cls, n_components):
+    def of(cls, n_components: int) -> Self:
         """Return the transform that leaves codes as they are."""
         return cls(np.zeros(n_components))
 
-    def on(self, device, dtype):
+    def on(self, device: torch.device, dtype: torch.dtype) -> tuple[Way, Way]:
         """Return its two ways, to the codes that are given out and back, of tensors."""
         if self.scale is not None:
             return self._whitened(device, dtype)
@@ -56,7 +62,7 @@ class CodeTransform:
 
         return show, hide
 
-    def _whitened(self, device, dtype):
+    def _whitened(self, device: torch.device, dtype: torch.dtype) -> tuple[Way, Way]:
         show, hide = replace(self, scale=None).on(device, dtype)
         scale = torch.tensor(self.scale, dtype=dtype, device=device)
         return lambda z: show(z).div(scale), lambda codes: hide(codes.mul(scale))
@@ -66,7 +72,7 @@ def _as_they_are(z):
     return z
 
 
-def shorten(z, radius):
+def shorten(z: Tensor, radius: float) -> Tensor:
     """Let lengths beyond the radius grow by logarithm only.
 
     A length r becomes ``radius * (1 + log(r / radius))``; directions stay.
@@ -84,7 +90,7 @@ def shorten(z, radius):
     return z * ratio.log().add(1.0).div(ratio)
 
 
-def lengthen(z, radius):
+def lengthen(z: Tensor, radius: float) -> Tensor:
     """Undo `shorten`."""
     if torch.linalg.vector_norm(z).item() <= radius:
         return z

@@ -1,25 +1,34 @@
 """Codec: a fitted network's numpy weights to codes and reconstructions, in chunks."""
 
 import copy
+from collections.abc import Callable
 from itertools import chain
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
+from torch import Tensor
 
-from .._data.scaling import FARTHEST, dense_rows, row_slices
+from .._data.scaling import FARTHEST, Scaling, dense_rows, row_slices
+from .._linear.ppca import PPCA
 from .._nn.autoencoder import AutoEncoder, step_flops
 from .._nn.fast_forward import FastForward
 from .._nn.seeded_modules import UserModule
-from .._parts.column_links import link_of
+from .._parts.column_links import PlainLink, link_of
 from .._parts.networks import Architecture
 from .._runtime.caching import cached_property
 from .._runtime.isolation import isolated
 from .._runtime.memory import in_halves
 from .._runtime.threads import in_parts
+from .._typing import Floats, Rows
+from .code_transform import CodeTransform
 from .few_rows import FewRows
 
 __all__ = ["Codec", "float32_scaling", "from_numpy", "to_numpy"]
+
+#: Mean, factor and rest: x is scaled as (x - mean) * factor + rest.
+Float32Scaling: TypeAlias = tuple[Tensor | None, Tensor, Tensor]
 
 _LARGEST = torch.finfo(torch.float32).max
 _SMALLEST = 1 / _LARGEST
@@ -31,7 +40,7 @@ _SHARED_FLOPS = 2e7
 _MOST_GROUPS = 64
 
 
-def to_numpy(network):
+def to_numpy(network: torch.nn.Module) -> dict[str, np.ndarray]:
     """Return the weights by name, as arrays that share nothing with torch."""
     weights = {
         name: value.detach().cpu().numpy().copy()
@@ -81,7 +90,14 @@ class Codec:
         What fills gaps, in units of ``X``; None where rows have none.
     """
 
-    def __init__(self, network, scaling, link, code_transform, ppca=None):
+    def __init__(
+        self,
+        network: AutoEncoder,
+        scaling: Scaling,
+        link: PlainLink,
+        code_transform: CodeTransform,
+        ppca: PPCA | None = None,
+    ) -> None:
         self.network = network
         self.scaling = scaling
         self.link = link
@@ -108,14 +124,14 @@ class Codec:
             self.few_rows = FewRows(network, *scalings, link, code_transform)
 
     @cached_property
-    def is_thread_safe(self):
+    def is_thread_safe(self) -> bool:
         """Whether several threads may use it: not layers of someone's own."""
         return not any(
             isinstance(module, UserModule) for module in self.network.modules()
         )
 
     @cached_property
-    def flops(self):
+    def flops(self) -> float:
         """Floating point operations of a row, to its code and back.
 
         Infinite where someone's own layers may do more than their weights tell.
@@ -125,23 +141,23 @@ class Codec:
         return step_flops(self.network, 1) / 3  # the gradient's are twice as many
 
     @isolated
-    def on(self, device):
+    def on(self, device: torch.device) -> "Codec":
         """Return the same with a copy of the network on a device."""
         network = copy.deepcopy(self.network).to(device)
         return Codec(network, self.scaling, self.link, self.code_transform, self.ppca)
 
-    def chunks(self, n_samples):
+    def chunks(self, n_samples: int) -> list[slice]:
         """Slices of rows that take a few megabytes on their way through."""
         return row_slices(n_samples, self.width)
 
-    def complete(self, X):
+    def complete(self, X: Rows) -> Rows:
         """Return rows with their gaps, which are NaN, filled."""
         if self.ppca is None or issparse(X):
             return X
         missing = np.isnan(X)
         return self.ppca.fill(X, missing) if missing.any() else X
 
-    def encode(self, X):
+    def encode(self, X: Rows) -> Floats:
         """Codes (n_samples, n_components) of rows (n_samples, n_features)."""
         X = self.complete(X)
         Z = np.empty((X.shape[0], self.n_components), self.dtype)
@@ -149,7 +165,7 @@ class Codec:
         in_parts(lambda chunks: self._encode(X, Z, chunks), groups)
         return Z
 
-    def _encode(self, X, Z, chunks):
+    def _encode(self, X: Rows, Z: Floats, chunks: list[slice]) -> None:
         buffer = None
         with torch.inference_mode():
             for rows in chunks:
@@ -160,20 +176,20 @@ class Codec:
                 x = self._scaled(dense_rows(X, rows), out)
                 Z[rows] = self._run(self.codes, x)
 
-    def decode(self, Z):
+    def decode(self, Z: Floats) -> Floats:
         """Rows (n_samples, n_features) in the units of ``X`` from codes."""
         X = np.empty((len(Z), self.n_features), self.dtype)
         in_parts(lambda chunks: self._decode(Z, X, chunks), self._groups(len(Z)))
         return X
 
-    def _decode(self, Z, X, chunks):
+    def _decode(self, Z: Floats, X: Floats, chunks: list[slice]) -> None:
         with torch.inference_mode():
             for rows in chunks:
                 z = _tensor(Z[rows].astype(self.dtype, copy=False))
                 x = self._run(self._rows, z)
                 X[rows] = self._undo(x)
 
-    def _undo(self, x):
+    def _undo(self, x: Floats) -> Floats:
         """Rows in the units of ``X``, of values after the link."""
         scaling, is_scaled, constant = self.scaling, self._is_scaled, self._constant
         if is_scaled.all():
@@ -184,7 +200,7 @@ class Codec:
         x[:, constant] = scaling.mean[constant]
         return x
 
-    def _groups(self, n_samples):
+    def _groups(self, n_samples: int) -> list[list[slice]]:
         """Chunks in groups for one thread after another, one group for few rows."""
         chunks = self.chunks(n_samples)
         is_work = _SHARED_FLOPS <= n_samples * self.flops < np.inf
@@ -194,11 +210,11 @@ class Codec:
         return [chunks[i::n_groups] for i in range(n_groups)]
 
     @torch.inference_mode()
-    def output(self, Z):
+    def output(self, Z: Floats) -> Tensor:
         """Raw output (n_samples, n_features) of codes, a tensor that the link maps."""
         return self._fast.decoder(self._hide(_tensor(Z).to(self.device)))
 
-    def squared_errors(self, X, per_feature):
+    def squared_errors(self, X: Rows, per_feature: bool) -> Floats:
         """Squared errors in units of the scaling, of rows' features or their means.
 
         Those of missing entries are NaN, the mean is that of the others.
@@ -212,21 +228,21 @@ class Codec:
             errors[rows] = squared if per_feature else self._row_means(squared)
         return errors
 
-    def _row_means(self, errors):
+    def _row_means(self, errors: Floats) -> Floats:
         """Mean of each row, of what is not NaN where gaps are; 0 where that is all."""
         if self.ppca is None:
             return errors.mean(axis=1)
         known = ~np.isnan(errors)
         return errors.sum(axis=1, where=known) / np.maximum(known.sum(axis=1), 1)
 
-    def codes(self, x):
+    def codes(self, x: Tensor) -> Tensor:
         """Codes of scaled rows, both tensors on the codec's device."""
         return self._show(self._fast.encoder(x)[:, : self.n_components])
 
-    def _rows(self, z):
+    def _rows(self, z: Tensor) -> Tensor:
         return self._inverse_link(self._fast.decoder(self._hide(z)))
 
-    def _scaled(self, X, buffer=None):
+    def _scaled(self, X: Floats, buffer: Tensor | None = None) -> Tensor:
         """Scaled rows as a tensor, what `Scaling.apply` makes in float64.
 
         Into ``buffer``, of float32, if that is the dtype and there is one.
@@ -240,12 +256,12 @@ class Codec:
             x.clamp_(-_LARGEST, _LARGEST)  # no infinity, that zero times it be zero
         return torch.addcmul(rest, x, factor, out=buffer).clamp_(-FARTHEST, FARTHEST)
 
-    def _run(self, function, values):
+    def _run(self, function: Callable[[Tensor], Tensor], values: Tensor) -> Floats:
         run = in_halves(lambda part: function(part.to(self.device)).cpu(), values)
         return run.numpy()
 
 
-def float32_scaling(scaling):
+def float32_scaling(scaling: Scaling) -> Float32Scaling | None:
     """Tensors mean, factor and rest: x is scaled as ``(x - mean) * factor + rest``.
 
     None where float32 does not hold a mean or a scale, and rows have to be scaled in
@@ -263,13 +279,12 @@ def float32_scaling(scaling):
     if np.abs(factor * scaling.mean).max() <= _SMALL_MEAN:
         mean = np.zeros_like(mean)
     rest = factor * (mean - scaling.mean)
-    mean, factor, rest = (
-        torch.from_numpy(v.astype(np.float32)) for v in (mean, factor, rest)
-    )
-    return mean if mean.any() else None, factor, rest
+    tensors = (torch.from_numpy(v.astype(np.float32)) for v in (mean, factor, rest))
+    of_mean, of_factor, of_rest = tensors
+    return of_mean if of_mean.any() else None, of_factor, of_rest
 
 
-def _tensor(values):
+def _tensor(values: Floats) -> Tensor:
     """Return an array as a tensor; a copy if torch could not share it."""
     if not values.flags.writeable or not values.flags.c_contiguous:
         values = np.array(values, order="C")

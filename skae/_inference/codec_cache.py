@@ -4,13 +4,17 @@ They are cached beside the estimator, not on it: what is fitted stays plain nump
 """
 
 import weakref
+from collections.abc import Callable
 
+import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 
 from .._runtime.device import inference_device
 from .._runtime.isolation import isolated
 from .._runtime.memory import explains_out_of_memory
 from .._runtime.threads import one_thread
+from .._typing import Floats, Rows
 from .codec import Codec, from_numpy
 from .explained_variance import score_of
 from .fitted_state import FittedState
@@ -21,30 +25,32 @@ __all__ = ["cached_codec", "decode", "encode", "score", "squared_errors"]
 _CODECS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
-def encode(estimator, X):
+def encode(estimator: BaseEstimator, X: Rows) -> Floats:
     """Return the codes of rows, by a fitted estimator."""
     codec = cached_codec(estimator, X.dtype, X.shape[0])
     X = codec.complete(X)
-    Z = codec.few_rows and codec.few_rows.encode(X)
+    Z = None if codec.few_rows is None else codec.few_rows.encode(X)
     return _run(codec.encode, X) if Z is None else Z
 
 
-def decode(estimator, Z):
+def decode(estimator: BaseEstimator, Z: Floats) -> Floats:
     """Return the rows of codes."""
     codec = cached_codec(estimator, Z.dtype, len(Z))
-    X = codec.few_rows and codec.few_rows.decode(Z)
+    X = None if codec.few_rows is None else codec.few_rows.decode(Z)
     return _run(codec.decode, Z) if X is None else X
 
 
 @isolated
 @explains_out_of_memory()
-def _run(function, values):
+def _run(function: Callable[[Rows], Floats], values: Rows) -> Floats:
     return function(values)
 
 
 @isolated
 @explains_out_of_memory()
-def squared_errors(estimator, X, per_feature=False):
+def squared_errors(
+    estimator: BaseEstimator, X: Rows, per_feature: bool = False
+) -> Floats:
     """Return those of rows, or of each of their features; see `Codec`."""
     codec = cached_codec(estimator, X.dtype, X.shape[0])
     return codec.squared_errors(X, per_feature)
@@ -52,7 +58,7 @@ def squared_errors(estimator, X, per_feature=False):
 
 @isolated
 @explains_out_of_memory()
-def score(estimator, X, weights=None):
+def score(estimator: BaseEstimator, X: Rows, weights: Floats | None = None) -> float:
     """Return the part of the variance of rows that comes back.
 
     Rows may have ``weights``, (n_samples,).
@@ -60,7 +66,7 @@ def score(estimator, X, weights=None):
     return score_of(cached_codec(estimator, X.dtype, X.shape[0]), X, weights)
 
 
-def cached_codec(estimator, dtype, n_samples):
+def cached_codec(estimator: BaseEstimator, dtype: np.dtype, n_samples: int) -> Codec:
     """Return the codec of a fitted estimator in a numpy dtype, built once a fit.
 
     It is on the device that suits so many rows. On a GPU nothing stays: what is cached

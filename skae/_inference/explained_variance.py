@@ -10,17 +10,21 @@ that the reconstruction explains.
 """
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.isotonic import isotonic_regression
 
 from .._data.scaling import (
+    Scaling,
     dense_rows,
     observed_squares,
     squares_about_mean,
     weighted,
 )
+from .._typing import Floats, Rows
+from .codec import Codec
 
 __all__ = ["EXPLAINED", "Moments", "explain", "score_of"]
 
@@ -79,7 +83,9 @@ class Moments:
     lengths: np.ndarray
 
     @classmethod
-    def of(cls, codec, X, seed, weights=None):
+    def of(
+        cls, codec: Codec, X: Rows, seed: int, weights: Floats | None = None
+    ) -> Self:
         """Measure rows, or some of very many.
 
         Parameters
@@ -124,7 +130,7 @@ class Moments:
             lengths=lengths,
         )
 
-    def after(self, before, scale):
+    def after(self, before: "Moments", scale: Floats) -> "Moments":
         """Return those of these rows and of the ones before them.
 
         The earlier ones fade: their errors and slopes are of the network as it was.
@@ -159,7 +165,7 @@ class Moments:
         )
 
 
-def explain(moments, scaling, n_samples):
+def explain(moments: Moments, scaling: Scaling, n_samples: float) -> dict[str, Any]:
     """Return PCA's attributes by name, those of ``EXPLAINED``.
 
     Parameters
@@ -190,7 +196,7 @@ def explain(moments, scaling, n_samples):
     }
 
 
-def score_of(codec, X, weights=None):
+def score_of(codec: Codec, X: Rows, weights: Floats | None = None) -> float:
     """Return the part of the variance of rows that comes back from a codec.
 
     Rows may have ``weights``, (n_samples,).

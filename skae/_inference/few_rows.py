@@ -10,12 +10,14 @@ import math
 
 import numpy as np
 from scipy.special import erf
-from torch import nn
+from torch import Tensor, nn
 
-from .._data.scaling import dense_rows
-from .._nn.autoencoder import Anchored, Faded
+from .._data.scaling import Scaling, dense_rows
+from .._nn.autoencoder import Anchored, AutoEncoder, Faded
 from .._nn.layers import Dropout, QuickGELU
-from .._parts.column_links import Projections, link_of
+from .._parts.column_links import PlainLink, Projections, link_of
+from .._typing import Floats, Rows
+from .code_transform import CodeTransform
 
 __all__ = ["FewRows"]
 
@@ -43,16 +45,24 @@ class FewRows:
         What codes are given out in.
     """
 
-    def __init__(self, network, scaling, float32_scaling, link, transform):
+    def __init__(
+        self,
+        network: AutoEncoder,
+        scaling: Scaling,
+        float32_scaling: tuple[Tensor | None, Tensor, Tensor] | None,
+        link: PlainLink,
+        transform: CodeTransform,
+    ) -> None:
         weights = network.state_dict().values()
         dtype = np.dtype(str(next(iter(weights)).dtype).removeprefix("torch."))
         self._most_rows = _MOST_FLOPS / sum(weight.numel() for weight in weights)
         self._encoder = _map(network.encoder, network.n_components)
         self._decoder = _map(network.decoder)
         if float32_scaling is not None:
-            self._mean, self._factor, self._rest = (
-                None if t is None else t.numpy() for t in float32_scaling
-            )
+            mean, factor, rest = float32_scaling
+            self._mean = None if mean is None else mean.numpy()
+            self._factor: Floats = factor.numpy()
+            self._rest: Floats | None = rest.numpy()
         elif dtype == np.float64:
             self._mean, self._rest = scaling.mean, None
             self._factor = np.where(scaling.constant, 0.0, 1 / scaling.scale)
@@ -74,7 +84,7 @@ class FewRows:
         self._unit = None if transform.scale is None else transform.scale.astype(dtype)
         self._radius = transform.radius
 
-    def encode(self, X):
+    def encode(self, X: Rows) -> Floats | None:
         """Codes (n_samples, n_components) of rows (n_samples, n_features)."""
         if self._encoder is None or not 0 < X.shape[0] <= self._most_rows:
             return None
@@ -95,7 +105,7 @@ class FewRows:
             z -= self._origin
             return z if self._unit is None else np.divide(z, self._unit, out=z)
 
-    def decode(self, Z):
+    def decode(self, Z: Floats) -> Floats | None:
         """Rows (n_samples, n_features) of codes (n_samples, n_components)."""
         if self._decoder is None or not 0 < len(Z) <= self._most_rows:
             return None

@@ -14,6 +14,7 @@ from .._data.first_rows import StreamedRows
 from .._data.scaling import Scaling
 from .._data.targets import Target
 from .._linear.ppca import PPCA
+from .._parts.column_links import PlainLink
 from .._parts.networks import Architecture
 from .._training.checkpoint import Checkpoint
 from .code_transform import CodeTransform
@@ -95,7 +96,7 @@ class FittedState:
     weights: dict[str, np.ndarray]
     scaling: Scaling
     code_transform: CodeTransform
-    link: str | tuple
+    link: PlainLink
     ppca: PPCA | None
     imputation: Imputation | None
     target: Target | None

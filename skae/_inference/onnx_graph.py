@@ -5,10 +5,13 @@ Nothing here imports onnx: a container of skl2onnx takes names, numbers and arra
 
 import copy
 import logging
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from .onnx_layers import LAYERS, is_known
 
@@ -34,28 +37,35 @@ class OnnxGraph:
         Width of what goes into it.
     """
 
-    def __init__(self, scope, container, module, n_in):
+    def __init__(
+        self, scope: Any, container: Any, module: nn.Module, n_in: int
+    ) -> None:
         self._scope, self._container = scope, container
         self.dtype = next(module.parameters()).dtype
         self._inputs = _inputs(module, torch.zeros(2, n_in, dtype=self.dtype))
 
-    def layer(self, layer, x):
+    def layer(self, layer: nn.Module, x: str) -> str:
         """Add what a layer computes of ``x``, a name, and return the name of that."""
         kind = type(layer)
         if kind in LAYERS and is_known(layer):
             return LAYERS[kind](self, layer, x)
         return self.by_torch(layer, x)
 
-    def layer_within(self, outer, layer, x):
+    def layer_within(self, outer: nn.Module, layer: nn.Module, x: str) -> str:
         """Add a layer that another one calls, which torch does not know of."""
         self._inputs[layer] = self._inputs[outer]
         return self.layer(layer, x)
 
-    def input_of(self, layer):
+    def input_of(self, layer: nn.Module) -> torch.Tensor:
         """Return an example, two rows, of what goes into a layer."""
         return self._inputs[layer]
 
-    def op(self, kind, *inputs, **options):
+    def op(
+        self,
+        kind: str,
+        *inputs: str | np.ndarray | torch.Tensor | float,
+        **options: Any,
+    ) -> str:
         """Add an operator of names, arrays and numbers; return its output's name."""
         names = [v if isinstance(v, str) else self._constant(v) for v in inputs]
         output = self._scope.get_unique_variable_name("v")
@@ -63,24 +73,24 @@ class OnnxGraph:
         self._container.add_node(kind, names, output, name=name, **options)
         return output
 
-    def cast(self, x, dtype):
+    def cast(self, x: str, dtype: torch.dtype) -> str:
         """Add a cast to a dtype of torch, if it is not that of the graph."""
         return x if dtype == self.dtype else self.op("Cast", x, to=_TYPES[dtype])
 
-    def cast_from(self, x, dtype):
+    def cast_from(self, x: str, dtype: torch.dtype) -> str:
         """Add the way back of `cast`."""
         return x if dtype == self.dtype else self.op("Cast", x, to=_TYPES[self.dtype])
 
-    def in_float32(self, add, x):
+    def in_float32(self, add: Callable[[str], str], x: str) -> str:
         """Add what onnxruntime does not have in float64, in float32."""
         return self.cast_from(add(self.cast(x, torch.float32)), torch.float32)
 
-    def norm(self, x):
+    def norm(self, x: str) -> str:
         """Add the lengths of rows, (batch, 1)."""
         squares = self.op("Mul", x, x)
         return self.op("Sqrt", self.op("ReduceSum", squares, np.array([1]), keepdims=1))
 
-    def _constant(self, value):
+    def _constant(self, value: np.ndarray | torch.Tensor | float) -> str:
         """Add an array, a tensor or a number, which is of the graph's dtype."""
         if isinstance(value, torch.Tensor):
             value = value.detach().numpy()
@@ -92,7 +102,7 @@ class OnnxGraph:
         self._container.add_initializer(name, kind, value.shape, value.ravel())
         return name
 
-    def by_torch(self, layer, x):
+    def by_torch(self, layer: nn.Module, x: str) -> str:
         """Add what torch's own exporter makes of a layer that is not known here."""
         version = self._container.main_opset
         try:
@@ -105,6 +115,7 @@ class OnnxGraph:
                     dynamo=True,
                     verbose=False,
                 )
+            assert program is not None  # nothing is written to a file
             model = program.model_proto
         except Exception as error:  # whatever a module of someone's own may do there
             raise ValueError(

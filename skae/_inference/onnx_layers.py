@@ -320,7 +320,7 @@ def _is_plain_convolution(layer):
     )
 
 
-def is_known(layer):
+def is_known(layer: nn.Module) -> bool:
     """Whether a layer has no options but those that are known here."""
     is_plain = _IS_PLAIN.get(type(layer))
     return is_plain is None or is_plain(layer)

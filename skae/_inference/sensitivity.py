@@ -7,11 +7,13 @@ pass back gives a code's derivatives for every row of a chunk.
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 
 from .._data.scaling import dense_rows, row_slices
 from .._runtime.isolation import isolated
 from .._runtime.memory import explains_out_of_memory
 from .._runtime.threads import in_parts
+from .._typing import Floats, Rows
 from .codec_cache import cached_codec
 
 __all__ = ["sensitivity"]
@@ -19,7 +21,7 @@ __all__ = ["sensitivity"]
 
 @isolated
 @explains_out_of_memory()
-def sensitivity(estimator, X, average):
+def sensitivity(estimator: BaseEstimator, X: Rows, average: bool) -> Floats:
     """Return the derivatives of the codes by the features, in units of ``X``.
 
     Parameters

@@ -12,6 +12,7 @@ format that is known here has no such test.
 
 import re
 import warnings
+from typing import Any
 
 from sklearn.exceptions import InconsistentVersionWarning
 
@@ -56,7 +57,7 @@ def _standard_names(state):
 _MIGRATIONS = [_name_the_version, _standard_names]
 
 
-def to_pickle(state):
+def to_pickle(state: dict[str, Any]) -> dict[str, Any]:
     """Return a state with its version.
 
     Parameters
@@ -71,7 +72,7 @@ def to_pickle(state):
     return {**state, _KEY: STATE_VERSION, _RELEASE: __version__}
 
 
-def from_pickle(state, name):
+def from_pickle(state: dict[str, Any], name: str) -> dict[str, Any]:
     """Return a state of any older version as one of this.
 
     Parameters
@@ -114,14 +115,14 @@ def from_pickle(state, name):
 class OtherReleaseWarning(InconsistentVersionWarning):
     """scikit-learn's, for those who filter or catch it, with a text of our own."""
 
-    def __init__(self, name, release):
+    def __init__(self, name: str, release: str) -> None:
         super().__init__(
             estimator_name=name,
             current_sklearn_version=__version__,
             original_sklearn_version=release,
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         release = self.original_sklearn_version
         written = f"This {self.estimator_name} was written by skae {release}, which is"
         if _numbers(release) > _numbers(__version__):

@@ -1,6 +1,8 @@
 """Linear: principal component analysis, the start and the baseline."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -9,7 +11,9 @@ from sklearn.decomposition import PCA
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.sparsefuncs import inplace_column_scale
 
+from .._data.batches import Batches, Sample
 from .._runtime.helpers import helper
+from .._typing import Floats
 
 __all__ = [
     "LinearStart",
@@ -46,14 +50,42 @@ class LinearStart:
         some times the largest ones.
     """
 
-    encoder: np.ndarray
-    offset: np.ndarray
-    decoder: np.ndarray
+    encoder: Floats
+    offset: Floats
+    decoder: Floats
     row_trust_radius: float
     code_trust_radius: float
 
 
-def components_for(share, batches, seed):
+#: Rows as PCA sees them, and as they should come back; perhaps what of them counts.
+Pair: TypeAlias = (
+    tuple[torch.Tensor, torch.Tensor]
+    | tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+)
+
+
+class LinearLatent(Protocol):
+    """What is asked of a latent: how it turns linear maps into its start."""
+
+    def linear(
+        self, encoder: np.ndarray, decoder: np.ndarray, variance: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...  # noqa: D102
+
+
+class Step(Protocol):
+    """What is asked of a batch: rows as they come in, and as they should come back."""
+
+    @property
+    def inputs(self) -> torch.Tensor: ...  # noqa: D102
+
+    @property
+    def x(self) -> torch.Tensor: ...  # noqa: D102
+
+    @property
+    def observed(self) -> torch.Tensor | None: ...  # noqa: D102
+
+
+def components_for(share: float, batches: Batches, seed: int) -> int:
     """Return how many components PCA needs to explain more than a share of variance.
 
     Parameters
@@ -68,12 +100,14 @@ def components_for(share, batches, seed):
     return int(_fit(pca, some.x, some.weights).n_components_)
 
 
-def sample(batches, seed):
+def sample(batches: Batches, seed: int) -> Sample:
     """Return a `Sample` of scaled rows: all, or some of very many."""
     return batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
 
 
-def principal_components(batches, some, n_components, seed):
+def principal_components(
+    batches: Batches, some: Sample, n_components: int, seed: int
+) -> PCA:
     """Fit PCA to scaled rows, with as many components as they allow.
 
     Parameters
@@ -98,7 +132,7 @@ def principal_components(batches, some, n_components, seed):
     return _fit(PCA(min(n_components, *x.shape), random_state=seed), x, weights)
 
 
-def _fit(pca, x, weights):
+def _fit(pca: PCA, x: Floats, weights: Floats | None) -> PCA:
     """Fit PCA to rows, which may have weights.
 
     Rows times the roots of their weights have the weighted covariance, if their mean is
@@ -116,7 +150,9 @@ def _fit(pca, x, weights):
     return pca
 
 
-def weighted_components(x, weights, n_components, seed):
+def weighted_components(
+    x: Floats, weights: Floats | None, n_components: int, seed: int
+) -> Floats:
     """Return the principal axes of rows with weights, (n_components, n_features)."""
     pca = PCA(min(n_components, *x.shape), random_state=seed)
     return _fit(pca, x, weights).components_
@@ -138,7 +174,7 @@ def _sparse_components(batches, n_components, seed):
     return pca
 
 
-def pca_errors(pca, pairs):
+def pca_errors(pca: PCA, pairs: Iterable[Pair]) -> Floats:
     """Squared error of PCA on each row, (n_samples,), in units of the scaled data.
 
     ``pairs`` of batches are the rows as PCA sees them, and as they should come back;
@@ -146,15 +182,20 @@ def pca_errors(pca, pairs):
     """
     errors = []
     for inputs, x, *observed in pairs:
-        inputs, x = inputs.cpu().numpy(), x.cpu().numpy()
-        residual = x - pca.inverse_transform(pca.transform(inputs))
-        for mask in filter(lambda mask: mask is not None, observed):
-            residual *= mask.cpu().numpy()
+        found = pca.inverse_transform(pca.transform(inputs.cpu().numpy()))
+        residual = x.cpu().numpy() - found
+        for mask in observed:
+            if mask is not None:
+                residual *= mask.cpu().numpy()
         errors.append(np.square(residual, dtype=np.float64).mean(axis=1))
     return np.concatenate(errors)
 
 
-def pca_losses(pca, steps, loss):
+def pca_losses(
+    pca: PCA,
+    steps: Iterable[Step],
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> Floats:
     """Losses of PCA's reconstruction on each row, (n_samples,), as a network's are.
 
     ``steps`` are batches of rows as PCA sees them, and as they should come back.
@@ -170,7 +211,15 @@ def pca_losses(pca, steps, loss):
     return np.concatenate(losses)
 
 
-def linear_start(maps, x, n_components, output_slope, latent, outlier_factor, rng):
+def linear_start(
+    maps: tuple[Floats, Floats],
+    x: Floats,
+    n_components: int,
+    output_slope: Floats | float,
+    latent: LinearLatent,
+    outlier_factor: float,
+    rng: np.random.Generator,
+) -> LinearStart:
     """Return the start that reconstructs as PCA does, or as other linear maps do.
 
     Codes beyond the components that were found are random directions, which the
@@ -209,7 +258,7 @@ def linear_start(maps, x, n_components, output_slope, latent, outlier_factor, rn
     )
 
 
-def code_variance(x, encoder):
+def code_variance(x: Floats, encoder: Floats) -> Floats:
     """Variance of the linear codes, never far below the largest.
 
     Codes are held to the anchor's relative to it, and some may hardly vary.
@@ -218,7 +267,7 @@ def code_variance(x, encoder):
     return np.maximum(variance, 1e-3 * variance.max() or 1.0)
 
 
-def unexplained(x, encoder):
+def unexplained(x: Floats, encoder: Floats) -> float:
     """Share of the variance outside of the codes' directions, not quite zero.
 
     A tenth of the rows, the longest, count as if they were as long as the others: one
@@ -239,5 +288,5 @@ def unexplained(x, encoder):
     return max(1e-3, 1 - np.square(inside).sum(dtype=np.float64) / total)
 
 
-def _codes(x, encoder):
+def _codes(x: Floats, encoder: Floats) -> Floats:
     return x @ encoder.T.astype(x.dtype)

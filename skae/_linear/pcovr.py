@@ -10,7 +10,9 @@ import warnings
 import numpy as np
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 
+from .._data.batches import Sample
 from .._runtime.helpers import helper
+from .._typing import Floats
 from .pca import weighted_components
 
 __all__ = ["RIDGE_ALPHAS", "linear_head", "principal_covariates"]
@@ -21,7 +23,9 @@ RIDGE_ALPHAS = np.logspace(-3, 5, 17)
 _ROWS = 10_000
 
 
-def principal_covariates(some, sizes, n_components, weight, seed):
+def principal_covariates(
+    some: Sample, sizes: list[int], n_components: int, weight: float, seed: int
+) -> tuple[Floats, Floats]:
     """Return the maps of the best linear autoencoder that predicts the target too.
 
     Parameters
@@ -93,7 +97,9 @@ def _spread(values, weights):
     return (weights * np.square(values - mean)).sum(axis=0) / total
 
 
-def linear_head(codes, values, weights, kind, sizes):
+def linear_head(
+    codes: Floats, values: Floats, weights: Floats | None, kind: str, sizes: list[int]
+) -> tuple[Floats, Floats]:
     """Fit the linear models whose loss the head has, one for each output.
 
     Returns
@@ -105,7 +111,8 @@ def linear_head(codes, values, weights, kind, sizes):
         _HEADS[kind](codes, output, weights)
         for output in np.split(values, np.cumsum(sizes)[:-1], axis=1)
     ]
-    return tuple(np.concatenate(parts) for parts in zip(*heads, strict=True))
+    coefficients, intercept = zip(*heads, strict=True)
+    return np.concatenate(coefficients), np.concatenate(intercept)
 
 
 def _number_head(codes, output, weights):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._data.scaling import row_slices
+from .._typing import Bools, Floats, Ints
 
 __all__ = ["PPCA"]
 
@@ -64,16 +65,24 @@ class PPCA:
         Variance in all other directions.
     """
 
-    mean: np.ndarray
-    unit: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    directions: np.ndarray
-    shrinkage: np.ndarray
+    mean: Floats
+    unit: Floats
+    low: Floats
+    high: Floats
+    directions: Floats
+    shrinkage: Floats
     noise: float
 
     @classmethod
-    def fit(cls, X, missing, weights=None, n_directions=None, tol=_TOLERANCE, seed=0):
+    def fit(
+        cls,
+        X: Floats,
+        missing: Bools,
+        weights: Floats | None = None,
+        n_directions: int | None = None,
+        tol: float = _TOLERANCE,
+        seed: int = 0,
+    ) -> "PPCA":
         """Fit to rows with gaps.
 
         Parameters
@@ -109,12 +118,12 @@ class PPCA:
             n_directions = n_features if is_narrow else _DIRECTIONS
         # One is left for the noise.
         n_directions = max(0, min(n_directions, n_features - 1))
-        estimate = _Narrow if is_narrow else _Wide
-        estimate = estimate(n_directions, ~constant, seed)
+        kind = _Narrow if is_narrow else _Wide
+        estimate = kind(n_directions, ~constant, seed)
         given = X, missing, weights, moments
         return _expectation_maximisation(*given, estimate, tol, n_steps)
 
-    def fill(self, X, missing):
+    def fill(self, X: Floats, missing: Bools) -> Floats:
         """Return a copy of rows with their gaps filled.
 
         Parameters
@@ -137,7 +146,7 @@ class PPCA:
             filled[rows] = np.where(where, values, X[rows])
         return filled
 
-    def of(self, features, mean, unit):
+    def of(self, features: Ints, mean: Floats, unit: Floats) -> "PPCA":
         """Return that of some features, of rows that are scaled as (X - mean) / unit.
 
         The other features are constant, so that they tell nothing.
@@ -152,7 +161,7 @@ class PPCA:
             self.noise,
         )
 
-    def draw_errors(self, missing, rng):
+    def draw_errors(self, missing: Bools, rng: np.random.Generator) -> Floats:
         """Draw by how much filled values are off, zero where nothing is missing.
 
         From the normal distribution of the missing entries of a row, given the others.
@@ -370,15 +379,23 @@ def _add(spread, where, counts, inverse, through):
     spread += sums.reshape(spread.shape)
 
 
-def _expectation_maximisation(X, missing, weights, moments, estimate, tol, n_steps):
+def _expectation_maximisation(
+    X: Floats,
+    missing: Bools,
+    weights: Floats,
+    moments: tuple[Floats, Floats, Floats, Floats],
+    estimate: "_Narrow | _Wide",
+    tol: float,
+    n_steps: int,
+) -> PPCA:
     """Return the `PPCA` of rows whose observed entries have such moments."""
-    start, unit, *bounds = moments
+    start, unit, low, high = moments
     observed = np.where(missing, 0.0, (X - start) / unit)
     x, centre, spread = observed, np.zeros_like(start), None
     roots, before = np.sqrt(weights)[:, None], None
     for _ in range(n_steps):
         covariance = estimate(x, weights, spread)
-        ppca = PPCA(start + unit * centre, unit, *bounds, *covariance)
+        ppca = PPCA(start + unit * centre, unit, low, high, *covariance)
         if not missing.any():
             break
         x = np.where(missing, 0.0, observed - centre)

@@ -5,14 +5,22 @@
 """
 
 import math
+from collections.abc import Iterator
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from .layers import WEIGHTED, Turn
+from .._linear.pca import LinearStart
+from .._typing import Floats
+from .layers import Rescaling, Transposed, Turn, Weighted
 
-__all__ = ["Anchored", "AutoEncoder", "anchor", "initialise", "step_flops"]
+__all__ = ["Anchored", "AutoEncoder", "anchor", "initialise", "layers_of", "step_flops"]
+
+
+#: What the last layer of an encoder or a decoder is.
+Output: TypeAlias = nn.Linear | Rescaling | Transposed
 
 
 class Anchored(nn.Module):
@@ -29,18 +37,22 @@ class Anchored(nn.Module):
     n_in, n_out : int
     """
 
-    def __init__(self, correction, n_in, n_out):
+    linear: Tensor
+    offset: Tensor
+    trust_radius: Tensor
+
+    def __init__(self, correction: nn.Sequential | None, n_in: int, n_out: int) -> None:
         super().__init__()
         self.correction = correction
         self.register_buffer("linear", torch.zeros(n_out, n_in))
         self.register_buffer("offset", torch.zeros(n_out))
         self.register_buffer("trust_radius", torch.tensor(torch.inf))
 
-    def anchor(self, x):
+    def anchor(self, x: Tensor) -> Tensor:
         """Return the linear part."""
         return torch.addmm(self.offset, x, self.linear.t())
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if self.correction is None:
             return self.anchor(x)
         norm = None if self.training else torch.linalg.vector_norm(x, dim=1)
@@ -59,13 +71,21 @@ class Faded(Anchored):
     of `Anchored`.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.correction is not None
         norm = None if self.training else torch.linalg.vector_norm(x, dim=1)
         if norm is None or not (norm > self.trust_radius).any():
             return self.correction(x)
         fade = (self.trust_radius / norm[:, None].clamp(min=1e-30)).clamp(max=1.0)
         of_map = (1 - fade**4) * self.anchor(x)
         return of_map + fade**3 * self.correction(fade * x)
+
+
+def layers_of(part: Anchored | nn.Sequential) -> nn.Sequential:
+    """Return the layers of an encoder or a decoder, none of a linear map alone."""
+    if isinstance(part, Anchored):
+        return nn.Sequential() if part.correction is None else part.correction
+    return part
 
 
 class AutoEncoder(nn.Module):
@@ -87,51 +107,70 @@ class AutoEncoder(nn.Module):
     """
 
     def __init__(
-        self, encoder, decoder, width, n_features, n_components, n_outputs, init
-    ):
+        self,
+        encoder: nn.Sequential | None,
+        decoder: nn.Sequential | None,
+        width: int,
+        n_features: int,
+        n_components: int,
+        n_outputs: int,
+        init: str,
+    ) -> None:
         super().__init__()
         self.n_features = n_features
         self.n_components = n_components
         self.init = init
         self.linear = init == "linear"
-        self.encoder, self.decoder, self.width = encoder, decoder, width
+        self.width = width
         self.anchored = init != "random"
+        self.encoder: Anchored | nn.Sequential
+        self.decoder: Anchored | nn.Sequential
         if self.anchored:
             kind = Faded if init == "faded" else Anchored
             self.encoder = kind(encoder, n_features, n_outputs)
             self.decoder = kind(decoder, n_components, n_features)
+        else:
+            assert encoder is not None and decoder is not None
+            self.encoder, self.decoder = encoder, decoder
         self.float()  # whatever torch's default dtype is
 
     @property
-    def layers(self):
+    def layers(self) -> tuple[nn.Sequential, nn.Sequential]:
         """Layers of the encoder and of the decoder, beside their anchors if any."""
-        if self.linear:
-            return (), ()
-        parts = self.encoder, self.decoder
-        return tuple(p.correction if self.anchored else p for p in parts)
+        return layers_of(self.encoder), layers_of(self.decoder)
 
-    def fade(self):
+    @property
+    def anchors(self) -> tuple[Anchored, Anchored]:
+        """Encoder and decoder of a network that has linear maps in it."""
+        encoder, decoder = self.encoder, self.decoder
+        assert isinstance(encoder, Anchored) and isinstance(decoder, Anchored)
+        return encoder, decoder
+
+    def fade(self) -> None:
         """Make a plain network one that is `Faded`, to maps that are zero as yet."""
         n_features, n_components = self.n_features, self.n_components
-        self.encoder = Faded(self.encoder, n_features, n_components)
-        self.decoder = Faded(self.decoder, n_components, n_features)
+        encoder, decoder = self.layers
+        self.encoder = Faded(encoder, n_features, n_components)
+        self.decoder = Faded(decoder, n_components, n_features)
         self.init, self.anchored = "faded", True
 
-    def user_buffers(self):
+    def user_buffers(self) -> Iterator[Tensor]:
         """Yield what modules learn outside of their parameters."""
         for layers in self.layers:
             yield from filter(torch.is_floating_point, layers.buffers())
 
-    def encode(self, x):
+    def encode(self, x: Tensor) -> Tensor:
         """Codes, or the means of their distributions."""
         return self.encoder(x)[:, : self.n_components]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.decoder(self.encode(x))
 
 
 @torch.no_grad()
-def initialise(network, output_start, rng):
+def initialise(
+    network: AutoEncoder, output_start: Floats, rng: np.random.Generator
+) -> None:
     """Fill the weights: Glorot's uniform draw, no biases, the output at its start.
 
     What stands in modules of someone's own has its start already.
@@ -147,9 +186,10 @@ def initialise(network, output_start, rng):
     """
     encoder, decoder = network.layers
     for layer in (*encoder, *decoder):
-        if not isinstance(layer, WEIGHTED):
+        if not isinstance(layer, Weighted):
             continue
-        layer.bias.zero_()
+        if layer.bias is not None:
+            layer.bias.zero_()
         if isinstance(layer, Turn):
             nn.init.eye_(layer.weight)
             continue
@@ -157,29 +197,30 @@ def initialise(network, output_start, rng):
         bound = (6 / ((n_in + n_out) * math.prod(kernel))) ** 0.5
         draw = rng.random(layer.weight.shape, dtype=np.float32)
         layer.weight.copy_(torch.from_numpy(bound * (2 * draw - 1)))
+    of_codes, of_rows = (cast(Output, layers[-1]) for layers in (encoder, decoder))
     if network.anchored:
-        encoder[-1].weight.zero_()
-        decoder[-1].weight.zero_()
-    decoder[-1].bias.copy_(torch.from_numpy(output_start))
+        of_codes.weight.zero_()
+        of_rows.weight.zero_()
+    of_rows.bias.copy_(torch.from_numpy(output_start))
 
 
 @torch.no_grad()
-def step_flops(network, n_samples):
+def step_flops(network: AutoEncoder, n_samples: int) -> int:
     """Floating point operations of a training step: forward, and twice that back.
 
     Those of the products with weights, which are met once on each place of a picture.
     """
     total = 0
 
-    def count(layer, inputs, output):
+    def count(layer: Weighted, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
         places = min(math.prod(t.shape[2:]) for t in (inputs[0], output))
         total += 2 * layer.weight.numel() * places
 
-    weighted = [layer for layer in network.modules() if isinstance(layer, WEIGHTED)]
+    weighted = [layer for layer in network.modules() if isinstance(layer, Weighted)]
     hooks = [layer.register_forward_hook(count) for layer in weighted]
     if network.linear:  # each to the code and back
-        total = 2 * network.encoder.linear.numel() + 2 * network.decoder.linear.numel()
+        total = sum(2 * part.linear.numel() for part in network.anchors)
     else:
         network.eval()(next(network.parameters()).new_zeros(1, network.n_features))
     for hook in hooks:
@@ -188,9 +229,9 @@ def step_flops(network, n_samples):
 
 
 @torch.no_grad()
-def anchor(network, start):
+def anchor(network: AutoEncoder, start: LinearStart) -> None:
     """Give an anchored network the linear maps and radii of a `LinearStart`."""
-    encoder, decoder = network.encoder, network.decoder
+    encoder, decoder = network.anchors
     encoder.linear.copy_(torch.from_numpy(start.encoder))
     decoder.linear.copy_(torch.from_numpy(start.decoder))
     encoder.offset.copy_(torch.from_numpy(start.offset))

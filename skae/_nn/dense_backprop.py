@@ -9,12 +9,13 @@ numbers.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .._compat import ATEN
-from .autoencoder import Anchored
+from .autoencoder import Anchored, AutoEncoder, layers_of
 from .layers import Layers, QuickGELU
 
 __all__ = ["DenseBackprop"]
@@ -120,12 +121,13 @@ _ELEMENTWISE = {
 class _Layer:
     """A linear layer and its activation, their tensors looked up once for all steps."""
 
-    def __init__(self, linear):
+    def __init__(self, linear: nn.Linear) -> None:
         self.weight, self.bias = linear.weight.detach(), linear.bias.detach()
         self.weight_t = self.weight.t()
         self.weight_gradient, self.bias_gradient = linear.weight.grad, linear.bias.grad
         self.n_in, self.n_out = linear.in_features, linear.out_features
-        self.elementwise, self.slope = None, 1.0
+        self.elementwise: _Elementwise | None = None
+        self.slope = 1.0
         self.underflows = False
 
 
@@ -146,7 +148,7 @@ class _Workspace:
         What it sees of ``before`` and ``after``.
     """
 
-    def __init__(self, layer, n_samples):
+    def __init__(self, layer: _Layer, n_samples: int) -> None:
         self.before = self.after = layer.weight.new_empty(n_samples, layer.n_out)
         if layer.elementwise is not None and not layer.elementwise.in_place:
             self.after = torch.empty_like(self.before)
@@ -159,25 +161,28 @@ class _Workspace:
             self.seen = self.before.t(), self.after.t()
 
 
+_Workspaces: TypeAlias = list[tuple[_Layer, _Workspace]]
+
+
 class _StackBackprop:
     """A stack of linear layers and activations, with the anchor beside it if any."""
 
-    def __init__(self, part):
+    def __init__(self, part: Anchored | nn.Sequential) -> None:
         self.anchored = type(part) is Anchored
-        if self.anchored:
+        if type(part) is Anchored:
             self.anchor, self.anchor_t = part.linear, part.linear.t()
             self.offset = part.offset
-        self.layers = []
-        for module in _layers(part):
+        self.layers: list[_Layer] = []
+        for module in layers_of(part):
             if isinstance(module, nn.Linear):
                 self.layers.append(_Layer(module))
             elif not isinstance(module, nn.Identity):
                 self.layers[-1].elementwise = elementwise = _ELEMENTWISE[type(module)]
                 self.layers[-1].slope = elementwise.slope
-        self._workspaces = {}
-        self._transposed = None, None
+        self._workspaces: dict[int, tuple[_Workspaces, _Workspaces]] = {}
+        self._transposed: tuple[Tensor | None, Tensor | None] = None, None
 
-    def _workspaces_for(self, n_samples):
+    def _workspaces_for(self, n_samples: int) -> tuple[_Workspaces, _Workspaces]:
         """Layers with their workspaces; batches have two sizes at most, a row apart."""
         if n_samples not in self._workspaces:
             workspaces = [
@@ -192,7 +197,7 @@ class _StackBackprop:
             self._transposed = gradient, gradient.t()
         return self._transposed[1]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         workspaces, _ = self._workspaces_for(x.shape[0])
         self.input = values = x
         for layer, buffers in workspaces:
@@ -216,7 +221,7 @@ class _StackBackprop:
             values.add_(self.linear_part)
         return values
 
-    def avoid_underflow(self):
+    def avoid_underflow(self) -> None:
         """From now on, let the derivative be zero where it is next to nothing.
 
         For the layers in which that has happened in the last batch of some size.
@@ -227,7 +232,7 @@ class _StackBackprop:
                 if elementwise is not None and elementwise.floor > -math.inf:
                     layer.underflows |= bool(buffers.before.min() < elementwise.floor)
 
-    def backward(self, output_gradient, to_input=True):
+    def backward(self, output_gradient: Tensor, to_input: bool = True) -> Tensor:
         """Fill the layers' gradients; return that of the input if asked ``to_input``.
 
         The gradient of the output is left as it is.
@@ -250,10 +255,6 @@ class _StackBackprop:
         return gradient
 
 
-def _layers(part):
-    return part.correction if isinstance(part, Anchored) else part
-
-
 class DenseBackprop:
     """Forward and backward of a dense autoencoder, its encoder and decoder apart.
 
@@ -263,12 +264,12 @@ class DenseBackprop:
         Its parameters have their gradients in place.
     """
 
-    def __init__(self, network):
+    def __init__(self, network: AutoEncoder) -> None:
         self.encoder = _StackBackprop(network.encoder)
         self.decoder = _StackBackprop(network.decoder)
 
     @staticmethod
-    def handles(network):
+    def handles(network: AutoEncoder) -> bool:
         """Whether all layers of the network are known here."""
         return all(
             isinstance(module, nn.Linear | nn.Identity) or type(module) in _ELEMENTWISE
@@ -276,15 +277,15 @@ class DenseBackprop:
             for module in layers
         ) and all(isinstance(layers, Layers) for layers in network.layers)
 
-    def avoid_underflow(self):
+    def avoid_underflow(self) -> None:
         """Keep gradients from becoming subnormal in later steps."""
         self.encoder.avoid_underflow()
         self.decoder.avoid_underflow()
 
-    def encode(self, x):
+    def encode(self, x: Tensor) -> Tensor:
         """Return the codes, in a buffer that may be changed."""
         return self.encoder.forward(x)
 
-    def decode(self, z):
+    def decode(self, z: Tensor) -> Tensor:
         """Return the output, in a buffer that may be changed."""
         return self.decoder.forward(z)

@@ -6,8 +6,10 @@ form: the gradient of each to the head's output is what it expects minus the tar
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import skip_init
+
+from .._typing import Floats
 
 __all__ = ["Head"]
 
@@ -59,7 +61,11 @@ class Head(nn.Module):
         Of the columns' losses.
     """
 
-    def __init__(self, n_components, kind, sizes, weights):
+    weights: Tensor
+
+    def __init__(
+        self, n_components: int, kind: str, sizes: list[int], weights: Floats
+    ) -> None:
         super().__init__()
         self.linear = skip_init(nn.Linear, n_components, sum(sizes)).float()
         self.loss, self.expected = _KINDS[kind]
@@ -67,18 +73,20 @@ class Head(nn.Module):
         self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float32))
 
     @torch.no_grad()
-    def start(self, coefficients, intercept):
+    def start(self, coefficients: Floats, intercept: Floats) -> None:
         """Take a linear map (width, n_components) and its intercept (width,)."""
         self.linear.weight.copy_(torch.from_numpy(coefficients))
         self.linear.bias.copy_(torch.from_numpy(intercept))
 
-    def forward(self, z, t):
+    def forward(self, z: Tensor, t: Tensor) -> Tensor:
         """Losses of rows, (batch,), from codes and targets (batch, width)."""
         losses = self.loss(self.linear(z), t.nan_to_num(0.0), self.sizes)
         return torch.where(t.isnan(), 0.0, losses * self.weights).sum(dim=1)
 
     @torch.no_grad()
-    def backward(self, z, t, weights=None):
+    def backward(
+        self, z: Tensor, t: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the mean loss and its gradient to the codes, without autograd.
 
         The parameters' gradients are filled too. Rows may have ``weights`` (batch, 1).

@@ -3,19 +3,22 @@
 None draws from torch's global generator, neither when made nor in training.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from .._runtime.calls import n_required
 
 __all__ = [
     "ACTIVATIONS",
-    "WEIGHTED",
+    "Activation",
     "Dropout",
     "Elementwise",
     "FromImages",
@@ -25,12 +28,17 @@ __all__ = [
     "ToImages",
     "Transposed",
     "Turn",
+    "Weighted",
     "check_activation",
     "convolution",
     "make_activation",
     "stack",
     "turn",
 ]
+
+
+#: A name; a class or a function that makes a layer; or a function of a tensor.
+Activation: TypeAlias = str | Callable[..., Any]
 
 
 class QuickGELU(nn.Module):
@@ -41,7 +49,7 @@ class QuickGELU(nn.Module):
 
     slope = 1.702
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return F.silu(self.slope * x) / self.slope
 
 
@@ -87,20 +95,20 @@ class Elementwise(nn.Module):
         From a tensor to one of the same shape.
     """
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self._function = [function]  # in a list, so that no module is registered
 
     @property
-    def function(self):
+    def function(self) -> Callable[[Tensor], Tensor]:
         """The function."""
         return self._function[0]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self._function[0](x)
 
 
-def check_activation(activation):
+def check_activation(activation: Activation) -> Activation:
     """Return the name of a class, a function or a module that has one, or itself.
 
     Raises
@@ -123,7 +131,7 @@ def check_activation(activation):
     return _NAMES.get(activation, activation)
 
 
-def make_activation(activation):
+def make_activation(activation: Activation) -> nn.Module:
     """Return a new layer.
 
     Parameters
@@ -145,8 +153,10 @@ _CONVOLUTIONS = {
     (2, False): nn.Conv2d,
     (2, True): nn.ConvTranspose2d,
 }
-# Layers whose weights have to be drawn.
-WEIGHTED = (nn.Linear, *_CONVOLUTIONS.values())
+#: Layers whose weights have to be drawn.
+Weighted: TypeAlias = (
+    nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d
+)
 
 
 class Layers(nn.Sequential):
@@ -160,14 +170,15 @@ class Dropout(nn.Module):
     one.
     """
 
-    def __init__(self, share):
+    def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
-        self.rng = None
+        self.rng: np.random.Generator | None = None
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
+        assert self.rng is not None  # a fit has set it
         kept = torch.from_numpy(self.rng.random(x.shape, dtype="float32") >= self.share)
         return x * kept.to(x) / (1 - self.share)
 
@@ -180,12 +191,12 @@ class Rescaling(nn.Module):
     n_features : int
     """
 
-    def __init__(self, n_features):
+    def __init__(self, n_features: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(n_features))
         self.bias = nn.Parameter(torch.zeros(n_features))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return torch.addcmul(self.bias, x, self.weight)
 
 
@@ -199,40 +210,40 @@ class Transposed(nn.Module):
     It takes the first ``n_in`` of what the other one gives.
     """
 
-    def __init__(self, tied_to, n_in):
+    def __init__(self, tied_to: nn.Linear, n_in: int) -> None:
         super().__init__()
         self._tied_to = [tied_to]  # in a list, so that it is not registered twice
         self.n_in = n_in
         self.bias = nn.Parameter(torch.zeros(tied_to.in_features))
 
     @property
-    def tied_to(self):
+    def tied_to(self) -> nn.Linear:
         """The other layer."""
         return self._tied_to[0]
 
     @property
-    def weight(self):
+    def weight(self) -> Tensor:
         return self._tied_to[0].weight[: self.n_in].t()
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         return F.linear(z, self.weight, self.bias)
 
 
 class ToImages(nn.Module):
     """Flat rows, channels last, to (batch, channels, ...)."""
 
-    def __init__(self, size, n_colours):
+    def __init__(self, size: Sequence[int], n_colours: int) -> None:
         super().__init__()
         self.shape = (*size, n_colours)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x.view(-1, *self.shape).movedim(-1, 1)
 
 
 class FromImages(nn.Module):
     """Back to flat rows."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x.movedim(1, -1).flatten(1)
 
 
@@ -240,12 +251,16 @@ class FromImages(nn.Module):
 _linear = partial(skip_init, nn.Linear)
 
 
-def turn(width):
+def turn(width: int) -> Turn:
     """Return a `Turn` of codes."""
     return skip_init(Turn, width, width)
 
 
-def stack(widths, between, make=_linear):
+def stack(
+    widths: Sequence[int],
+    between: Callable[[int], Iterable[nn.Module]],
+    make: Callable[[int, int], nn.Module] = _linear,
+) -> Layers:
     """Linear layers of the ``widths``, with what comes ``between`` them."""
     layers = []
     for n_in, n_out in pairwise(widths[:-1]):
@@ -253,9 +268,15 @@ def stack(widths, between, make=_linear):
     return Layers(*layers, make(*widths[-2:]))
 
 
-def convolution(n_in, n_out, kernel_size, size, transposed=False):
+def convolution(
+    n_in: int,
+    n_out: int,
+    kernel_size: int,
+    size: Sequence[int],
+    transposed: bool = False,
+) -> nn.Module:
     """Return what halves pictures of a ``size``, or what brings them back to it."""
-    options = {"stride": 2, "padding": kernel_size // 2}
+    options: dict[str, Any] = {"stride": 2, "padding": kernel_size // 2}
     if transposed:
         options["output_padding"] = tuple(1 - n % 2 for n in size)
     make = _CONVOLUTIONS[len(size), transposed]

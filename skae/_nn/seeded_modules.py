@@ -1,10 +1,12 @@
 """Modules that users wrote, run with random numbers of the fit and no side effects."""
 
 import copy
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .._compat import seed_torch
 from .._runtime.forks import forkable_lock
@@ -27,18 +29,19 @@ class UserModule(nn.Module):
         Width of what goes in.
     """
 
-    def __init__(self, module, n_in):
+    def __init__(self, module: nn.Module, n_in: int) -> None:
         super().__init__()
         self.module = module
-        self.rng = None
+        self.rng: np.random.Generator | None = None
         self._of_batches = [m for m in module.modules() if hasattr(m, "running_mean")]
         self._draws = _moves_generator(module, two_rows(n_in))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if self.training:
             for norm in self._of_batches:  # one row has neither mean nor variance
                 norm.training = len(x) > 1
             if self._draws:
+                assert self.rng is not None  # a fit has set it
                 with own_generator(int(self.rng.integers(2**63)), x.device):
                     return self.module(x)
         if torch.get_default_dtype() == torch.float32:
@@ -62,7 +65,7 @@ def _float32_by_default():
 
 
 @contextmanager
-def own_generator(seed, device=_CPU):
+def own_generator(seed: int, device: torch.device = _CPU) -> Iterator[None]:
     """Seed torch's global generators in the block, and put them back behind it."""
     cuda = [device] if device.type == "cuda" else []
     with (
@@ -74,7 +77,7 @@ def own_generator(seed, device=_CPU):
         yield
 
 
-def two_rows(n_in):
+def two_rows(n_in: int) -> Tensor:
     """Return two rows of zeros to try a module on."""
     return torch.zeros(2, n_in, dtype=torch.float32)
 

@@ -1,7 +1,8 @@
 """Memory: work in parts where it does not fit, and errors of torch in a sentence."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol, Self, TypeVar
 
 import torch
 
@@ -12,12 +13,23 @@ _OF_A_CPU = "can't allocate memory"
 _REMEDY = "Use a smaller batch_size, or a smaller network (hidden_layer_sizes)"
 
 
-def is_out_of_memory(error):
+class Divisible(Protocol):
+    """What has a length, and slices of its kind."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Self: ...
+
+
+Parts = TypeVar("Parts", bound=Divisible)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch has raised an error because it has found no memory."""
     return isinstance(error, torch.OutOfMemoryError) or _OF_A_CPU in str(error)
 
 
-def in_halves(function, rows):
+def in_halves(function: Callable[[Parts], torch.Tensor], rows: Parts) -> torch.Tensor:
     """Return what a function makes of rows, of halves of them where memory is short.
 
     Parameters

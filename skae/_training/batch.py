@@ -1,6 +1,7 @@
 """A batch: rows, what is known of them, and how a step meets them this time."""
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -48,38 +49,40 @@ class Batch:
     factors: torch.Tensor = _NO_FACTORS
     code_mask: torch.Tensor | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.n_outliers = self.factors.shape[0]
         self.n_inliers = self.x.shape[0] - self.n_outliers
         self.inliers = slice(self.n_outliers, None)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.x.shape[0]
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: slice) -> Self:
         """Return a slice of its rows as a batch, outliers first as here."""
         tensors = {name: getattr(self, name) for name in _TENSORS}
         return replace(
             self, **{n: t[rows] for n, t in tensors.items() if t is not None}
         )
 
-    def mean(self, losses):
+    def mean(self, losses: torch.Tensor) -> torch.Tensor:
         """Mean of losses (batch,), weighted, without the outliers."""
         return weighted(losses, self.weights)[self.inliers].mean()
 
-    def for_head(self, codes):
+    def for_head(
+        self, codes: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Return the codes, targets and weights of the inliers: outliers have none."""
         weights = None if self.weights is None else self.weights[self.inliers]
         return codes[self.inliers], self.targets[self.inliers], weights
 
-    def divide_outliers(self, values, power=1):
+    def divide_outliers(self, values: torch.Tensor, power: int = 1) -> torch.Tensor:
         """Divide the rows of outliers by their factors, in place."""
         if self.n_outliers:
             factors = self.factors if power == 1 else self.factors.square()
             values[: self.n_outliers].div_(factors)
         return values
 
-    def tensors(self):
+    def tensors(self) -> dict[str, torch.Tensor]:
         """Return its tensors by name, without those that are empty or shared."""
         tensors = {name: getattr(self, name) for name in _TENSORS}
         if self.inputs.data_ptr() == self.x.data_ptr():
@@ -87,6 +90,6 @@ class Batch:
         return {n: t for n, t in tensors.items() if t is not None and t.numel()}
 
 
-def weighted(losses, weights):
+def weighted(losses: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     """Return losses of rows, (batch,), times their weights (batch, 1), if any."""
     return losses if weights is None else losses * weights[:, 0]

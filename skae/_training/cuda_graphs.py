@@ -5,12 +5,18 @@ each takes longer than to run it. A CUDA graph launches them all at once.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from .._runtime.forks import forkable_lock
+from .batch import Batch
+from .objective import Objective
+from .optimizers import Optimizer
 
 __all__ = ["recorded_steps"]
 
@@ -22,7 +28,9 @@ _LAUNCHED_AHEAD = 16
 _ONE_AT_A_TIME = forkable_lock()
 
 
-def recorded_steps(objective, optimizer):
+def recorded_steps(
+    objective: Objective, optimizer: Optimizer
+) -> Callable[[Batch], Tensor | float] | None:
     """Return a function that makes a step with a batch, and returns its mean loss.
 
     None where steps cannot be recorded.
@@ -38,12 +46,12 @@ class _Replay:
     They are of one kind if they have as many rows, and as many outliers.
     """
 
-    def __init__(self, objective, optimizer):
+    def __init__(self, objective: Objective, optimizer: Optimizer) -> None:
         self.objective, self.optimizer = objective, optimizer
-        self.n_seen = Counter()
-        self.recordings = {}
+        self.n_seen: Counter[tuple[int, int]] = Counter()
+        self.recordings: dict[tuple[int, int], _Recording] = {}
 
-    def __call__(self, batch):
+    def __call__(self, batch: Batch) -> Tensor | float:
         kind = batch.x.shape[0], batch.n_outliers
         self.n_seen[kind] += 1
         if self.n_seen[kind] <= _BEFORE_RECORDING:
@@ -58,11 +66,14 @@ class _Replay:
 class _Recording:
     """A step with tensors of its own, into which those of others are copied."""
 
-    def __init__(self, objective, optimizer, batch):
+    def __init__(
+        self, objective: Objective, optimizer: Optimizer, batch: Batch
+    ) -> None:
         self.optimizer = optimizer
         self.lr = torch.zeros((), dtype=torch.float32, device=batch.x.device)
         self.inputs = {name: tensor.clone() for name, tensor in batch.tensors().items()}
-        own = replace(batch, **{"inputs": self.inputs["x"], **self.inputs})
+        given: dict[str, Any] = {"inputs": self.inputs["x"], **self.inputs}
+        own = replace(batch, **given)
 
         def kernels():
             loss = objective.backward(own)
@@ -71,7 +82,7 @@ class _Recording:
 
         self.launch, self.loss = _record(kernels, batch.x.device)
 
-    def replay(self, batch):
+    def replay(self, batch: Batch) -> Tensor:
         """Make the step with a batch of its kind, and return its loss till the next."""
         timed = self.optimizer.limit.is_set
         if timed and self.optimizer.n_steps_made % _LAUNCHED_AHEAD == 0:
@@ -84,11 +95,16 @@ class _Recording:
         return self.loss
 
 
-def _record(kernels, device):
+def _record(
+    kernels: Callable[[], Tensor], device: torch.device
+) -> tuple[Callable[[], None], Tensor]:
     """Return what launches the kernels that a function launches, and its result."""
     graph = torch.cuda.CUDAGraph()
     # Other threads may use the GPU meanwhile: another fit, say.
-    options = {"stream": _stream(device), "capture_error_mode": "thread_local"}
+    options: dict[str, Any] = {
+        "stream": _stream(device),
+        "capture_error_mode": "thread_local",
+    }
     with (
         _ONE_AT_A_TIME,
         torch.cuda.device(device),
@@ -99,6 +115,6 @@ def _record(kernels, device):
 
 
 @cache
-def _stream(device):
+def _stream(device: torch.device) -> torch.cuda.Stream:
     """One for each device: torch's own would be that of the first that was used."""
     return torch.cuda.Stream(device)

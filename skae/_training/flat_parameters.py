@@ -1,6 +1,10 @@
 """Flat: all parameters of a training in one buffer, and all their gradients."""
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
+from torch import Tensor, nn
 
 __all__ = ["FlatParameters"]
 
@@ -20,7 +24,7 @@ class FlatParameters:
         What is learnt outside of parameters, as the means of batches are.
     """
 
-    def __init__(self, *modules, buffers=()):
+    def __init__(self, *modules: nn.Module, buffers: Iterable[Tensor] = ()) -> None:
         parameters = [p for module in modules for p in module.parameters()]
         self.buffers = list(buffers)
         parameters.sort(key=lambda p: (p.ndim < 2, p.ndim))
@@ -36,15 +40,17 @@ class FlatParameters:
         self.matrices = self.values[:split]
         self.matrix_gradients = self.gradients[:split]
         #: The weights of linear layers, each with its gradient.
-        self.linear = [(p.detach(), p.grad) for p in parameters if p.ndim == 2]
+        self.linear = [
+            (p.detach(), cast(Tensor, p.grad)) for p in parameters if p.ndim == 2
+        ]
 
-    def copy(self):
+    def copy(self) -> Tensor:
         """Return the values, and behind them those of the buffers, as they are now."""
         if not self.buffers:
             return self.values.clone()
         return torch.cat([self.values, *(b.reshape(-1) for b in self.buffers)])
 
-    def restore(self, copy):
+    def restore(self, copy: Tensor) -> None:
         """Put values back that `copy` returned."""
         sizes = [self.values.numel(), *(b.numel() for b in self.buffers)]
         values, *buffers = copy.split(sizes)
@@ -53,7 +59,7 @@ class FlatParameters:
             buffer.copy_(value.view_as(buffer))
 
 
-def _tall(p):
+def _tall(p: Tensor) -> Tensor:
     """Return a matrix as it is laid out: wide ones lie transposed.
 
     The product that is the gradient of a wide first layer then takes a tenth less.
@@ -61,6 +67,6 @@ def _tall(p):
     return p.t() if p.ndim == 2 and p.shape[0] < p.shape[1] else p
 
 
-def _like(p, laid_out):
+def _like(p: Tensor, laid_out: Tensor) -> Tensor:
     """Turn a matrix back that lies transposed."""
     return laid_out if laid_out.shape == p.shape else laid_out.t()

@@ -1,14 +1,20 @@
 """Training: one epoch after another, and the losses of rows in between."""
 
 import math
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import numpy as np
 import torch
 
+from .._data.batches import Batches
 from .._runtime.memory import in_halves
+from .._runtime.threads import ThreadTuner
+from .batch import Batch
 from .cuda_graphs import recorded_steps
 from .microbatches import Microbatches
+from .objective import Objective
+from .optimizers import Optimizer
 
 __all__ = ["epochs", "evaluate", "row_losses", "evaluation_batches"]
 
@@ -17,7 +23,13 @@ __all__ = ["epochs", "evaluate", "row_losses", "evaluation_batches"]
 _DRAWN_AHEAD = 16
 
 
-def epochs(objective, batches, optimizer, rng, threads):
+def epochs(
+    objective: Objective,
+    batches: Batches,
+    optimizer: Optimizer,
+    rng: np.random.Generator,
+    threads: ThreadTuner,
+) -> Iterator[float]:
     """Train, one epoch a turn, for as long as the caller asks for another.
 
     Yields
@@ -32,7 +44,8 @@ def epochs(objective, batches, optimizer, rng, threads):
     step = recorded_steps(objective, optimizer)  # None for one operation by another
     while True:
         objective.train(True)
-        total = n_samples = 0
+        total: torch.Tensor | float = 0
+        n_samples = 0
         with objective.without_autograd():
             for batch in islice(made, batches.n_batches):
                 with threads.at_work(batch, len(batch)):
@@ -46,6 +59,7 @@ def epochs(objective, batches, optimizer, rng, threads):
                         given, loss = (objective, optimizer, len(batch)), None
                         step = Microbatches.after(error, *given)
                     if loss is None:
+                        assert step is not None
                         loss = step(batch)
                 total += batch.n_inliers * loss
                 n_samples += batch.n_inliers
@@ -59,22 +73,31 @@ def epochs(objective, batches, optimizer, rng, threads):
         yield loss if sound else math.nan
 
 
-def _batches(objective, batches, optimizer, rng, n_epochs):
+def _batches(
+    objective: Objective,
+    batches: Batches,
+    optimizer: Optimizer,
+    rng: np.random.Generator,
+    n_epochs: int,
+) -> Iterator[Batch]:
     """Yield the batches of one epoch after another, without end."""
     n_made = optimizer.n_steps_made
     while True:
-        for *rows, sizes in batches.shuffled(rng, n_epochs):
+        for x, targets, weights, gaps, sizes in batches.shuffled(rng, n_epochs):
             progress = (n_made + np.arange(len(sizes))) / optimizer.n_steps
-            yield from objective.training_batches(*rows, sizes, rng, progress)
+            given = x, targets, weights, gaps, sizes
+            yield from objective.training_batches(*given, rng, progress)
             n_made += len(sizes)
 
 
-def evaluate(objective, batches):
+def evaluate(objective: Objective, batches: Batches) -> float:
     """Return the mean loss over all rows, without changing anything."""
     return float(batches.mean(row_losses(objective, batches)))
 
 
-def evaluation_batches(objective, batches, hides=True):
+def evaluation_batches(
+    objective: Objective, batches: Batches, hides: bool = True
+) -> Iterator[Batch]:
     """Yield batches of all rows in order, in which all that is random is always alike.
 
     Rows are corrupted as in training, and codes drawn. If it ``hides``, rows with gaps
@@ -84,11 +107,16 @@ def evaluation_batches(objective, batches, hides=True):
         zip(batches.parts(), batches.in_order(), strict=True)
     ):
         rng = np.random.default_rng(number) if objective.is_random else None
-        observed = batches.observed_in(part)
-        yield objective.evaluation_batch(*rows, observed, rng, hides)
+        gaps = batches.gaps_in(part)
+        yield objective.evaluation_batch(*rows, gaps, rng, hides)
 
 
-def row_losses(objective, batches, function=None, hides=True):
+def row_losses(
+    objective: Objective,
+    batches: Batches,
+    function: Callable[[Batch], torch.Tensor] | None = None,
+    hides: bool = True,
+) -> torch.Tensor:
     """Return the losses of all rows, a tensor of shape (n_samples,), float64.
 
     ``function`` of a batch, if not the whole objective; see `evaluation_batches`.

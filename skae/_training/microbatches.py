@@ -1,9 +1,14 @@
 """Microbatches: steps with batches for which memory is too short at once."""
 
+from typing import Self
+
 import torch
 
 from .._runtime.memory import is_out_of_memory
 from .._runtime.warning import warn
+from .batch import Batch
+from .objective import Objective
+from .optimizers import Optimizer
 
 __all__ = ["Microbatches"]
 
@@ -25,13 +30,21 @@ class Microbatches:
         Twice as many from the step on in which memory is too short for one of them.
     """
 
-    def __init__(self, objective, optimizer, n_parts=1):
+    def __init__(
+        self, objective: Objective, optimizer: Optimizer, n_parts: int = 1
+    ) -> None:
         self.objective, self.optimizer = objective, optimizer
         self.n_parts = n_parts
         self._told = False
 
     @classmethod
-    def after(cls, error, objective, optimizer, n_samples):
+    def after(
+        cls,
+        error: RuntimeError,
+        objective: Objective,
+        optimizer: Optimizer,
+        n_samples: int,
+    ) -> Self:
         """Return what goes on after an error in a step with so many rows.
 
         Raises
@@ -43,7 +56,7 @@ class Microbatches:
         steps._halve(error, n_samples)
         return steps
 
-    def __call__(self, batch):
+    def __call__(self, batch: Batch) -> torch.Tensor | float:
         """Make a step with a batch, and return its mean loss."""
         loss = None
         while loss is None:
@@ -55,13 +68,13 @@ class Microbatches:
         self.optimizer.step()
         return loss
 
-    def _halve(self, error, n_samples):
+    def _halve(self, error: RuntimeError, n_samples: int) -> None:
         n_parts = 2 * self.n_parts
         if not is_out_of_memory(error) or n_samples < _LEAST_ROWS * n_parts:
             raise error
         self.n_parts = n_parts
 
-    def _tell(self, n_samples):
+    def _tell(self, n_samples: int) -> None:
         """Warn once, when it is known that parts help."""
         if not self._told:
             self._told = True
@@ -72,10 +85,11 @@ class Microbatches:
                 UserWarning,
             )
 
-    def _backward(self, batch):
+    def _backward(self, batch: Batch) -> torch.Tensor | float:
         """Return the mean loss of a batch, with its gradient; see `Objective`."""
         gradients = self.objective.parameters.gradients
-        total, loss = torch.zeros_like(gradients), 0
+        total = torch.zeros_like(gradients)
+        loss: torch.Tensor | float = 0
         for start in range(self.n_parts):
             part = batch[start :: self.n_parts]
             of_part = self.objective.backward(part, self.optimizer.progress)

@@ -4,12 +4,15 @@ Training leaves out the codes after a random one of each row, so that the first 
 have to do without the later ones (Rippel, Gelbart, Adams 2014).
 """
 
+import numpy as np
 import torch
 
 __all__ = ["first_codes", "in_turn"]
 
 
-def first_codes(x, n_components, rng):
+def first_codes(
+    x: torch.Tensor, n_components: int, rng: np.random.Generator
+) -> torch.Tensor:
     """Draw, for each row of ``x``, which of its first codes are kept.
 
     Returns
@@ -21,7 +24,7 @@ def first_codes(x, n_components, rng):
     return (torch.arange(n_components) < n_kept).to(x)
 
 
-def in_turn(x, n_components):
+def in_turn(x: torch.Tensor, n_components: int) -> torch.Tensor:
     """Return the same for one row after another: one is kept, then two, and so on."""
     n_kept = 1 + torch.arange(len(x))[:, None] % n_components
     return (torch.arange(n_components) < n_kept).to(x)

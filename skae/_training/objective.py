@@ -4,21 +4,32 @@ Encoder and decoder of dense networks have their gradients written out; what is 
 them, where codes are drawn or cost something, is small enough for autograd.
 """
 
-import torch
-from torch import inference_mode, no_grad
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import cast
 
+import numpy as np
+import torch
+from torch import Tensor, inference_mode, no_grad
+
+from .._data.row_versions import BatchGaps
+from .._nn.autoencoder import AutoEncoder
 from .._nn.dense_backprop import DenseBackprop
 from .._nn.fast_forward import FastForward
+from .._nn.head import Head
 from .._nn.layers import Dropout
 from .._nn.seeded_modules import UserModule
-from .._parts.corruptions import corrupt
-from .._parts.latents import Point
+from .._parts.corruptions import CorruptionLike, corrupt
+from .._parts.latents import AnyLatent, Point
 from .._parts.losses import LOSSES
-from .._parts.penalties import Sparsity, needs_encoder
+from .._parts.penalties import PenaltyLike, Sparsity, needs_encoder
+from .._typing import Floats
 from .batch import Batch, weighted
 from .flat_parameters import FlatParameters
 from .nested_dropout import first_codes, in_turn
-from .terms import CodeCosts
+from .outliers import Outliers
+from .random_gaps import RandomGaps
+from .terms import CodeCosts, PullToPCA, Reconstruction
 
 __all__ = ["Objective"]
 
@@ -52,17 +63,17 @@ class Objective:
 
     def __init__(
         self,
-        network,
-        reconstruction,
-        pull=None,
-        outliers=None,
-        ordered=False,
-        head=None,
-        corruption=None,
-        latent=Point(),  # noqa: B008, it has no state
-        penalty=None,
-        gaps=None,
-    ):
+        network: AutoEncoder,
+        reconstruction: Reconstruction,
+        pull: PullToPCA | None = None,
+        outliers: Outliers | None = None,
+        ordered: bool = False,
+        head: Head | None = None,
+        corruption: CorruptionLike | None = None,
+        latent: AnyLatent = Point(),  # noqa: B008, it has no state
+        penalty: PenaltyLike | None = None,
+        gaps: RandomGaps | None = None,
+    ) -> None:
         self.network = network
         self._modules = list(network.modules())
         self.reconstruction = reconstruction
@@ -83,12 +94,12 @@ class Objective:
         self.fast = FastForward(network)  # where losses are compared
 
     @property
-    def is_random(self):
+    def is_random(self) -> bool:
         """Whether anything is drawn where losses are compared."""
         is_drawn = self.corruption is not None or self.gaps is not None
         return bool(self.costs) or is_drawn
 
-    def without_autograd(self):
+    def without_autograd(self) -> AbstractContextManager[object]:
         """Return a context for steps: whatever needs autograd in them asks for it.
 
         Operations begin sooner where it cannot be asked for at all, since neither loss
@@ -98,7 +109,7 @@ class Objective:
         return inference_mode() if is_written and not self.is_random else no_grad()
 
     @property
-    def is_replayable(self):
+    def is_replayable(self) -> bool:
         """Whether the same operations make every step: nothing is drawn on the way.
 
         Those of someone's own network, loss or penalty could be any. What is drawn
@@ -109,7 +120,7 @@ class Objective:
         return not others and not self.costs and is_known
 
     @property
-    def repeats_with_threads(self):
+    def repeats_with_threads(self) -> bool:
         """Whether a step gives the same bits with any number of threads.
 
         Gradients of convolutions are sums whose last digits depend on it, and parts of
@@ -120,12 +131,12 @@ class Objective:
         is_known &= penalty is None or type(penalty) is Sparsity
         return self.dense is not None and is_known
 
-    def avoid_underflow(self):
+    def avoid_underflow(self) -> None:
         """Keep gradients of later steps from becoming subnormal, which is slow."""
         if self.dense is not None and self.parameters.values.is_cpu:
             self.dense.avoid_underflow()
 
-    def train(self, mode):
+    def train(self, mode: bool) -> None:
         """Put the network in training mode, or in that of evaluation.
 
         As `torch.nn.Module.train` does, whose checks take a twentieth of a small fit.
@@ -133,14 +144,28 @@ class Objective:
         for module in self._modules:
             vars(module)["training"] = mode
 
-    def training_batches(self, x, targets, weights, observed, sizes, rng, progress=1.0):
+    def training_batches(
+        self,
+        x: Tensor,
+        targets: Tensor,
+        weights: Tensor | None,
+        gaps: BatchGaps | None,
+        sizes: list[int],
+        rng: np.random.Generator,
+        progress: Floats | float = 1.0,
+    ) -> Iterator[Batch]:
         """Yield batches of some sizes, whose rows lie one after another.
 
         How they are met is drawn for all of them at once, and ``x`` written on.
         ``progress`` is the part of the training that is over before each of them.
         """
-        inputs = self._inputs(x, observed, rng)
-        given = {"weights": weights, "observed": observed}
+        given: dict[str, Tensor | Sequence[Tensor] | None] = {"weights": weights}
+        inputs = x
+        if gaps is not None:
+            assert self.gaps is not None
+            inputs = self.gaps.hide(x, gaps, rng)
+            given["observed"] = gaps.observed
+        inputs = corrupt(self.corruption, inputs, rng)
         if self.outliers is not None:
             inputs, factors = self.outliers.augment(x, inputs, sizes, rng, progress)
             given["factors"] = factors
@@ -152,26 +177,34 @@ class Objective:
             for name, values in given.items()
             if values is not None
         }
-        for i, parts in enumerate(zip(*rows, strict=True)):
+        for i, (x, targets, inputs) in enumerate(zip(*rows, strict=True)):
             way = {name: values[i] for name, values in ways.items()}
-            yield Batch(*parts, rng, **way)
+            yield Batch(x, targets, inputs, rng, **way)
 
-    def _inputs(self, x, observed, rng):
-        """Return what is encoded: rows with more gaps, where they have some."""
-        if observed is not None:
-            x = self.gaps.hide(x, observed, rng)
-        return corrupt(self.corruption, x, rng)
-
-    def evaluation_batch(self, x, targets, observed, rng, hides=True):
+    def evaluation_batch(
+        self,
+        x: Tensor,
+        targets: Tensor,
+        gaps: BatchGaps | None,
+        rng: np.random.Generator | None,
+        hides: bool = True,
+    ) -> Batch:
         """Draw how a batch is met where losses are compared.
 
         Where the codes are ordered, rows keep one code, two, and so on in turn.
         """
-        inputs = self._inputs(x, observed if hides else None, rng)
-        mask = in_turn(x, self.network.n_components) if self.ordered else None
-        return Batch(x, targets, inputs, rng, observed=observed, code_mask=mask)
+        given: dict[str, Tensor] = {}
+        inputs = x
+        if gaps is not None:
+            assert self.gaps is not None
+            given["observed"] = gaps.observed
+            if hides:  # by a generator of its own: it is asked only the first time
+                inputs = self.gaps.hide(x, gaps, np.random.default_rng(0))
+        if self.ordered:
+            given["code_mask"] = in_turn(x, self.network.n_components)
+        return Batch(x, targets, corrupt(self.corruption, inputs, rng), rng, **given)
 
-    def __call__(self, batch):
+    def __call__(self, batch: Batch) -> Tensor:
         """Losses of the rows of a batch, (batch,), without the pull."""
         h, z, code = self._encode(self.fast, batch)
         output = self.fast.decoder(code)
@@ -181,24 +214,27 @@ class Objective:
             losses = losses + divergences + penalties
         return losses if self.head is None else losses + self.head(code, batch.targets)
 
-    def reconstruction_losses(self, batch):
+    def reconstruction_losses(self, batch: Batch) -> Tensor:
         """Return the part of the losses that is the reconstruction's."""
         _, _, code = self._encode(self.fast, batch)
         output = self.fast.decoder(code)
         return self.reconstruction.losses(output, batch.x, batch.observed)
 
-    def target_losses(self, batch):
+    def target_losses(self, batch: Batch) -> Tensor:
         """Return the part of the losses that is the target's, if there is a head."""
+        assert self.head is not None
         _, _, code = self._encode(self.fast, batch)
         return self.head(code, batch.targets)
 
-    def _encode(self, network, batch):
+    def _encode(
+        self, network: AutoEncoder | FastForward, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Return what the encoder gives, the codes, and what is left of them."""
         h = network.encoder(batch.inputs)
         z = self.latent.draw(h, batch.rng)
         return h, z, z if batch.code_mask is None else z * batch.code_mask
 
-    def backward(self, batch, progress=1.0):
+    def backward(self, batch: Batch, progress: float = 1.0) -> Tensor | float:
         """Return the mean loss of a batch, with its gradient in ``parameters``.
 
         A number, or a tensor where that has to be waited for. ``progress`` is the part
@@ -229,21 +265,22 @@ class Objective:
         if self.costs:
             with torch.enable_grad():
                 ((drawn * gradient).sum() + cost_now).backward()
-            loss, gradient = loss + cost.detach(), h.grad
-        if residual is not None:
+            loss, gradient = loss + cost.detach(), cast(Tensor, h.grad)
+        if self.pull is not None and residual is not None:
             self.pull.add_gradient(gradient, residual, batch)
         self.dense.encoder.backward(gradient, to_input=False)
         return loss
 
-    def gradient_alone(self, batch):
+    def gradient_alone(self, batch: Batch) -> Tensor:
         """Return the gradient of a batch, and leave everything else as it was."""
+        assert batch.rng is not None  # there is one in training
         state = batch.rng.bit_generator.state
         self.backward(batch)
         batch.rng.bit_generator.state = state
         return self.parameters.gradients
 
     @torch.enable_grad()
-    def _autograd_backward(self, batch, progress):
+    def _autograd_backward(self, batch: Batch, progress: float) -> Tensor:
         """Do the same for networks of any layers, and penalties of any kind."""
         self.parameters.gradients.zero_()
         divisor = batch.x.new_ones(len(batch.x), 1)
@@ -254,7 +291,7 @@ class Objective:
         total = (self.reconstruction.row_weights(batch) * losses).mean()
         loss = batch.mean(losses)
         if self.pull is not None:
-            linear_codes = self.network.encoder.anchor(batch.inputs)
+            linear_codes = self.network.anchors[0].anchor(batch.inputs)
             residual = self.pull.residual(h, linear_codes) / divisor
             total = total + self.pull.mean(residual, batch)
         if self.costs:

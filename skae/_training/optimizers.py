@@ -6,18 +6,45 @@ tensor, which can change where the operations are recorded.
 """
 
 import math
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from .._compat import fused_adam
 from .._runtime.clock import TimeLimit
+from .flat_parameters import FlatParameters
 
 __all__ = ["SCHEDULES", "SOLVERS", "WARM_UP", "Optimizer"]
 
 # Parts of a buffer that a GPU works on at once: as many as one launch takes.
 _GPU_PARTS = 32
+
+
+class Rule(Protocol):
+    """What is asked of a `Config`: how steps are made."""
+
+    @property
+    def solver(self) -> str: ...  # noqa: D102
+
+    @property
+    def learning_rate(self) -> str: ...  # noqa: D102
+
+    @property
+    def learning_rate_init(self) -> float: ...  # noqa: D102
+
+    @property
+    def alpha(self) -> float: ...  # noqa: D102
+
+
+class _Solver(Protocol):
+    default_lr: float
+    decoupled: bool
+    state: tuple[str, ...]
+
+    def __init__(self, parameters: FlatParameters) -> None: ...
+
+    def step(self, lr: float | torch.Tensor) -> None: ...
 
 
 class _Adam:
@@ -28,11 +55,11 @@ class _Adam:
     beta2 = 0.999
     state: tuple[str, ...] = ("mean", "square", "count")
 
-    def __init__(self, parameters):
+    def __init__(self, parameters: FlatParameters) -> None:
         self.values, self.gradients = parameters.values, parameters.gradients
         self._begin()
 
-    def _begin(self):
+    def _begin(self) -> None:
         self.mean = torch.zeros_like(self.values)
         self.square = torch.zeros_like(self.values)
         self.count = self.values.new_zeros(())
@@ -44,7 +71,7 @@ class _Adam:
         self._lists = *(list(tensor.chunk(n_parts)) for tensor in state), []
         self._counts = [self.count] * len(self._lists[0])
 
-    def step(self, lr):
+    def step(self, lr: float | torch.Tensor) -> None:
         self.count.add_(self._one)
         fused_adam(
             *self._lists,
@@ -81,7 +108,7 @@ class _Muon(_AdamW):
     default_lr = 1e-2
     state = (*_AdamW.state, "momentum")
 
-    def __init__(self, parameters):
+    def __init__(self, parameters: FlatParameters) -> None:
         n_linear = sum(weight.numel() for weight, _ in parameters.linear)
         self.values = parameters.values[n_linear:]
         self.gradients = parameters.gradients[n_linear:]
@@ -90,7 +117,7 @@ class _Muon(_AdamW):
         self.linear_gradients = parameters.gradients[:n_linear]
         self.momentum = torch.zeros_like(self.linear_gradients)
 
-    def step(self, lr):
+    def step(self, lr: float | torch.Tensor) -> None:
         super().step(lr)
         self.momentum.mul_(0.95).add_(self.linear_gradients)
         # Nesterov's: where the momentum will be.
@@ -100,7 +127,7 @@ class _Muon(_AdamW):
             weight.sub_(_orthogonal(direction).mul_(step))
 
 
-def _orthogonal(matrix):
+def _orthogonal(matrix: torch.Tensor) -> torch.Tensor:
     """Return a matrix with the same singular vectors, and values between .7 and 1.2.
 
     By five steps of Newton and Schulz, with coefficients for a fast start.
@@ -119,13 +146,13 @@ class _RMSProp:
 
     default_lr = 1e-3
     decoupled = False
-    state = ("square",)
+    state: tuple[str, ...] = ("square",)
 
-    def __init__(self, parameters):
+    def __init__(self, parameters: FlatParameters) -> None:
         self.values, self.gradients = parameters.values, parameters.gradients
         self.square = torch.zeros_like(self.values)
 
-    def step(self, lr):
+    def step(self, lr: float | torch.Tensor) -> None:
         self.square.mul_(0.9).addcmul_(self.gradients, self.gradients, value=0.1)
         root = self.square.sqrt().add_(1e-7)
         self.values.addcdiv_(self.gradients, root.div_(lr), value=-1)
@@ -140,13 +167,13 @@ class _SGD:
 
     default_lr = 0.05
     decoupled = False
-    state = ("velocity",)
+    state: tuple[str, ...] = ("velocity",)
 
-    def __init__(self, parameters):
+    def __init__(self, parameters: FlatParameters) -> None:
         self.values, self.gradients = parameters.values, parameters.gradients
         self.velocity = torch.zeros_like(self.values)
 
-    def step(self, lr):
+    def step(self, lr: float | torch.Tensor) -> None:
         norm = torch.linalg.vector_norm(self.gradients)
         self.gradients.div_(norm.clamp(min=1.0))
         self.velocity.mul_(0.9).add_(self.gradients)
@@ -155,7 +182,7 @@ class _SGD:
 
 
 #: name -> rule; its ``default_lr`` is the step size that "auto" stands for.
-SOLVERS: dict[str, Any] = {
+SOLVERS: dict[str, type[_Solver]] = {
     "adam": _Adam,
     "adamw": _AdamW,
     "muon": _Muon,
@@ -164,7 +191,7 @@ SOLVERS: dict[str, Any] = {
 }
 
 
-def _constant(progress):
+def _constant(progress: float) -> float:
     return 1.0
 
 
@@ -172,7 +199,7 @@ def _constant(progress):
 WARM_UP = 0.2
 
 
-def _one_cycle(progress, warm_up=WARM_UP):
+def _one_cycle(progress: float, warm_up: float = WARM_UP) -> float:
     """Rise along a line, then fall to zero along a half cosine (Smith, 2018)."""
     if progress < warm_up:
         return 0.1 + 0.9 * progress / warm_up
@@ -204,7 +231,9 @@ class Optimizer:
         With which the schedule ends, if it has not before.
     """
 
-    def __init__(self, parameters, config, n_steps):
+    def __init__(
+        self, parameters: FlatParameters, config: Rule, n_steps: float
+    ) -> None:
         self.parameters = parameters
         self.rule = SOLVERS[config.solver](parameters)
         self.schedule = SCHEDULES[config.learning_rate]
@@ -214,18 +243,18 @@ class Optimizer:
         self.limit = TimeLimit()
         self.skip_to(0)
 
-    def skip_to(self, n_steps_made):
+    def skip_to(self, n_steps_made: float) -> None:
         """Be where the schedule is after so many steps."""
         self.n_steps_made = n_steps_made
         progress = max(n_steps_made / self.n_steps, self.limit.part_spent)
         self.progress = min(1.0, progress)
 
-    def begin_within(self, limit):
+    def begin_within(self, limit: TimeLimit) -> None:
         """Count the time from now on."""
         self.limit = limit
         self.skip_to(self.n_steps_made)
 
-    def decay_from_here(self, alpha, n_steps):
+    def decay_from_here(self, alpha: float, n_steps: float) -> None:
         """Let weights decay from now on, and end the schedule in so many steps.
 
         A flat part of it is not skipped: what is left is gone through faster.
@@ -234,29 +263,29 @@ class Optimizer:
         self.n_steps = n_steps / max(1 - self.progress, 1e-6)
         self.n_steps_made = self.progress * self.n_steps
 
-    def go_back_to(self, progress, n_steps):
+    def go_back_to(self, progress: float, n_steps: float) -> None:
         """Be where the schedule was earlier, and end it from there in so many steps."""
         self.progress = progress
         self.decay_from_here(self.alpha, n_steps)
 
     @property
-    def steps_of_schedule(self):
+    def steps_of_schedule(self) -> float:
         """With how many steps the schedule ends, at the pace so far."""
         return self.n_steps_made / self.progress
 
     @property
-    def out_of_time(self):
+    def out_of_time(self) -> bool:
         """Whether there is no time for another step."""
         return self.limit.part_spent >= 1
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, np.ndarray]:
         """Return what the rule remembers of the steps so far, by name, as arrays."""
         return {
             name: getattr(self.rule, name).cpu().numpy().copy()
             for name in self.rule.state
         }
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         """Go on from what `state_dict` returned; another rule or size begins anew."""
         shapes, now = (
             {name: array.shape for name, array in arrays.items()}
@@ -268,16 +297,16 @@ class Optimizer:
             getattr(self.rule, name).copy_(torch.tensor(np.asarray(array)))
 
     @property
-    def lr(self):
+    def lr(self) -> float:
         """The step size that is due."""
         return self.base_lr * self.schedule(self.progress)
 
-    def step(self):
+    def step(self) -> None:
         """Move the parameters once along the negative gradient."""
         self.update(self.lr)
         self.skip_to(self.n_steps_made + 1)
 
-    def update(self, lr):
+    def update(self, lr: float | torch.Tensor) -> None:
         """Move them by a step of some size: a number, or a tensor of one."""
         if self.alpha and self.rule.decoupled:
             self.parameters.matrices.mul_(1 - lr * self.alpha)

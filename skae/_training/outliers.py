@@ -7,10 +7,14 @@ feature, as a sentinel or a wrong unit makes in real tables, and has to be recon
 as well as where it came from, in proportion.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from .._typing import Bools, Floats
 
 __all__ = [
     "Outliers",
@@ -49,7 +53,14 @@ class Outliers:
     basis: torch.Tensor | None = None
     begin: float = 0.0
 
-    def augment(self, x, inputs, sizes, rng, progress):
+    def augment(
+        self,
+        x: Tensor,
+        inputs: Tensor,
+        sizes: list[int],
+        rng: np.random.Generator,
+        progress: Floats | float,
+    ) -> tuple[Tensor, Sequence[Tensor] | None]:
         """Return inputs with outliers, and the factors of each batch's.
 
         Parameters are those of `augment_outliers`, ``x`` is written on; ``progress`` is
@@ -66,7 +77,16 @@ class Outliers:
         return inputs, factors
 
 
-def augment_outliers(x, inputs, sizes, radius, spikes, rng, basis=None, augmented=True):
+def augment_outliers(
+    x: Tensor,
+    inputs: Tensor,
+    sizes: list[int],
+    radius: float,
+    spikes: Floats,
+    rng: np.random.Generator,
+    basis: Tensor | None = None,
+    augmented: Bools | bool = True,
+) -> Sequence[Tensor]:
     """Move some rows of each of several batches outward, in place.
 
     Those are its first rows, which come in random order. The first of them get a spike,
@@ -123,7 +143,7 @@ def _draw(sizes, rng, augmented):
     return rows, place < np.repeat(n_spiked, n_outliers), n_outliers
 
 
-def stretch(x, radius, rng):
+def stretch(x: Tensor, radius: float, rng: np.random.Generator) -> Tensor:
     """Draw a factor for each row, (n_samples, 1), up to that of the radius.
 
     Their logarithms are uniform: each distance on the way counts alike.
@@ -134,7 +154,7 @@ def stretch(x, radius, rng):
     return farthest ** exponent.to(x.device)
 
 
-def outlier_weight(unexplained):
+def outlier_weight(unexplained: float) -> float:
     """Return what outliers count for, by the part of the variance left to explain.
 
     Their errors are of the size of the rows, whatever is left: where that is little,
@@ -143,7 +163,7 @@ def outlier_weight(unexplained):
     return min(1.0, unexplained / _LITTLE_LEFT)
 
 
-def spike_distribution(x):
+def spike_distribution(x: Floats) -> Floats:
     """How probable a spike is in each feature, to either side.
 
     Half evenly over all that vary, half in proportion to the square of the farthest
@@ -166,7 +186,13 @@ def spike_distribution(x):
     return spikes / spikes[-1]
 
 
-def spike(x, factors, spikes, rng, basis=None):
+def spike(
+    x: Tensor,
+    factors: Tensor,
+    spikes: Floats,
+    rng: np.random.Generator,
+    basis: Tensor | None = None,
+) -> Tensor:
     """Draw a spike for each row: a value of one feature, to be added to it.
 
     With it the row is as far from the mean as its factor says.
@@ -188,9 +214,9 @@ def spike(x, factors, spikes, rng, basis=None):
     length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
     height = length * (factors.square() - 1).clamp_(min=0).sqrt_()
     drawn = np.searchsorted(spikes, rng.random((x.shape[0], 1)), side="right")
-    feature, is_down = np.divmod(drawn, 2)
+    of_feature, is_down = np.divmod(drawn, 2)
     height *= torch.from_numpy((1 - 2 * is_down).astype(np.int8)).to(x.device)
-    feature = torch.from_numpy(feature).to(x.device)
+    feature = torch.from_numpy(of_feature).to(x.device)
     if basis is not None:
         return basis[feature[:, 0]] * height
     return torch.zeros_like(x).scatter_(1, feature, height)

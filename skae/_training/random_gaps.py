@@ -7,6 +7,10 @@ its targets were hidden: what was observed there is known, and has to come back.
 import numpy as np
 import torch
 
+from .._data.row_versions import BatchGaps, Places
+from .._linear.ppca import PPCA
+from .._typing import Bools
+
 __all__ = ["RandomGaps"]
 
 # Part of the observed entries that are hidden at random; and part of the rows that get
@@ -24,29 +28,35 @@ class RandomGaps:
         Of scaled rows.
     """
 
-    def __init__(self, ppca):
+    def __init__(self, ppca: PPCA) -> None:
         self.ppca = ppca
 
-    def hide(self, x, observed, rng):
+    def hide(
+        self, x: torch.Tensor, gaps: BatchGaps, rng: np.random.Generator
+    ) -> torch.Tensor:
         """Return rows as they would be with more gaps, all of them filled.
 
         Parameters
         ----------
         x : Tensor of shape (batch, n_features)
             Rows whose gaps are filled.
-        observed : Tensor of bool of shape (batch, n_features)
+        gaps : BatchGaps
         rng : numpy.random.Generator
 
         Returns
         -------
         inputs : Tensor of shape (batch, n_features)
         """
-        hidden = self.draw(observed.cpu().numpy(), rng)
-        filled = self.ppca.fill(x.cpu().numpy(), hidden)
-        return torch.from_numpy(filled).to(x.device)
+
+        def make(places: Places) -> torch.Tensor:
+            hidden = self.draw(gaps.observed[places].cpu().numpy(), rng)
+            filled = self.ppca.fill(x[places].cpu().numpy(), hidden)
+            return torch.from_numpy(filled).to(x.device)
+
+        return gaps.versions.draw(gaps.rows, rng, make)
 
     @staticmethod
-    def draw(observed, rng):
+    def draw(observed: Bools, rng: np.random.Generator) -> Bools:
         """Return which entries are missing with those that are hidden."""
         missing = ~observed
         hidden = rng.random(observed.shape, dtype="float32") < _SHARE

@@ -4,14 +4,20 @@ Where the network is dense, the gradients of the reconstruction and of the pull 
 PCA's codes are written out as well. Otherwise autograd finds them from the losses.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
+from torch import Tensor
 
-from .._parts.column_links import link_of
-from .._parts.losses import autograd_gradient
-from .._parts.penalties import penalize
-from .batch import weighted
+from .._data.scaling import Scaling
+from .._parts.column_links import PlainLink, link_of
+from .._parts.column_losses import ColumnLosses
+from .._parts.latents import AnyLatent, Gaussian
+from .._parts.losses import Gradient, Loss, autograd_gradient
+from .._parts.penalties import PenaltyLike, penalize
+from .._typing import Floats
+from .batch import Batch, weighted
 
 __all__ = ["CodeCosts", "PullToPCA", "Reconstruction"]
 
@@ -37,8 +43,14 @@ class Reconstruction:
     """
 
     def __init__(
-        self, loss, link, scaling, device, feature_fraction=1.0, outlier_weight=1.0
-    ):
+        self,
+        loss: Loss | ColumnLosses,
+        link: PlainLink,
+        scaling: Scaling,
+        device: torch.device,
+        feature_fraction: float = 1.0,
+        outlier_weight: float = 1.0,
+    ) -> None:
         self.loss = loss
         self.link = link_of(link).inverse
         self.scaled_output = link == "identity"
@@ -49,12 +61,14 @@ class Reconstruction:
             for values in (scaling.mean, scaling.scale)
         )
         self.mean, self.scale = loss.target_units(mean, scale)
-        self.closed_form = None
+        self.closed_form: Gradient | None = None
         if loss.closed_form and (loss.canonical or self.scaled_output):
             self.closed_form = loss.closed_form(feature_fraction, self.mean, self.scale)
         self._gradient_of = self.closed_form or autograd_gradient(self.losses)
 
-    def losses(self, output, x, observed=None):
+    def losses(
+        self, output: Tensor, x: Tensor, observed: Tensor | None = None
+    ) -> Tensor:
         """Losses of the rows of an output, before the link.
 
         Where ``observed`` is given, the others of their values have none.
@@ -67,7 +81,7 @@ class Reconstruction:
             x = torch.addcmul(self.mean, x, self.scale)
         return self.feature_fraction * self.loss.function(output, x)
 
-    def losses_of_linear(self, rows, x):
+    def losses_of_linear(self, rows: Tensor, x: Tensor) -> Tensor:
         """Losses of rows that a linear method gives back, (batch,), both scaled.
 
         Where losses are of probabilities and rates, these are as near as there are.
@@ -75,10 +89,13 @@ class Reconstruction:
         rows, x = (values.to(self.mean) for values in (rows, x))
         if not self.loss.canonical:
             return self.loss.function(rows, x)
+        assert isinstance(
+            self.loss, ColumnLosses
+        )  # others compare with no linear method
         rows, x = (torch.addcmul(self.mean, v, self.scale) for v in (rows, x))
         return self.loss.function(self.loss.linear_output(rows), x)
 
-    def backward(self, output, batch):
+    def backward(self, output: Tensor, batch: Batch) -> tuple[Tensor | float, Tensor]:
         """Return the mean loss of inliers, and the gradient with the outliers' part.
 
         ``output`` may be written on.
@@ -98,18 +115,21 @@ class Reconstruction:
                 gradient[:n_outliers].mul_(self.outlier_weight)
         return loss, gradient
 
-    def _without_gaps(self, output, x, observed):
+    def _without_gaps(
+        self, output: Tensor, x: Tensor, observed: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return output and rows that agree where nothing is observed.
 
         There the loss is zero, and its gradient.
         """
         if not self.loss.canonical:
             return output, torch.where(observed, x, output.detach())
+        assert isinstance(self.loss, Loss)  # a MixedLoss takes no gaps
         raw, value = _AGREEMENT[self.loss.link]
         x = torch.where(observed, x, (value - self.mean) / self.scale)
         return torch.where(observed, output, torch.full_like(output, raw)), x
 
-    def row_weights(self, batch):
+    def row_weights(self, batch: Batch) -> Tensor:
         """Return what each row counts for in the gradient, (batch,), outliers too."""
         weights = torch.ones_like(batch.x[:, 0])
         weights[: batch.n_outliers] = self.outlier_weight
@@ -129,21 +149,23 @@ class PullToPCA:
     device : torch.device
     """
 
-    def __init__(self, linearity, code_variance, device):
+    def __init__(
+        self, linearity: float, code_variance: Floats, device: torch.device
+    ) -> None:
         weight = torch.as_tensor(linearity / code_variance, dtype=torch.float32)
         self.weight = weight.to(device)
 
-    def residual(self, codes, linear_codes):
+    def residual(self, codes: Tensor, linear_codes: Tensor) -> Tensor:
         """Distance of codes from linear ones, (batch, n_components)."""
         columns = slice(len(self.weight))
         return codes[:, columns] - linear_codes[:, columns]
 
-    def mean(self, residual, batch):
+    def mean(self, residual: Tensor, batch: Batch) -> Tensor:
         """Return the mean over rows and codes, outliers in proportion."""
         squares = residual.square() * self.weight
         return (squares if batch.weights is None else squares * batch.weights).mean()
 
-    def add_gradient(self, gradient, residual, batch):
+    def add_gradient(self, gradient: Tensor, residual: Tensor, batch: Batch) -> None:
         """Add the gradient of the mean to that of the codes, in place."""
         batch.divide_outliers(residual, power=2)
         if batch.weights is not None:
@@ -165,30 +187,40 @@ class CodeCosts:
         All of them: the divergence is in units of the mean over features.
     """
 
-    def __init__(self, latent, penalty, encode, n_features):
+    def __init__(
+        self,
+        latent: AnyLatent,
+        penalty: PenaltyLike | None,
+        encode: Callable[[Tensor], Tensor],
+        n_features: int,
+    ) -> None:
         self.latent = latent
         self.penalty = penalty
         self.encode = encode
         self.n_features = n_features
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self.latent.has_kl or self.penalty is not None
 
-    def losses(self, h, z, batch):
+    def losses(self, h: Tensor, z: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the divergences and the penalties of inliers, (n_inliers,) each."""
         h, z, x = (values[batch.inliers] for values in (h, z, batch.inputs))
         divergences = penalties = z.new_zeros(len(z))
-        if self.latent.has_kl:
+        if isinstance(self.latent, Gaussian):
             divergences = self.latent.kl_divergence(h, self.n_features)
         if self.penalty is not None:
+            assert batch.rng is not None  # there is one where codes cost
             penalties = penalize(self.penalty, z, x, self.encode, batch.rng)
         return divergences, penalties
 
-    def means(self, h, z, batch, progress):
+    def means(
+        self, h: Tensor, z: Tensor, batch: Batch, progress: float
+    ) -> tuple[Tensor, Tensor]:
         """Return the mean cost, and what of it the gradient is to be taken of."""
         weights = None if batch.weights is None else batch.weights[batch.inliers]
         divergence, penalty = (
             weighted(losses, weights).mean() for losses in self.losses(h, z, batch)
         )
-        kl_weight = self.latent.kl_weight(progress) if self.latent.has_kl else 1.0
+        latent = self.latent
+        kl_weight = latent.kl_weight(progress) if isinstance(latent, Gaussian) else 1.0
         return divergence + penalty, kl_weight * divergence + penalty

@@ -4,8 +4,14 @@ Where a network has not learnt what to do far from its data, its nonlinear part 
 from the outermost row on if need be, and PCA answers beyond.
 """
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import torch
+from torch import Tensor
+
+from .._data.batches import Batches
+from .._nn.autoencoder import AutoEncoder
 
 __all__ = ["blend_into_pca", "choose_trust_radius", "shrink_trust_radius"]
 
@@ -22,7 +28,13 @@ _ROUNDING = 1e-6
 
 
 @torch.no_grad()
-def shrink_trust_radius(network, batches, learnt, pca_error, outlier_factor):
+def shrink_trust_radius(
+    network: AutoEncoder,
+    batches: Batches,
+    learnt: Batches,
+    pca_error: float,
+    outlier_factor: float,
+) -> None:
     """Let corrections fade earlier, if they are no good far from the data.
 
     They begin to at ``outlier_factor`` times the outermost row that was learnt from and
@@ -44,7 +56,7 @@ def shrink_trust_radius(network, batches, learnt, pca_error, outlier_factor):
         PCA's mean squared error on the watched rows, where they are.
     outlier_factor : float
     """
-    radii = network.encoder.trust_radius, network.decoder.trust_radius
+    radii = _radii(network)
     row, code = _outermost(network, learnt)
     row = torch.maximum(row, radii[0] / outlier_factor)  # of them all
     _set(radii, (row * outlier_factor, torch.maximum(code * outlier_factor, radii[1])))
@@ -52,7 +64,14 @@ def shrink_trust_radius(network, batches, learnt, pca_error, outlier_factor):
 
 
 @torch.no_grad()
-def blend_into_pca(network, linear, batches, learnt, pca_error, outlier_factor):
+def blend_into_pca(
+    network: AutoEncoder,
+    linear: AutoEncoder,
+    batches: Batches,
+    learnt: Batches,
+    pca_error: float,
+    outlier_factor: float,
+) -> None:
     """Let a plain network give way to linear maps far from the rows.
 
     Parameters
@@ -67,19 +86,25 @@ def blend_into_pca(network, linear, batches, learnt, pca_error, outlier_factor):
     encoder, decoder = _aligned(network, linear, learnt, outlier_factor)
     network.fade()
     network.to(encoder.device).eval()
-    network.encoder.linear.copy_(encoder)
-    network.decoder.linear.copy_(decoder)
+    for part, linear_map in zip(network.anchors, (encoder, decoder), strict=True):
+        part.linear.copy_(linear_map)
     choose_trust_radius(network, batches, learnt, pca_error, outlier_factor)
 
 
 @torch.no_grad()
-def choose_trust_radius(network, batches, learnt, pca_error, outlier_factor):
+def choose_trust_radius(
+    network: AutoEncoder,
+    batches: Batches,
+    learnt: Batches,
+    pca_error: float,
+    outlier_factor: float,
+) -> None:
     """Choose the radii of a network that gives way, as for `shrink_trust_radius`.
 
     Its codes need not grow in proportion: the radius of its decoder is the longest code
     of the rows moved outward.
     """
-    radii = network.encoder.trust_radius, network.decoder.trust_radius
+    radii = _radii(network)
     _set(radii, (torch.inf, torch.inf))
     factors = _PLAIN_FACTOR * outlier_factor, outlier_factor, 1.0
     farthest, *nearer = [_outermost(network, learnt, factor) for factor in factors]
@@ -87,16 +112,19 @@ def choose_trust_radius(network, batches, learnt, pca_error, outlier_factor):
     _choose_nearer(network, batches, nearer, _TOLERATED_ERROR * pca_error)
 
 
-def _aligned(network, linear, batches, outlier_factor):
+def _aligned(
+    network: AutoEncoder, linear: AutoEncoder, batches: Batches, outlier_factor: float
+) -> tuple[Tensor, Tensor]:
     """Return linear maps whose codes go the network's way, but farther.
 
     They are as near as can be to those of rows moved outward, by an orthogonal matrix
     (Procrustes) and one scale: there and back they are PCA.
     """
-    cross = own = others = 0.0
+    into_codes, back = (part.linear.double() for part in linear.anchors)
+    cross, own, others = (back.new_zeros(()) for _ in range(3))
     for x in (outlier_factor * x for x, _ in batches.in_order()):
         z = network.encode(x).double()
-        of_pca = x.double() @ linear.encoder.linear.t().double()
+        of_pca = x.double() @ into_codes.t()
         cross = cross + z.t() @ of_pca
         own, others = own + z.square().sum(), others + of_pca.square().sum()
     left, _, right = torch.linalg.svd(cross)
@@ -104,8 +132,8 @@ def _aligned(network, linear, batches, outlier_factor):
     scale = _LONGER * (own / others).sqrt()
     if not (torch.isfinite(scale) and scale > 0):
         scale = torch.ones_like(scale)
-    encoder = scale * (turn @ linear.encoder.linear.double())
-    decoder = linear.decoder.linear.double() @ turn.t() / scale
+    encoder = scale * (turn @ into_codes)
+    decoder = back @ turn.t() / scale
     return encoder.float(), decoder.float()
 
 
@@ -115,7 +143,7 @@ def _choose_nearer(network, batches, nearer, bound):
     Those that are there stay if their error far away is within the bound; then the
     first of the nearer ones is tried, and so on.
     """
-    radii = network.encoder.trust_radius, network.decoder.trust_radius
+    radii = _radii(network)
     monitored = _outermost(network, batches)
     both = [torch.maximum(*pair) for pair in zip(nearer[-1], monitored, strict=True)]
     chosen = [radius.clone() for radius in radii]
@@ -131,12 +159,17 @@ def _choose_nearer(network, batches, nearer, bound):
     _set(radii, chosen)
 
 
-def _set(radii, values):
+def _radii(network: AutoEncoder) -> tuple[Tensor, Tensor]:
+    encoder, decoder = network.anchors
+    return encoder.trust_radius, decoder.trust_radius
+
+
+def _set(radii: Sequence[Tensor], values: Iterable[Tensor | float]) -> None:
     for radius, value in zip(radii, values, strict=True):
         radius.fill_(value)
 
 
-def _outermost(network, batches, factor=1.0):
+def _outermost(network: AutoEncoder, batches: Batches, factor: float = 1.0) -> Tensor:
     """Largest lengths of rows times a factor, and of their codes."""
     moved = (factor * x for x, _ in batches.in_order())
     lengths = [
@@ -146,12 +179,12 @@ def _outermost(network, batches, factor=1.0):
     return torch.stack(lengths).amax(dim=0)
 
 
-def _far_error(network, batches):
+def _far_error(network: AutoEncoder, batches: Batches) -> float:
     """Mean squared error of rows moved outward, in proportion, where it is worst."""
     return max(_error(network, batches, factor) for factor in _TRIED)
 
 
-def _error(network, batches, factor=1.0):
+def _error(network: AutoEncoder, batches: Batches, factor: float = 1.0) -> float:
     """Mean squared error of rows times a factor, in proportion; never NaN."""
     total = 0.0
     for x, _ in batches.in_order():
