@@ -1,6 +1,7 @@
 """AutoEncoderTransformer: the border between scikit-learn and torch."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,17 +13,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import CallbackSupportMixin, Summarized, fit_context
 from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
+from ._data.first_rows import StreamedRows
 from ._data.outputs import Label
 from ._data.targets import Classes
 from ._data.validation import as_given, check_observed, check_rows, is_nan
 from ._data.weights import weigh
 from ._fitting.callbacks import Callbacks
-from ._fitting.dataset import Splitter
+from ._fitting.dataset import Splitter, TrainingData
 from ._fitting.fit import fit_autoencoder
 from ._fitting.partial_fit import continue_autoencoder
 from ._fitting.progress import Progress
 from ._fitting.verbose import Writer
-from ._inference.codec import encode
+from ._inference.codec_cache import encode
+from ._inference.fitted_state import FittedState
 from ._inference.state import from_pickle, to_pickle
 from ._nn.layers import Activation
 from ._notebook import summary_html
@@ -31,6 +34,7 @@ from ._parts.latents import AnyLatent
 from ._parts.losses import LOSSES
 from ._parts.mixed import MixedLoss, with_columns
 from ._parts.networks import AnyNetwork
+from ._parts.parameters import Parameters
 from ._parts.penalties import PenaltyLike
 from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
@@ -558,21 +562,13 @@ class AutoEncoderTransformer(
             check_observed(self, X)
             if X_val is not None:
                 X_val = self._validate(X_val)
-            previous = self.__dict__ if continued else None
+            previous = FittedState.of(self.__dict__) if continued else None
             params = self._params(frame)
-            data = (X, y), (X_val, y_val)
+            data = TrainingData(X, y, weights, X_val, y_val, groups)
             progress.see(X, y)
             with isolated_fit(), explains_out_of_memory():
                 learnt = fit_autoencoder(
-                    params,
-                    data[0],
-                    weights,
-                    data[1],
-                    previous,
-                    threads,
-                    groups,
-                    limit,
-                    progress,
+                    params, data, previous, threads, limit, progress
                 )
             self.__dict__.pop("_memory", None)
             self.__dict__.update(learnt)
@@ -622,18 +618,19 @@ class AutoEncoderTransformer(
         """
         progress = self._progress("partial-fit")
         with all_or_nothing(self), progress, ThreadTuner() as threads:
-            previous = self.__dict__ if hasattr(self, "_weights") else None
+            continued = hasattr(self, "_weights")
             frame = X
-            X = self._validate(X, reset=previous is None)
+            X = self._validate(X, reset=not continued)
             X, y, weights = weigh(sample_weight, X, y)
-            if previous is None:
+            if not continued:
                 check_observed(self, X)
             params = self._params(frame)
             progress.see(X, y)
             progress.begin_fit(None, None, 0)
-            given = X, y, classes, weights
+            part = StreamedRows(X, y, classes, weights)
+            previous = FittedState.of(self.__dict__) if continued else None
             with isolated_fit(), explains_out_of_memory():
-                learnt = continue_autoencoder(params, *given, previous, threads)
+                learnt = continue_autoencoder(params, part, previous, threads)
             self.__dict__.update(learnt)
             progress.conclude(
                 lambda: f"epoch {self.n_iter_}: loss {self.best_loss_:.4g}"
@@ -682,14 +679,13 @@ class AutoEncoderTransformer(
         observers = [*Callbacks.of(self, task_name), *Writer.of(self)]
         return Progress(observers, self.on_interrupt)
 
-    def _params(self, frame: object) -> dict[str, Any]:
+    def _params(self, frame: object) -> Parameters:
         """Return all parameters, including those that a subclass does not have.
 
         Columns that the loss names are looked up in the rows as the user gave them.
         """
-        params = {name: getattr(self, name) for name in CONSTRAINTS}
         loss = with_columns(self.loss, frame, self.n_features_in_)
-        return {**params, "loss": loss}
+        return replace(Parameters.of(self), loss=loss)
 
     def _validate_params(self):
         params = self.get_params(deep=False)

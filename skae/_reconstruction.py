@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._data.validation import as_given, check_codes
 from ._data.weights import weigh
-from ._inference.codec import decode, squared_errors
-from ._inference.explained_variance import score
+from ._inference.codec_cache import cached_codec, decode, score, squared_errors
+from ._inference.fitted_state import FittedState
 from ._inference.imputation import impute
 from ._inference.sensitivity import sensitivity
 from ._inference.torch_module import TorchAutoEncoder, to_torch
@@ -226,7 +226,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         """
         check_is_fitted(self)
         rows = self._validate(X)
-        if vars(self).get("_ppca") is None:
+        state = FittedState.of(self.__dict__)
+        if state.imputation is None:
             raise ValueError(
                 "impute needs a fit with missing_values: fit to dense rows with "
                 "missing_values=np.nan, or another value that stands for a gap."
@@ -239,7 +240,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 )
             seed = check_random_state(random_state).randint(2**31 - 1)
             rng = np.random.default_rng(seed)
-        return as_given(impute(self, rows, n_draws, rng), X)
+        codec = cached_codec(self, rows.dtype, rows.shape[0])
+        return as_given(impute(codec, state.imputation, rows, n_draws, rng), X)
 
     def sample(
         self,
@@ -372,7 +374,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         (torch.Size([5, 8]), torch.Size([5, 64]))
         """
         check_is_fitted(self)
-        return to_torch(self.__dict__, dtype)
+        return to_torch(FittedState.of(self.__dict__), dtype)
 
     def get_covariance(self) -> np.ndarray:
         """Covariance of the features, from a linear approximation of the decoder.

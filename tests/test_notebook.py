@@ -149,7 +149,7 @@ def test_looking_computes_nothing(model, monkeypatch):
     def refuse(*_):
         raise AssertionError("a network was built")
 
-    monkeypatch.setattr("skae._inference.codec._codec", refuse)
+    monkeypatch.setattr("skae._inference.codec_cache._codec", refuse)
     monkeypatch.setattr(AutoEncoderTransformer, "transform", refuse)
     before = vars(model).copy()
     model._repr_html_()

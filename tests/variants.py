@@ -17,6 +17,7 @@ from skae import (
     Sparsity,
     SwapNoise,
 )
+from skae._parts.parameters import Parameters
 
 
 def two_layers(n_in, n_out):
@@ -130,6 +131,11 @@ def autoencoder(name, **overrides):
         else AutoEncoderTransformer
     )
     return cls(**params | VARIANTS[name] | overrides)
+
+
+def parameters(**params):
+    """Return parameters as a fit has them."""
+    return Parameters.of(AutoEncoderTransformer(**params))
 
 
 def target_of(name, X):

@@ -16,6 +16,7 @@ from .._data.scaling import (
 )
 from .._inference.codec import Codec
 from .._inference.explained_variance import Moments, explain
+from .._inference.fitted_state import FittedState
 from .._linear.pca import pca_errors
 from .dataset import Dataset
 from .deployment import Deployed
@@ -79,19 +80,18 @@ def describe(
     seed: int,
     whiten: bool,
     moments: Moments,
-    previous: dict[str, Any] | None = None,
+    previous: FittedState | None = None,
 ) -> dict[str, Any]:
     """Return the attributes that a training and what is deployed of it make.
 
     Of ``n_samples`` rows seen so far; the ``dataset`` is of this call. If ``moments``
-    are of too few to tell variances, these stay those of the ``previous`` attributes.
+    are of too few to tell variances, these stay those of the ``previous`` state.
     """
     scaling, code_transform = training.scaling, deployed.code_transform
     n_components = training.config.n_components
     explained = explain(moments, scaling, n_samples)
-    if previous and moments.n_samples < _ENOUGH_ROWS:
-        kept = {name: previous.get(name, value) for name, value in explained.items()}
-        explained = kept
+    if previous is not None and moments.n_samples < _ENOUGH_ROWS:
+        explained |= previous.explained
     if whiten and code_transform.scale is None:
         spread = np.sqrt(explained["_code_variance"])
         code_transform = replace(
@@ -109,7 +109,7 @@ def describe(
         "mean_": scaling.mean,
         "scale_": scaling.scale,
         "device_": str(training.device),
-        "_architecture": deployed.architecture,
+        "_architecture": vars(deployed.architecture),
         "_weights": deployed.weights,
         "_scaling": vars(scaling),
         "_code_transform": vars(code_transform),

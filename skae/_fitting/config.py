@@ -11,9 +11,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._inference.fitted_state import FittedState
 from .._nn.layers import Activation, check_activation
 from .._parts.column_links import PlainLink
-from .._parts.networks import Conv, describe_network
+from .._parts.networks import Architecture, Conv, describe_network
+from .._parts.parameters import Parameters
 from .._parts.penalties import keeps_axes
 from .._training.optimizers import SOLVERS
 
@@ -80,11 +82,11 @@ class Config:
     @classmethod
     def of(
         cls,
-        params: dict[str, Any],
+        params: Parameters,
         n_samples: int,
         n_features: int,
         link: PlainLink,
-        previous: dict[str, Any] | None,
+        previous: FittedState | None,
         has_targets: bool = False,
     ) -> Self:
         """Resolve ``params``, with parts for their slots, for so many training rows.
@@ -92,29 +94,26 @@ class Config:
         What "auto" stood for in the network of the ``previous`` fit, it stands for
         again. ``has_targets`` says whether all of these rows have one.
         """
-        previous = {**previous["_architecture"]} if previous else {}
-        if previous.get("init") == "linear":  # networks started as PCA
-            previous["init"] = "pca"
+        before = None if previous is None else previous.architecture
+        if before is not None and before.init == "linear":
+            before = replace(before, init="pca")  # networks started as PCA
 
         def resolve(name: str, auto: Any) -> Any:
-            value = params[name]
-            if isinstance(value, str) and value == "auto":
-                return previous.get(name, auto)
-            return value
+            if params.are_auto(name):
+                return getattr(before, name, auto)
+            return getattr(params, name)
 
         solver = resolve("solver", "adamw")
-        batch_size = _batch_size(n_samples, params["max_iter"])
+        batch_size = _batch_size(n_samples, params.max_iter)
         batch_size = min(n_samples, resolve("batch_size", batch_size))
-        network, latent, penalty = (
-            params[slot] for slot in ("network", "latent", "penalty")
-        )
-        n_components = params["n_components"]
+        network, latent, penalty = params.network, params.latent, params.penalty
+        n_components = params.n_components
         sizes = network.hidden_layer_sizes(n_samples, n_features, n_components)
         is_mixed = not isinstance(link, str)
         linear = (link == "identity" or is_mixed) and not latent.has_kl
         anchors = link in _ANCHORED_LINKS or is_mixed
         plain = not anchors or network.starts_plain(link)
-        is_timed = params["max_time"] is not None
+        is_timed = params.max_time is not None
         max_iter = resolve("max_iter", _epochs(n_samples, batch_size, is_timed))
         return cls(
             n_features=n_features,
@@ -140,47 +139,47 @@ class Config:
                 _patience(max_iter, has_targets, latent.has_kl),
             ),
             linearity=resolve("linearity", 1.2 if linear else 0.0),
-            supervision=float(params["supervision"]),
-            alpha=0.0 if params["alpha"] == "auto" else params["alpha"],
-            tol=params["tol"],
+            supervision=float(params.supervision),
+            alpha=0.0 if isinstance(params.alpha, str) else params.alpha,
+            tol=params.tol,
         )
 
     def affordable(
-        self, params: dict[str, Any], row_flops: Callable[[], float], has_targets: bool
+        self, params: Parameters, row_flops: Callable[[], float], has_targets: bool
     ) -> Self:
         """Return one with as many epochs as few rows are worth, if those are fewer.
 
         Parameters
         ----------
-        params : dict
+        params : Parameters
             What the config was made of.
         row_flops : callable
             Returns the floating point operations of a row in a step.
         has_targets : bool
         """
-        is_open = params["max_iter"] == "auto" and params["max_time"] is None
-        if not is_open or type(params["network"]) is not Conv:
+        is_open = params.max_iter == "auto" and params.max_time is None
+        if not is_open or type(params.network) is not Conv:
             return self
         most = max(_LEAST_CONV_EPOCHS, math.ceil(_ROW_FLOPS / row_flops()))
         if self.max_iter <= most:
             return self
         patience = self.n_iter_no_change
-        if params["n_iter_no_change"] == "auto":
-            patience = _patience(most, has_targets, params["latent"].has_kl)
+        if params.n_iter_no_change == "auto":
+            patience = _patience(most, has_targets, params.latent.has_kl)
         return replace(self, max_iter=most, n_iter_no_change=patience)
 
     @property
-    def architecture(self) -> dict[str, Any]:
-        """Arguments of `AutoEncoder`."""
-        return {
-            "n_features": self.n_features,
-            "n_components": self.n_components,
-            "n_outputs": self.n_outputs,
-            "network": self.network,
-            "hidden_layer_sizes": self.hidden_layer_sizes,
-            "activation": self.activation,
-            "init": self.init,
-        }
+    def architecture(self) -> Architecture:
+        """Of the network."""
+        return Architecture(
+            n_features=self.n_features,
+            n_components=self.n_components,
+            n_outputs=self.n_outputs,
+            network=self.network,
+            hidden_layer_sizes=self.hidden_layer_sizes,
+            activation=self.activation,
+            init=self.init,
+        )
 
 
 def _epochs(n_samples: int, batch_size: int, is_timed: bool) -> float:

@@ -7,12 +7,13 @@ it overfits, its weights decay. Measured in docs/choices.md, "Several starts com
 """
 
 import math
-from typing import Any
 
 from .._data.column_kinds import in_unit_interval, looks_like_pictures
+from .._inference.fitted_state import FittedState
 from .._parts.column_links import PlainLink
 from .._parts.losses import LOSSES
 from .._parts.networks import Dense
+from .._parts.parameters import Parameters
 from .._typing import Ints, Rows
 from .config import Regime
 from .source import Source
@@ -40,10 +41,10 @@ _MARGIN_OF_PLAIN = 0.25
 
 
 def regimes(
-    params: dict[str, Any],
+    params: Parameters,
     link: PlainLink,
     X: Rows,
-    previous: dict[str, Any] | None,
+    previous: FittedState | None,
     validates: bool,
     has_target: bool,
 ) -> list[Regime]:
@@ -51,43 +52,43 @@ def regimes(
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    params : Parameters
+        With parts for their slots.
     link : str
         What belongs to the loss.
     X : ndarray or CSR matrix
-    previous : dict or None
-        The attributes of the fit to go on from.
+    previous : FittedState or None
+        Of the fit to go on from.
     validates : bool
         Whether there are rows to validate on.
     has_target : bool
     """
-    first = Regime(link, params["init"], params["linearity"])
-    linear = params["loss"] == "squared_error" and params["output_activation"] == "auto"
-    codes_are_free = not params["ordered"] and not params["latent"].has_kl
-    logistic = Regime("logistic", params["init"], params["linearity"])
-    if linear and codes_are_free and params["init"] == "auto":
-        if previous:
-            return [logistic if previous["_link"] == "logistic" else first]
+    first = Regime(link, params.init, params.linearity)
+    linear = params.loss == "squared_error" and params.output_activation == "auto"
+    codes_are_free = not params.ordered and not params.latent.has_kl
+    logistic = Regime("logistic", params.init, params.linearity)
+    if linear and codes_are_free and params.init == "auto":
+        if previous is not None:
+            return [logistic if previous.link == "logistic" else first]
         if validates and looks_like_pictures(X):
             return [logistic, first]
     is_open = (
         validates
-        and not previous
+        and previous is None
         and not has_target
         and codes_are_free
         and link == "identity"
-        and params["loss"] in LOSSES
-        and params["penalty"] is None
-        and type(params["network"]) is Dense
-        and not params["network"].tied
-        and params["max_time"] is None
-        and params["init"] == "auto"
-        and params["linearity"] in ("auto", 0)  # codes may be nonlinear
+        and params.loss in LOSSES
+        and params.penalty is None
+        and type(params.network) is Dense
+        and not params.network.tied
+        and params.max_time is None
+        and params.init == "auto"
+        and params.linearity in ("auto", 0)  # codes may be nonlinear
     )
     if not is_open:
         return [first]
-    others = [Regime(link, "random", params["linearity"])]
+    others = [Regime(link, "random", params.linearity)]
     if linear and in_unit_interval(X):
         others.append(logistic)
     return [first, *others]
@@ -96,7 +97,7 @@ def regimes(
 def enter(source: Source, rows: Ints, link: PlainLink) -> list[Trial]:
     """Return the trials that compete, at their start."""
     params = source.params
-    validates = params["early_stopping"] and source.held_out is not None
+    validates = params.early_stopping and source.held_out is not None
     has_target = source.target is not None
     options = regimes(
         params, link, source.dataset.X, source.previous, validates, has_target
@@ -173,19 +174,12 @@ def _ahead(entrants: list[Trial], pca_loss: float | None) -> Trial:
     return best if ahead or first.is_behind(pca_loss) else first
 
 
-def _learns_soon(params: dict[str, Any]) -> bool:
+def _learns_soon(params: Parameters) -> bool:
     """Whether steps are as long as they should be, so that what they bring shows.
 
     Other networks than dense ones may take longer, and who says for how many epochs to
     train is not to get fewer.
     """
-    return type(params["network"]) is Dense and all(
-        params[name] == "auto"
-        for name in (
-            "solver",
-            "learning_rate",
-            "learning_rate_init",
-            "n_iter_no_change",
-            "max_iter",
-        )
-    )
+    steps = "solver", "learning_rate", "learning_rate_init"
+    epochs = "n_iter_no_change", "max_iter"
+    return type(params.network) is Dense and params.are_auto(*steps, *epochs)

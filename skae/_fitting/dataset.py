@@ -11,16 +11,17 @@ from sklearn.utils.validation import column_or_1d
 
 from .._data.holdout import equal_rows, hold_out, row_keys
 from .._data.targets import Target, no_values
+from .._parts.parameters import Parameters
 from .._runtime.caching import cached_property
 from .._runtime.warning import warn
 from .._typing import Bools, Floats, Ints, Rows
 from .pseudo_labels import teach
 
 __all__ = [
-    "Data",
     "Dataset",
     "HeldOut",
     "Splitter",
+    "TrainingData",
     "is_splitter",
     "make_datasets",
     "split",
@@ -30,6 +31,33 @@ __all__ = [
 _TOO_FEW_ROWS = 15
 # Up to so many rows with weights are sorted, so that their order does not matter.
 _ORDERED_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What `fit` is given.
+
+    Attributes
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    y : array-like or None
+        Targets.
+    sample_weight : ndarray of shape (n_samples,) or None
+        How many rows each one stands for.
+    X_val : ndarray or CSR matrix of shape (n_validation_samples, n_features) or None
+        Rows to validate on. None where some of ``X`` are held out for that.
+    y_val : array-like or None
+        Their targets.
+    groups : array-like of shape (n_samples,) or None
+        Of rows that are held out together.
+    """
+
+    X: Rows
+    y: ArrayLike | None = None
+    sample_weight: Floats | None = None
+    X_val: Rows | None = None
+    y_val: ArrayLike | None = None
+    groups: ArrayLike | None = None
 
 
 @dataclass
@@ -136,8 +164,6 @@ class Dataset:
         return np.sort(np.unique(self.copies[rows], return_index=True)[1])
 
 
-#: Rows, and `y` or None.
-Data: TypeAlias = tuple[Rows, ArrayLike | None]
 #: A dataset, and the indices of its rows for validation.
 HeldOut: TypeAlias = tuple[Dataset, Ints]
 
@@ -151,56 +177,47 @@ class Splitter(Protocol):
 
 
 def make_datasets(
-    params: dict[str, Any],
-    data: Data,
-    sample_weight: Floats | None,
-    validation_data: tuple[Rows | None, ArrayLike | None],
-    seed: int,
+    params: Parameters, data: TrainingData, seed: int
 ) -> tuple[Target | None, Dataset, Dataset | None]:
     """Return the target or None, and datasets: all rows, and those to validate on.
 
     Rows of the data of which a teacher tells the target are as good as others, also
     where they are held out; those to validate on stay as they are.
     """
-    (X, y), (X_val, y_val) = data, validation_data
+    X, y, X_val, y_val = data.X, data.y, data.X_val, data.y_val
     target: Target | None = None
     if y_val is not None and X_val is None:
         raise ValueError("y_val goes with X_val: pass X_val too, or leave out y_val.")
-    if params["supervision"] and y is not None:
+    if params.supervision and y is not None:
         check_consistent_length(X, y)
-        missing_label = params["missing_label"]
-        known = {"missing_label": missing_label, "weights": sample_weight}
-        target = Target.fit(y, params["target_type"], **known)
+        label, weights = params.missing_label, data.sample_weight
+        target = Target.fit(y, params.target_type, None, label, weights)
         if target is not None:
             target.check_learnable()
-    if params["supervision"] and target is None:
+    if params.supervision and target is None:
         warn(
-            f"supervision={params['supervision']:g} has no effect, because no row has "
+            f"supervision={params.supervision:g} has no effect, because no row has "
             "a target: pass y to fit, or set supervision=0.",
             UserWarning,
         )
-    values_val: Floats | None = None
-    if target is None:
-        values = no_values(X.shape[0])
-        if X_val is not None:
-            values_val = no_values(X_val.shape[0])
-    else:
-        if X_val is not None:
+    dataset_val = None
+    if X_val is not None:
+        values_val = no_values(X_val.shape[0])
+        if target is not None:
             values_val = _values_to_validate_on(params, target, X_val, y_val)
-        assert y is not None
-        values = teach(params["teacher"], X, y, target, seed)
-    dataset, dataset_val = Dataset(X, values, sample_weight), None
-    if X_val is not None and values_val is not None:
         dataset_val = Dataset(X_val, values_val)
-    return target, dataset, dataset_val
+    values = no_values(X.shape[0])
+    if target is not None and y is not None:
+        values = teach(params.teacher, X, y, target, seed)
+    return target, Dataset(X, values, data.sample_weight), dataset_val
 
 
 def _values_to_validate_on(
-    params: dict[str, Any], target: Target, X_val: Rows, y_val: ArrayLike | None
+    params: Parameters, target: Target, X_val: Rows, y_val: ArrayLike | None
 ) -> Floats:
     if y_val is None:
         raise ValueError(
-            f"supervision={params['supervision']:g} watches the target on X_val: "
+            f"supervision={params.supervision:g} watches the target on X_val: "
             "pass its y_val too, or leave out X_val."
         )
     check_consistent_length(X_val, y_val)
@@ -208,44 +225,41 @@ def _values_to_validate_on(
 
 
 def split(
-    params: dict[str, Any],
+    params: Parameters,
+    data: TrainingData,
     dataset: Dataset,
     dataset_val: Dataset | None,
     target: Target | None,
     seed: int,
-    groups: ArrayLike | None = None,
-    y: ArrayLike | None = None,
 ) -> tuple[Ints, HeldOut | None]:
     """Return rows to train on, and the dataset and rows to validate on, or None.
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`.
+    params : Parameters
+    data : TrainingData
+        Its groups stay on one side, and its targets are for splitters that ask for it.
     dataset, dataset_val : Dataset, Dataset or None
     target : Target or None
     seed : int
-    groups : array-like of shape (n_samples,) or None
-        Of rows that stay on one side.
-    y : array-like or None
-        For splitters that ask for it.
     """
     if dataset_val is not None:
         return dataset.rows, (dataset_val, dataset_val.rows)
-    validation = params["validation"]
-    if not params["early_stopping"] or validation is None:
+    validation = params.validation
+    if not params.early_stopping or validation is None:
         return dataset.rows, None
-    if groups is not None:
-        groups = _check_groups(groups, dataset.X.shape[0])
+    groups = None
+    if data.groups is not None:
+        groups = _check_groups(data.groups, dataset.X.shape[0])
     if is_splitter(validation):
-        return _split_by(validation, dataset, y, groups)
+        return _split_by(validation, dataset, data.y, groups)
     if dataset.n_samples < _TOO_FEW_ROWS:
         return dataset.rows, None
     if groups is None:
         groups = dataset.copies
     if groups is not None:
         groups = np.unique(groups[dataset.rows], return_inverse=True)[1]
-    fraction = params["validation_fraction"] if validation == "auto" else validation
+    fraction = params.validation_fraction if validation == "auto" else validation
     strata = None if target is None else target.strata(dataset.targets[dataset.rows])
     parts = hold_out(dataset.n_samples, fraction, seed, strata, groups)
     rows, held_out = (dataset.rows[part] for part in parts)

@@ -6,8 +6,7 @@ result near the data. An error in one of them would not be noticed if the result
 was not measured.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from .._inference.codec import Codec, from_numpy, to_numpy
 from .._nn.autoencoder import AutoEncoder
 from .._parts.column_links import PlainLink
 from .._parts.losses import LOSSES
+from .._parts.networks import Architecture
 from .._training.objective import Objective
 from .._typing import Floats
 from .session import TrainingSession
@@ -32,8 +32,9 @@ class Deployed:
 
     Attributes
     ----------
-    architecture, weights : dict
-        Arguments of `AutoEncoder`, and arrays by name.
+    architecture : Architecture
+    weights : dict
+        Arrays by name.
     link : str or tuple
         What `link_of` takes.
     code_transform : CodeTransform
@@ -41,7 +42,7 @@ class Deployed:
         In float64.
     """
 
-    architecture: dict[str, Any]
+    architecture: Architecture
     weights: dict[str, np.ndarray]
     link: PlainLink
     code_transform: CodeTransform
@@ -50,7 +51,7 @@ class Deployed:
     @property
     def is_pca(self) -> bool:
         """Whether both ways are one linear map, which is stored once."""
-        is_linear = self.architecture["init"] == "linear"
+        is_linear = self.architecture.init == "linear"
         return is_linear and "decoder.linear" not in self.weights
 
     def row_losses(self, objective: Objective, batches: Batches) -> Floats:
@@ -73,7 +74,7 @@ class Deployed:
             Z = self.codec.encode(X)
             if loss.canonical:
                 output = self.codec.output(Z)[:, batches.features].to(x)
-                if self.architecture["init"] == "linear":
+                if self.architecture.init == "linear":
                     output = reconstruction.losses_of_linear(output, x)
                     losses.append(reconstruction.feature_fraction * output)
                 else:
@@ -101,7 +102,7 @@ def deploy(
     code_transform: CodeTransform,
 ) -> Deployed:
     """Return a network of a training, widened to all features, as `Deployed`."""
-    architecture = {**training.config.architecture, "init": network.init}
+    architecture = replace(training.config.architecture, init=network.init)
     weights = to_numpy(training.of_all_features(network, architecture))
     exact = from_numpy(architecture, weights, torch.float64).eval()
     codec = Codec(exact, training.scaling, link, code_transform, training.ppca)

@@ -6,7 +6,7 @@ features. After training, zero weights for them are added. Measured in docs/choi
 "Speed of a step".
 """
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from .._nn.autoencoder import AutoEncoder
 from .._parts.column_links import PlainLink
 from .._parts.column_losses import ColumnLosses
 from .._parts.losses import Loss
-from .._parts.networks import Dense, make_autoencoder
+from .._parts.networks import Architecture, Dense
+from .._parts.parameters import Parameters
 from .._parts.slots import user_parts
 from .._typing import Bools, Ints
 from .dataset import Dataset
@@ -28,7 +29,7 @@ _ALIGNED = 16
 
 
 def idle_features(
-    params: dict[str, Any],
+    params: Parameters,
     dataset: Dataset,
     rows: Ints,
     loss: Loss | ColumnLosses,
@@ -39,8 +40,8 @@ def idle_features(
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    params : Parameters
+        With parts for their slots.
     dataset : Dataset
     rows : ndarray of int
         Its rows that the scaling was measured on, or all.
@@ -54,7 +55,7 @@ def idle_features(
     idle : ndarray of bool of shape (n_features,)
     """
     idle = scaling.constant & loss.vanishes(scaling.mean)
-    if user_parts(params) or type(params["network"]) is not Dense or link == "softmax":
+    if user_parts(params) or type(params.network) is not Dense or link == "softmax":
         idle[:] = False  # these may use any feature
     if idle.any():
         others = np.setdiff1d(dataset.rows, rows)
@@ -77,15 +78,15 @@ def learnt_features(idle: Bools, n_components: int) -> Ints:
 
 @torch.no_grad()
 def widen(
-    network: AutoEncoder, architecture: dict[str, Any], features: Ints
+    network: AutoEncoder, architecture: Architecture, features: Ints
 ) -> AutoEncoder:
     """Return a network of an architecture that does for ``features`` what this does.
 
     Codes do not depend on the others, whose output is zero.
     """
-    if len(features) == architecture["n_features"]:
+    if len(features) == architecture.n_features:
         return network
-    wide = make_autoencoder(**architecture).eval()
+    wide = architecture.build().eval()
     if network.linear:
         wide.to(network.anchors[0].linear.dtype)
     for of_wide, of_narrow in _pairs(wide, network):
@@ -95,12 +96,12 @@ def widen(
 
 @torch.no_grad()
 def narrow(
-    network: AutoEncoder, architecture: dict[str, Any], features: Ints
+    network: AutoEncoder, architecture: Architecture, features: Ints
 ) -> AutoEncoder:
     """Return a network that does for ``features`` what one of an architecture does."""
-    if len(features) == architecture["n_features"]:
+    if len(features) == architecture.n_features:
         return network
-    small = make_autoencoder(**{**architecture, "n_features": len(features)})
+    small = replace(architecture, n_features=len(features)).build()
     for of_wide, of_narrow in _pairs(network, small):
         of_narrow.copy_(of_wide[_places(of_wide, of_narrow, features)])
     return small

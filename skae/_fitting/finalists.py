@@ -103,10 +103,10 @@ class Finalist:
     def _code_transform(self) -> CodeTransform:
         """Bring the codes of rows into canonical form, and return their transform."""
         network, params, training = self.network, self.source.params, self.training
-        if params["latent"].keeps_axes or keeps_axes(params["penalty"]):
+        if params.latent.keeps_axes or keeps_axes(params.penalty):
             return CodeTransform.of(network.n_components)
         seen = self._seen()
-        if params["ordered"]:
+        if params.ordered:
             return canonicalise_signs(network, seen)
         radius = np.inf
         if self.is_linear:  # codes of training rows are PCA's

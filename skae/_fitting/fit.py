@@ -5,28 +5,30 @@ gets in one step.
 """
 
 import copy
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from .._data.holdout import have_near_copies
 from .._inference.explained_variance import score_of
+from .._inference.fitted_state import FittedState
 from .._parts.column_links import PlainLink
 from .._parts.column_losses import ColumnLosses, loss_parts
 from .._parts.losses import Loss
 from .._parts.mixed import choose_loss
+from .._parts.parameters import Parameters
 from .._parts.slots import check_slots
 from .._runtime.clock import TimeLimit
 from .._runtime.threads import ThreadTuner
 from .._runtime.warning import ValidationWarning, warn
-from .._typing import Floats, Ints, Rows
+from .._typing import Ints, Rows
 from .attributes import baseline_score, describe, measure
 from .components import count_components
 from .contest import contest, enter
-from .dataset import Data, is_splitter, make_datasets, split
+from .dataset import TrainingData, is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
 from .gaps import Gaps, measure_imputation
 from .progress import Progress, Task
@@ -37,13 +39,10 @@ __all__ = ["fit_autoencoder"]
 
 
 def fit_autoencoder(
-    params: dict[str, Any],
-    data: Data,
-    sample_weight: Floats | None,
-    validation_data: tuple[Rows | None, ArrayLike | None],
-    previous: dict[str, Any] | None,
+    params: Parameters,
+    data: TrainingData,
+    previous: FittedState | None,
     threads: ThreadTuner,
-    groups: ArrayLike | None,
     limit: TimeLimit,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -51,19 +50,12 @@ def fit_autoencoder(
 
     Parameters
     ----------
-    params : dict
-        Valid parameters of `AutoEncoderTransformer`.
-    data, validation_data : pair
-        ``X``, an ndarray or CSR matrix (n_samples, n_features), and its ``y`` or None.
-        None for both where rows of ``X`` are to be held out for validation.
-    sample_weight : ndarray of shape (n_samples,) or None
-        How many rows each one stands for.
-    previous : dict or None
-        The attributes of the fit to go on from.
+    params : Parameters
+    data : TrainingData
+    previous : FittedState or None
+        Of the fit to go on from.
     threads : ThreadTuner
         Chooses how many work.
-    groups : array-like of shape (n_samples,) or None
-        Of rows that are held out together.
     limit : TimeLimit
         Of the whole fit, which has begun.
     progress : Progress
@@ -74,10 +66,7 @@ def fit_autoencoder(
     learnt : dict
         The estimator's attributes by name.
     """
-    weighted = data, sample_weight, validation_data
-    source, rows, link = _prepare(
-        params, *weighted, previous, threads, groups, limit, progress
-    )
+    source, rows, link = _prepare(params, data, previous, threads, limit, progress)
     entrants = enter(source, rows, link)
     n_trainings = len(entrants) + source.refits(rows)
     progress.begin_fit(source, partial(_snapshot, source), n_trainings)
@@ -98,35 +87,30 @@ def fit_autoencoder(
 
 
 def _prepare(
-    params: dict[str, Any],
-    data: Data,
-    sample_weight: Floats | None,
-    validation_data: tuple[Rows | None, ArrayLike | None],
-    previous: dict[str, Any] | None,
+    params: Parameters,
+    data: TrainingData,
+    previous: FittedState | None,
     threads: ThreadTuner,
-    groups: ArrayLike | None,
     limit: TimeLimit,
     progress: Progress,
 ) -> tuple[Source, Ints, PlainLink]:
     """Return the source of all trainings, the rows to learn from, and the link."""
-    params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
-    seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    gaps = Gaps(params, data[0], validation_data[0], previous, seed, sample_weight)
-    data, validation_data = ((gaps.fill(X), y) for X, y in (data, validation_data))
-    given = data[0], sample_weight, validation_data[0], previous
-    params, loss, link = _choose_loss(params, *given)
+    params = check_slots(params, data.X.shape[1])
+    if params.validation is None and data.X_val is None:
+        params = replace(params, early_stopping=False)  # which is the same
+    seed = check_random_state(params.random_state).randint(2**31 - 1)
+    gaps = Gaps(params, data.X, data.X_val, previous, seed, data.sample_weight)
+    data = replace(data, X=gaps.fill(data.X), X_val=gaps.fill(data.X_val))
+    params, loss, link = _choose_loss(params, data, previous)
     if gaps.exist and isinstance(loss, Loss):  # a MixedLoss does not allow gaps
         loss.check_gaps()
-    target, dataset, dataset_val = make_datasets(
-        params, data, sample_weight, validation_data, seed
-    )
+    target, dataset, dataset_val = make_datasets(params, data, seed)
     gaps.note(dataset, dataset_val)
-    if groups is None and not is_splitter(params["validation"]):
+    if data.groups is None and not is_splitter(params.validation):
         dataset = dataset.merged()
     n_components = count_components(params, dataset, seed, previous)
-    params = {**params, "n_components": n_components}
-    split_by = seed, groups, data[1]
-    rows, held_out = split(params, dataset, dataset_val, target, *split_by)
+    params = replace(params, n_components=n_components)
+    rows, held_out = split(params, data, dataset, dataset_val, target, seed)
     gaps.fill_by(rows, dataset, held_out)
     source = Source(
         params,
@@ -141,11 +125,14 @@ def _prepare(
         limit,
         ppca=gaps.ppca,
     )
-    if (
-        held_out is not None
-        and source.draws_rows(groups)
-        and have_near_copies(dataset.X, held_out[1], seed)
-    ):
+    if held_out is not None and source.draws_rows(data.groups):
+        _warn_of_near_copies(dataset.X, held_out[1], seed)
+    return source, rows, link
+
+
+def _warn_of_near_copies(X: Rows, held_out: Ints, seed: int) -> None:
+    """Say so if rows that are held out are nearest to those around them."""
+    if have_near_copies(X, held_out, seed):
         warn(
             "Rows that follow one another are nearest to one another, as overlapping "
             "windows of a series are: those held out at random have copies among the "
@@ -153,7 +140,6 @@ def _prepare(
             "holds out a block (validation=TimeSeriesSplit()), or X_val.",
             ValidationWarning,
         )
-    return source, rows, link
 
 
 def _best(trial: Trial, final: Finalist) -> tuple[float, int]:
@@ -199,12 +185,12 @@ def _attributes(
             dataset,
             dataset.X.shape[0],
             source.seed,
-            source.params["whiten"],
+            source.params.whiten,
             moments,
         ),
         "_imputation": _imputation(source, trial, final),
-        "_loss_parts": loss_parts(source.params["loss"]),
-        "_ordered": source.params["ordered"],
+        "_loss_parts": loss_parts(source.params.loss),
+        "_ordered": source.params.ordered,
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
     }
@@ -277,7 +263,7 @@ def _why_linear(source: Source, trial: Trial, loss: float) -> str:
     name = "PCA" if source.target is None else "principal covariates regression"
     if not trial.training.optimizer.limit.seconds:
         reason = (
-            f"max_time={source.params['max_time']:g} s were over before training could "
+            f"max_time={source.params.max_time:g} s were over before training could "
             "begin. Give it more."
         )
     elif validation is None:
@@ -301,33 +287,20 @@ def _why_linear(source: Source, trial: Trial, loss: float) -> str:
     return f"The result is {name}: {reason}"
 
 
-def _without_validation(
-    params: dict[str, Any], validation_data: tuple[Rows | None, ArrayLike | None]
-) -> dict[str, Any]:
-    """Return the parameters, which say so only once if nothing is validated on."""
-    if params["validation"] is None and validation_data[0] is None:
-        return {**params, "early_stopping": False}
-    return params
-
-
 def _choose_loss(
-    params: dict[str, Any],
-    X: Rows,
-    sample_weight: Floats | None,
-    X_val: Rows | None,
-    previous: dict[str, Any] | None,
-) -> tuple[dict[str, Any], Loss | ColumnLosses, PlainLink]:
+    params: Parameters, data: TrainingData, previous: FittedState | None
+) -> tuple[Parameters, Loss | ColumnLosses, PlainLink]:
     """Return the parameters, the loss and its link, if it is made for such data."""
-    parts = previous.get("_loss_parts") if previous else None
-    params, loss, link = choose_loss(params, X, sample_weight, parts)
-    if X_val is not None:
-        loss.check_data(X_val)
+    parts = None if previous is None else previous.loss_parts
+    params, loss, link = choose_loss(params, data.X, data.sample_weight, parts)
+    if data.X_val is not None:
+        loss.check_data(data.X_val)
     return params, loss, link
 
 
 def _baseline_loss(source: Source, trial: Trial) -> float | None:
     """Return PCA's loss on the rows of the curves, if it has one that compares."""
-    if not source.asks_for_less_error or source.params["ordered"]:
+    if not source.asks_for_less_error or source.params.ordered:
         return None
     batches = trial.validation or trial.some
     return float(batches.mean(trial.losses_of_pca(batches)))

@@ -4,14 +4,16 @@ A linear method fills the gaps before any other step. After that, rows with gaps
 treated like complete rows, except that losses ignore filled values.
 """
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from scipy.sparse import issparse
 
+from .._inference.fitted_state import FittedState
 from .._inference.imputation import Imputation
 from .._linear.ppca import PPCA
 from .._parts.mixed import Grouping
+from .._parts.parameters import Parameters
 from .._training.random_gaps import RandomGaps
 from .._typing import Floats, Ints, Rows
 from .dataset import Dataset, HeldOut
@@ -32,12 +34,11 @@ class Gaps:
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`.
+    params : Parameters
     X, X_val : ndarray or CSR matrix of shape (n_samples, n_features), X_val or None
         NaN stands for what is missing.
-    previous : dict or None
-        The attributes of the fit to go on from.
+    previous : FittedState or None
+        Of the fit to go on from.
     seed : int
     weights : ndarray of shape (n_samples,), optional
         How many rows each one stands for.
@@ -45,17 +46,17 @@ class Gaps:
 
     def __init__(
         self,
-        params: dict[str, Any],
+        params: Parameters,
         X: Rows,
         X_val: Rows | None,
-        previous: dict[str, Any] | None,
+        previous: FittedState | None,
         seed: int,
         weights: Floats | None = None,
     ) -> None:
         self.X, self.X_val = X, X_val
         self.seed = seed
         self.exist, self.ppca = False, None
-        if params["missing_values"] is None:
+        if params.missing_values is None:
             return
         self._missing, self._missing_val = (
             None if rows is None or issparse(rows) else np.isnan(rows)
@@ -63,15 +64,15 @@ class Gaps:
         )
         masks = self._missing, self._missing_val
         self.exist = any(mask is not None and mask.any() for mask in masks)
-        if self.exist and isinstance(params["loss"], Grouping):
+        if self.exist and isinstance(params.loss, Grouping):
             raise ValueError(
                 "A MixedLoss, or loss='auto', takes no missing values. Let "
                 "OneHotEncoder make a category of what is missing, and an imputer fill "
                 "the numbers; or use loss='squared_error'."
             )
-        self._kept = previous.get("_ppca") if previous else None
+        self._kept = None if previous is None else previous.ppca
         if self._kept is not None:
-            self.ppca = PPCA(**self._kept)
+            self.ppca = self._kept
         elif self._missing is not None:  # sparse rows have no gaps
             self.ppca = PPCA.fit(X, self._missing, weights, seed=seed)
         elif self.exist:

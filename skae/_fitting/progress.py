@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._data.batches import Batches
+from .._inference.fitted_state import FittedState
 from .._linear.pca import pca_losses
 from .._training.early_stopping import EarlyStopping
 from .._training.loop import evaluation_batches
@@ -37,7 +38,7 @@ class Watched(Protocol):
 class Fit(Protocol):
     """What is asked of a `Source`: what its trainings are to be compared with."""
 
-    previous: dict[str, Any] | None
+    previous: FittedState | None
 
     @property
     def asks_for_less_error(self) -> bool: ...  # noqa: D102
@@ -305,7 +306,7 @@ class Progress:
         return task
 
 
-def _name(training: TrainingSession, previous: dict[str, Any] | None) -> str:
+def _name(training: TrainingSession, previous: FittedState | None) -> str:
     """Return how a training starts, and what its output is if it is not linear."""
     start = "pca" if training.starts_anchored else "random"
     name = f"train-from-{'previous' if previous else start}"

@@ -6,8 +6,6 @@ the coordinates in this space learns the same in a fraction of the time. Measure
 docs/choices.md, "Wide rows".
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -15,7 +13,8 @@ from .._nn.autoencoder import AutoEncoder
 from .._parts.column_links import PlainLink
 from .._parts.column_losses import ColumnLosses
 from .._parts.losses import LOSSES, Loss
-from .._parts.networks import Dense, make_autoencoder
+from .._parts.networks import Architecture, Dense
+from .._parts.parameters import Parameters
 from .._parts.penalties import Sparsity
 from .._typing import Floats
 
@@ -37,7 +36,7 @@ def can_hold(n_samples: int, n_features: int) -> bool:
 
 
 def has_row_space(
-    params: dict[str, Any],
+    params: Parameters,
     loss: Loss | ColumnLosses,
     link: PlainLink,
     n_samples: int,
@@ -46,11 +45,11 @@ def has_row_space(
     """Whether all that a training of so many rows sees is in the space they span."""
     return (
         can_hold(n_samples, n_features)
-        and type(params["network"]) is Dense
+        and type(params.network) is Dense
         and link == "identity"
         and loss is LOSSES["squared_error"]
-        and params["corruption"] is None
-        and (params["penalty"] is None or type(params["penalty"]) is Sparsity)
+        and params.corruption is None
+        and (params.penalty is None or type(params.penalty) is Sparsity)
     )
 
 
@@ -103,7 +102,7 @@ def _threshold(values, shape):
 
 @torch.no_grad()
 def expand(
-    network: AutoEncoder, architecture: dict[str, Any], basis: Floats, off_basis: float
+    network: AutoEncoder, architecture: Architecture, basis: Floats, off_basis: float
 ) -> AutoEncoder:
     """Return a network of all features that does what one of the coordinates does.
 
@@ -111,8 +110,8 @@ def expand(
     ----------
     network : AutoEncoder
         Of the coordinates.
-    architecture : dict
-        Arguments of `AutoEncoder`, for all features.
+    architecture : Architecture
+        For all features.
     basis : ndarray of shape (n_features, n_axes)
     off_basis : float
         Largest squared distance of a training row from their space.
@@ -120,7 +119,7 @@ def expand(
     axes = torch.from_numpy(basis).double()
     narrow = network.state_dict()
     dtype = next(iter(narrow.values())).dtype
-    wide = make_autoencoder(**architecture).to(dtype).eval()
+    wide = architecture.build().to(dtype).eval()
     for of_features, of_axes in zip(
         wide.state_dict().values(), narrow.values(), strict=True
     ):

@@ -3,8 +3,9 @@
 import copy
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from .._data.batches import Batches, Sample
 from .._data.scaling import Scaling
 from .._data.targets import Target
 from .._inference.codec import to_numpy
+from .._inference.fitted_state import FittedState
 from .._linear.pca import (
     code_variance,
     linear_start,
@@ -31,10 +33,12 @@ from .._nn.seeded_modules import UserModule
 from .._parts.column_links import PlainLink, Projections, link_of
 from .._parts.column_losses import ColumnLosses, scale_of
 from .._parts.losses import Loss
-from .._parts.networks import make_autoencoder
+from .._parts.networks import Architecture
+from .._parts.parameters import Parameters
 from .._runtime.caching import cached_property
 from .._runtime.device import check_device
 from .._runtime.threads import ThreadTuner
+from .._training.checkpoint import Checkpoint
 from .._training.loop import epochs
 from .._training.objective import Objective
 from .._training.optimizers import Optimizer
@@ -71,8 +75,6 @@ _PLAIN_WEIGHT = 0.05
 _SHARED_STEP_FLOPS = 5e6
 # With so many threads, Muon's products of any shape had the same bits as with one.
 _MUON_THREADS = 2
-# Parts of the objective that users choose.
-_SLOTS = "ordered", "corruption", "latent", "penalty"
 
 
 class TrainingSession:
@@ -80,8 +82,8 @@ class TrainingSession:
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    params : Parameters
+        With parts for their slots.
     dataset : Dataset
     rows : ndarray of int
         Its rows to learn from.
@@ -94,8 +96,8 @@ class TrainingSession:
         Chooses how many work on its steps.
     seed : int
         Of all that is random.
-    previous : dict or None
-        The attributes of the fit to go on from.
+    previous : FittedState or None
+        Of the fit to go on from.
     config : Config, optional
         Instead of the one that belongs to so many rows.
     like : TrainingSession, optional
@@ -110,7 +112,7 @@ class TrainingSession:
 
     def __init__(
         self,
-        params: dict[str, Any],
+        params: Parameters,
         dataset: Dataset,
         rows: Ints,
         target: Target | None,
@@ -118,7 +120,7 @@ class TrainingSession:
         link: PlainLink,
         threads: ThreadTuner,
         seed: int,
-        previous: dict[str, Any] | None,
+        previous: FittedState | None,
         config: Config | None = None,
         like: "TrainingSession | None" = None,
         in_row_space: bool = True,
@@ -136,16 +138,16 @@ class TrainingSession:
         self.rows = rows
         self._learns_from_outliers = learns_outliers
         self.rng = np.random.default_rng(seed)
-        self.latent = params["latent"]
+        self.latent = params.latent
         self.ppca = ppca
         self.scaling = self._scale(params, dataset, previous, like)
-        measured = dataset.rows if previous else rows
+        measured = rows if previous is None else dataset.rows
         idle = idle_features(params, dataset, measured, loss, link, self.scaling)
         self.features = learnt_features(idle, self.config.n_components)
         self._has_gaps = dataset.missing is not None
         is_wide = (
             in_row_space
-            and not previous
+            and previous is None
             and not self._has_gaps
             and self.scaling.variance > 0  # equal rows span no space
             and has_row_space(params, loss, link, len(rows), len(self.features))
@@ -160,7 +162,7 @@ class TrainingSession:
         if config is None:
             row_flops = partial(step_flops, self.network, 1)
             self.config = self.config.affordable(params, row_flops, has_targets)
-        self.device = check_device(params["device"], self._step_flops)
+        self.device = check_device(params.device, self._step_flops)
         self.batches: Batches
         self._sample: Sample
         if shares and like is not None:
@@ -168,7 +170,7 @@ class TrainingSession:
         else:
             self.batches = self.batches_of(dataset, rows)
             self._sample = sample(self.batches, seed)
-        if not previous:
+        if previous is None:
             self._start(self._sample)
         self.starts_anchored = self.network.anchored and previous is None
         # With another link, the anchored network starts only approximately as PCA.
@@ -177,26 +179,25 @@ class TrainingSession:
 
     def _scale(
         self,
-        params: dict[str, Any],
+        params: Parameters,
         dataset: Dataset,
-        previous: dict[str, Any] | None,
+        previous: FittedState | None,
         like: "TrainingSession | None",
     ) -> Scaling:
         """Return the scaling of the rows, that of the fit before if any."""
         if like is not None:
             return like.scaling
-        of_rows = dataset.X, self.rows, params["standardize"]
+        of_rows = dataset.X, self.rows, params.standardize
         weights = dataset.weights_of(self.rows)
-        if not previous:
-            how = weights, scale_of(params["loss"])
+        if previous is None:
+            how = weights, scale_of(params.loss)
             scaling = Scaling.fit(*of_rows, *how)
             if dataset.missing is None:
                 return scaling
             X, rows, standardize = of_rows
             of_observed = X, rows, dataset.missing, standardize, weights
             return scaling.of_observed(*of_observed)
-        before = Scaling(**previous["_scaling"])
-        return before.with_moved(*of_rows, previous["n_samples_"], weights)
+        return previous.scaling.with_moved(*of_rows, previous.n_samples, weights)
 
     def _sees_rows_like(self, like: "TrainingSession | None", is_wide: bool) -> bool:
         """Whether another training has the same rows in the same coordinates."""
@@ -221,7 +222,7 @@ class TrainingSession:
             self.basis = row_space(x, self.config.n_components)
             self._spikes = spike_distribution(x)
 
-    def _begin(self, params: dict[str, Any], loss: Loss | ColumnLosses) -> None:
+    def _begin(self, params: Parameters, loss: Loss | ColumnLosses) -> None:
         """Make the objective and the optimizer of a network at its start."""
         self.head: Head | None = None
         self.objective = self._objective(params, loss, self._sample)
@@ -279,12 +280,12 @@ class TrainingSession:
         return repeats and self._step_flops() >= _SHARED_STEP_FLOPS
 
     def of_all_features(
-        self, network: AutoEncoder, architecture: dict[str, Any]
+        self, network: AutoEncoder, architecture: Architecture
     ) -> AutoEncoder:
         """Return a network of what is trained on as one of all features of the data."""
         if self.basis is not None:
-            of_learnt = {**architecture, "n_features": len(self.features)}
-            off_basis = self.batches.off_basis.max() * architecture["n_features"]
+            of_learnt = replace(architecture, n_features=len(self.features))
+            off_basis = self.batches.off_basis.max() * architecture.n_features
             network = expand(network, of_learnt, self.basis, off_basis)
         return widen(network, architecture, self.features)
 
@@ -309,29 +310,27 @@ class TrainingSession:
         self.optimizer.go_back_to(_LAST_PART, n_epochs * self.batches.n_batches)
         return self.epochs()
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what the next training needs to go on from this one, as numpy."""
-        return {
-            "rng": self.rng.bit_generator.state,
-            "solver": self.optimizer.state_dict(),
-            "n_steps_made": self.optimizer.n_steps_made,
-            "head": None if self.head is None else to_numpy(self.head),
-        }
+    def checkpoint(self) -> Checkpoint:
+        """Return what the next training needs to go on from this one."""
+        return Checkpoint(
+            rng=self.rng.bit_generator.state,
+            solver=self.optimizer.state_dict(),
+            n_steps_made=self.optimizer.n_steps_made,
+            head=None if self.head is None else to_numpy(self.head),
+        )
 
-    def load_state_dict(self, memory: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned; a target that is new begins anew."""
-        if not memory:
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from what `checkpoint` returned; a target that is new begins anew."""
+        self.rng.bit_generator.state = checkpoint.rng
+        self.optimizer.skip_to(checkpoint.n_steps_made)
+        if (checkpoint.head is None) != (self.head is None):
             return
-        self.rng.bit_generator.state = memory["rng"]
-        self.optimizer.skip_to(memory["n_steps_made"])
-        if (memory["head"] is None) != (self.head is None):
-            return
-        if self.head is not None:
-            head = {name: torch.tensor(w) for name, w in memory["head"].items()}
+        if self.head is not None and checkpoint.head is not None:
+            head = {name: torch.tensor(w) for name, w in checkpoint.head.items()}
             weights = self.head.weights.clone()  # weights of the present rows
             self.head.load_state_dict(head)
             self.head.weights.copy_(weights)
-        self.optimizer.load_state_dict(memory["solver"])
+        self.optimizer.load_state_dict(checkpoint.solver)
 
     def _wide_rows(self, dataset: Dataset) -> Floats:
         """Scaled rows as an array of their features."""
@@ -339,18 +338,17 @@ class TrainingSession:
         rows = Batches(dataset, self.rows, self.scaling, size, cpu, self.features)
         return np.concatenate([x.numpy() for x, _ in rows.in_order()])
 
-    def _network(self, previous: dict[str, Any] | None) -> AutoEncoder:
+    def _network(self, previous: FittedState | None) -> AutoEncoder:
         """Return a network of the features to learn, that of the fit before if any."""
         architecture = self.config.architecture
-        if previous:
+        if previous is not None:
             start = self.link, self.scaling, self.seed, self.rng
             wide = previous_network(previous, architecture, *start)
             return narrow(wide, architecture, self.features)
         n_features = len(self.features)
         if self.basis is not None:
             n_features = self.basis.shape[1]
-        architecture = {**architecture, "n_features": n_features}
-        return make_autoencoder(**architecture, seed=self.seed)
+        return replace(architecture, n_features=n_features).build(self.seed)
 
     @property
     def _may_have_outliers(self) -> bool:
@@ -369,7 +367,7 @@ class TrainingSession:
         )
 
     def _objective(
-        self, params: dict[str, Any], loss: Loss | ColumnLosses, some: Sample
+        self, params: Parameters, loss: Loss | ColumnLosses, some: Sample
     ) -> Objective:
         """Return what is minimised, by some of the rows that are learnt from."""
         x, network = some.x, self.network
@@ -400,7 +398,10 @@ class TrainingSession:
             outliers,
             head=self.head,
             gaps=self._gaps(),
-            **{slot: params[slot] for slot in _SLOTS},
+            ordered=params.ordered,
+            corruption=params.corruption,
+            latent=params.latent,
+            penalty=params.penalty,
         )
 
     def _gaps(self) -> RandomGaps | None:

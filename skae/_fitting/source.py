@@ -1,17 +1,18 @@
 """Source: what all trainings of a fit have in common, and the messages to the user."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from .._data.batches import Batches
 from .._data.targets import Target
+from .._inference.fitted_state import FittedState
 from .._linear.ppca import PPCA
 from .._parts.column_losses import ColumnLosses
 from .._parts.losses import Loss
+from .._parts.parameters import Parameters
 from .._parts.slots import user_parts
 from .._runtime.clock import TimeLimit
 from .._runtime.threads import ThreadTuner
@@ -43,14 +44,14 @@ class Source:
     ``shares`` of it.
     """
 
-    params: dict[str, Any]
+    params: Parameters
     dataset: Dataset
     held_out: HeldOut | None
     target: Target | None
     loss: Loss | ColumnLosses
     threads: ThreadTuner
     seed: int
-    previous: dict[str, Any] | None
+    previous: FittedState | None
     progress: Progress = field(default_factory=Progress)
     limit: TimeLimit = TimeLimit()
     shares: Shares = Shares()
@@ -70,10 +71,8 @@ class Source:
 
         It is given a config, or shares its rows with another, if there are some.
         """
-        names = "init", "linearity"
-        chosen = {name: getattr(regime, name) for name in names}
         return TrainingSession(
-            {**self.params, **chosen},
+            replace(self.params, init=regime.init, linearity=regime.linearity),
             self.dataset,
             rows,
             self.target,
@@ -93,7 +92,7 @@ class Source:
 
         Not the one that someone asks for.
         """
-        return regime.init == "random" != self.params["init"]
+        return regime.init == "random" != self.params.init
 
     def trial(
         self,
@@ -121,7 +120,7 @@ class Source:
             *monitored,
             distinct=self.distinct,
             regime=regime,
-            is_chosen=self.asks_for_less_error and self.params["init"] != "random",
+            is_chosen=self.asks_for_less_error and self.params.init != "random",
             may_decay=self.may_decay,
             progress=self.progress,
         )
@@ -186,20 +185,20 @@ class Source:
         """Whether weights may decay where the network overfits."""
         params = self.params
         return (
-            params["alpha"] == "auto"
-            and params["early_stopping"]
-            and params["solver"] in ("auto", "adamw", "muon")
-            and params["n_iter_no_change"] == "auto"
-            and params["max_time"] is None
-            and not self.previous
+            params.alpha == "auto"
+            and params.early_stopping
+            and params.solver in ("auto", "adamw", "muon")
+            and params.n_iter_no_change == "auto"
+            and params.max_time is None
+            and self.previous is None
             and self.asks_for_less_error
-            and not params["ordered"]
+            and not params.ordered
             and not user_parts(params)
         )
 
     def draws_rows(self, groups: object) -> bool:
         """Whether the rows to validate on are drawn at random."""
-        validation = self.params["validation"]
+        validation = self.params.validation
         by_part = isinstance(validation, str | float)
         return self.holds_rows_out and by_part and groups is None
 
@@ -234,10 +233,10 @@ class Source:
         params = self.params
         return (
             self.target is None
-            and params["penalty"] is None
-            and not params["latent"].has_kl
+            and params.penalty is None
+            and not params.latent.has_kl
             and self.loss.compares_with_pca
-            and params["output_activation"] in ("auto", "identity")
+            and params.output_activation in ("auto", "identity")
         )
 
     def refits(self, rows: Ints) -> bool:
@@ -251,6 +250,6 @@ class Source:
         Not where it goes on from another, and not the plain network that someone asks
         for without validation.
         """
-        if self.previous or not self.asks_for_less_error:
+        if self.previous is not None or not self.asks_for_less_error:
             return False
-        return self.params["early_stopping"] or self.params["init"] != "random"
+        return self.params.early_stopping or self.params.init != "random"

@@ -1,5 +1,7 @@
 """Start: the linear network and the head that a training starts from."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -10,7 +12,6 @@ from .._linear.pcovr import linear_head
 from .._nn.autoencoder import AutoEncoder, anchor
 from .._nn.head import Head
 from .._parts.latents import AnyLatent
-from .._parts.networks import make_autoencoder
 from .._typing import Floats
 from .config import Config
 
@@ -35,8 +36,8 @@ def linear_network(
     n_features, rng = x.shape[1], np.random.default_rng(seed)
     ones = np.ones(n_features)
     start = linear_start(maps, x, config.n_components, ones, latent, 1.0, rng)
-    options = {"n_features": n_features, "init": "linear"}
-    network = make_autoencoder(**{**config.architecture, **options}).double().eval()
+    linear = replace(config.architecture, n_features=n_features, init="linear")
+    network = linear.build().double().eval()
     anchor(network, start)
     return network
 

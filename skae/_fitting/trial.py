@@ -3,16 +3,18 @@
 import math
 from copy import copy
 from itertools import islice
-from typing import Any, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 from torch import Tensor
 
 from .._data.batches import Batches
 from .._linear.pca import pca_losses
+from .._parts.parameters import Parameters
 from .._parts.slots import user_parts
 from .._runtime.caching import cached_property
 from .._runtime.warning import warn
+from .._training.checkpoint import Checkpoint
 from .._training.early_stopping import EarlyStopping
 from .._training.loop import evaluate, evaluation_batches, row_losses
 from .._training.optimizers import SCHEDULES
@@ -49,7 +51,7 @@ Part: TypeAlias = tuple[float | None, int]
 #: The state that `Trial.go_back` restores.
 State: TypeAlias = tuple[
     Tensor,
-    dict[str, Any],
+    Checkpoint,
     float,
     EarlyStopping,
     list[float],
@@ -64,8 +66,8 @@ class Trial:
     Parameters
     ----------
     training : TrainingSession
-    params : dict
-        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    params : Parameters
+        With parts for their slots.
     validation : Batches or None
         Rows that are validated on.
     some : Batches
@@ -93,7 +95,7 @@ class Trial:
     def __init__(
         self,
         training: TrainingSession,
-        params: dict[str, Any],
+        params: Parameters,
         validation: Batches | None,
         some: Batches,
         regime: Regime,
@@ -111,7 +113,7 @@ class Trial:
         self.regime = regime
         self.is_chosen = is_chosen
         self.kept = False
-        self.held_out = validation if params["early_stopping"] else None
+        self.held_out = validation if params.early_stopping else None
         self.may_decay = (
             may_decay
             and self.held_out is not None
@@ -133,7 +135,7 @@ class Trial:
             objective.parameters, training.config, start_loss
         )
         self._epochs = training.epochs()
-        if params["early_stopping"] and self.held_out is None:
+        if params.early_stopping and self.held_out is None:
             if training.starts_linear:
                 self._epochs = iter(())  # too few rows for a test
 
@@ -249,7 +251,7 @@ class Trial:
         """Return what `go_back` needs to go on from here once more."""
         return (
             self.training.objective.parameters.copy(),
-            self.training.state_dict(),
+            self.training.checkpoint(),
             self.training.optimizer.alpha,
             copy(self.early_stopping),
             [*self.loss_curve],
@@ -259,10 +261,12 @@ class Trial:
 
     def go_back(self, state: State) -> None:
         """Go back to where ``state`` was asked for; from there, rows are drawn anew."""
-        values, memory, alpha, early_stopping, losses, validation_losses, parts = state
+        values, checkpoint, alpha, early_stopping, losses, validation_losses, parts = (
+            state
+        )
         self.early_stopping = copy(early_stopping)
         self.training.objective.parameters.restore(values)
-        self.training.load_state_dict(memory)
+        self.training.restore(checkpoint)
         self.training.optimizer.alpha = alpha
         self.loss_curve, self.validation_curve = [*losses], [*validation_losses]
         self._parts = [*parts]
@@ -437,7 +441,7 @@ class Trial:
             if not starts_linear:
                 remedy = "Use a smaller learning_rate_init."
                 if early_stopping.reason == "max_time":
-                    remedy = f"Give it more than max_time={self.params['max_time']:g}."
+                    remedy = f"Give it more than max_time={self.params.max_time:g}."
                 elif early_stopping.reason == self.progress.stopped_by:
                     remedy = "Let it go on for longer."
                 warn(

@@ -1,19 +1,13 @@
-"""Inference: a fitted network's numpy weights to codes and reconstructions, in chunks.
-
-Codecs are built from the weights when they are first needed, and cached beside the
-estimator rather than on it: what is fitted stays plain numpy.
-"""
+"""Codec: a fitted network's numpy weights to codes and reconstructions, in chunks."""
 
 import copy
-import weakref
 from collections.abc import Callable
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from torch import Tensor
 
 from .._data.scaling import FARTHEST, Scaling, dense_rows, row_slices
@@ -22,26 +16,16 @@ from .._nn.autoencoder import AutoEncoder, step_flops
 from .._nn.fast_forward import FastForward
 from .._nn.seeded_modules import UserModule
 from .._parts.column_links import PlainLink, link_of
-from .._parts.networks import make_autoencoder
+from .._parts.networks import Architecture
 from .._runtime.caching import cached_property
-from .._runtime.device import inference_device
 from .._runtime.isolation import isolated
-from .._runtime.memory import explains_out_of_memory, in_halves
-from .._runtime.threads import in_parts, one_thread
+from .._runtime.memory import in_halves
+from .._runtime.threads import in_parts
 from .._typing import Floats, Rows
 from .code_transform import CodeTransform
 from .few_rows import FewRows
 
-__all__ = [
-    "Codec",
-    "cached_codec",
-    "decode",
-    "encode",
-    "float32_scaling",
-    "from_numpy",
-    "squared_errors",
-    "to_numpy",
-]
+__all__ = ["Codec", "float32_scaling", "from_numpy", "to_numpy"]
 
 #: Mean, factor and rest: x is scaled as (x - mean) * factor + rest.
 Float32Scaling: TypeAlias = tuple[Tensor | None, Tensor, Tensor]
@@ -54,8 +38,6 @@ _SMALL_MEAN = 8.0
 _SHARED_FLOPS = 2e7
 # Groups of chunks at most: as many as there may be cores.
 _MOST_GROUPS = 64
-# estimator -> (the weights the codecs were built from, {dtype: codec on the CPU})
-_CODECS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def to_numpy(network: torch.nn.Module) -> dict[str, np.ndarray]:
@@ -81,81 +63,15 @@ def _are_transposed(weights):
 
 
 def from_numpy(
-    architecture: dict[str, Any], weights: dict[str, np.ndarray], dtype: torch.dtype
+    architecture: Architecture, weights: dict[str, np.ndarray], dtype: torch.dtype
 ) -> AutoEncoder:
     """Return the network that `to_numpy` took the weights from."""
-    network = make_autoencoder(**architecture).to(dtype)
+    network = architecture.build().to(dtype)
     state = {name: torch.tensor(w) for name, w in weights.items()}
     if network.linear and "decoder.linear" not in state:
         state["decoder.linear"] = state["encoder.linear"].t()
     network.load_state_dict(state, strict=not network.linear)
     return network
-
-
-def encode(estimator: BaseEstimator, X: Rows) -> Floats:
-    """Return the codes of rows, by a fitted estimator."""
-    codec = cached_codec(estimator, X.dtype, X.shape[0])
-    X = codec.complete(X)
-    Z = None if codec.few_rows is None else codec.few_rows.encode(X)
-    return _run(codec.encode, X) if Z is None else Z
-
-
-def decode(estimator: BaseEstimator, Z: Floats) -> Floats:
-    """Return the rows of codes."""
-    codec = cached_codec(estimator, Z.dtype, len(Z))
-    X = None if codec.few_rows is None else codec.few_rows.decode(Z)
-    return _run(codec.decode, Z) if X is None else X
-
-
-@isolated
-@explains_out_of_memory()
-def _run(function: Callable[[Rows], Floats], values: Rows) -> Floats:
-    return function(values)
-
-
-@isolated
-@explains_out_of_memory()
-def squared_errors(
-    estimator: BaseEstimator, X: Rows, per_feature: bool = False
-) -> Floats:
-    """Return those of rows, or of each of their features; see `Codec`."""
-    codec = cached_codec(estimator, X.dtype, X.shape[0])
-    return codec.squared_errors(X, per_feature)
-
-
-def cached_codec(estimator: BaseEstimator, dtype: np.dtype, n_samples: int) -> "Codec":
-    """Return the codec of a fitted estimator in a numpy dtype, built once a fit.
-
-    It is on the device that suits so many rows. On a GPU nothing stays: what is cached
-    is on the CPU.
-    """
-    weights = vars(estimator)["_weights"]
-    built_from, codecs = _CODECS.get(estimator, (None, {}))
-    if built_from is not weights or dtype not in codecs:
-        learnt = vars(estimator).copy()  # of one fit, whatever other threads do
-        if built_from is not learnt["_weights"]:
-            codecs = {}
-            _CODECS[estimator] = learnt["_weights"], codecs
-        # Whatever mode it is built in, `sensitivity` differentiates it later.
-        with torch.inference_mode(False):
-            codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
-    codec = codecs[dtype]
-    device = inference_device(estimator.device_, lambda: n_samples * codec.flops)
-    return codec if device == codec.device else codec.on(device)
-
-
-@isolated
-def _codec(learnt: dict[str, Any], dtype: torch.dtype) -> "Codec":
-    """Build a codec of what an estimator has learnt, by name, in a torch dtype."""
-    with one_thread():
-        network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
-        scaling, code_transform = (
-            Scaling(**learnt["_scaling"]),
-            CodeTransform(**learnt["_code_transform"]),
-        )
-        ppca = learnt.get("_ppca")  # older states have none
-        ppca = None if ppca is None else PPCA(**ppca)
-        return Codec(network.eval(), scaling, learnt["_link"], code_transform, ppca)
 
 
 class Codec:

@@ -15,7 +15,6 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from sklearn.isotonic import isotonic_regression
 
 from .._data.scaling import (
@@ -25,12 +24,20 @@ from .._data.scaling import (
     squares_about_mean,
     weighted,
 )
-from .._runtime.isolation import isolated
-from .._runtime.memory import explains_out_of_memory
 from .._typing import Floats, Rows
-from .codec import Codec, cached_codec
+from .codec import Codec
 
-__all__ = ["Moments", "explain", "score", "score_of"]
+__all__ = ["EXPLAINED", "Moments", "explain", "score_of"]
+
+# The attributes that tell what codes are worth.
+EXPLAINED = (
+    "_components",
+    "explained_variance_",
+    "explained_variance_ratio_",
+    "singular_values_",
+    "noise_variance_",
+    "_code_variance",
+)
 
 # Largest number of rows that the share of variance is measured on, largest number of
 # values in these rows, and largest number of rows that are decoded for the derivatives.
@@ -164,7 +171,7 @@ class Moments:
 
 
 def explain(moments: Moments, scaling: Scaling, n_samples: float) -> dict[str, Any]:
-    """Return PCA's attributes by name.
+    """Return PCA's attributes by name, those of ``EXPLAINED``.
 
     Parameters
     ----------
@@ -195,18 +202,11 @@ def explain(moments: Moments, scaling: Scaling, n_samples: float) -> dict[str, A
     }
 
 
-@isolated
-@explains_out_of_memory()
-def score(estimator: BaseEstimator, X: Rows, weights: Floats | None = None) -> float:
-    """Return the share of the variance of rows that the reconstruction explains.
+def score_of(codec: Codec, X: Rows, weights: Floats | None = None) -> float:
+    """Return the share of the variance of rows that a codec reconstructs.
 
     Rows may have ``weights``, (n_samples,).
     """
-    return score_of(cached_codec(estimator, X.dtype, X.shape[0]), X, weights)
-
-
-def score_of(codec: Codec, X: Rows, weights: Floats | None = None) -> float:
-    """Do what `score` does, for a codec."""
     if weights is not None:
         weights = weights / weights.mean()
     total = _squares(codec, X, weights)

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from .._runtime.isolation import isolated
 from .._typing import Bools, Floats
-from .codec import Codec, cached_codec
+from .codec import Codec
 
 __all__ = ["Imputation", "impute"]
 
@@ -96,7 +95,8 @@ def _answers(codec: Codec, filled: Floats) -> Floats:
 
 @isolated
 def impute(
-    estimator: BaseEstimator,
+    codec: Codec,
+    imputation: Imputation,
     X: Floats,
     n_draws: int | None,
     rng: np.random.Generator | None,
@@ -105,14 +105,13 @@ def impute(
 
     Parameters
     ----------
-    estimator : AutoEncoderTransformer
+    codec : Codec
+    imputation : Imputation
     X : ndarray of shape (n_samples, n_features)
     n_draws : int or None
         How many copies to draw, (n_draws, n_samples, n_features); None for the mean.
     rng : numpy.random.Generator
     """
-    codec = cached_codec(estimator, X.dtype, X.shape[0])
-    imputation = Imputation(**vars(estimator)["_imputation"])
     completed = codec.complete(X)
     filled = X.copy() if completed is X else imputation.fill(codec, X, completed)
     if n_draws is None:

@@ -14,7 +14,7 @@ from .._runtime.isolation import isolated
 from .._runtime.memory import explains_out_of_memory
 from .._runtime.threads import in_parts
 from .._typing import Floats, Rows
-from .codec import cached_codec
+from .codec_cache import cached_codec
 
 __all__ = ["sensitivity"]
 

@@ -15,14 +15,15 @@ from numpy.typing import DTypeLike
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from .._data.scaling import FARTHEST, Scaling
+from .._data.scaling import FARTHEST
 from .._nn.autoencoder import Anchored, Faded
 from .._nn.layers import Dropout, Transposed
 from .._nn.seeded_modules import UserModule
 from .._parts.column_links import ColumnLinks, Projections, link_of
 from .._runtime.isolation import isolated
-from .code_transform import FARTHEST_CODE, CodeTransform
+from .code_transform import FARTHEST_CODE
 from .codec import float32_scaling, from_numpy
+from .fitted_state import FittedState
 
 __all__ = [
     "Anchor",
@@ -321,15 +322,12 @@ _LINKS: dict[str, Callable[[], nn.Module]] = {
 
 
 @isolated
-def to_torch(
-    learnt: dict[str, Any], dtype: DTypeLike | torch.dtype
-) -> TorchAutoEncoder:
+def to_torch(state: FittedState, dtype: DTypeLike | torch.dtype) -> TorchAutoEncoder:
     """Return a `TorchAutoEncoder` in evaluation mode, which shares nothing.
 
     Parameters
     ----------
-    learnt : dict
-        What an estimator has learnt, by name.
+    state : FittedState
     dtype : str, numpy.dtype or torch.dtype
         float32 or float64.
 
@@ -339,21 +337,17 @@ def to_torch(
         If it is another one.
     """
     held = _check_dtype(dtype)
-    scaling, code_transform = (
-        Scaling(**learnt["_scaling"]),
-        CodeTransform(**learnt["_code_transform"]),
-    )
+    scaling, link = state.scaling, state.link
     with torch.inference_mode(False):
-        network = from_numpy(learnt["_architecture"], learnt["_weights"], held)
-        shown = _code_transform(code_transform, held)
+        network = from_numpy(state.architecture, state.weights, held)
+        shown = _code_transform(state.code_transform, held)
         encoder: OrderedDict[str, nn.Module] = OrderedDict(scale=_scale(scaling, held))
         encoder["network"] = _plain(network.encoder)
-        if learnt["_architecture"]["n_outputs"] > network.n_components:
+        if state.architecture.n_outputs > network.n_components:
             encoder["first"] = FirstColumns(network.n_components)
         encoder["shorten"] = Shorten(*shown)
         decoder: OrderedDict[str, nn.Module] = OrderedDict(lengthen=Lengthen(*shown))
         decoder["network"] = _plain(network.decoder)
-        link = learnt["_link"]
         links = link_of(link)
         if links.is_scaled(network.n_features).all():
             decoder["unscale"] = _unscale(scaling, held)

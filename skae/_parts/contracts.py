@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .parameters import Parameters
+
 __all__ = ["Corruption", "Latent", "LossFunction", "Network", "Penalty", "Shape"]
 
 
@@ -115,7 +117,7 @@ class Latent(Protocol):
 class Network(Protocol):
     """A builder of encoder and decoder."""
 
-    def check(self, params: dict[str, Any], n_features: int) -> None:
+    def check(self, params: Parameters, n_features: int) -> None:
         """Raise ValueError if parameters of the estimator do not suit the network."""
         ...
 

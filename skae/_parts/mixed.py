@@ -1,6 +1,7 @@
 """Mixed tables: a loss for each group of columns, given or found in the rows."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from .._typing import Floats, Rows
 from .column_links import PlainLink
 from .column_losses import LINKS_OF, ColumnLosses, LossParts
 from .losses import LOSSES, Loss, check_loss
+from .parameters import Parameters
 
 __all__ = ["Grouping", "MixedLoss", "choose_loss", "with_columns"]
 
@@ -201,18 +203,18 @@ def with_columns(
 
 
 def choose_loss(
-    params: dict[str, Any],
+    params: Parameters,
     X: Rows,
     weights: Floats | None = None,
     parts: LossParts | None = None,
     goes_on: bool = False,
-) -> tuple[dict[str, Any], Loss | ColumnLosses, PlainLink]:
+) -> tuple[Parameters, Loss | ColumnLosses, PlainLink]:
     """Resolve ``loss`` and ``output_activation`` for some training rows.
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`, ``loss`` as `with_columns` returns it.
+    params : Parameters
+        With the ``loss`` that `with_columns` returns.
     X : ndarray or CSR matrix of shape (n_rows, n_features)
     weights : ndarray of shape (n_rows,) or None
         Weights of the rows.
@@ -223,27 +225,27 @@ def choose_loss(
 
     Returns
     -------
-    params : dict
+    params : Parameters
         Parameters with the name of a loss, a function or `ColumnLosses`.
     loss : Loss or ColumnLosses
     link : str or tuple
         Argument of `link_of`.
     """
-    asked = params["loss"]
+    asked = params.loss
     if isinstance(asked, Grouping):
-        if params["output_activation"] != "auto":
+        if params.output_activation != "auto":
             raise ValueError(
                 "Each group of a mixed loss has the output activation of its loss: "
-                f"leave output_activation='auto', got {params['output_activation']!r}."
+                f"leave output_activation='auto', got {params.output_activation!r}."
             )
         asked = _chosen(asked, X, weights, parts, goes_on)
-        params = {**params, "loss": asked}
+        params = replace(params, loss=asked)
     loss: Loss | ColumnLosses
     link: PlainLink
     if isinstance(asked, ColumnLosses):
         loss, link = asked, asked.link
     else:
-        loss, link = check_loss(asked, params["output_activation"])
+        loss, link = check_loss(asked, params.output_activation)
     loss.check_data(X)
     return params, loss, link
 

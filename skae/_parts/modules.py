@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
@@ -13,6 +12,7 @@ from .._nn.layers import Activation, Rescaling, turn
 from .._nn.seeded_modules import UserModule, own_generator, two_rows
 from .column_links import PlainLink
 from .contracts import Shape
+from .parameters import Parameters
 
 __all__ = ["Modules"]
 
@@ -60,7 +60,7 @@ class Modules(Documented, BaseEstimator):
         self.encoder = encoder
         self.decoder = decoder
 
-    def check(self, params: dict[str, Any], n_features: int) -> None:
+    def check(self, params: Parameters, n_features: int) -> None:
         """Raise an error for modules, and for parameters without effect."""
         for name in ("encoder", "decoder"):
             if isinstance(getattr(self, name), nn.Module):
@@ -70,7 +70,7 @@ class Modules(Documented, BaseEstimator):
                     "fold. Pass the class, or a function that calls it."
                 )
         for name in ("hidden_layer_sizes", "activation"):
-            if not isinstance(params[name], str) or params[name] != "auto":
+            if not params.are_auto(name):
                 raise ValueError(
                     f"{name} has no effect on network=Modules(...), whose modules have "
                     f"their own: leave {name}='auto'."

@@ -7,6 +7,7 @@ be rotated. The output is linear too, because the link belongs to the loss.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
@@ -33,11 +34,13 @@ from .base import resolve_part
 from .column_links import PlainLink
 from .contracts import Shape
 from .modules import Modules
+from .parameters import Parameters
 
 __all__ = [
     "NAMED_NETWORKS",
     "NETWORKS",
     "AnyNetwork",
+    "Architecture",
     "Conv",
     "Dense",
     "Modules",
@@ -96,16 +99,16 @@ class Dense(Documented, BaseEstimator):
         self.layer_norm = layer_norm
         self.dropout = dropout
 
-    def check(self, params: dict[str, Any], n_features: int) -> None:
+    def check(self, params: Parameters, n_features: int) -> None:
         """Raise an error for tied weights that start as PCA, and for unused options."""
-        hidden = params["hidden_layer_sizes"]
+        hidden = params.hidden_layer_sizes
         if (self.layer_norm or self.dropout) and not isinstance(hidden, str):
             if not np.size(hidden):
                 raise ValueError(
                     "layer_norm and dropout of Dense have no effect without hidden "
                     f"layers, got hidden_layer_sizes={hidden!r}."
                 )
-        if self.tied and params["init"] == "pca":
+        if self.tied and params.init == "pca":
             raise ValueError(
                 "Dense(tied=True) cannot start with init='pca': corrections that begin "
                 "at zero in both encoder and decoder stay there. Use init='auto' or "
@@ -220,7 +223,7 @@ class Conv(Documented, BaseEstimator):
         self.channels = channels
         self.kernel_size = kernel_size
 
-    def check(self, params: dict[str, Any], n_features: int) -> None:
+    def check(self, params: Parameters, n_features: int) -> None:
         """Raise an error for invalid shapes, or shapes that do not fit the rows."""
         shape = _sizes("image_shape of Conv", self._image_shape(n_features))
         channels = _sizes("channels of Conv", self.channels)
@@ -305,7 +308,7 @@ NETWORKS = {"Dense": Dense, "Conv": Conv, "Modules": Modules}
 
 
 def check_network(
-    network: str | AnyNetwork | None, params: dict[str, Any], n_features: int
+    network: str | AnyNetwork | None, params: Parameters, n_features: int
 ) -> AnyNetwork:
     """Resolve None to the dense network, and check that the parameters are valid."""
     part = resolve_part("network", network or "dense", NAMED_NETWORKS)
@@ -322,6 +325,37 @@ def describe_network(network: AnyNetwork) -> tuple[str, dict[str, Any]]:
     return type(network).__name__, options
 
 
+@dataclass(frozen=True)
+class Architecture:
+    """What a network is built from: plain values, which are stored by name.
+
+    Attributes
+    ----------
+    n_features, n_components, n_outputs : int
+        See `AutoEncoder`.
+    network : pair
+        Key of ``NETWORKS``, and the parameters of that part.
+    hidden_layer_sizes : tuple of int
+        Widths of the encoder's hidden layers; the decoder has them in reverse.
+    activation : str or callable
+        Key of ``ACTIVATIONS``, or a function that makes a module.
+    init : {"pca", "random", "faded", "linear"}
+        See `AutoEncoder`.
+    """
+
+    n_features: int
+    n_components: int
+    n_outputs: int
+    network: tuple[str, dict[str, Any]]
+    hidden_layer_sizes: tuple[int, ...]
+    activation: Activation
+    init: str
+
+    def build(self, seed: int = 0) -> AutoEncoder:
+        """Return the network; the seed is for modules that initialise their weights."""
+        return make_autoencoder(**vars(self), seed=seed)
+
+
 def make_autoencoder(
     n_features: int,
     n_components: int,
@@ -332,23 +366,7 @@ def make_autoencoder(
     network: tuple[str, dict[str, Any]],
     seed: int = 0,
 ) -> AutoEncoder:
-    """Return an `AutoEncoder` of an architecture; the arguments are its stored state.
-
-    Parameters
-    ----------
-    n_features, n_components, n_outputs : int
-        See `AutoEncoder`.
-    hidden_layer_sizes : tuple of int
-        Widths of the encoder's hidden layers; the decoder has them in reverse.
-    activation : str or callable
-        Key of ``ACTIVATIONS``, or a function that makes a module.
-    init : {"pca", "random", "faded", "linear"}
-        See `AutoEncoder`.
-    network : pair
-        Key of ``NETWORKS``, and the parameters of that part.
-    seed : int
-        For modules that initialise their own weights.
-    """
+    """Return an `AutoEncoder`; see `Architecture`."""
     shape = Shape(n_features, n_components, n_outputs)
     if init == "linear":
         built = None, None, max(n_features, n_outputs)

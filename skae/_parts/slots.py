@@ -1,12 +1,14 @@
 """Slots: the parts of the estimator, resolved in one place when `fit` begins."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .corruptions import CORRUPTIONS, check_corruption
 from .latents import LATENTS, check_latent
 from .mixed import MixedLoss
 from .networks import NAMED_NETWORKS, Modules, check_network
+from .parameters import Parameters
 from .penalties import PENALTIES, check_penalty
 
 __all__ = ["check_slots", "user_parts", "with_parts"]
@@ -53,36 +55,35 @@ def with_parts(params: dict[str, Any], current: Mapping[str, Any]) -> dict[str, 
     return params | parts
 
 
-def check_slots(params: dict[str, Any], n_features: int) -> dict[str, Any]:
+def check_slots(params: Parameters, n_features: int) -> Parameters:
     """Return the parameters with a part, or None, in each slot.
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`.
+    params : Parameters
     n_features : int
     """
-    latent = check_latent(params["latent"])
-    if params["whiten"] and latent.has_kl:
+    latent = check_latent(params.latent)
+    if params.whiten and latent.has_kl:
         raise ValueError(
-            f"whiten=True is not for latent={params['latent']!r}, whose codes have "
+            f"whiten=True is not for latent={params.latent!r}, whose codes have "
             "unit variance in the prior that they are drawn from: set whiten=False."
         )
-    return {
-        **params,
-        "network": check_network(params["network"], params, n_features),
-        "corruption": check_corruption(params["corruption"]),
-        "latent": latent,
-        "penalty": check_penalty(params["penalty"]),
-    }
+    return replace(
+        params,
+        network=check_network(params.network, params, n_features),
+        corruption=check_corruption(params.corruption),
+        latent=latent,
+        penalty=check_penalty(params.penalty),
+    )
 
 
-def user_parts(params: dict[str, Any]) -> str:
+def user_parts(params: Parameters) -> str:
     """Name the parts that users may have written, for messages."""
-    parts = [(slot, params[slot]) for slot in ("corruption", "penalty")]
+    parts = [("corruption", params.corruption), ("penalty", params.penalty)]
     parts = [(slot, part) for slot, part in parts if part is not None]
-    if callable(params["loss"]):
-        parts.append(("loss", params["loss"]))
-    if isinstance(params["network"], Modules):
-        parts.append(("network", params["network"]))
+    if callable(params.loss):
+        parts.append(("loss", params.loss))
+    if isinstance(params.network, Modules):
+        parts.append(("network", params.network))
     return " or ".join(f"{slot}={part!r}" for slot, part in parts)
