@@ -58,21 +58,30 @@ ASKED_ELSEWHERE = {
 }
 
 
-# Checks that fit many times, of containers, types and arguments: none looks at how far
-# the training comes.
+# Checks of containers, types, arguments and state: none looks at how far the training
+# comes.
 NOT_OF_TRAINING = {
+    "check_dict_unchanged",
+    "check_dont_overwrite_parameters",
     "check_dtype_object",
     "check_estimator_sparse_array",
     "check_estimator_sparse_matrix",
     "check_estimator_sparse_tag",
     "check_estimators_dtypes",
+    "check_estimators_nan_inf",
     "check_estimators_pickle-readonly_memmap=True",
     "check_f_contiguous_array_estimator",
+    "check_fit2d_1feature",
     "check_fit2d_predict1d",
     "check_fit_score_takes_y",
     "check_n_features_in_after_fitting",
     "check_pipeline_consistency",
     "check_positive_only_tag_during_fit",
+    "check_sample_weights_list",
+    "check_sample_weights_not_an_array",
+    "check_sample_weights_not_overwritten",
+    "check_sample_weights_pandas_series",
+    "check_sample_weights_shape",
     "check_transformer_data_not_an_array",
     "check_transformer_general-readonly_memmap=True",
     "check_transformer_preserve_dtypes",
