@@ -1,10 +1,15 @@
 """Shared test data: small, with nonlinear structure."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits, make_swiss_roll
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from threadpoolctl import threadpool_limits
+
+from skae._fitting import config, pseudo_labels
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +43,19 @@ def two_threads():
     """Allow two threads on any machine. Other tests run with one thread."""
     with threadpool_limits(2):
         yield
+
+
+@pytest.fixture
+def brief(monkeypatch):
+    """Train few steps where "auto" has the say: for what does not depend on more."""
+    monkeypatch.setattr(config, "_STEPS", 100)
+
+
+@pytest.fixture
+def few_trees(monkeypatch):
+    """Let teachers be of few trees: for all but what these know."""
+    for trees in (ExtraTreesClassifier, ExtraTreesRegressor):
+        monkeypatch.setattr(pseudo_labels, trees.__name__, partial(trees, 3))
 
 
 def mixed_rows(n_rows=120, seed=0):

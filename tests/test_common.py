@@ -7,6 +7,7 @@ other variants, those that what stands in a slot can fail.
 from functools import partial
 
 import pytest
+from sklearn.base import clone
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skae import AutoEncoderTransformer, MixedLoss
@@ -57,6 +58,36 @@ ASKED_ELSEWHERE = {
 }
 
 
+# Checks of containers, types, arguments and state: none looks at how far the training
+# comes.
+NOT_OF_TRAINING = {
+    "check_dict_unchanged",
+    "check_dont_overwrite_parameters",
+    "check_dtype_object",
+    "check_estimator_sparse_array",
+    "check_estimator_sparse_matrix",
+    "check_estimator_sparse_tag",
+    "check_estimators_dtypes",
+    "check_estimators_nan_inf",
+    "check_estimators_pickle-readonly_memmap=True",
+    "check_f_contiguous_array_estimator",
+    "check_fit2d_1feature",
+    "check_fit2d_predict1d",
+    "check_fit_score_takes_y",
+    "check_n_features_in_after_fitting",
+    "check_pipeline_consistency",
+    "check_positive_only_tag_during_fit",
+    "check_sample_weights_list",
+    "check_sample_weights_not_an_array",
+    "check_sample_weights_not_overwritten",
+    "check_sample_weights_pandas_series",
+    "check_sample_weights_shape",
+    "check_transformer_data_not_an_array",
+    "check_transformer_general-readonly_memmap=True",
+    "check_transformer_preserve_dtypes",
+}
+
+
 def label(check):
     """Return the check's name and options: an id that is the same in every process."""
     options = []
@@ -77,7 +108,9 @@ def checks_of(estimator, name, without=frozenset()):
 @pytest.mark.parametrize(
     ("estimator", "check"), checks_of(AutoEncoderTransformer(), "defaults")
 )
-def test_default_passes_the_checks(estimator, check):
+def test_default_passes_the_checks(estimator, check, request):
+    if label(check) in NOT_OF_TRAINING:
+        request.getfixturevalue("brief")
     check(estimator)
 
 
@@ -95,6 +128,8 @@ def test_default_passes_the_checks(estimator, check):
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_variant_passes_the_checks(estimator, check):
+    if label(check) in NOT_OF_TRAINING:
+        estimator = clone(estimator).set_params(max_iter=2)
     check(estimator)
 
 

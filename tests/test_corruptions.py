@@ -73,7 +73,7 @@ def test_draws_repeat_and_differ(name, x):
 
 def denoiser(digits, corruption):
     model = AutoEncoderTransformer(16, corruption=corruption, random_state=0)
-    return model.set_params(max_iter=100).fit(digits[0][:1400])
+    return model.set_params(max_iter=60).fit(digits[0][:900])
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_corrupted_rows_come_back_better_than_from_the_plain_network(
     corruption, plain, digits
 ):
     X, _ = digits
-    train, test = X[:1400], X[1400:]
+    train, test = X[:900], X[1400:]
     scale = np.sqrt(train.var(axis=0).mean())
     centred = torch.from_numpy((test - train.mean(axis=0)) / scale)
     corrupted = corruption.corrupt(centred, np.random.default_rng(1)).numpy()

@@ -27,7 +27,7 @@ FEW = [*range(2, 10), 13, 14, 15, 16, 21, 34, 35, 36, 39, 40, 41, 69, 70, 499, 5
 
 
 @pytest.mark.parametrize("n_samples", FEW)
-def test_small_numbers_of_rows_with_defaults(n_samples):
+def test_small_numbers_of_rows_with_defaults(n_samples, brief):
     check_round_trip(np.random.RandomState(n_samples).normal(size=(n_samples, 3)))
 
 
@@ -41,8 +41,9 @@ def test_shapes(n_samples, n_features, n_components):
 
 
 @pytest.mark.slow
-def test_a_million_rows():
-    X = np.random.RandomState(0).normal(size=(1_000_000, 20)).astype(np.float32)
+def test_more_values_than_any_part_looks_at():
+    """PCA looks at four million, and whether rows are copies is told from five."""
+    X = np.random.RandomState(0).normal(size=(300_000, 20)).astype(np.float32)
     check_round_trip(X, max_iter=1, batch_size=8192)
 
 
@@ -73,7 +74,7 @@ def test_values(values):
 
 @pytest.mark.parametrize("solver", ["adam", "rmsprop", "sgd"])
 @pytest.mark.parametrize("values", ODD_FOR_SOLVERS)
-def test_values_that_are_odd_when_scaled(values, solver):
+def test_values_that_are_odd_when_scaled(values, solver, brief):
     check_round_trip(VALUES[values], solver=solver)
 
 
@@ -82,7 +83,7 @@ def test_a_feature_that_is_far_from_zero_keeps_its_differences():
     rng = np.random.RandomState(0)
     angle = rng.uniform(0, 6, size=300)
     X = np.column_stack([np.cos(angle), np.sin(angle), angle]) + 1e6
-    assert check_round_trip(X, n_components=1).score(X) > 0.95
+    assert check_round_trip(X, n_components=1, max_iter=150).score(X) > 0.95
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

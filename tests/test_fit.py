@@ -116,10 +116,10 @@ class TestStartFromPCA:
 
     @pytest.mark.slow
     def test_learns_what_pca_cannot(self, digits):
-        X = digits[0]
-        model = make(init="pca", n_components=2).fit(X[:1200])
-        left = 1 - model.score(X[1200:])
-        assert left < 0.8 * self.pca_error(X[:1200], X[1200:], 2) / X.var(axis=0).mean()
+        X, check = digits[0][:800], digits[0][1200:]
+        model = make(init="pca", n_components=2).fit(X)
+        left = 1 - model.score(check)
+        assert left < 0.8 * self.pca_error(X, check, 2) / check.var(axis=0).mean()
 
     def test_divergence_after_the_first_pass_is_answered_by_pca(self, monkeypatch):
         X = np.random.RandomState(0).normal(size=(100, 5))
@@ -174,7 +174,7 @@ class TestStartFromPCA:
     @pytest.mark.parametrize("name", ["digits", "breast_cancer", "wine", "linnerud"])
     @pytest.mark.parametrize("tail", ["none", "heavy"])
     def test_far_rows_are_reconstructed_about_as_by_pca(self, name, tail):
-        X = scale(getattr(datasets, f"load_{name}")().data)
+        X = scale(getattr(datasets, f"load_{name}")().data[:900])
         if tail == "heavy":
             X *= np.random.RandomState(0).standard_t(2, size=(len(X), 1))
         X, rows = X[: 2 * len(X) // 3], X[2 * len(X) // 3 :]
@@ -202,11 +202,12 @@ class TestStartFromPCA:
 
     @pytest.mark.slow
     def test_linearity_keeps_the_codes_near_those_of_pca(self, digits):
-        X = digits[0]
+        X = digits[0][:600]
         codes = PCA(4).fit_transform(X)
         left = []
         for linearity in (0, 1, 100):
-            model = make(init="pca", n_components=4, linearity=linearity).fit(X)
+            model = make(init="pca", n_components=4, linearity=linearity)
+            model.set_params(max_iter=100).fit(X)
             Z = model.transform(X) * model.scale_[0]
             left.append(((abs(Z) - abs(codes)) ** 2).mean())
         assert left[0] > left[1] > left[2]
@@ -234,7 +235,7 @@ class TestPictures:
 
     @pytest.mark.slow
     def test_they_are_reconstructed_better_by_a_logistic_output(self, digits):
-        X, check = digits[0][:1200], digits[0][1200:]
+        X, check = digits[0][:800], digits[0][1200:]
         auto = AutoEncoderTransformer(8, random_state=0).fit(X)
         linear = AutoEncoderTransformer(8, init="pca", random_state=0).fit(X)
         assert (auto._link, linear._link) == ("logistic", "identity")
@@ -297,18 +298,14 @@ class TestStopping:
         assert_allclose(model.mean_, X.mean(axis=0))
 
     def test_validation_rows_do_not_train(self, X):
-        X = np.abs(X)
+        # A feature for each row, whose mean is zero where that row does not train.
+        X = np.hstack([np.abs(X), np.eye(100)])
         params = {"loss": "poisson", "validation_fraction": 0.3}  # PCA is no answer
         model = make(max_iter=2, **params).fit(X)
+        held_out = model.mean_[12:] == 0
+        assert held_out.sum() == 30
         other = X.copy()
-        mean = model.mean_
-        for row in range(len(X)):  # find the rows that the mean does not depend on
-            moved = X.copy()
-            moved[row] += 1e3
-            if np.array_equal(make(max_iter=1, **params).fit(moved).mean_, mean):
-                other[row] += 1e3
-        changed = (other != X).any(axis=1).sum()
-        assert changed == 30
+        other[held_out, :12] += 1e3
         again = make(max_iter=2, **params).fit(other)
         assert again.loss_curve_ == model.loss_curve_
         assert again.validation_loss_curve_ != model.validation_loss_curve_
@@ -322,7 +319,8 @@ class TestStopping:
         rng = np.random.RandomState(0)
         small = make().fit(rng.normal(size=(30, 3)))
         assert small.n_iter_ >= 100
-        large = make(max_iter="auto").fit(rng.normal(size=(60_000, 3)))
+        large = make(max_iter="auto", hidden_layer_sizes=(4,))
+        large.fit(rng.normal(size=(60_000, 3)))
         assert 5 <= large.n_iter_ <= 15
 
 

@@ -18,6 +18,7 @@ from skae import AutoEncoderTransformer, Mixture, ValidationWarning
 from skae._compat import CallbackSupportMixin
 from skae._runtime.helpers import helper
 
+pytestmark = pytest.mark.usefixtures("few_trees")
 FEW = {"max_iter": 2, "random_state": 0}
 needs_callbacks = pytest.mark.skipif(
     not hasattr(CallbackSupportMixin, "set_callbacks"),

@@ -48,7 +48,7 @@ def test_markers_are_gaps():
         imputer.fit(GAPS)
 
 
-def test_by_default_there_are_half_as_many_codes_as_features():
+def test_by_default_there_are_half_as_many_codes_as_features(brief):
     imputer = AutoEncoderImputer(random_state=0).fit(GAPS[:40])
     assert imputer.estimator_.n_components_ == 3
     again = AutoEncoderImputer(random_state=0).fit(GAPS[:40])

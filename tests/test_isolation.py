@@ -128,7 +128,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("name", "setting"), PAIRS)
-def test_what_is_set_for_all_changes_nothing(name, setting, X, expected):
+def test_what_is_set_for_all_changes_nothing(name, setting, X, few_trees, expected):
     results, stored = expected(name, X)
     if setting == "pandas":
         pytest.importorskip("pandas")

@@ -20,6 +20,8 @@ from skae import AutoEncoderTransformer
 from skae._data.targets import Target
 from skae._fitting.pseudo_labels import teach
 
+FEW = {"max_iter": 5, "random_state": 0}
+
 
 def rows(n_samples=300, n_features=6):
     return np.random.default_rng(0).normal(size=(n_samples, n_features))
@@ -99,7 +101,7 @@ def test_where_nothing_beats_a_constant_rows_stay_unknown():
 def test_few_labelled_rows_are_no_obstacle(teacher, n_known):
     X = rows(30)
     model = AutoEncoderTransformer(
-        2, supervision=1, teacher=teacher, target_type="continuous", random_state=0
+        2, supervision=1, teacher=teacher, target_type="continuous", **FEW
     )
     y = partly(X[:, 0], n_known)
     if n_known == 1:
@@ -146,7 +148,7 @@ def test_what_is_no_teacher_is_refused(teacher):
 
 def test_it_is_not_changed_and_fits_repeat():
     X, teacher = rows(), ExtraTreesRegressor(10)
-    model = AutoEncoderTransformer(supervision=1.0, teacher=teacher, random_state=0)
+    model = AutoEncoderTransformer(supervision=1.0, teacher=teacher, **FEW)
     y = partly(X[:, 0] * X[:, 1])
     codes = model.fit(X, y).transform(X)
     assert not hasattr(teacher, "estimators_")
@@ -157,7 +159,7 @@ def test_it_is_not_changed_and_fits_repeat():
 def test_it_has_no_part_where_all_rows_have_a_target():
     X, y = rows(), rows()[:, 0]
     with_one, without = (
-        AutoEncoderTransformer(supervision=1.0, teacher=t, random_state=0).fit(X, y)
+        AutoEncoderTransformer(supervision=1.0, teacher=t, **FEW).fit(X, y)
         for t in ("auto", None)
     )
     assert_array_equal(with_one.transform(X), without.transform(X))
@@ -234,7 +236,7 @@ def test_grids_reach_its_parameters():
     y = (X[:, 0] > 0).astype(int)
     model = make_pipeline(
         AutoEncoderTransformer(
-            2, supervision=1.0, teacher=RandomForestClassifier(10), random_state=0
+            2, supervision=1.0, teacher=RandomForestClassifier(10), **FEW
         ),
         LogisticRegression(),
     )

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from joblib import parallel_config
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -18,8 +19,9 @@ README = (ROOT / "README.md").read_text()
 def test_python_runs_from_the_first_line_to_the_last(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}
-    for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
-        exec(block, names)
+    with parallel_config("sequential"):  # processes of its own would import skae again
+        for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL):
+            exec(block, names)
     assert names["Z"].shape == (450, 8)
     assert names["X_again"].shape == (450, 64)
     assert names["accuracy"] > 0.85

@@ -92,8 +92,9 @@ class Mixture(_Points, Documented, BaseEstimator):
     >>> from sklearn.datasets import load_digits
     >>> from skae import AutoEncoderTransformer, Mixture
     >>> X, _ = load_digits(return_X_y=True)
-    >>> ae = AutoEncoderTransformer(8, latent=Mixture(50), random_state=0).fit(X)
-    >>> ae.sample(3, random_state=0).shape
+    >>> latent = Mixture(50)
+    >>> ae = AutoEncoderTransformer(8, latent=latent, max_iter=10, random_state=0)
+    >>> ae.fit(X).sample(3, random_state=0).shape
     (3, 64)
     """
 

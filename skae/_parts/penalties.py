@@ -97,8 +97,9 @@ class Sparsity(_Addable, Documented, BaseEstimator):
     >>> from sklearn.datasets import load_digits
     >>> from skae import AutoEncoderTransformer, Sparsity
     >>> X, _ = load_digits(return_X_y=True)
+    >>> ae = AutoEncoderTransformer(8, max_iter=20, random_state=0)
     >>> Z, S = (
-    ...     AutoEncoderTransformer(8, penalty=penalty, random_state=0).fit_transform(X)
+    ...     ae.set_params(penalty=penalty).fit_transform(X)
     ...     for penalty in (None, Sparsity(0.3))
     ... )
     >>> def share_of_small(Z):
