@@ -30,6 +30,9 @@ import numpy as np
 import skops.io
 import uvicorn
 from fastapi import FastAPI, HTTPException
+from fastapi import Request as HTTPRequest
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from scipy.stats import ks_2samp
 from sklearn.datasets import load_digits
@@ -40,14 +43,20 @@ from sklearn.pipeline import make_pipeline
 from skae import AutoEncoderTransformer, __version__, skops_types
 
 MOST_ROWS = 1_000  # in a request; more are refused
+MOST_FEATURES = 1_000  # in a row
+MOST_BYTES = 2**22  # of a request; larger ones are refused before they are read
 WINDOW = 200  # the last rows, in which drift is measured
 SECONDS = 10  # that a request may take
 
 
-class Rows(BaseModel):
-    """The content of a request: a few rows of numbers."""
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Row = Annotated[list[Number], Field(min_length=1, max_length=MOST_FEATURES)]
 
-    rows: Annotated[list[list[float]], Field(min_length=1, max_length=MOST_ROWS)]
+
+class Rows(BaseModel):
+    """The content of a request: a few rows of finite numbers."""
+
+    rows: Annotated[list[Row], Field(min_length=1, max_length=MOST_ROWS)]
 
 
 class Drift:
@@ -93,6 +102,21 @@ def make_app(path, reference):
     drift = Drift(reference)
     app = FastAPI(title="Digits in eight numbers", version=__version__)
 
+    @app.middleware("http")
+    async def refuse_large_requests(request: HTTPRequest, call_next):
+        length = request.headers.get("content-length", "")
+        if request.method == "POST" and not length.isdecimal():
+            return JSONResponse({"detail": "Content-Length is missing."}, 411)
+        if length.isdecimal() and int(length) > MOST_BYTES:
+            return JSONResponse({"detail": f"more than {MOST_BYTES:,} bytes"}, 413)
+        return await call_next(request)
+
+    @app.exception_handler(RequestValidationError)
+    async def say_what_is_wrong(request: HTTPRequest, error: RequestValidationError):
+        first = error.errors()[0]  # without the input, which may be large
+        where = ".".join(map(str, first["loc"]))
+        return JSONResponse({"detail": f"{where}: {first['msg']}"}, 422)
+
     @app.get("/health")
     def health():
         return {"skae": __version__, "n_features": int(encoder.n_features_in_)}
@@ -104,7 +128,7 @@ def make_app(path, reference):
             X = np.array(request.rows)
             codes = encoder.transform(X)
             errors = encoder[-1].reconstruction_error(X)
-        except ValueError as error:  # another width, or NaN
+        except ValueError as error:  # another width
             raise HTTPException(422, str(error)) from error
         drift.see(errors)
         return {
@@ -190,11 +214,10 @@ def demonstrate(url, X, y):
         "no rows": [],
         f"{MOST_ROWS + 1:,} rows": [[0.0]] * (MOST_ROWS + 1),
         "a text": [["a"] * 64],
+        "a row of 2,000 numbers": [[0.5] * 2_000],
     }.items():
         status, answer = ask(f"{url}/predict", {"rows": rows})
-        detail = answer["detail"]
-        reason = detail if isinstance(detail, str) else detail[0]["msg"]
-        print(f"predict, {name}: {status}, {reason}")
+        print(f"predict, {name}: {status}, {answer['detail']}")
     print(f"\n| the last {WINDOW} rows | p-value of their errors | above the limit |")
     print("|---|---|---|")
     for name, rows in windows(X, y, np.random.default_rng(0)).items():

@@ -341,3 +341,27 @@ def test_tensors_are_taken(dtype):
     found = ReconstructionOutlierDetector(PCA(2), random_state=0).fit(X)
     scores = found.score_samples(X)
     assert_array_equal(scores, expected.score_samples(X.double().numpy()))
+
+
+@pytest.mark.parametrize("size", [1e60, 1e300])
+@pytest.mark.parametrize("estimator", [None, PCA(2)])
+def test_huge_values_are_unusual_and_scores_stay_finite(estimator, size):
+    X = np.random.default_rng(0).normal(size=(100, 5))
+    detector = ReconstructionOutlierDetector(
+        estimator, n_estimators=2, contamination=0.05, random_state=0
+    ).fit(X)
+    far = np.full((1, 5), size)
+    far[0, 1] = -size
+    score = detector.score_samples(far)
+    assert np.isfinite(score).all() and score < detector.training_scores_.min()
+    why = detector.feature_contributions(far)
+    assert np.isfinite(why).all()
+    assert_allclose(why.sum(axis=1), -score)
+    assert detector.predict(far) == -1
+
+
+def test_variances_that_overflow_are_named():
+    X = np.random.default_rng(0).normal(size=(100, 5))
+    X[0, 3] = 1e300
+    with pytest.raises(ValueError, match="variance of feature 3 overflows.*1e\\+300"):
+        ReconstructionOutlierDetector(random_state=0).fit(X)

@@ -143,3 +143,13 @@ def test_an_empty_frame_is_refused():
     pandas = pytest.importorskip("pandas")
     with pytest.raises(ValueError, match="0 feature|at least one array or dtype"):
         AutoEncoderTransformer().fit(pandas.DataFrame())
+
+
+def test_errors_beyond_float64_are_finite_and_a_score_is_refused():
+    model = AutoEncoderTransformer(2, max_iter=1, random_state=0).fit(NORMAL)
+    far = np.full((2, NORMAL.shape[1]), 1e300)
+    far[1] = -far[1]
+    assert np.isfinite(model.reconstruction_error(far)).all()
+    assert np.isfinite(model.score_samples(far)).all()
+    with pytest.raises(ValueError, match="squared errors of X overflow.*1e\\+300"):
+        model.score(far)

@@ -1,5 +1,6 @@
 """Serving: the example's application answers over HTTP, as a model in this process."""
 
+import http.client
 import importlib.util
 import re
 import socket
@@ -47,7 +48,13 @@ def server(example, model, tmp_path_factory):
     app = example.make_app(path, model[0].reconstruction_error(rows()))
     with example.served(app) as url:
         assert url.startswith("http://127.0.0.1:")
-        yield lambda path, content=None: example.ask(url + path, content)
+
+        def ask(path, content=None):
+            return example.ask(url + path, content)
+
+        host, port = url.removeprefix("http://").split(":")
+        ask.address = host, int(port)
+        yield ask
 
 
 def test_it_says_what_it_serves(server):
@@ -79,12 +86,13 @@ def test_requests_at_once_get_their_own_answers(server, model):
         ({"rows": [[1.0] * 11]}, "X has 11 features, but .* expecting 12"),
         ({"rows": []}, "at least 1 item"),
         ({"rows": [[0.0]] * 1001}, "at most 1000 items"),
+        ({"rows": [[0.0] * 1001]}, "at most 1000 items"),
         ({"rows": [["a"] * 12]}, "valid number"),
         ({"rows": [[1.0], [1.0, 2.0]]}, "inhomogeneous"),
         ({"rows": [[None] * 12]}, "valid number"),
         ({}, "Field required"),
     ],
-    ids=["narrow", "none", "many", "text", "ragged", "missing", "empty"],
+    ids=["narrow", "none", "many", "wide", "text", "ragged", "missing", "empty"],
 )
 def test_wrong_requests_are_refused_in_a_sentence(content, message, server):
     status, answer = server("/predict", content)
@@ -95,7 +103,29 @@ def test_wrong_requests_are_refused_in_a_sentence(content, message, server):
 def test_numbers_that_are_none_are_refused(server):
     for value in (np.nan, np.inf):  # json writes them, against its own standard
         status, answer = server("/predict", {"rows": [[value] * 12]})
-        assert status == 422 and "Input X contains" in answer["detail"]
+        assert status == 422 and "finite number" in answer["detail"]
+
+
+@pytest.mark.parametrize("value", [True, "0.5"])
+def test_what_only_looks_like_a_number_is_refused(value, server):
+    status, answer = server("/predict", {"rows": [[value] * 12]})
+    assert status == 422 and "valid number" in answer["detail"]
+
+
+def test_the_input_is_not_sent_back(server):
+    _, answer = server("/predict", {"rows": [["x" * 1000] * 12] * 100})
+    assert len(answer["detail"]) < 100
+
+
+@pytest.mark.parametrize(("length", "expected"), [("100000000", 413), (None, 411)])
+def test_large_requests_are_refused_before_they_are_read(server, length, expected):
+    connection = http.client.HTTPConnection(*server.address, timeout=10)
+    connection.putrequest("POST", "/predict")
+    if length is not None:
+        connection.putheader("Content-Length", length)
+    connection.endheaders()
+    assert connection.getresponse().status == expected
+    connection.close()
 
 
 def test_drift_is_seen_in_the_errors_of_the_last_rows(example, server):

@@ -36,6 +36,8 @@ __all__ = ["ReconstructionOutlierDetector"]
 # outliers are rare among them. For few rows, the largest share of them.
 _ROWS = 256
 _MOST_OF_THE_ROWS = 0.5
+# Scaled values are limited to this size, so that squares of errors stay finite.
+_FARTHEST = 1e100
 # Distance of Tukey's fence from the quartile, in interquartile ranges.
 _FENCE = 1.5
 
@@ -377,11 +379,22 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         """Return the numbers that are subtracted from rows, and their divisors."""
         if not self.standardize:
             return np.zeros(X.shape[1]), np.ones(X.shape[1])
-        scaler = helper(StandardScaler(with_mean=not issparse(X))).fit(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaler = helper(StandardScaler(with_mean=not issparse(X))).fit(X)
+        overflows = np.flatnonzero(~np.isfinite(scaler.scale_))
+        if len(overflows):
+            feature = overflows[0]
+            largest = np.abs(X[:, [feature]]).max()
+            raise ValueError(
+                f"The variance of feature {feature} overflows float64: its values "
+                f"reach {largest:.3g}. Rescale X."
+            )
         return scaler.mean_, scaler.scale_
 
     def _scaled(self, X, rows=slice(None)):
-        return (dense_rows(X, rows) - self._mean) / self._unit
+        with np.errstate(over="ignore"):
+            Z = (dense_rows(X, rows) - self._mean) / self._unit
+        return np.clip(Z, -_FARTHEST, _FARTHEST)
 
     def _validate(self, X, **checks):
         return check_rows(self, X, dtype=np.float64, **checks)

@@ -217,16 +217,18 @@ class Codec:
     def squared_errors(self, X: Rows, per_feature: bool) -> Floats:
         """Squared errors in units of the scaling, of rows' features or their means.
 
-        Those of missing entries are NaN, the mean is that of the others.
+        Errors of missing entries are NaN, and the means leave them out. Errors beyond
+        float64 are its largest number.
         """
         errors = np.empty(X.shape if per_feature else X.shape[0])
         for rows in self.chunks(X.shape[0]):
             original = dense_rows(X, rows)
             x = self.decode(self.encode(original))
-            squared = np.square(np.subtract(original, x, dtype=np.float64))
-            squared /= self.scaling.unit**2
-            errors[rows] = squared if per_feature else self._row_means(squared)
-        return errors
+            with np.errstate(over="ignore"):
+                squared = np.square(np.subtract(original, x, dtype=np.float64))
+                squared /= self.scaling.unit**2
+                errors[rows] = squared if per_feature else self._row_means(squared)
+        return np.minimum(errors, np.finfo(np.float64).max, out=errors)
 
     def _row_means(self, errors: Floats) -> Floats:
         """Mean over the observed entries of each row, NaN if it has none."""

@@ -209,10 +209,18 @@ def score_of(codec: Codec, X: Rows, weights: Floats | None = None) -> float:
     """
     if weights is not None:
         weights = weights / weights.mean()
-    total = _squares(codec, X, weights)
+    with np.errstate(over="ignore"):
+        total = _squares(codec, X, weights)
+        left = _squares_left(codec, X, weights)
+    if not np.isfinite(total) or not np.isfinite(left):
+        largest = np.nanmax(np.abs(X.data if issparse(X) else X))
+        raise ValueError(
+            "The squared errors of X overflow float64: its values reach "
+            f"{largest:.3g}. Leave out or rescale such rows."
+        )
     if total == 0:  # one row, or equal rows
         total = X.shape[0] * X.shape[1] * (codec.scaling.variance or 1.0)
-    return float(1 - _squares_left(codec, X, weights) / total)
+    return float(1 - left / total)
 
 
 def _mean_of_rows(codec, X, weights):
