@@ -37,7 +37,7 @@ from skae import (
     Gaussian,
     Modules,
 )
-from skae._nn.layers import WEIGHTED
+from skae._nn.layers import Weighted
 from skae._parts.networks import make_autoencoder
 
 warnings.simplefilter("ignore", ConvergenceWarning)
@@ -105,7 +105,7 @@ def products(model):
     x = torch.rand(BATCH, 784)
     firsts = [x.data_ptr()]
     for layer in network.modules():
-        if isinstance(layer, WEIGHTED):
+        if isinstance(layer, Weighted):
             nn.init.normal_(layer.weight, std=0.01)
             layer.register_forward_hook(record)
     with torch.no_grad():

@@ -25,6 +25,7 @@ make of them. "linear" is skae without hidden layers, a generalised low-rank mod
 import argparse
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skae import AutoEncoderTransformer
 from skae._parts.mixed import choose_loss, with_columns
+from skae._parts.parameters import Parameters
 
 # Name -> package, column of the target, and columns that are left out.
 TABLES = {
@@ -100,7 +102,8 @@ def encoded(train, test):
 
 def found_losses(X):
     """Return losses and columns as ``loss="auto"`` finds them."""
-    params = {"loss": with_columns("auto", X, X.shape[1]), "output_activation": "auto"}
+    loss = with_columns("auto", X, X.shape[1])
+    params = replace(Parameters.of(AutoEncoderTransformer()), loss=loss)
     return choose_loss(params, X)[1].parts
 
 

@@ -21,6 +21,7 @@ autosummary_generate = True
 # Where scikit-learn's HTML of an estimator looks for its page.
 autosummary_filename_map = {f"skae.{name}": name for name in skae.__all__}
 toc_object_entries_show_parents = "hide"
+autodoc_typehints = "none"  # the docstrings say it in fewer words
 numpydoc_show_class_members = False
 # All but what not every docstring needs: examples, "See Also", an extended summary; and
 # what is returned has a name, as in scikit-learn.

@@ -1,10 +1,11 @@
-"""Find unusual rows, and say which features make them so: tumours among benign ones.
+"""Find unusual rows, and the features that make them unusual: malignant tumours.
 
-Detectors see measurements of benign tumours only (novelty detection), or of all with
-one malignant in thirty (outlier detection), never a label. Prints how well each ranks
-malignant above benign (area under the ROC curve), and which share of new benign rows is
-beyond a threshold set for 5 %. Saves the scores with the threshold, and what explains
-the most unusual tumour, as ``out/anomalies.png``. Takes some ten seconds.
+Detectors are fitted without labels, to measurements of benign tumours only (novelty
+detection), or of benign tumours with one malignant for every thirty (outlier
+detection). Prints how well each detector ranks malignant above benign tumours (area
+under the ROC curve), and the share of new benign tumours beyond a threshold set for
+5 %. Saves the scores with the threshold, and the features that make one tumour the most
+unusual, as ``out/anomalies.png``. Takes about ten seconds.
 
     python examples/anomalies.py
 """
@@ -34,7 +35,7 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
 
 DETECTORS = {
     "autoencoders": ReconstructionOutlierDetector(contamination=SHARE, random_state=0),
-    "the same of PCA": ReconstructionOutlierDetector(
+    "ensemble of PCA": ReconstructionOutlierDetector(
         PCA(2), contamination=SHARE, random_state=0
     ),
     "isolation forest": IsolationForest(contamination=SHARE, random_state=0),
@@ -52,7 +53,7 @@ def main():
     with_outliers = np.concatenate([train, malignant[: len(train) // 30]])
     unseen = malignant[len(train) // 30 :]
     is_malignant = np.r_[np.zeros(len(new)), np.ones(len(unseen))]
-    print("| detector | AUROC, of benign | flagged of new benign | AUROC, of both |")
+    print("| detector | AUROC, from benign | flagged new benign | AUROC, from both |")
     print("|---|---|---|---|")
     for name, detector in DETECTORS.items():
         cells = []

@@ -1,11 +1,11 @@
-"""Choose the architecture by search, not by guess.
+"""Choose the architecture by a search.
 
-Successive halving over networks, activations, corruptions and penalties: all get few
-rows first, and the better third more. What is searched for is the accuracy of a
-classifier behind eight codes of the digits, not the reconstruction, in a pipeline like
-any other. Prints the best, the default and PCA on rows that the search has not seen,
-and saves the scores of the rounds as ``out/architecture_search.png``. Takes less than a
-minute.
+Successive halving over networks, activations, corruptions and penalties: first, all
+candidates are fitted to few rows; then the best third is fitted to more rows. The
+search maximises the accuracy of a classifier on eight codes of the digits, not the
+reconstruction. Prints the accuracy of the best candidate, the default and PCA on rows
+that the search has not seen. Saves the scores of all rounds as
+``out/architecture_search.png``. Takes less than a minute.
 
     python examples/architecture_search.py
 """
@@ -66,13 +66,13 @@ def main():
     )
     start = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # joblib's, of busy workers
+        warnings.simplefilter("ignore", UserWarning)  # joblib's, about busy workers
         search.fit(X, y)
     seconds = time.perf_counter() - start
     results = pd.DataFrame(search.cv_results_)
     print(f"{search.n_candidates_[0]} candidates, {seconds:.0f} s")
     print("chosen:", search.best_params_)
-    print("\n| before the classifier | accuracy, new rows |")
+    print("\n| reducer before the classifier | accuracy, new rows |")
     print("|---|---|")
     for name, reducer in {
         "PCA": PCA(8),

@@ -1,12 +1,18 @@
-"""Draw digits that nobody wrote: a variational autoencoder, and a mixture on codes.
+"""Generate new digits: a variational autoencoder, and a mixture on codes.
 
-A classifier trained on real digits looks at the samples: it prints how sure it is, how
-evenly they cover the ten classes (the entropy of their shares over that of ten equal
-ones, 1 is even), and how different samples of one class are (mean variance a pixel,
-over that of real ones, 1 is alike). The distance to the nearest training picture, over
-that of unseen real digits, tells copies (far below 1) from noise (far above). Normal
-distributions in place of the codes' own, and of the pixels', stand for comparison.
-Saves samples as ``out/data_generation.png``. Takes about half a minute.
+A classifier trained on real digits predicts the classes of the samples. Prints four
+numbers for each generator:
+
+- sureness: the mean probability of the predicted class;
+- evenness: how evenly the samples cover the ten classes (the entropy of the classes'
+  shares, divided by that of ten equal shares; 1 is even);
+- diversity: the mean variance per pixel within a class, divided by that of real digits
+  (1 is as diverse as real digits);
+- distance: the distance to the nearest training picture, divided by that of unseen real
+  digits. Copies are far below 1, noise is far above.
+
+For comparison, two generators draw codes, or pixels, from normal distributions. Saves
+samples as ``out/data_generation.png``. Takes about half a minute.
 
     python examples/data_generation.py
 """

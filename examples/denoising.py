@@ -1,7 +1,8 @@
 """Restore digits from noise and from gaps: PCA, a plain and a denoising autoencoder.
 
-Prints the squared error a pixel of what comes back from corrupted pictures that nobody
-was trained on, and saves them as ``out/denoising.png``. Takes some seconds.
+The test pictures are corrupted, and no model was trained on them. Prints the squared
+error per pixel of the restored pictures, and saves them as ``out/denoising.png``. Takes
+a few seconds.
 
     python examples/denoising.py
 """
@@ -56,7 +57,7 @@ def main():
         "gaps": (gaps, Masking(0.4)),
     }
     rows = [("clean", X_test)]
-    print("| corrupted by | as it is | PCA | plain | denoising |")
+    print("| corrupted by | not restored | PCA | plain | denoising |")
     print("|---|---|---|---|---|")
     for name, (rows_in, corruption) in corrupted.items():
         models = {

@@ -1,11 +1,12 @@
 """Learn from few pictures: PCA, the dense network and convolutions.
 
-Synthetic pictures of 16 x 16 pixels, as of a microscope: one bright rod on a dark
-ground, anywhere, in any direction, longer or shorter, with noise. Four numbers describe
-a rod, but no plane of few dimensions holds all rods. Six codes are learnt from 50, 100
-and 200 pictures. Prints the error on new ones, against the same without noise, as a
-share of the variance. Saves pictures, reconstructions and errors as
-``out/few_pictures.png``. Takes half a minute.
+The synthetic pictures of 16 x 16 pixels look like those of a microscope: one bright rod
+on a dark ground, with noise. Its position, direction and length vary. Four numbers
+describe a rod, but the pictures of all rods do not lie in a plane of few dimensions.
+Six codes are learnt from 50, 100 and 200 pictures. Prints the error of reconstructed
+new pictures, compared with these pictures without noise and divided by their variance.
+Saves pictures, reconstructions and errors as ``out/few_pictures.png``. Takes half a
+minute.
 
     python examples/few_pictures.py
 """

@@ -1,12 +1,12 @@
-"""Compress pictures to a few bytes each: codes against PCA and JPEG at equal sizes.
+"""Compress pictures to a few bytes each: an autoencoder, PCA and JPEG at equal sizes.
 
-Handwritten digits, 8 x 8 pixels, become k codes, rounded to steps and packed by zlib;
-decoding reads the bytes back. Models, k and steps are chosen on training pictures and
-judged on 400 others. JPEG, whose blocks are as large, gets all of them on one sheet, so
-that its headers weigh little, and the quality whose file is nearest in size: the worst
-makes 5.6 bytes a picture. Prints the peak signal-to-noise ratio (PSNR, dB, higher is
-better) and saves the pictures as ``out/image_compression.png``. Takes about a quarter
-of a minute.
+Handwritten digits (8 x 8 pixels) are encoded to k codes. The codes are rounded to steps
+and compressed by zlib. Models, k and steps are chosen on training pictures and measured
+on 400 others. JPEG has blocks of 8 x 8 pixels too. It compresses all pictures on one
+sheet, so that its header hardly counts, with the quality whose file size is nearest.
+JPEG's lowest quality still takes 5.6 bytes per picture. Prints the peak signal-to-noise
+ratio (PSNR, in dB, higher is better), and saves the pictures as
+``out/image_compression.png``. Takes about 15 seconds.
 
     python examples/image_compression.py
 """
@@ -29,20 +29,20 @@ from sklearn.model_selection import train_test_split
 
 from skae import AutoEncoderTransformer
 
-BYTES = [2, 4, 8]  # a picture
+BYTES = [2, 4, 8]  # per picture
 COMPONENTS = [4, 6, 8, 12, 16, 24]
 STEPS = np.geomspace(0.2, 3.0, 16)  # in units of the codes' standard deviation
 SIDE = 20  # pictures on each side of the sheet
 
 
 def compress(model, X, step):
-    """Return the bytes of pictures, the first code of all of them, then the second."""
+    """Return the bytes of pictures: first code 0 of all pictures, then code 1, ..."""
     Z = np.rint(model.transform(X) / step)
     return zlib.compress(Z.clip(-128, 127).astype("i1").T.tobytes(), 9)
 
 
 def decompress(model, data, step):
-    """Return the pictures of which `compress` made bytes."""
+    """Return pictures from the bytes that `compress` made."""
     Z = np.frombuffer(zlib.decompress(data), "i1").reshape(model.n_components_, -1)
     return model.inverse_transform(Z.T * step).clip(0, 1)
 
@@ -63,7 +63,7 @@ def unsheet(picture):
 
 
 def jpeg(X, size):
-    """Return pictures as JPEG brings them back, and its bytes, next to ``size``."""
+    """Return pictures after JPEG, and the size of its file, nearest to ``size``."""
     files = []
     for quality in range(1, 96):
         file = io.BytesIO()
@@ -75,7 +75,7 @@ def jpeg(X, size):
 
 
 def choose(models, X, size):
-    """Return the model and the step that are best on training pictures at a size."""
+    """Return the best model and step on training pictures, for a given size."""
     best = (-np.inf, None, None)
     for model in models:
         for step in STEPS * model.transform(X).std():
@@ -97,8 +97,8 @@ def main():
         ],
     }
     rows = [("original", X_new)]
-    print("PSNR in dB (bytes a picture, components)\n")
-    print("| about | JPEG | PCA | autoencoder |")
+    print("PSNR in dB (bytes per picture, components)\n")
+    print("| bytes, about | JPEG | PCA | autoencoder |")
     print("|---|---|---|---|")
     for size in BYTES:
         back, n_bytes = jpeg(X_new, size * len(X_new))
@@ -124,7 +124,7 @@ def main():
     path = Path("out/image_compression.png")
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=120)
-    print(f"\nPictures, bytes each: {path}")
+    print(f"\nPictures, with bytes per picture: {path}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Classify a mixed table with gaps: numbers, categories and missing values.
 
-A synthetic table of 1,500 customers: 24 numbers that follow from a few habits, three
-columns of categories, and a tenth of the numbers is missing. A ``ColumnTransformer``
-fills gaps, scales numbers and encodes categories. Then come PCA or an autoencoder with
-four codes, and logistic regression: one pipeline, cross-validated as a whole. Prints
-and draws the accuracy, as ``out/mixed_table.png``. Takes half a minute.
+A synthetic table of 1,500 customers has 24 columns of numbers that depend on a few
+habits, and three columns of categories. A tenth of the numbers is missing. A
+``ColumnTransformer`` fills the gaps, scales the numbers and encodes the categories.
+PCA or an autoencoder reduces them to four codes, for logistic regression. All of this
+is one pipeline, cross-validated as a whole. Prints the accuracy, and draws it as
+``out/mixed_table.png``. Takes half a minute.
 
     python examples/mixed_table.py
 """
@@ -59,7 +60,7 @@ def customers(rng):
 
 
 def prepare():
-    """Return the step that makes numbers of the columns."""
+    """Return the step that turns all columns into numbers."""
     numbers = make_pipeline(SimpleImputer(), StandardScaler())
     kinds = OneHotEncoder(sparse_output=False, handle_unknown="ignore")
     is_number = make_column_selector(dtype_include=float)

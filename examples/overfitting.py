@@ -1,11 +1,11 @@
-"""Overfitting, and what holds it: losses on training and on held-out rows.
+"""Overfitting, and what prevents it: losses on training and on held-out rows.
 
-A wide plain network learns 300 digits by heart: its error on new ones falls, then
-rises. The same network with one of the means against it: weight decay, dropout, a
-corruption, a penalty, an early stop, the start as PCA. Prints the error of training
-rows, and of new ones that no training has watched, relative to the variance, and saves
-the curves of training and validation rows as ``out/overfitting.png``. Takes about half
-a minute.
+A wide plain network memorises 300 digits: its error on new digits falls, then rises.
+The same network is then trained with one measure against overfitting at a time: weight
+decay, dropout, a corruption, a penalty, early stopping, and the start as PCA. Prints
+the error, divided by the variance, of training rows and of new rows that are not used
+for early stopping. Saves the loss curves of training and validation rows as
+``out/overfitting.png``. Takes about half a minute.
 
     python examples/overfitting.py
 """
@@ -27,7 +27,7 @@ from sklearn.model_selection import train_test_split
 from skae import AutoEncoderTransformer, Contraction, Dense, SwapNoise
 
 K, PASSES = 8, 400
-# Nothing against it: no early stop, no schedule that ends in small steps.
+# No measure against overfitting: neither early stopping nor a decreasing step size.
 PLAIN = {
     "init": "random",
     "output_activation": "identity",
@@ -57,13 +57,13 @@ MEANS = {
 
 def main():
     """Print the table and save the curves."""
-    # The plain network has steps of one size, and is meant to go on for too long.
+    # The plain network has a constant step size, and is meant to train for too long.
     warnings.simplefilter("ignore", ConvergenceWarning)
     X, X_new = train_test_split(load_digits().data / 16, train_size=600, random_state=0)
     X, X_val = X[:300], X[300:]
     variance = X_new.var(axis=0).mean()
     figure, axes = plt.subplots(1, len(MEANS), figsize=(3 * len(MEANS), 3), sharey=True)
-    print("| against overfitting | training rows | new rows | passes |")
+    print("| against overfitting | training rows | new rows | epochs |")
     print("|---|---|---|---|")
     pca = PCA(K).fit(X)
     errors = [

@@ -1,7 +1,8 @@
 """Reduce the digits' 64 pixels before a classifier: raw, PCA, and an autoencoder.
 
-Prints one table, from nested cross-validation: the inner grid search chooses the number
-of components, the outer folds judge what it chose. Takes under a minute on two cores.
+Prints one table from a nested cross-validation: the inner grid search chooses the
+number of components, and the outer folds test this choice. Takes less than a minute on
+two cores.
 
     python examples/quickstart.py
 """

@@ -1,12 +1,13 @@
-"""Watch the sensors of a machine: find when something is wrong, and with which sensor.
+"""Monitor the sensors of a machine: when something is wrong, and with which sensor.
 
-Twenty synthetic sensors measure the same three causes (load, speed, weather), each in
-its own curved way, with noise. A detector learns from 2,000 normal minutes. Then come
-600 new ones with three faults: a sensor drifts, two sensors swap their cables, and
-friction heats three parts more than load and speed explain. Most values stay within
-their usual range. Prints how many minutes of each kind are flagged, by limits for each
-sensor, an isolation forest, PCA and autoencoders, and which sensors contribute most.
-Saves the alarms over time as ``out/sensors.png``. Takes some twenty seconds.
+Twenty synthetic sensors measure the same three causes (load, speed, weather). Each has
+its own nonlinear response, and noise. A detector learns from 2,000 normal minutes. The
+next 600 minutes contain three faults: one sensor drifts, the cables of two sensors are
+swapped, and friction heats three parts more than load and speed explain. Most values
+stay within their usual range. Prints the share of minutes that limits for each sensor,
+an isolation forest, PCA and autoencoders flag, for normal minutes and for each fault.
+Also prints which sensors contribute most. Saves the scores over time as
+``out/sensors.png``. Takes about twenty seconds.
 
     python examples/sensors.py
 """
@@ -35,16 +36,16 @@ HEATED = [2, 9, 15]
 
 
 class Limits:
-    """An alarm where any sensor is out of its usual range."""
+    """An alarm if any sensor is outside its usual range."""
 
     def fit(self, X):
-        """Take ranges that leave out the share of rows, all sensors together."""
+        """Set ranges such that all sensors together exclude ``SHARE`` of the rows."""
         part = SHARE / X.shape[1] / 2
         self.low, self.high = np.quantile(X, [part, 1 - part], axis=0)
         return self
 
     def predict(self, X):
-        """Return -1 where there is an alarm."""
+        """Return -1 for rows with an alarm, else 1."""
         return np.where(((X < self.low) | (X > self.high)).any(axis=1), -1, 1)
 
 
@@ -96,7 +97,7 @@ def main():
     contributions = detector.feature_contributions(X_new)
     for name, minutes in FAULTS.items():
         worst = np.argsort(-contributions[minutes].mean(axis=0))[:3]
-        print(f"\n{name}: most from sensors {', '.join(map(str, worst))}", end="")
+        print(f"\n{name}: top sensors are {', '.join(map(str, worst))}", end="")
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(10, 6), sharex=True, layout="constrained"
     )

@@ -1,9 +1,10 @@
-"""Serve a fitted pipeline over HTTP with FastAPI, and watch what it is asked for drift.
+"""Serve a fitted pipeline over HTTP with FastAPI, and monitor its requests for drift.
 
-Fits codes and a classifier to digits, saves them with skops, and starts uvicorn on
-localhost, which loads the file. Then sends requests, some of them wrong, and windows of
-rows as they may come one day: prints the answers, what drift shows in each window, and
-how long a request takes. Stops the server in the end. Takes some ten seconds.
+Fits an autoencoder and a classifier to digits, saves them with skops, and starts a
+server (uvicorn) on localhost, which loads the file. Then sends requests, some of them
+invalid, and windows of rows with different kinds of drift. Prints the answers, the
+drift in each window, and how long a request takes. Stops the server in the end. Takes
+about ten seconds.
 
     pip install -e ".[serving]"
     python examples/serving.py
@@ -38,27 +39,27 @@ from sklearn.pipeline import make_pipeline
 
 from skae import AutoEncoderTransformer, __version__, skops_types
 
-MOST_ROWS = 1_000  # of a request; more are refused
-WINDOW = 200  # rows that drift is asked of
+MOST_ROWS = 1_000  # in a request; more are refused
+WINDOW = 200  # the last rows, in which drift is measured
 SECONDS = 10  # that a request may take
 
 
 class Rows(BaseModel):
-    """What a request holds: a few rows of numbers."""
+    """The content of a request: a few rows of numbers."""
 
     rows: Annotated[list[list[float]], Field(min_length=1, max_length=MOST_ROWS)]
 
 
 class Drift:
-    """Reconstruction errors of the last rows against those of rows held out.
+    """Reconstruction errors of the last rows, compared with those of held-out rows.
 
-    The model has seen neither, so that without drift both are of one distribution,
-    which is what the test of Kolmogorov and Smirnov asks.
+    The model was fitted to neither. So without drift both have the same distribution,
+    which the Kolmogorov-Smirnov test checks.
 
     Parameters
     ----------
     reference : array-like of shape (n_rows,)
-        Errors of rows that the model was not fitted to, from the time of its training.
+        Errors of rows that the model was not fitted to, measured after its training.
     """
 
     def __init__(self, reference):
@@ -68,12 +69,12 @@ class Drift:
         self._lock = threading.Lock()  # requests come in several threads
 
     def see(self, errors):
-        """Take the errors of new rows; of old ones as many are forgotten."""
+        """Add the errors of new rows, and forget as many of the oldest ones."""
         with self._lock:
             self._recent.extend(errors.tolist())
 
     def summary(self):
-        """Return what the last rows say: a p-value, and the share above the limit."""
+        """Return the p-value of the last rows, and their share above the limit."""
         with self._lock:
             errors = np.array(self._recent)
         if len(errors) == 0:
@@ -86,7 +87,7 @@ class Drift:
 
 
 def make_app(path, reference):
-    """Return the application that serves a model from a file of skops."""
+    """Return the application that serves a model from a skops file."""
     model = skops.io.load(path, trusted=skops_types())
     encoder, classifier = model[:-1], model[-1]
     drift = Drift(reference)
@@ -96,7 +97,7 @@ def make_app(path, reference):
     def health():
         return {"skae": __version__, "n_features": int(encoder.n_features_in_)}
 
-    # A function without "async" runs in a thread of the server: requests go on beside.
+    # A function without "async" runs in a thread: the server answers others meanwhile.
     @app.post("/predict")
     def predict(request: Rows):
         try:
@@ -121,8 +122,8 @@ def make_app(path, reference):
 
 @contextmanager
 def served(app, port=0):
-    """Serve an application on localhost in a thread, and give its address."""
-    listening = socket.create_server(("127.0.0.1", port))  # an error if it is taken
+    """Serve an application on localhost in a thread, and yield its address."""
+    listening = socket.create_server(("127.0.0.1", port))  # error if the port is used
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
     run = partial(server.run, sockets=[listening])
     thread = threading.Thread(target=run, daemon=True)
@@ -137,7 +138,7 @@ def served(app, port=0):
 
 
 def ask(url, content=None):
-    """Return the status and the answer of a request, in bounded time."""
+    """Return the status and the answer of a request, or time out."""
     data = None if content is None else json.dumps(content).encode()
     request = Request(url, data, {"Content-Type": "application/json"})
     try:
@@ -149,7 +150,7 @@ def ask(url, content=None):
 
 
 def windows(X, y, rng):
-    """Return rows as they may come one day, by what has happened to them."""
+    """Return windows of rows, by the kind of drift in them."""
     some = rng.choice(len(X), WINDOW, replace=False)
     noise = rng.normal(0, 0.1, size=(WINDOW, X.shape[1]))
     dead = X[some].copy()
@@ -165,7 +166,7 @@ def windows(X, y, rng):
 
 
 def train(folder):
-    """Fit a pipeline and save it; return its file, and rows it has not seen."""
+    """Fit and save a pipeline; return its file, held-out errors, and unseen rows."""
     X, y = load_digits(return_X_y=True)
     known, new, labels, labels_new = train_test_split(X / 16, y, random_state=0)
     known, held_out, labels, _ = train_test_split(known, labels, random_state=0)
@@ -179,7 +180,7 @@ def train(folder):
 
 
 def demonstrate(url, X, y):
-    """Ask the server this and that, and print the answers."""
+    """Send several requests to the server, and print the answers."""
     print("health:", ask(f"{url}/health"))
     status, answer = ask(f"{url}/predict", {"rows": X.tolist()})
     accuracy = np.mean(np.array(answer["classes"]) == y)
@@ -209,10 +210,10 @@ def demonstrate(url, X, y):
 
 
 def main():
-    """Train, serve, and either show what it answers or wait for others to ask."""
+    """Train, serve, and either send requests or wait for those of others."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--serve", action="store_true", help="wait for requests")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 chooses a free port")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path, reference, X, y = train(folder)

@@ -1,12 +1,12 @@
 """Map counts of single cells: many cells, hundreds of genes, most counts zero.
 
-Synthetic counts: cells develop along a trunk that splits into two branches. Genes
-switch on and off on the way, and each cell is read to a depth of its own. As usual,
-counts are divided by their sum in the cell, and their logarithm is taken. The matrix
-stays sparse. Prints, for cells that no model has seen, which share of the variance
-comes back from two numbers, and how well neighbours on the map tell the stage of a cell
-and the branch of a late one. Saves the maps as ``out/single_cells.png``. Takes some ten
-seconds.
+In the synthetic data, cells develop along a trunk that splits into two branches. Genes
+switch on and off on the way, and each cell has its own sequencing depth. As usual,
+counts are divided by their sum in the cell, and log-transformed. The matrix stays
+sparse. For cells that no model has seen, prints the share of the variance that two
+codes reconstruct, and how well nearest neighbours on the map predict the stage of a
+cell, and the branch of a late cell. Saves the maps as ``out/single_cells.png``. Takes
+about ten seconds.
 
     python examples/single_cells.py
 """
@@ -30,7 +30,7 @@ from sklearn.preprocessing import FunctionTransformer, normalize
 from skae import AutoEncoderTransformer
 
 N_CELLS, N_GENES = 1_000, 300
-SPLIT = 0.3  # the stage at which branches part
+SPLIT = 0.3  # the stage at which the branches separate
 
 
 def cells(rng):
@@ -38,7 +38,7 @@ def cells(rng):
     stage, branch = rng.uniform(size=N_CELLS), rng.integers(2, size=N_CELLS)
     on, width = rng.uniform(-0.2, 1.2, N_GENES), rng.uniform(0.08, 0.2, N_GENES)
     activity = np.exp(-0.5 * ((stage[:, None] - on) / width) ** 2)
-    # After the split, some genes belong to one branch, some to the other.
+    # After the split, some genes are active in one branch only.
     owner = rng.choice([0, 1, 2], N_GENES, p=[0.4, 0.4, 0.2])
     late = np.clip((stage[:, None] - SPLIT) / 0.3, 0, 1)
     is_other = (owner < 2) & (owner != branch[:, None])
@@ -64,7 +64,7 @@ def main():
         "PCA": PCA(2, svd_solver="arpack", random_state=0),  # takes sparse matrices
         "autoencoder": AutoEncoderTransformer(2, random_state=0),
     }
-    print("| map | variance that comes back | R2 of the stage | branch, late cells |")
+    print("| map | variance explained | R2 of the stage | branch, late cells |")
     print("|---|---|---|---|")
     figure, axes = plt.subplots(2, 2, figsize=(9, 8), layout="constrained")
     for column, (name, model) in zip(axes.T, models.items(), strict=True):

@@ -1,13 +1,15 @@
-"""Watch spectra: loadings, errors by wavelength, Q residuals and Hotelling's T2.
+"""Monitor spectra: loadings, errors by wavelength, Q residuals and Hotelling's T2.
 
-Spectra of two substances whose bands move with temperature and saturate where they
-are strong, so that no plane holds them. Models are fitted to some; limits are set by
-others, so that one of a hundred normal spectra lies above each. Then come new ones:
-normal; with a band of a third substance; and with more of the first than ever before.
-Q is what a model cannot reconstruct of a spectrum, T2 how far its codes are from those
-of normal ones. Prints how many of each are above a limit, for PCA with three and with
-eight components, and for three codes of the autoencoder. Saves pictures as
-``out/spectra.png``. Takes less than half a minute.
+The synthetic spectra are of two substances. Their bands move with temperature, and
+saturate where they are strong, so that the spectra do not lie in a plane. Models are
+fitted to some normal spectra. Others set the limits, so that one in a hundred normal
+spectra is above each limit. The new spectra are normal, or have a band of a third
+substance, or have more of the first substance than any training spectrum.
+
+Q is the squared reconstruction error of a spectrum. T2 is the squared distance of its
+codes from those of normal spectra. Prints the share of each kind of spectra above each
+limit, for PCA with three and with eight components, and for an autoencoder with three
+codes. Saves pictures as ``out/spectra.png``. Takes less than half a minute.
 
     python examples/spectra.py
 """
@@ -48,7 +50,8 @@ def spectra(n_samples, rng, most=1.0, third=0.0):
     n_samples : int
     rng : numpy Generator
     most : float
-        Highest concentration of the first substance, lowest if above 1.
+        Highest concentration of the first substance. The lowest is 0.1, or 1.4 if
+        ``most`` is above 1.
     third : float
         Concentration of a substance that should not be there.
     """
@@ -63,14 +66,14 @@ def spectra(n_samples, rng, most=1.0, third=0.0):
 
 
 class Chart:
-    """Q and T2 of a model with its limits.
+    """Q and T2 of a model, with their limits.
 
     Parameters
     ----------
     model : transformer
         Fitted.
     X : ndarray of shape (n_samples, n_features)
-        Normal spectra that it has not seen, which set the limits.
+        Normal spectra that the model was not fitted to. They set the limits.
     """
 
     def __init__(self, model, X):
@@ -101,7 +104,7 @@ class Chart:
 
 
 def draw(ae, chart, X, new):
-    """Draw what the codes mean, where errors are, and the chart."""
+    """Draw loadings, sensitivities, errors, codes and the chart."""
     figure, axes = plt.subplots(2, 3, figsize=(16, 8.5), layout="constrained")
     LossCurveDisplay.from_estimator(ae, ax=axes[0, 0])
     loadings, sensitivity = axes[0, 1], axes[0, 2]

@@ -1,11 +1,12 @@
-"""Codes that know what comes after them: an honest comparison.
+"""Codes that are trained with the target, compared with other reducers.
 
-Reduces three tables that scikit-learn brings along before a linear model and nearest
-neighbours: raw features, PCA, linear discriminants, neighbourhood components, our codes
-without and with ``y``, and the latter beside the raw features. Nested cross-validation:
-the inner grid search chooses the number of components, the outer folds judge what it
-chose. Both models share the fits of the reducer through the pipeline's memory. Takes
-about a minute on two cores.
+Compares seven kinds of features for a linear model and for nearest neighbours: raw
+features, PCA, linear discriminant analysis (LDA), neighbourhood components analysis
+(NCA), codes of skae without and with ``y``, and the latter added to the raw features.
+The three tables come with scikit-learn. In a nested cross-validation, the inner grid
+search chooses the number of components, and the outer folds test this choice. Both
+models share the fits of the reducer through the pipeline's memory. Takes about a minute
+on two cores.
 
     python examples/supervised.py
 """
@@ -40,7 +41,7 @@ DATA = {
 
 
 def reducers(n_classes):
-    """Return what may stand before a model, each with its grid; no classes: numbers."""
+    """Return reducers with their grids; with no classes, the target is a number."""
     width = {"reduce__n_components": CODES}
     kind = "multiclass" if n_classes else "continuous"
     ours = AutoEncoderTransformer(target_type=kind, random_state=0)
@@ -63,14 +64,14 @@ def reducers(n_classes):
 
 
 def score(model, reducer, grid, X, y, folds, memory):
-    """Return the scores on the outer folds of what the inner search has chosen."""
+    """Return the scores, on the outer folds, of the model that the search chose."""
     steps = [("scale", StandardScaler()), ("reduce", reducer), ("model", model)]
     search = GridSearchCV(Pipeline(steps, memory=memory), grid, cv=3)
     return cross_validate(search, X, y, cv=folds, n_jobs=2)["test_score"]
 
 
 def main():
-    """Print one table: accuracy, or R2 of the diabetes, mean and deviation of folds."""
+    """Print the mean and deviation over folds of the accuracy (R2 for diabetes)."""
     print("| data | features | linear model | neighbours | seconds |")
     print("|---|---|---|---|---|")
     for name, (load, models) in DATA.items():

@@ -1,10 +1,11 @@
-"""Read a table: what its codes mean, which features and rows come back badly.
+"""Explain a table: what the codes mean, and which features and rows have large errors.
 
-Thirty measurements of cells from 569 breast tumours, in four numbers, behind a
-`StandardScaler`. Prints which measurements move each code, by the mean Jacobian of the
-encoder in standard deviations, and how well benign and malignant tumours are told apart
-from so few numbers, cross-validated. Saves pictures as ``out/table.png``, and all there
-is to see as one page, ``out/table.html``. Takes some twenty seconds.
+After a `StandardScaler`, thirty measurements of cells from 569 breast tumours are
+reduced to four codes. Prints which measurements move each code most (by the mean
+Jacobian of the encoder, in standard deviations). Also prints the cross-validated
+accuracy of a linear model that predicts from the codes whether a tumour is benign or
+malignant. Saves pictures as ``out/table.png``, and a full report as ``out/table.html``.
+Takes about twenty seconds.
 
     python examples/table.py
 """
@@ -53,7 +54,7 @@ def main():
         names = ", ".join(f"{X.columns[i]} ({slope[i]:+.2f})" for i in most)
         print(f"| {j} | {share:.2f} | {names} |")
 
-    print("\n| numbers | R2 | accuracy of a linear model |\n|---|---|---|")
+    print("\n| features | R2 | accuracy of a linear model |\n|---|---|---|")
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     reducers = {"PCA": PCA(N_CODES).fit(standardized), "autoencoder": ae}
     total = np.square(standardized).sum()
@@ -62,7 +63,7 @@ def main():
         back = standardized
         if reducer is not None:
             back = reducer.inverse_transform(reducer.transform(standardized))
-            steps.insert(1, clone(reducer))  # fitted anew in each fold
+            steps.insert(1, clone(reducer))  # fitted again in each fold
         r2 = 1 - np.square(standardized - back).sum() / total
         scores = cross_val_score(make_pipeline(*steps), X, y, cv=4)
         print(f"| {name} | {r2:.3f} | {scores.mean():.3f} ± {scores.std():.3f} |")

@@ -1,9 +1,10 @@
-"""Compress texts: k numbers in place of a thousand word weights, against TruncatedSVD.
+"""Compress texts: k codes instead of a thousand word weights, against TruncatedSVD.
 
-The texts are the docstrings of scikit-learn's public classes and functions, TF-IDF
-weighted by scikit-learn. Prints, for texts held out, the share of the weights' variance
-that comes back, and how many of the five nearest texts by cosine are of the same module
-(retrieval precision). Saves both as ``out/text_compression.png``. Takes half a minute.
+The texts are parts of the docstrings of scikit-learn's public classes and functions,
+with TF-IDF weights. For held-out texts, prints the share of the weights' variance that
+is reconstructed, and the share of the five nearest texts (by cosine) that are from the
+same module (retrieval precision). Saves curves of both as ``out/text_compression.png``.
+Takes half a minute.
 
     python examples/text_compression.py
 """
@@ -36,13 +37,13 @@ COMPONENTS = [2, 4, 8, 16, 32, 64]
 
 
 def docstrings():
-    """Return the paragraphs of docstrings, and the modules they are from."""
+    """Return parts of docstrings, and the modules they are from."""
     texts, modules = [], []
     for name in MODULES:
         module = importlib.import_module(f"sklearn.{name}")
         for public in module.__all__:
             text = inspect.getdoc(vars(module).get(public)) or ""
-            # Long ones are told apart by their parts too: 1,500 letters each.
+            # Long docstrings are split into parts of 1,500 letters.
             parts = [text[i : i + 1_500] for i in range(0, len(text), 1_500)]
             texts += [part for part in parts if len(part) > 300]
             modules += [name] * (len(texts) - len(modules))
@@ -50,7 +51,7 @@ def docstrings():
 
 
 def precision(codes, codes_new, modules, modules_new):
-    """Return the share of the five nearest texts that are of the same module."""
+    """Return the share of the five nearest texts that are from the same module."""
     index = NearestNeighbors(n_neighbors=5, metric="cosine").fit(codes)
     nearest = index.kneighbors(codes_new, return_distance=False)
     return np.mean(modules[nearest] == modules_new[:, None])

@@ -1,9 +1,10 @@
-"""Draw digits as points of a plane: PCA, the autoencoder, t-SNE.
+"""Draw digits as points in a plane: PCA, the autoencoder, t-SNE.
 
-Prints how far neighbours on the map are neighbours in the data (trustworthiness, 1 is
-perfect), how often the nearest neighbour on the map is the same digit, for pictures
-that the map was made of and for new ones, and the seconds it took. t-SNE has no map for
-new pictures. Saves the maps as ``out/visualisation.png``. Takes some twenty seconds.
+Prints how well neighbours on the map agree with neighbours in the data
+(trustworthiness, 1 is perfect), how often the nearest neighbour on the map is the same
+digit, and the seconds of the fit. The first two are measured for training pictures and
+for new ones. t-SNE cannot map new pictures. Saves the maps as
+``out/visualisation.png``. Takes about twenty seconds.
 
     python examples/visualisation.py
 """
@@ -47,7 +48,7 @@ def main():
         Z = method.fit_transform(X)
         seconds = time.perf_counter() - start
         neighbours = KNeighborsClassifier(1).fit(Z, y)
-        # Its own nearest neighbour is a picture itself, so the second one counts.
+        # The nearest neighbour of a picture is itself, so take the second one.
         nearest = neighbours.kneighbors(Z, 2, return_distance=False)[:, 1]
         row = [trustworthiness(X, Z, n_neighbors=10), (y[nearest] == y).mean()]
         if hasattr(method, "transform"):

@@ -1,10 +1,14 @@
-"""Private API of scikit-learn and torch that skae uses: here, and nowhere else.
+"""All private API of scikit-learn and torch that skae uses.
 
-What moves or changes in a later version of theirs is mended here.
+No other module uses such API. If a later version of these libraries changes it, only
+this module has to be adapted.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import torch
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -22,7 +26,7 @@ except ImportError:
     ProgressBar = None
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Nothing: scikit-learn has callbacks from 1.9 on."""
+        """Empty stand-in: scikit-learn has callbacks from 1.9 on."""
 
 
 __all__ = [
@@ -47,53 +51,61 @@ __all__ = [
     "torch_library",
 ]
 
-#: Kernels of torch by name: gradients of activations, among others.
+#: Kernels of torch by name, such as gradients of activations.
 ATEN = torch.ops.aten
 
-#: One kernel for a step of Adam on a list of tensors; the optimiser's own wrapper takes
+#: One kernel for a step of Adam on a list of tensors. torch's wrapper around it takes
 #: as long as the step of a small network.
-fused_adam = torch._fused_adam_
+fused_adam: Callable[..., None] = torch._fused_adam_
 
-#: Whether the process was forked after CUDA had started, and so cannot use it.
+#: Whether the process was forked after CUDA had started, so that it cannot use CUDA.
 cuda_is_lost = torch.cuda._is_in_bad_fork
 
 
-def close_forward_derivatives():
-    """Close forward derivatives that an interrupt has left open, if it has."""
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator of methods that fit."""
+    return _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+
+
+def close_forward_derivatives() -> None:
+    """Close the context of forward derivatives if an interrupt has left it open."""
     forward_ad._current_level = 0
     try:
         forward_ad.exit_dual_level()
-    except RuntimeError:  # there was none
+    except RuntimeError:  # no context was open
         forward_ad._current_level = -1
 
 
-def callback_context(estimator, task_name):
+def callback_context(estimator: BaseEstimator, task_name: str) -> Any:
     """Return the context of a fit for scikit-learn's callbacks; None if there are none.
 
-    `fit_context` sees to it that callbacks are told of the end, whatever it is.
+    `fit_context` tells callbacks of the end of a fit, even after an error.
     """
     if not getattr(estimator, "_skl_callbacks", None):
         return None
     return estimator._init_callback_context(task_name=task_name, max_subtasks=None)
 
 
-def are_progress_bars(context):
+def are_progress_bars(context: Any) -> bool:
     """Return whether scikit-learn's progress bars are all that a context calls.
 
-    They take nothing from an epoch but that it has ended.
+    Progress bars need no information about an epoch except that it has ended.
     """
     return all(type(callback) is ProgressBar for callback in context._callbacks)
 
 
-def seed_torch(seed, device):
-    """Seed torch's global generators of the CPU, and of a GPU if that is the device."""
+def seed_torch(seed: int, device: torch.device) -> None:
+    """Seed torch's global generator of the CPU, and of a GPU if it is the device."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.default_generators[device.index].manual_seed(seed)
 
 
-def torch_library():
-    """Return the path of the library that torch's Python names are loaded from."""
+def torch_library() -> str:
+    """Return the path of the library that contains torch's Python bindings."""
     return torch._C.__file__
 
 
@@ -102,7 +114,7 @@ DOCUMENTATION_URL = "https://skae.example.org/api/"
 
 
 class Documented:
-    """What links scikit-learn's HTML of an object to its page of the documentation."""
+    """Base class whose scikit-learn HTML links to the page of the documentation."""
 
     _doc_link_module = "skae"
     _doc_link_template = DOCUMENTATION_URL + "{estimator_name}.html"
@@ -111,17 +123,19 @@ class Documented:
 class Summarized(Documented):
     """An estimator whose HTML has a summary above its fitted attributes.
 
-    From scikit-learn 1.9 on, also inside of pipelines and searches; versions before
-    show none. The method ``_summary_html`` returns it.
+    From scikit-learn 1.9 on, the summary also appears inside of pipelines and searches.
+    Earlier versions show no summary. The method ``_summary_html`` returns it.
     """
 
-    def _get_fitted_attr_html(self, doc_link=""):
-        attributes = super()._get_fitted_attr_html(doc_link)
+    _summary_html: Callable[[], str]
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> "_BelowSummary":
+        attributes = super()._get_fitted_attr_html(doc_link)  # type: ignore[misc]
         return _BelowSummary(attributes, self._summary_html())
 
 
 class _BelowSummary:
-    """Attributes with a summary above them, as scikit-learn asks for their HTML."""
+    """Wraps fitted attributes, and puts a summary above their HTML."""
 
     def __init__(self, attributes, summary):
         self._attributes = attributes

@@ -1,6 +1,7 @@
 """Parameters: what each may be, checked by scikit-learn when `fit` begins."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ CONSTRAINTS = {
 }
 
 
-def check_whole_numbers(params):
+def check_whole_numbers(params: dict[str, Any]) -> None:
     """Refuse whole numbers that are floats, as 3.0 or 1e3, where only integers will do.
 
     scikit-learn's message would name the ranges, and not what is wrong.
@@ -87,7 +88,7 @@ def check_whole_numbers(params):
             )
 
 
-def check_missing_label(label):
+def check_missing_label(label: object) -> None:
     """Refuse a truth value, which Python takes for 0 or 1."""
     if isinstance(label, bool | np.bool_):
         raise InvalidParameterError(

@@ -1,22 +1,41 @@
 """AutoEncoderTransformer: the border between scikit-learn and torch."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import CallbackSupportMixin, Summarized, fit_context
 from ._constraints import CONSTRAINTS, check_missing_label, check_whole_numbers
+from ._data.first_rows import StreamedRows
+from ._data.outputs import Label
+from ._data.targets import Classes
 from ._data.validation import as_given, check_observed, check_rows, is_nan
 from ._data.weights import weigh
 from ._fitting.callbacks import Callbacks
+from ._fitting.dataset import Splitter, TrainingData
 from ._fitting.fit import fit_autoencoder
 from ._fitting.partial_fit import continue_autoencoder
 from ._fitting.progress import Progress
 from ._fitting.verbose import Writer
-from ._inference.codec import encode
+from ._inference.codec_cache import encode
+from ._inference.fitted_state import FittedState
 from ._inference.state import from_pickle, to_pickle
+from ._nn.layers import Activation
 from ._notebook import summary_html
+from ._parts.corruptions import CorruptionLike
+from ._parts.latents import AnyLatent
 from ._parts.losses import LOSSES
-from ._parts.mixed import with_columns
+from ._parts.mixed import MixedLoss, with_columns
+from ._parts.networks import AnyNetwork
+from ._parts.parameters import Parameters
+from ._parts.penalties import PenaltyLike
 from ._parts.slots import with_parts
 from ._reconstruction import ReconstructingTransformer
 from ._runtime.atomic import all_or_nothing
@@ -24,6 +43,7 @@ from ._runtime.clock import TimeLimit
 from ._runtime.isolation import isolated_fit
 from ._runtime.memory import explains_out_of_memory
 from ._runtime.threads import ThreadTuner
+from ._typing import MatrixLike, RandomState, Rows
 
 __all__ = ["AutoEncoderTransformer"]
 
@@ -31,19 +51,20 @@ __all__ = ["AutoEncoderTransformer"]
 class AutoEncoderTransformer(
     Summarized, CallbackSupportMixin, ReconstructingTransformer, BaseEstimator
 ):
-    """Reduce features with an autoencoder, where PCA would stand.
+    """Reduce features with an autoencoder, used like PCA.
 
     A neural network, the encoder, turns each row of ``X`` into a code (embedding,
-    latent vector) of ``n_components`` numbers; another, the decoder, turns codes back
-    into rows [1]_. Both are trained together to reconstruct ``X``. The codes follow
-    structure that is not linear, and otherwise read like PCA's: on the training rows
-    they are centred, uncorrelated and sorted by variance, with fixed signs.
+    latent vector) of ``n_components`` numbers. A second network, the decoder, turns
+    codes back into rows [1]_. Both are trained together to reconstruct ``X``. The codes
+    can represent nonlinear structure. Otherwise they have the form of PCA's: on the
+    training rows they are centred, uncorrelated and sorted by variance, with fixed
+    signs.
 
-    Training starts as PCA. If no network is better than PCA on held-out rows beyond
-    doubt, the result is PCA itself (``result_``). Use it to reduce features before a
-    model, to visualise, compress or denoise, to find unusual rows by their
-    reconstruction error, and to generate rows. When the structure is linear, or when
-    there are fewer than some hundred rows, PCA is as good and much faster.
+    Training starts as PCA. If no network is significantly better than PCA on held-out
+    rows, the result is PCA itself (``result_``). Use the estimator to reduce features
+    before a model, to visualise, compress or denoise, to find unusual rows by their
+    reconstruction error, and to generate rows. If the structure is linear, or if there
+    are fewer than a few hundred rows, PCA gives the same quality and is much faster.
 
     Parameters
     ----------
@@ -57,11 +78,11 @@ class AutoEncoderTransformer(
 
     hidden_layer_sizes : "auto", int or array-like of int, default="auto"
         Widths of the layers from the input to the code. The decoder has them in
-        reverse. ``()`` makes a linear autoencoder. "auto" is two layers: the first has
+        reverse. ``()`` makes a linear autoencoder. "auto" is two layers. The first has
         twice as many units as there are features, or a quarter of the number of rows if
-        that is less, between 64 and 512; the second has half of that, at least 64. From
-        25,600 rows on the first layer has at least 128 units, and a network with few
-        codes has a third layer.
+        that is less, and between 64 and 512. The second has half as many, at least 64.
+        From 25,600 rows on, the first layer has at least 128 units, and a network with
+        few codes has a third layer.
     activation : str or callable, default="auto"
         Activation of the hidden layers.
 
@@ -79,53 +100,54 @@ class AutoEncoderTransformer(
         - "log_loss": cross-entropy, for values in [0, 1].
         - "kl_divergence": Kullback-Leibler divergence, for rows that are distributions.
         - "poisson": half the Poisson deviance, for counts.
-        - "auto": for tables of numbers, counts, binary and one-hot columns: a loss for
-          each kind, found in the training rows (see `MixedLoss`, ``losses_``). Where
-          all columns are of one kind, the plain loss that goes with it.
+        - "auto": for tables with numbers, counts, binary and one-hot columns. The kind
+          of each column is found in the training rows, and each kind gets its own loss
+          (see `MixedLoss`, ``losses_``). If all columns are of one kind, the plain loss
+          for it is used.
         - `MixedLoss`: a loss for each group of columns that you name.
-        - callable: a function of (output, target), tensors (batch, n_features) of
+        - callable: a function of (output, target), two tensors (batch, n_features) of
           scaled data. It returns the loss of each row, (batch,), or of each value, or
-          their mean, as `torch.nn.MSELoss` does.
+          the mean of all, as `torch.nn.MSELoss` does.
 
     output_activation : str, default="auto"
         Last step of the decoder: "identity", "logistic", "tanh", "relu", "softplus",
-        "exp" or "softmax". Its range must hold the values of ``X``. "auto" follows the
-        loss: "logistic" for "log_loss", "softmax" for "kl_divergence", "exp" for
-        "poisson", which take no other, as do the parts of a mixed loss; else
-        "identity", or "logistic" where that is better for values that fill [0, 1] like
-        those of pictures.
+        "exp" or "softmax". Its range must contain the values of ``X``. "auto" depends
+        on the loss: "logistic" for "log_loss", "softmax" for "kl_divergence", and "exp"
+        for "poisson". These losses, and those of a mixed loss, allow no other output
+        activation. For other losses "auto" is "identity", or "logistic" if that is
+        better and the values fill [0, 1] like those of pictures.
     init : str, default="auto"
-        Start of the weights.
+        Initial weights.
 
-        - "pca": encoder and decoder are PCA's linear maps plus a network, whose last
-          layers start at zero. Training starts with PCA's reconstruction. If the output
-          activation is not "identity", it starts near it.
-        - "random": the plain network.
+        - "pca": encoder and decoder are PCA's linear maps plus a network whose last
+          layers start at zero. Training starts with PCA's reconstruction, or near it if
+          the output activation is not "identity".
+        - "random": a plain network with random weights.
         - "auto": "pca" if the output activation is "identity" or "logistic", or if the
-          loss is mixed, else "random". Where rows are held out, other starts compete
-          with it.
+          loss is mixed; else "random". If rows are held out, other starts compete with
+          this one.
 
     linearity : "auto" or float, default="auto"
         Weight of the penalty that keeps the codes close to PCA's, for networks that
         start as PCA (see Notes). 0 gives the lowest reconstruction error. 10 gives
-        codes that are nearly linear in ``X``, for linear models behind. "auto" is 1.2
-        if the output is linear or the loss is mixed, else 0.
+        codes that are nearly linear in ``X``, for linear models on the codes. "auto" is
+        1.2 if the output is linear or the loss is mixed, else 0.
     ordered : bool, default=False
-        Whether the first codes are trained to do without the later ones, by nested
+        Whether the first codes are trained to work without the later ones, by nested
         dropout [4]_. `inverse_transform` then takes any number of the first codes.
-        Such codes are neither centred nor rotated nor shortened.
+        Ordered codes are not centred, rotated or shortened.
     network : str, Dense, Conv, Modules or None, default=None
         Architecture of encoder and decoder.
 
         - None, "dense", `Dense`: fully connected layers.
         - "conv", `Conv`: convolutions, for pictures and signals.
-        - `Modules`: functions that make your own modules of torch.
+        - `Modules`: functions that make your own torch modules.
 
     corruption : str, object, callable or None, default=None
-        What is done to rows in training and undone by the decoder: a denoising
-        autoencoder. "masking", "gaussian_noise", "swap_noise", or `Masking`,
+        How rows are corrupted in training; the decoder learns the clean rows (a
+        denoising autoencoder). "masking", "gaussian_noise", "swap_noise", or `Masking`,
         `GaussianNoise`, `SwapNoise` with their parameters; or an object with a method
-        ``corrupt(x, rng)``, or a function of these.
+        ``corrupt(x, rng)``, or a function of these arguments.
     latent : str, Gaussian, Mixture or None, default=None
         What a code is.
 
@@ -134,72 +156,76 @@ class AutoEncoderTransformer(
           autoencoder.
         - "mixture", `Mixture`: a point, with a density fitted to all codes.
 
-        The last two can `sample`.
+        The last two allow `sample`.
     penalty : str, object, callable or None, default=None
-        What codes cost besides the error: "sparsity", "contraction", `Sparsity`,
+        Penalty on the codes, added to the loss: "sparsity", "contraction", `Sparsity`,
         `Contraction` with their parameters, or a sum of them; or an object with a
-        method ``penalize(z, x, encode, rng)``, or a function of the first of these.
+        method ``penalize(z, x, encode, rng)``, or a function of ``(z)``, ``(z, x)`` or
+        all four arguments.
     supervision : float, default=0.0
-        Weight of the error of predicting ``y`` from the codes by a linear model, which
-        is trained along and then dropped. The error is 1 for the best constant
-        prediction; 3 is a good first value. 0 ignores ``y``. With a weight, codes start
-        as those of principal covariates regression [6]_. Rows without a target (NaN,
-        None, ``missing_label``) train the reconstruction alone.
+        Weight of the error of a linear model that predicts ``y`` from the codes. It is
+        trained together with the autoencoder, and then discarded. Its error is 1 for
+        the best constant prediction; 3 is a good first value for the weight. 0 ignores
+        ``y``. With a weight above 0, codes start as those of principal covariates
+        regression [6]_. Rows without a target (NaN, None, ``missing_label``) train only
+        the reconstruction.
     teacher : estimator, "auto" or None, default=None
         Classifier or regressor that predicts the targets of rows without one, for
         semi-supervised learning [8]_. "auto" chooses between trees and linear models on
         up to 5,000 rows, and uses none if neither is better than a constant.
     target_type : str, default="auto"
         What ``y`` is: "continuous", "multiclass" or "multilabel", each for one or
-        several outputs. "auto" asks `sklearn.utils.multiclass.type_of_target`. Whole
-        numbers stored as floats are numbers if more than 20 of them, and more than the
-        square root of the number of rows, differ; otherwise they are classes, and a
-        warning says so.
+        several outputs. "auto" uses `sklearn.utils.multiclass.type_of_target`. Whole
+        numbers stored as floats are taken as numbers if they have more than 20
+        different values, and more than the square root of the number of rows.
+        Otherwise they are taken as classes, and a warning says so.
     missing_label : "auto", int, float, str or None, default="auto"
-        Value of ``y`` that means "no target", besides NaN, None and ``NA``; -1 in
-        scikit-learn's semi-supervised models. "auto" and None add no value; "auto"
-        warns if -1 stands beside other classes, or a text such as "nan".
+        Value of ``y`` that means "no target", besides NaN, None and ``NA``.
+        Scikit-learn's semi-supervised models use -1. "auto" and None add no value.
+        "auto" warns if ``y`` has -1 beside other classes, or a text such as "nan".
     missing_values : int, float, np.nan or None, default=None
-        Value of ``X`` that stands for what is missing; NaN is an error unless it is
-        that value. Gaps are filled by probabilistic PCA [9]_, from what is observed of
-        the row, and are never compared with. Where there are some in `fit`, more
-        entries are hidden in training and validation, so that codes of incomplete rows
-        are learnt. `impute` completes rows.
+        Value of ``X`` that means "missing". NaN is an error unless it is this value.
+        Gaps are filled by probabilistic PCA [9]_ from the observed entries of the row,
+        and do not count in the loss. If the rows of `fit` have gaps, more entries are
+        hidden in training and validation, so that the network learns codes of
+        incomplete rows. `impute` completes rows.
     standardize : bool, default=False
-        Whether features count equally, as behind a `StandardScaler`, rather than by
-        their variance, as in PCA. Undone by `inverse_transform`.
+        Whether features are standardized first, as by a `StandardScaler`, so that they
+        count equally. If False, they count by their variance, as in PCA.
+        `inverse_transform` undoes it.
     whiten : bool, default=False
         Whether codes are divided by their standard deviation on the training rows, as
-        in PCA. Undone by `inverse_transform`. After `partial_fit` it is that of the
-        first rows.
+        in PCA. `inverse_transform` undoes it. After `partial_fit`, the standard
+        deviation is that of the first rows.
     solver : str, default="auto"
         "adam" [2]_, "adamw", "muon" [7]_, "rmsprop" or "sgd". "auto" is "adamw".
     learning_rate_init : "auto" or float, default="auto"
-        Largest step size. "auto" depends on the solver; it is halved for `Gaussian`
+        Largest step size. "auto" depends on the solver, and is halved for `Gaussian`
         codes.
     learning_rate : str, default="auto"
         Schedule of the step size: "constant", or "one_cycle" [3]_, which rises and then
         falls to zero. "auto" is "one_cycle".
     alpha : "auto" or float, default="auto"
-        Weight decay, not of biases; decoupled for "adamw" and "muon". "auto" is 0, or 1
-        where 0 overfits and 1 is better on held-out rows.
+        Weight decay, not for biases; decoupled for "adamw" and "muon". "auto" is 0, or
+        1 if 0 overfits and 1 is better on held-out rows.
     batch_size : "auto" or int, default="auto"
-        Rows of a step. "auto" is 256 if an epoch then has at least 100 steps, and the
+        Rows in one step. "auto" is 256 if an epoch then has at least 100 steps, and the
         training 2,000; else 128.
     max_iter : "auto" or int, default="auto"
-        Epochs (passes over the training rows), at most. "auto" makes 2,000 steps, and
-        at least 5 epochs; with `Conv` no more than 1.5e9 floating point operations a
-        row are worth, and at least 50. A one-cycle schedule ends with them.
+        Maximum number of epochs (passes over the training rows). "auto" makes 2,000
+        steps, and at least 5 epochs. With `Conv` it is limited by 1.5e9 floating point
+        operations per row, but to no fewer than 50 epochs. A one-cycle schedule ends
+        with the last epoch.
     max_time : float or None, default=None
-        Seconds of the whole `fit`, about. Training ends early enough to leave the
-        measured time of what comes after. Reading the rows, PCA, a teacher and the
-        comparison with PCA are never cut: where they take longer, the result is PCA.
-        Such fits do not repeat bit for bit. `partial_fit` makes its one epoch, however
-        long it takes.
+        Approximate number of seconds for the whole `fit`. Training ends early enough to
+        leave time for the steps after it, as measured. Reading the rows, PCA, a teacher
+        and the comparison with PCA are never shortened: if they take longer, the result
+        is PCA. Fits with a time limit do not repeat bit for bit. `partial_fit` always
+        makes its one epoch, however long it takes.
     early_stopping : bool, default=True
-        Whether to hold out rows, watch the loss on them, keep the weights of the best
-        epoch, and fall back to PCA (see Notes). With fewer than 15 rows none are
-        held out, and the result is PCA. If False, the training loss is watched.
+        Whether to hold out rows, monitor the loss on them, keep the weights of the best
+        epoch, and fall back to PCA (see Notes). With fewer than 15 rows none are held
+        out, and the result is PCA. If False, the training loss is monitored.
     validation : "auto", float, splitter or None, default="auto"
         Rows to hold out, unless `fit` gets ``X_val``.
 
@@ -210,37 +236,37 @@ class AutoEncoderTransformer(
         - None: none, as with ``early_stopping=False``.
 
     validation_fraction : float, default=0.1
-        Share of the rows to hold out. Small data hold out up to a fifth, to have 100
-        rows.
+        Share of the rows to hold out. For small data it is raised to up to a fifth, to
+        hold out 100 rows.
     n_iter_no_change : "auto" or int, default="auto"
-        Patience: epochs in a row without improvement that end the training. "auto" is a
-        tenth of ``max_iter``, a fifth for `Gaussian` codes, a fifteenth if all rows
-        have a target, and at least 10.
+        Patience: training ends after this many epochs in a row without improvement.
+        "auto" is a tenth of ``max_iter``, a fifth for `Gaussian` codes, a fifteenth if
+        all rows have a target, and at least 10.
     tol : float, default=1e-4
-        Smallest relative decrease of the loss that counts as improvement.
+        Smallest relative decrease of the loss that counts as an improvement.
     warm_start : bool, default=False
         Whether `fit` continues from the weights, mean and scale of the previous fit.
     device : str or torch.device, default="auto"
-        "cpu", "cuda", "cuda:N", or "auto": a GPU if the network is large enough to gain
-        by it.
+        "cpu", "cuda", "cuda:N", or "auto": a GPU if the network is large enough to be
+        faster there.
     random_state : int, RandomState instance or None, default=None
-        Seed of the start, the order of rows and the split. An int repeats a fit bit for
-        bit on the same machine with the same versions.
+        Seed of the initial weights, the order of rows and the split. With an int, a fit
+        repeats bit for bit on the same machine with the same versions.
     verbose : bool or int, default=False
         What is written to the standard output:
 
         - False or 0: nothing;
-        - True or 1: a line at the end, which names the epoch that is kept, or that the
-          result is PCA and why, and gives the share of variance that comes back, beside
-          PCA's. Meanwhile, in terminals and notebooks with tqdm (``skae[progress]``),
-          a bar shows the epochs;
-        - 2: also a line an epoch: losses, PCA's loss, step size, seconds.
+        - True or 1: one line at the end. It names the epoch whose weights are kept, or
+          says that the result is PCA and why. It also gives the share of variance that
+          is reconstructed, and PCA's. During training, a bar shows the epochs, in
+          terminals and notebooks with tqdm (``skae[progress]``);
+        - 2: also one line per epoch: losses, PCA's loss, step size, seconds.
     on_interrupt : {"raise", "keep"}, default="raise"
-        What Ctrl-C, or the stop button of a notebook, does while epochs are trained:
+        What Ctrl-C, or the stop button of a notebook, does during training:
 
         - "raise": raise KeyboardInterrupt. The estimator stays as it was before `fit`;
-        - "keep": end the training, and keep the best weights so far. A second Ctrl-C,
-          in what follows the training, raises.
+        - "keep": end the training, and keep the best weights so far. A second Ctrl-C
+          during the steps after training raises KeyboardInterrupt.
 
     Attributes
     ----------
@@ -259,12 +285,12 @@ class AutoEncoderTransformer(
     scale_ : ndarray of shape (`n_features_in_`,)
         Rows are scaled as ``(X - mean_) / scale_``.
     result_ : str
-        "network"; "pca", where no network was better beyond doubt; or "linear", the
-        same with a target: the linear codes of [6]_.
+        "network"; "pca" if no network was significantly better; or "linear" in this
+        case with a target: the linear codes of [6]_.
     stop_reason_ : str
         Why training ended: "converged", "max_iter", "max_time", "diverged",
-        "interrupted", "callback"; "pca" or "linear" if no network was better;
-        "partial_fit".
+        "interrupted" or "callback"; "pca" or "linear" if no network was better;
+        "partial_fit" after `partial_fit`.
     n_iter_ : int
         Number of epochs.
     loss_curve_ : list of float
@@ -272,36 +298,37 @@ class AutoEncoderTransformer(
     validation_loss_curve_ : list of float or None
         Loss on the validation rows after each epoch; None if there are none.
     best_loss_ : float
-        Lowest loss watched.
+        Lowest monitored loss.
     best_iter_ : int
-        Epoch of that loss, whose weights are kept. 0 is the start.
+        Epoch of this loss, whose weights are kept. 0 is the start.
     baseline_score_ : float
-        What `score` is for PCA with as many components, fitted to the training rows,
-        on the held-out rows or ``X_val``. If there are none, or if the result is PCA,
-        on the training rows, of which 10,000 stand for more.
+        The `score` of PCA with as many components, fitted to the training rows. It is
+        measured on the held-out rows or ``X_val``. If there are none, or if the result
+        is PCA, it is measured on the training rows (at most 10,000 of them).
     baseline_loss_ : float or None
-        PCA's loss on the validation rows, or on the training rows if there are none,
-        as the loss curves have it. None where it has none that compares: with a target,
-        a penalty, codes that are drawn or ordered, and losses with a link of their own.
+        PCA's loss on the validation rows, or on the training rows if there are none.
+        It can be compared with the loss curves. None if no such comparison is possible:
+        with a target, a penalty, `Gaussian` or ordered codes, or a loss with its own
+        output activation.
     components_ : ndarray of shape (`n_components_`, `n_features_in_`)
         Loadings: mean slope of the decoder along each code on the training rows, in
-        units of ``scale_``. PCA's components where the result is PCA; ``X`` then comes
-        back as ``mean_ + scale_ * (Z @ components_)``. With ``whiten=True``, those of
-        the codes before.
+        units of ``scale_``. If the result is PCA, they are PCA's components, and the
+        reconstruction is ``mean_ + scale_ * (Z @ components_)``. With ``whiten=True``,
+        they are those of the codes before whitening.
     explained_variance_ratio_ : ndarray of shape (`n_components_`,)
-        Share of the variance that each code explains: not negative, not increasing, and
-        summing to the `score` of the training rows (see Notes).
+        Share of the variance that each code explains. The shares are not negative, do
+        not increase, and sum to the `score` of the training rows (see Notes).
     explained_variance_ : ndarray of shape (`n_components_`,)
-        The same in squared units of ``X``, or of standardized features.
+        The explained variance in squared units of ``X``, or of standardized features.
     singular_values_ : ndarray of shape (`n_components_`,)
         Square roots of ``explained_variance_ * (n_samples_ - 1)``.
     noise_variance_ : float
-        Mean variance that is left, of the directions that are no code's.
+        Mean unexplained variance, over the directions that no code explains.
     losses_ : list of (str, ndarray of int)
-        Losses with the positions of their columns; a block of one-hot columns is an
-        entry of its own.
+        Losses with the positions of their columns. Each block of one-hot columns is a
+        separate entry.
     target_type_ : str or None
-        What ``y`` was taken for, if it guided the codes.
+        The type that was used for ``y``, if it guided the codes.
     device_ : str
         Device of the training.
 
@@ -309,7 +336,7 @@ class AutoEncoderTransformer(
     --------
     sklearn.decomposition.PCA : The best linear codes, and much faster.
     sklearn.decomposition.KernelPCA : Nonlinear codes by kernels.
-    sklearn.decomposition.IncrementalPCA : PCA of data that come in parts.
+    sklearn.decomposition.IncrementalPCA : PCA of data that arrive in parts.
     Dense : Options of the dense network.
     Conv : Convolutional networks.
     Gaussian : Variational autoencoders.
@@ -317,46 +344,49 @@ class AutoEncoderTransformer(
 
     Notes
     -----
-    **What is minimised.** For a row x, scaled, with z = latent(encode(corrupt(x))) ::
+    **Objective.** For a scaled row x, with z = latent(encode(corrupt(x))), it is ::
 
         loss(decode(z), x) + linearity * r * |z - z_pca|^2
                            + supervision * error(head(z), y) + kl(z) + penalty(z, x)
 
-    averaged over rows. z_pca are PCA's codes, in units of their variance, and r is the
-    square of the share of variance that PCA leaves. The other terms are zero unless
-    their parameters are set.
+    averaged over rows. z_pca are PCA's codes, in units of their variance. r is the
+    square of the share of variance that PCA leaves unexplained. The other terms are
+    zero unless their parameters are set.
 
-    **Starts that compete.** With ``init="auto"`` and rows held out, networks that start
-    as PCA, plain networks and, for values in [0, 1], logistic outputs begin to train.
-    The losses on held-out rows decide which goes on.
+    **Competing starts.** With ``init="auto"`` and held-out rows, several networks begin
+    to train: some start as PCA, some are plain and, for values in [0, 1], some have a
+    logistic output. The losses on held-out rows decide which one continues.
 
-    **The result is not worse than PCA.** A network must beat PCA on the held-out rows,
-    in the mean (by 10 % where ``linearity`` is above 0) and on most rows by the
-    signed-rank test [5]_. The estimator is measured exactly as it will answer. With up
-    to 2,000 rows, the epochs that were found good are then repeated on all rows, or,
-    where they take long, a fifth as many with small steps follow.
+    **The result is not worse than PCA.** A network must beat PCA on the held-out rows:
+    on average (by 10 % if ``linearity`` is above 0), and on most rows by the
+    signed-rank test [5]_. The estimator is measured exactly as it will be used. With up
+    to 2,000 rows, the same number of epochs is then trained on all rows. If this takes
+    long, the network is instead fine-tuned on all rows, with a fifth as many epochs and
+    small steps.
 
     **Rows far from the data.** Networks are also trained on rows moved outward and on
-    rows with a broken feature. Beyond the outermost training row their output tends to
+    rows with a broken feature. Beyond the outermost training row, their output tends to
     PCA's. The longest fifth of the codes (for PCA, those longer than any in training)
-    is shortened: a length r beyond the radius R becomes R (1 + log(r / R)), so that no
-    single row dominates a model behind. `inverse_transform` undoes it.
+    is shortened: a length r beyond the radius R becomes R (1 + log(r / R)). So no
+    single row dominates a model on the codes. `inverse_transform` undoes it.
 
-    **Explained variance.** With v_j the variance of code j times the mean squared slope
-    of the decoder along it, code j explains v_j / sum(v) of the `score` on the training
-    rows, of which at most 10,000 are drawn. Where a later code has a larger share, both
-    get their mean. After `partial_fit`, they are of the rows so far; those before the
-    last part count as 1,000 rows at most, or as ten times those of that part.
+    **Explained variance.** Let v_j be the variance of code j times the mean squared
+    slope of the decoder along it. Code j explains the part v_j / sum(v) of the `score`
+    on the training rows (at most 10,000 of them, drawn at random). If a later code has
+    a larger share, both get their mean. After `partial_fit`, the shares are those of
+    all rows so far. Rows before the last call count as at most 1,000 rows, or ten times
+    the rows of that call, whichever is more.
 
-    **Callbacks.** With scikit-learn 1.9 and newer ``set_callbacks`` takes callbacks
-    (`sklearn.callback`), as `ProgressBar` and `ScoringMonitor`. The task ``fit`` has
-    one for each training, ``train-from-pca`` and the starts that compete with it in
-    turn, and ``refit-on-all-rows``; their tasks are ``epoch``. At the end of an epoch
-    ``context.metrics`` is a dict with "epoch", "loss", "validation_loss",
-    "baseline_loss" (PCA's) and "learning_rate". ``fitted_estimator`` is the network of
-    that epoch, better than PCA or not; it is built for hooks that ask for it. A hook
-    that returns True ends all training, and the best so far is the result. ``y`` is
-    ``X`` where there is none, so that scores are monitored.
+    **Callbacks.** With scikit-learn 1.9 and newer, ``set_callbacks`` takes callbacks
+    (`sklearn.callback`), such as `ProgressBar` and `ScoringMonitor`. The task ``fit``
+    has one task for each training: ``train-from-pca``, the competing starts, and
+    ``refit-on-all-rows``. Each of these has one task ``epoch`` for each epoch. At the
+    end of an epoch, ``context.metrics`` is a dict with "epoch", "loss",
+    "validation_loss", "baseline_loss" (PCA's) and "learning_rate".
+    ``fitted_estimator`` is the network of this epoch, whether better than PCA or not;
+    it is built only for hooks that ask for it. A hook that returns True ends all
+    training, and the best network so far is the result. Without ``y``, callbacks get
+    ``X`` as ``y``, so that they can monitor scores.
 
     References
     ----------
@@ -392,44 +422,44 @@ class AutoEncoderTransformer(
 
     def __init__(
         self,
-        n_components=2,
+        n_components: int | float | None = 2,
         *,
-        hidden_layer_sizes="auto",
-        activation="auto",
-        loss="squared_error",
-        output_activation="auto",
-        init="auto",
-        linearity="auto",
-        ordered=False,
-        network=None,
-        corruption=None,
-        latent=None,
-        penalty=None,
-        supervision=0.0,
-        teacher=None,
-        target_type="auto",
-        missing_label="auto",
-        missing_values=None,
-        standardize=False,
-        whiten=False,
-        solver="auto",
-        learning_rate_init="auto",
-        learning_rate="auto",
-        alpha="auto",
-        batch_size="auto",
-        max_iter="auto",
-        max_time=None,
-        early_stopping=True,
-        validation="auto",
-        validation_fraction=0.1,
-        n_iter_no_change="auto",
-        tol=1e-4,
-        warm_start=False,
-        device="auto",
-        random_state=None,
-        verbose=False,
-        on_interrupt="raise",
-    ):
+        hidden_layer_sizes: str | int | Sequence[int] = "auto",
+        activation: Activation = "auto",
+        loss: str | MixedLoss | Callable[..., Any] = "squared_error",
+        output_activation: str = "auto",
+        init: str = "auto",
+        linearity: str | float = "auto",
+        ordered: bool = False,
+        network: str | AnyNetwork | None = None,
+        corruption: str | CorruptionLike | None = None,
+        latent: str | AnyLatent | None = None,
+        penalty: str | PenaltyLike | None = None,
+        supervision: float = 0.0,
+        teacher: str | BaseEstimator | None = None,
+        target_type: str = "auto",
+        missing_label: Label = "auto",
+        missing_values: float | None = None,
+        standardize: bool = False,
+        whiten: bool = False,
+        solver: str = "auto",
+        learning_rate_init: str | float = "auto",
+        learning_rate: str = "auto",
+        alpha: str | float = "auto",
+        batch_size: str | int = "auto",
+        max_iter: str | int = "auto",
+        max_time: float | None = None,
+        early_stopping: bool = True,
+        validation: str | float | Splitter | None = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: str | int = "auto",
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        device: str | torch.device = "auto",
+        random_state: RandomState = None,
+        verbose: bool | int = False,
+        on_interrupt: str = "raise",
+    ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -469,8 +499,15 @@ class AutoEncoderTransformer(
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, groups=None
-    ):
+        self,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Train the autoencoder on ``X``.
 
         Parameters
@@ -478,40 +515,42 @@ class AutoEncoderTransformer(
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data, at least two rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            What guides the codes with ``supervision`` above 0; ignored with 0.
+            Target that guides the codes if ``supervision`` is above 0; else ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            How many rows each one stands for, also in the scale, PCA and validation. A
-            row of weight 0 is as if it were not there; one of weight 2 is what two
-            equal rows are, bit for bit. They are routed after
-            ``set_fit_request(sample_weight=True)``.
+            How many rows each row stands for, also in the scale, PCA and validation. A
+            row of weight 0 is ignored. A row of weight 2 counts as two equal rows, bit
+            for bit. Weights are routed after ``set_fit_request(sample_weight=True)``.
         X_val : {array-like, sparse matrix}, same features as ``X``, default=None
-            Rows to validate on, instead of a part of ``X`` held out. A Pipeline scales
-            them like ``X`` if made with ``transform_input=["X_val"]`` and routing is
-            on. Cross-validation slices an ``X_val`` with as many rows as ``X``.
+            Rows to validate on, instead of held-out rows of ``X``. A Pipeline scales
+            them like ``X`` if it is made with ``transform_input=["X_val"]`` and
+            metadata routing is enabled. Beware: cross-validation slices an ``X_val``
+            that has as many rows as ``X``.
         y_val : array-like of shape (n_validation_samples, ...), default=None
-            Their targets.
+            Targets of ``X_val``.
         groups : array-like of shape (n_samples,), default=None
-            Groups of rows, as subjects or series, that are held out as a whole or not
-            at all. They are routed after ``set_fit_request(groups=True)``.
+            Groups of rows, such as subjects or series. A group is held out as a whole
+            or not at all. Groups are routed after ``set_fit_request(groups=True)``.
 
         Returns
         -------
         self : AutoEncoderTransformer
-            The fitted estimator. A fit that fails or is interrupted leaves the
-            previous one as it was; see ``on_interrupt``.
+            The fitted estimator. If a fit fails or is interrupted, the estimator stays
+            as it was; see ``on_interrupt``.
 
         Raises
         ------
         ValueError
-            If a parameter or the data are not valid, if ``device`` is not there, or
-            if training diverged at once.
+            If a parameter or the data are not valid, if ``device`` is not available,
+            or if training diverged at once.
         MemoryError
-            If a batch does not fit into memory, that of a GPU too.
+            If even a few rows at once do not fit into the memory of the CPU or GPU.
 
         Warns
         -----
         ConvergenceWarning
             If training stopped while the loss was still falling, or diverged.
+        UserWarning
+            If memory is too short for a batch, which is then worked on in parts.
         """
         limit = TimeLimit(self.max_time)
         progress = self._progress("fit")
@@ -519,41 +558,42 @@ class AutoEncoderTransformer(
             continued = self.warm_start and hasattr(self, "_weights")
             frame = X
             X = self._validate(X, ensure_min_samples=2, reset=not continued)
-            X, y, groups, sample_weight = weigh(sample_weight, X, y, groups)
+            X, y, groups, weights = weigh(sample_weight, X, y, groups)
             check_observed(self, X)
             if X_val is not None:
                 X_val = self._validate(X_val)
-            previous = vars(self) if continued else None
+            previous = FittedState.of(self.__dict__) if continued else None
             params = self._params(frame)
-            data = (X, y), (X_val, y_val)
+            data = TrainingData(X, y, weights, X_val, y_val, groups)
             progress.see(X, y)
             with isolated_fit(), explains_out_of_memory():
                 learnt = fit_autoencoder(
-                    params,
-                    data[0],
-                    sample_weight,
-                    data[1],
-                    previous,
-                    threads,
-                    groups,
-                    limit,
-                    progress,
+                    params, data, previous, threads, limit, progress
                 )
-            vars(self).pop("_memory", None)
-            vars(self).update(learnt)
+            self.__dict__.pop("_memory", None)
+            self.__dict__.update(learnt)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        classes: Classes | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Make one pass over more rows, with steps of a constant size.
 
-        The first rows set the scale and the linear start; the others go on from there,
-        or from a `fit`. Until they are 100, and 10 for each code, and as long as a
-        feature or the target has been constant, up to 1,000 rows, rows are kept with
-        the estimator, and what makes a better start begins the training anew with all
-        of them. A feature that moves later is learnt from there on. Codes are not
-        turned to principal axes, nothing is held out, and a teacher learns from these
-        rows alone.
+        The first rows set the scale and the linear start. Later rows continue from
+        there, or from a `fit`.
+
+        The estimator keeps the first rows until there are 100, and 10 for each code.
+        It keeps up to 1,000 rows as long as a feature or the target is constant. If
+        more rows make a better start, training begins again with all kept rows. A
+        feature that stops being constant later is learnt from then on.
+
+        Codes are not rotated to principal axes, no rows are held out, and a teacher
+        learns only from the rows of this call.
 
         Parameters
         ----------
@@ -561,42 +601,43 @@ class AutoEncoderTransformer(
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             As in `fit`.
         classes : array-like or list of them, default=None
-            All classes, of each output, where the first ``y`` does not have them all.
+            All classes, for each output, if the first ``y`` does not have them all.
         sample_weight : array-like of shape (n_samples,), default=None
-            As in `fit`, of these rows among each other: each call counts alike.
+            As in `fit`. Weights compare the rows of one call; all calls count equally.
 
         Returns
         -------
         self : AutoEncoderTransformer
-            As it was before, if a call fails.
+            The fitted estimator. It stays as it was if a call fails.
 
         Warns
         -----
         ConvergenceWarning
             If features that were constant now have most of the variance, and the first
-            rows are gone.
+            rows are no longer kept.
         """
         progress = self._progress("partial-fit")
         with all_or_nothing(self), progress, ThreadTuner() as threads:
-            previous = vars(self) if hasattr(self, "_weights") else None
+            continued = hasattr(self, "_weights")
             frame = X
-            X = self._validate(X, reset=previous is None)
-            X, y, sample_weight = weigh(sample_weight, X, y)
-            if previous is None:
+            X = self._validate(X, reset=not continued)
+            X, y, weights = weigh(sample_weight, X, y)
+            if not continued:
                 check_observed(self, X)
             params = self._params(frame)
             progress.see(X, y)
             progress.begin_fit(None, None, 0)
-            given = X, y, classes, sample_weight
+            part = StreamedRows(X, y, classes, weights)
+            previous = FittedState.of(self.__dict__) if continued else None
             with isolated_fit(), explains_out_of_memory():
-                learnt = continue_autoencoder(params, *given, previous, threads)
-            vars(self).update(learnt)
+                learnt = continue_autoencoder(params, part, previous, threads)
+            self.__dict__.update(learnt)
             progress.conclude(
                 lambda: f"epoch {self.n_iter_}: loss {self.best_loss_:.4g}"
             )
         return self
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> np.ndarray:
         """Encode ``X``.
 
         Parameters
@@ -607,21 +648,21 @@ class AutoEncoderTransformer(
         -------
         Z : ndarray of shape (n_samples, n_components)
             Codes; float32 if ``X`` is, else float64. With scikit-learn's
-            ``array_api_dispatch``, of a tensor they are a tensor on its device; what is
-            fitted is numpy's all the same.
+            ``array_api_dispatch``, a tensor gives a tensor on its device, although the
+            fitted state is numpy.
         """
         if not self.__sklearn_is_fitted__():  # the check itself takes a row's time
             check_is_fitted(self)
         return as_given(encode(self, self._validate(X)), X)
 
-    def set_params(self, **params):
-        """Set parameters, also those of a part that is only named.
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, also those of a part that is given by name.
 
         Parameters
         ----------
         **params : dict
-            By name. ``latent__beta=0.1`` makes ``latent=Gaussian(beta=0.1)`` of
-            ``latent="gaussian"``.
+            Parameters by name. ``latent__beta=0.1`` turns ``latent="gaussian"`` into
+            ``latent=Gaussian(beta=0.1)``.
 
         Returns
         -------
@@ -629,7 +670,7 @@ class AutoEncoderTransformer(
         """
         return super().set_params(**with_parts(params, vars(self)))
 
-    def _progress(self, task_name):
+    def _progress(self, task_name: str) -> Progress:
         """Return who is told how a fit goes on.
 
         Made before the fit remembers how the estimator was: what scikit-learn keeps
@@ -638,14 +679,13 @@ class AutoEncoderTransformer(
         observers = [*Callbacks.of(self, task_name), *Writer.of(self)]
         return Progress(observers, self.on_interrupt)
 
-    def _params(self, frame):
-        """Return all parameters, those too that a subclass does not ask for.
+    def _params(self, frame: object) -> Parameters:
+        """Return all parameters, including those that a subclass does not have.
 
-        Columns that the loss names are found in the rows as they were given.
+        Columns that the loss names are looked up in the rows as the user gave them.
         """
-        params = {name: getattr(self, name) for name in CONSTRAINTS}
         loss = with_columns(self.loss, frame, self.n_features_in_)
-        return {**params, "loss": loss}
+        return replace(Parameters.of(self), loss=loss)
 
     def _validate_params(self):
         params = self.get_params(deep=False)
@@ -653,24 +693,29 @@ class AutoEncoderTransformer(
         check_missing_label(params.get("missing_label"))
         super()._validate_params()
 
-    def _validate(self, X, **checks):
+    def _validate(self, X: MatrixLike, **checks: Any) -> Rows:
         return check_rows(self, X, missing_values=self.missing_values, **checks)
 
-    def _summary_html(self):
+    @property
+    def _takes_gaps(self) -> bool:
+        is_auto = isinstance(self.loss, str) and self.loss == "auto"
+        return not (is_auto or isinstance(self.loss, MixedLoss))
+
+    def _summary_html(self) -> str:
         return summary_html(self)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return to_pickle(super().__getstate__())
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         # Parameters that were not there when it was written are as if not set.
         state = from_pickle(state, type(self).__name__)
         super().__setstate__({**_DEFAULTS, **state})
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_weights")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         loss = LOSSES.get(self.loss) if isinstance(self.loss, str) else None
         tags.input_tags.positive_only = loss is not None and loss.non_negative

@@ -1,9 +1,12 @@
 """The imputer: rows with gaps in, complete rows out, as a step of a pipeline."""
 
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import Documented, HasMethods, fit_context
@@ -11,37 +14,39 @@ from ._data.validation import check_rows, is_nan
 from ._estimator import AutoEncoderTransformer
 from ._inference.state import from_pickle, to_pickle
 from ._runtime.atomic import all_or_nothing
+from ._typing import RandomState, Rows
 
 __all__ = ["AutoEncoderImputer"]
 
-# Codes of the network, as a part of the features: with few it cannot tell these apart,
-# with as many it need not learn how they go together.
+# Number of codes, as a share of the number of features. With too few codes, the network
+# cannot represent the features. With as many as features, it need not learn how they
+# depend on each other.
 _PART = 0.5
 
 
 class AutoEncoderImputer(
     Documented, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 ):
-    """Complete rows with missing values by an autoencoder and probabilistic PCA.
+    """Fill missing values with an autoencoder and probabilistic PCA.
 
-    It stands where `sklearn.impute.KNNImputer` stands: `transform` returns the rows
-    with their gaps filled, and what is observed as it is. The work is done by
+    It is used like `sklearn.impute.KNNImputer`: `transform` returns the rows with their
+    gaps filled. Observed entries do not change. The values come from
     `AutoEncoderTransformer.impute`.
 
     Parameters
     ----------
     estimator : AutoEncoderTransformer or None, default=None
-        What is fitted, after it is cloned. None is an autoencoder with half as many
-        codes as features. Its ``missing_values`` are set to those here.
+        Estimator to clone and fit. None is an autoencoder with half as many codes as
+        features. Its ``missing_values`` are set to those of the imputer.
     missing_values : int or float, default=np.nan
-        The value that stands for what is missing.
+        The value that means "missing".
     random_state : int, RandomState instance or None, default=None
-        Seed of the training where ``estimator`` is None.
+        Seed of the training if ``estimator`` is None.
 
     Attributes
     ----------
     estimator_ : AutoEncoderTransformer
-        The fitted one.
+        The fitted estimator.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -49,10 +54,10 @@ class AutoEncoderImputer(
 
     See Also
     --------
-    AutoEncoderTransformer : Codes of rows with gaps, and several draws of what fills
-        them (`AutoEncoderTransformer.impute`).
-    sklearn.impute.KNNImputer : Complete rows from their neighbours; much faster.
-    sklearn.impute.MissingIndicator : Columns that say what was missing.
+    AutoEncoderTransformer : Codes of rows with gaps, and multiple imputation
+        (`AutoEncoderTransformer.impute`).
+    sklearn.impute.KNNImputer : Fills gaps from neighbouring rows; much faster.
+    sklearn.impute.MissingIndicator : Columns that say which entries were missing.
 
     Examples
     --------
@@ -72,28 +77,39 @@ class AutoEncoderImputer(
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, missing_values=np.nan, random_state=None):
+    def __init__(
+        self,
+        estimator: BaseEstimator | None = None,
+        *,
+        missing_values: float = np.nan,
+        random_state: RandomState = None,
+    ) -> None:
         self.estimator = estimator
         self.missing_values = missing_values
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None):
-        """Learn how the features go together.
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the autoencoder, which learns how the features depend on each other.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Training rows, at least two, with or without gaps.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Passed on; ignored unless the estimator has ``supervision``.
+            Passed to the estimator, which ignores it unless it has ``supervision``.
         sample_weight : array-like of shape (n_samples,), default=None
-            How many rows each one stands for.
+            How many rows each row stands for.
 
         Returns
         -------
         self : AutoEncoderImputer
-            As it was before, if it fails.
+            The fitted imputer. It stays as it was if the fit fails.
 
         Raises
         ------
@@ -113,7 +129,7 @@ class AutoEncoderImputer(
             self.estimator_ = estimator.fit(X, y, sample_weight)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Return rows with their gaps filled.
 
         Parameters
@@ -124,24 +140,24 @@ class AutoEncoderImputer(
         Returns
         -------
         X_complete : ndarray of shape (n_samples, n_features)
-            Copies, whose observed entries are as they were; float32 if ``X`` is, else
-            float64.
+            Copies of the rows. Observed entries are unchanged. float32 if ``X`` is,
+            else float64.
         """
         check_is_fitted(self)
         return self.estimator_.impute(self._validate(X))
 
-    def _validate(self, X, **checks):
+    def _validate(self, X: ArrayLike, **checks: Any) -> Rows:
         missing_values = float(self.missing_values)
         checks |= {"missing_values": missing_values, "accept_sparse": False}
         return check_rows(self, X, **checks)
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return to_pickle(super().__getstate__())
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(from_pickle(state, type(self).__name__))
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = is_nan(self.missing_values)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

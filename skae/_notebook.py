@@ -6,6 +6,7 @@ All of it is read from what the fit has left: looking computes nothing.
 import html
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 __all__ = ["held_out_scores", "network_shape", "summary_html"]
 
@@ -18,7 +19,7 @@ _MOST_POINTS = 180
 _WIDE = 8.0
 
 
-def summary_html(estimator):
+def summary_html(estimator: BaseEstimator) -> str:
     """Return the network, what it is worth beside PCA, and the curve, as HTML.
 
     Parameters
@@ -50,7 +51,7 @@ def summary_html(estimator):
     )
 
 
-def network_shape(estimator):
+def network_shape(estimator: BaseEstimator) -> str:
     """Return the widths from rows to codes and back, as far as layers are dense.
 
     Parameters
@@ -74,7 +75,7 @@ def network_shape(estimator):
     return " – ".join(map(str, widths))
 
 
-def held_out_scores(estimator):
+def held_out_scores(estimator: BaseEstimator) -> tuple[float, float] | None:
     """Return the R2 of the network and of PCA on the rows held out, or None.
 
     PCA's is kept, and the losses on the same rows tell the network's. The network is
@@ -103,9 +104,9 @@ def held_out_scores(estimator):
 
 def _result(estimator):
     if estimator.result_ == "pca":
-        return "PCA: no network was better beyond doubt"
+        return "PCA: no network was significantly better"
     if estimator.result_ == "linear":
-        return "the best linear codes: no network was better beyond doubt"
+        return "the best linear codes: no network was significantly better"
     return "network"
 
 

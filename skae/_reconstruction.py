@@ -1,8 +1,10 @@
-"""Reconstruction: rows from codes, and how well they come back."""
+"""Reconstruction: rows from codes, and how good the reconstruction is."""
 
 from numbers import Integral
 
 import numpy as np
+import torch
+from numpy.typing import ArrayLike, DTypeLike
 from scipy.linalg import pinvh
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
@@ -10,32 +12,33 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._data.validation import as_given, check_codes
 from ._data.weights import weigh
-from ._inference.codec import decode, squared_errors
-from ._inference.explained_variance import score
+from ._inference.codec_cache import cached_codec, decode, score, squared_errors
+from ._inference.fitted_state import FittedState
 from ._inference.imputation import impute
 from ._inference.sensitivity import sensitivity
-from ._inference.torch_module import to_torch
+from ._inference.torch_module import TorchAutoEncoder, to_torch
 from ._parts.column_losses import most_likely
 from ._parts.latents import draw_codes
+from ._typing import Floats, Ints, MatrixLike, RandomState
 
 __all__ = ["ReconstructingTransformer"]
 
 
 class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """The methods of an autoencoder that decode, and that judge what comes back."""
+    """The methods of an autoencoder that decode, and that measure reconstructions."""
 
     @property
     def _n_features_out(self):
         return self.n_components_
 
     @property
-    def n_samples_seen_(self):
-        """Rows seen so far: ``n_samples_``, by the name it has in `IncrementalPCA`."""
+    def n_samples_seen_(self) -> int:
+        """Rows seen so far: ``n_samples_``, with the name from `IncrementalPCA`."""
         check_is_fitted(self)
         return self.n_samples_
 
     @property
-    def components_(self):
+    def components_(self) -> Floats:
         """Mean slope of the decoder along each code, (n_components, n_features)."""
         check_is_fitted(self)
         if self._components is None:  # PCA's are its weights
@@ -43,7 +46,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return self._components
 
     @property
-    def result_(self):
+    def result_(self) -> str:
         """What the result is: "network", "pca", or "linear", as PCA with a target."""
         check_is_fitted(self)
         if self._architecture["init"] != "linear":
@@ -51,7 +54,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         return "pca" if self.target_type_ is None else "linear"
 
     @property
-    def losses_(self):
+    def losses_(self) -> list[tuple[str, Ints]]:
         """Losses with their columns, a list of (str, ndarray of int)."""
         check_is_fitted(self)
         everything = range(self.n_features_in_)
@@ -60,17 +63,20 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             for name, columns, *_ in self._loss_parts
         ]
 
-    def inverse_transform(self, X, *, as_categories=False):
+    def inverse_transform(
+        self, X: ArrayLike, *, as_categories: bool = False
+    ) -> np.ndarray:
         """Decode codes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them; the first of them with ``ordered=True``.
+            Codes, as `transform` returns them. With ``ordered=True``, the first codes
+            are enough.
         as_categories : bool, default=False
-            Whether probabilities become the most likely categories: columns with
-            "log_loss" 0 or 1, and blocks with "cross_entropy", or rows with
-            "kl_divergence", a single 1. Numbers and counts stay means.
+            Whether to return the most likely categories instead of probabilities.
+            Columns with "log_loss" become 0 or 1. Blocks with "cross_entropy", and rows
+            with "kl_divergence", get a single 1. Numbers and counts stay means.
 
         Returns
         -------
@@ -80,7 +86,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         Raises
         ------
         ValueError
-            If ``X`` has not ``n_components`` columns.
+            If ``X`` does not have ``n_components`` columns.
         """
         check_is_fitted(self)
         codes = check_codes(self, X)
@@ -97,7 +103,9 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             rows = most_likely(rows, self._loss_parts)
         return as_given(rows, X)
 
-    def reconstruction_error(self, X, *, per_feature=False):
+    def reconstruction_error(
+        self, X: MatrixLike, *, per_feature: bool = False
+    ) -> np.ndarray:
         """Squared error of each row after encoding and decoding.
 
         Parameters
@@ -105,42 +113,46 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         per_feature : bool, default=False
-            Whether to return the errors of the features rather than their mean.
+            Whether to return the error of each feature instead of the mean over
+            features.
 
         Returns
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             Squared errors in float64, in squared units of ``X``, or of the
             standardized features with ``standardize=True``, or of the scaled columns
-            with a mixed loss. They are squared errors
-            whatever the loss is, so that models with other losses, and PCA, can be
-            compared.
+            with a mixed loss. The error is squared for any loss, so that models with
+            different losses, and PCA, can be compared. It is NaN for missing entries,
+            and for rows without an observed entry.
         """
         check_is_fitted(self)
         errors = squared_errors(self, self._validate(X), per_feature)
         return as_given(errors, X)
 
-    def sensitivity(self, X, *, average=True):
-        """Differentiate the codes by the features: which of them move a code.
+    def sensitivity(self, X: MatrixLike, *, average: bool = True) -> np.ndarray:
+        """Differentiate the codes by the features: which features move a code.
 
-        The Jacobian of `transform`, exact, by automatic differentiation; to
-        `components_` it is what an encoder is to a decoder. Where the result is PCA, it
-        is ``components_ / scale_`` for every row. Multiplied by the features' standard
-        deviations, it compares features of different units.
+        This is the exact Jacobian of `transform`, by automatic differentiation. It
+        describes the encoder, as `components_` describes the decoder. If the result is
+        PCA, it is ``components_ / scale_`` for all complete rows within the codes of
+        the training rows. Multiply it by the features' standard deviations to compare
+        features with different units. In rows with gaps, a change of an observed entry
+        also changes what fills the gaps; the derivatives by missing entries are zero.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         average : bool, default=True
-            Whether to return the mean over the rows, rather than each row's.
+            Whether to return the mean Jacobian over the rows instead of one for each
+            row.
 
         Returns
         -------
         jacobian : ndarray of shape (n_components, n_features), or \
                 (n_samples, n_components, n_features) with ``average=False``
-            Code for each unit of ``X``; float32 if ``X`` is, else float64. Features
-            that were constant in `fit` move nothing.
+            Change of a code per unit of ``X``; float32 if ``X`` is, else float64. It is
+            zero for features that were constant in `fit`.
 
         Examples
         --------
@@ -161,22 +173,29 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         jacobian = sensitivity(self, rows, average).astype(rows.dtype, copy=False)
         return as_given(jacobian, X)
 
-    def impute(self, X, *, n_draws=None, random_state=None):
-        """Complete rows: fill their gaps from what is observed of them.
+    def impute(
+        self,
+        X: ArrayLike,
+        *,
+        n_draws: int | None = None,
+        random_state: RandomState = None,
+    ) -> np.ndarray:
+        """Complete rows: fill their gaps from the observed entries of the row.
 
-        A gap is filled by a weighted mean of what probabilistic PCA and the decoder
-        say, with the weight that was best for hidden entries of the rows held out in
-        `fit`, and within the values observed there. About half as many codes as
-        features are a good choice for it.
+        A gap is filled with a weighted mean of the values from probabilistic PCA and
+        from the decoder. The weight is the one that was best for hidden entries of
+        held-out rows in `fit`. The result is limited to the range observed in `fit`.
+        About half as many codes as features are a good choice for imputation.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows with ``missing_values`` in their gaps.
         n_draws : int, default=None
-            How often to draw what fills them, for multiple imputation. The errors have
-            the covariance that probabilistic PCA expects, and the size that those of
-            the hidden entries had. None fills in the most likely values, once.
+            How many times to draw values for the gaps, for multiple imputation. The
+            random errors have the covariance that probabilistic PCA expects, and the
+            size of the errors on hidden entries in `fit`. None fills in the most likely
+            values, once.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws.
 
@@ -184,8 +203,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         -------
         X_complete : ndarray of shape (n_samples, n_features), or \
                 (n_draws, n_samples, n_features)
-            Copies of the rows, whose observed entries are as they were; float32 if
-            ``X`` is, else float64.
+            Copies of the rows. Observed entries are unchanged. float32 if ``X`` is,
+            else float64.
 
         Raises
         ------
@@ -207,9 +226,10 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         """
         check_is_fitted(self)
         rows = self._validate(X)
-        if vars(self).get("_ppca") is None:
+        state = FittedState.of(self.__dict__)
+        if state.imputation is None:
             raise ValueError(
-                "impute needs to know how features go together: fit to dense rows with "
+                "impute needs a fit with missing_values: fit to dense rows with "
                 "missing_values=np.nan, or another value that stands for a gap."
             )
         rng = None
@@ -220,9 +240,16 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
                 )
             seed = check_random_state(random_state).randint(2**31 - 1)
             rng = np.random.default_rng(seed)
-        return as_given(impute(self, rows, n_draws, rng), X)
+        codec = cached_codec(self, rows.dtype, rows.shape[0])
+        return as_given(impute(codec, state.imputation, rows, n_draws, rng), X)
 
-    def sample(self, n_samples=1, *, random_state=None, as_categories=False):
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        random_state: RandomState = None,
+        as_categories: bool = False,
+    ) -> np.ndarray:
         """Draw codes from the prior and decode them: rows like the training rows.
 
         Parameters
@@ -254,10 +281,10 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         codes = draw_codes(self._prior, n_samples, rng)
         return self.inverse_transform(codes, as_categories=as_categories)
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> np.ndarray:
         """Return minus the reconstruction error of each row: low for unusual rows.
 
-        It is not the log-likelihood that `PCA.score_samples` is.
+        It is not a log-likelihood, as `PCA.score_samples` is.
 
         Parameters
         ----------
@@ -271,16 +298,21 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         """
         return -self.reconstruction_error(X)
 
-    def score(self, X, y=None, sample_weight=None):
-        """Share of the variance of ``X`` that comes back; 1 is perfect.
+    def score(
+        self,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """Share of the variance of ``X`` that is reconstructed; 1 is perfect.
 
-        One minus the squared error over that of predicting the mean of ``X``, as
-        ``r2_score(X, X_again, multioutput="variance_weighted")`` of what comes back; of
-        the standardized features with ``standardize=True``, and of the scaled columns
-        with a mixed loss. It is not the mean
-        log-likelihood that `PCA.score` is, so that the two must not be compared in a
-        grid search. One row, or rows that are all alike, have no variance: the error is
-        divided by that of the training rows.
+        It is one minus the squared error, divided by the squared error of predicting
+        the mean of ``X``: ``r2_score(X, X_again, multioutput="variance_weighted")`` for
+        the reconstruction ``X_again``. It is computed on the standardized features with
+        ``standardize=True``, and on the scaled columns with a mixed loss. It is not a
+        mean log-likelihood, as `PCA.score` is, so do not compare the two in a grid
+        search. A single row, or equal rows, have no variance: then the error is divided
+        by the variance of the training rows.
 
         Parameters
         ----------
@@ -289,44 +321,45 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         y : Ignored
             Not used, present for API consistency.
         sample_weight : array-like of shape (n_samples,), default=None
-            How many rows each one stands for, in the error and in the mean.
+            How many rows each row stands for, in the error and in the mean.
 
         Returns
         -------
         score : float
-            The share: at most 1, and negative where the mean would be better.
+            The share. It is at most 1, and negative if predicting the mean would be
+            better.
         """
         check_is_fitted(self)
         X, weights = weigh(sample_weight, self._validate(X))
         return score(self, X, weights)
 
-    def to_torch(self, dtype="float32"):
+    def to_torch(self, dtype: DTypeLike | torch.dtype = "float32") -> TorchAutoEncoder:
         """Return the autoencoder as a module of torch, in units of ``X``.
 
-        All of it: scaling, network, what happens far from the data, output activation,
-        whitening. No layer branches on values, so that `torch.export`,
-        `torch.compile`, `torch.onnx.export`, quantization and further training work.
-        Weights are parameters, those of PCA's linear maps too; the scaling of rows and
-        codes are buffers. ``torch.save`` of it names classes of skae; a state dict, an
-        exported program or ONNX does not.
+        The module includes all steps: scaling, network, the treatment of rows far from
+        the data, output activation, and whitening. No layer branches on values, so that
+        `torch.export`, `torch.compile`, `torch.onnx.export`, quantization and further
+        training work. Weights are parameters, including those of PCA's linear maps. The
+        scaling of rows and codes is in buffers. A file of ``torch.save`` refers to
+        classes of skae; a state dict, an exported program and ONNX do not.
 
         Parameters
         ----------
         dtype : str, numpy.dtype or torch.dtype, default="float32"
-            The type of parameters, rows and codes: float32 or float64. float64 gives
-            what `transform` and `inverse_transform` give for such rows, up to rounding.
+            The type of parameters, rows and codes: float32 or float64. A float64 module
+            gives the same as `transform` and `inverse_transform`, up to rounding.
 
         Returns
         -------
         module : torch.nn.Module
-            With ``encoder``, from (batch, n_features) to (batch, n_components), and
-            ``decoder``, the way back; called, it reconstructs rows. On the CPU, in
-            evaluation mode, and sharing nothing with the estimator.
+            It has ``encoder``, from (batch, n_features) to (batch, n_components), and
+            ``decoder``, from codes to rows. Calling the module reconstructs rows. It is
+            on the CPU, in evaluation mode, and shares nothing with the estimator.
 
         Raises
         ------
         ValueError
-            If ``dtype`` is another one.
+            If ``dtype`` is another type.
 
         Examples
         --------
@@ -341,15 +374,15 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         (torch.Size([5, 8]), torch.Size([5, 64]))
         """
         check_is_fitted(self)
-        return to_torch(vars(self), dtype)
+        return to_torch(FittedState.of(self.__dict__), dtype)
 
-    def get_covariance(self):
-        """Covariance of the features as the codes tell it, by a linear decoder.
+    def get_covariance(self) -> np.ndarray:
+        """Covariance of the features, from a linear approximation of the decoder.
 
-        Of the decoder's mean slope, ``components_``, the codes' variance, and
-        ``noise_variance_`` in all other directions. It is that of
-        `PCA.get_covariance` where the result is PCA; a decoder that bends has more to
-        it than a covariance can say.
+        It is computed from the decoder's mean slope (``components_``), the codes'
+        variance, and ``noise_variance_`` in all other directions. If the result is PCA,
+        it equals `PCA.get_covariance`. A covariance cannot describe the nonlinear part
+        of a decoder.
 
         Returns
         -------
@@ -366,8 +399,8 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         covariance = slopes.T @ slopes + self.noise_variance_ * others
         return covariance * np.outer(unit, unit)
 
-    def get_precision(self):
-        """Inverse of `get_covariance`, or its pseudo-inverse where it has none.
+    def get_precision(self) -> np.ndarray:
+        """Inverse of `get_covariance`, or its pseudo-inverse if it is singular.
 
         Returns
         -------

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 __all__ = ["skops_types"]
 
 
-def skops_types():
+def skops_types() -> list[str]:
     """Return the types of skae that a file of skops may name, to trust them.
 
     skops loads no type that is neither its own nor scikit-learn's unless it is told

@@ -1,17 +1,22 @@
 """ONNX: fitted autoencoders, and pipelines with them, as graphs for other runtimes.
 
-`register` tells skl2onnx about skae; its ``to_onnx`` then converts an
+`register` makes skl2onnx support skae. Its ``to_onnx`` then converts an
 `AutoEncoderTransformer` like any estimator of scikit-learn, alone or in a fitted
-`Pipeline`, and `Decoder` for the way back. Graphs take float32 or float64, as the input
-type says, and opset 17 (ONNX 1.12, of 2022) or newer. They give what `transform` gives,
-also far outside the data. Two things are float32 in graphs of float64 too, since
-onnxruntime does not have them otherwise: convolutions, and the error function of
-``activation="gelu"``.
+`Pipeline`. `Decoder` converts `inverse_transform`.
 
-Modules and activations of one's own are converted by ``torch.onnx.export``, which needs
-the package onnxscript, and `to_onnx` fails with its reason where that fails.
+Graphs are float32 or float64, depending on the input type, and need opset 17 (ONNX
+1.12, of 2022) or newer. They give the same codes as `transform`, also far outside the
+data. Two operations are float32 even in float64 graphs, because onnxruntime has no
+float64 version of them: convolutions, and the error function of ``activation="gelu"``.
+
+Your own modules and activations are converted by ``torch.onnx.export``, which needs the
+package onnxscript. If that fails, `to_onnx` fails and gives the reason.
 """
 
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -30,12 +35,12 @@ __all__ = ["Decoder", "register"]
 
 
 class Decoder(TransformerMixin, BaseEstimator):
-    """The way back of a fitted estimator, as a transformer that can be converted.
+    """The decoder of a fitted estimator, as a transformer that can be converted.
 
     Parameters
     ----------
     estimator : AutoEncoderTransformer
-        Fitted.
+        Fitted estimator.
 
     Examples
     --------
@@ -55,10 +60,10 @@ class Decoder(TransformerMixin, BaseEstimator):
     True
     """
 
-    def __init__(self, estimator):
+    def __init__(self, estimator: AutoEncoderTransformer) -> None:
         self.estimator = estimator
 
-    def fit(self, X=None, y=None):
+    def fit(self, X: ArrayLike | None = None, y: ArrayLike | None = None) -> Self:
         """Return the decoder, which has nothing to learn.
 
         Parameters
@@ -74,7 +79,7 @@ class Decoder(TransformerMixin, BaseEstimator):
         check_is_fitted(self.estimator)
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Decode codes.
 
         Parameters
@@ -89,14 +94,14 @@ class Decoder(TransformerMixin, BaseEstimator):
         """
         return self.estimator.inverse_transform(X)
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return self.estimator.__sklearn_is_fitted__()
 
 
 Decoder.__module__ = "skae.onnx"
 
 
-def register():
+def register() -> None:
     """Tell skl2onnx, in this process, how to convert estimators of skae.
 
     Examples
@@ -141,7 +146,7 @@ def _convert(scope, operator, container):
     version = container.main_opset
     if version < OLDEST_OPSET:
         raise ValueError(
-            f"skae converts to ONNX of opset {OLDEST_OPSET} or newer, got "
+            f"skae converts to ONNX with opset {OLDEST_OPSET} or newer, got "
             f"target_opset={version}."
         )
     part, n_in, _ = _way(operator.raw_operator)

@@ -1,4 +1,4 @@
-"""Data that the tests share. Small, and with structure that is not linear."""
+"""Shared test data: small, with nonlinear structure."""
 
 from functools import partial
 
@@ -14,13 +14,13 @@ from skae._fitting import config, pseudo_labels
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """Seed what is global, so that a test does not depend on those before it."""
+    """Seed the global generators, so that a test does not depend on earlier ones."""
     torch.manual_seed(0)
     np.random.seed(0)
 
 
 def rows():
-    """Return a hundred rows of twelve features that no plane describes."""
+    """Return a hundred rows of twelve features on a curved surface."""
     roll, _ = make_swiss_roll(100, random_state=0)
     mixing = np.random.RandomState(0).normal(size=(3, 12))
     return roll @ mixing
@@ -33,14 +33,14 @@ def X():
 
 @pytest.fixture(scope="session")
 def digits():
-    """Return pictures (1797, 64) with values in [0, 1], and their labels."""
+    """Return images (1797, 64) with values in [0, 1], and their labels."""
     X, y = load_digits(return_X_y=True)
     return X / 16, y
 
 
 @pytest.fixture
 def two_threads():
-    """Allow two threads, whatever the machine has: the tests run with one."""
+    """Allow two threads on any machine. Other tests run with one thread."""
     with threadpool_limits(2):
         yield
 
@@ -59,7 +59,7 @@ def few_trees(monkeypatch):
 
 
 def mixed_rows(n_rows=120, seed=0):
-    """Return rows with all kinds of columns, which two factors make."""
+    """Return rows with all kinds of columns, generated from two factors."""
     rng = np.random.default_rng(seed)
     a, b = rng.normal(size=(2, n_rows))
     color = np.digitize(a + 0.3 * rng.normal(size=n_rows), [-0.5, 0.5])

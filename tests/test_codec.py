@@ -12,8 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skae import AutoEncoderTransformer
 from skae._data import scaling
 from skae._data.scaling import Scaling
-from skae._inference import codec
-from skae._inference.codec import cached_codec
+from skae._inference import codec_cache
+from skae._inference.codec_cache import cached_codec
 
 
 @pytest.fixture
@@ -60,9 +60,9 @@ def test_transform_leaves_the_estimator_as_it_was(model, X):
 
 def test_module_is_built_once_a_fit(model, X, monkeypatch):
     built = []
-    original = codec.make_autoencoder
+    original = codec_cache.from_numpy
     monkeypatch.setattr(
-        codec, "make_autoencoder", lambda **kw: built.append(1) or original(**kw)
+        codec_cache, "from_numpy", lambda *of: built.append(1) or original(*of)
     )
     for _ in range(3):
         model.inverse_transform(model.transform(X))
@@ -75,7 +75,7 @@ def test_module_is_built_once_a_fit(model, X, monkeypatch):
 def test_module_goes_with_the_estimator(X):
     model = AutoEncoderTransformer(max_iter=1).fit(X)
     model.transform(X)
-    module = weakref.ref(codec._CODECS[model][1][np.dtype(float)].network)
+    module = weakref.ref(codec_cache._CODECS[model][1][np.dtype(float)].network)
     assert module() is not None
     del model
     gc.collect()

@@ -1,5 +1,7 @@
 """What every "auto" stands for."""
 
+from dataclasses import replace
+
 import pytest
 
 from skae import (
@@ -12,11 +14,15 @@ from skae import (
 )
 from skae._fitting import config
 from skae._fitting.config import Config
+from skae._inference.fitted_state import FittedState
 from skae._parts.slots import check_slots
+
+from .fitted import fitted
+from .variants import parameters
 
 
 def resolve(n_samples, n_features, link="identity", **params):
-    params = check_slots(AutoEncoderTransformer(**params).get_params(deep=False), 64)
+    params = check_slots(parameters(**params), 64)
     return Config.of(params, n_samples, n_features, link, previous=None)
 
 
@@ -84,9 +90,11 @@ def test_large_batches_need_many_rows_and_passes(n_samples, max_iter, batch_size
 
 
 def test_previous_architecture_answers_for_auto():
-    params = check_slots(AutoEncoderTransformer().get_params(), 5)
+    params = check_slots(parameters(), 5)
     before = {"hidden_layer_sizes": (9,), "activation": "elu", "init": "random"}
-    made = Config.of(params, 100, 5, "identity", {"_architecture": before})
+    state = FittedState.of(vars(fitted("default")[0]))
+    state = replace(state, architecture=replace(state.architecture, **before))
+    made = Config.of(params, 100, 5, "identity", state)
     assert {name: getattr(made, name) for name in before} == before
 
 
@@ -148,8 +156,7 @@ def test_patience_is_longer_for_codes_that_are_drawn():
     [(300, False, 30), (300, True, 20), (40, False, 10), (40, True, 10)],
 )
 def test_codes_with_a_target_are_given_up_earlier(max_iter, has_targets, patience):
-    params = AutoEncoderTransformer(max_iter=max_iter, supervision=3.0)
-    params = check_slots(params.get_params(deep=False), 64)
+    params = check_slots(parameters(max_iter=max_iter, supervision=3.0), 64)
     made = Config.of(params, 500, 3, "identity", None, has_targets)
     assert made.n_iter_no_change == patience
 
@@ -161,9 +168,7 @@ class TestConvolutions:
 
     def affordable(self, row_flops, **params):
         made = resolve(140, 64, **self.params, **params)
-        resolved = check_slots(
-            AutoEncoderTransformer(**self.params, **params).get_params(deep=False), 64
-        )
+        resolved = check_slots(parameters(**self.params, **params), 64)
         return made, made.affordable(resolved, lambda: row_flops, False)
 
     @pytest.mark.parametrize(
@@ -184,7 +189,7 @@ class TestConvolutions:
 
     def test_dense_layers_are_not_asked(self):
         made = resolve(140, 64)
-        params = check_slots(AutoEncoderTransformer().get_params(deep=False), 64)
+        params = check_slots(parameters(), 64)
         assert made.affordable(params, None, False) is made
 
     def test_a_fit_makes_no_more(self, digits, monkeypatch):

@@ -1,6 +1,7 @@
 """Contest: which regimes are tried, and which goes on."""
 
 import copy
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,14 +10,18 @@ from sklearn.datasets import make_circles
 
 from skae import AutoEncoderTransformer, Conv, Dense, Gaussian
 from skae._fitting.contest import Regime, regimes
+from skae._inference.fitted_state import FittedState
 from skae._parts.slots import check_slots
 from skae._training.objective import Objective
+
+from .fitted import fitted
+from .variants import parameters
 
 X = np.random.default_rng(0).normal(size=(60, 16))
 
 
 def tried(X=X, link="identity", previous=None, validates=True, has_target=False, **of):
-    params = check_slots(AutoEncoderTransformer(**of).get_params(), X.shape[1])
+    params = check_slots(parameters(**of), X.shape[1])
     return [
         (regime.init, regime.link)
         for regime in regimes(params, link, X, previous, validates, has_target)
@@ -32,7 +37,8 @@ def test_values_between_0_and_1_may_have_a_logistic_output():
     assert ("auto", "logistic") in tried(abs(X) / abs(X).max())
     pictures = X.clip(0, 1)
     assert tried(pictures)[0] == ("auto", "logistic")
-    assert tried(pictures, previous={"_link": "logistic"}) == [("auto", "logistic")]
+    before = replace(FittedState.of(vars(fitted("default")[0])), link="logistic")
+    assert tried(pictures, previous=before) == [("auto", "logistic")]
 
 
 @pytest.mark.parametrize(
@@ -66,9 +72,9 @@ def test_a_plateau_of_the_anchored_start_is_left():
     assert abs(Z.mean()) < 1e-3
     again = copy.deepcopy(model).set_params(warm_start=True, max_iter=5).fit(X)
     assert again.score(X) > 0.9
-    for factor, fitted in product((3, 10, 30, 100, 300, 1000), (model, again)):
+    for factor, either in product((3, 10, 30, 100, 300, 1000), (model, again)):
         far = factor * X
-        R = fitted.inverse_transform(fitted.transform(far))
+        R = either.inverse_transform(either.transform(far))
         # PCA leaves half of the squares.
         assert np.square(R - far).mean() < 1.2 * 0.5 * np.square(far).mean()
 

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from skae import AutoEncoderTransformer, Conv, Modules
-from skae._inference.codec import cached_codec
+from skae._inference.codec_cache import cached_codec
 from skae._runtime import device as _device
 from skae._runtime.device import check_device, inference_device
 

@@ -284,9 +284,10 @@ class TestError:
         display = ErrorDisplay.from_estimator(
             digits_model, NEW, X_train=DIGITS, threshold=0.9, kind="row"
         )
-        errors = digits_model.reconstruction_error(NEW) / digits_model.scale_[0] ** 2
+        errors = digits_model.reconstruction_error(NEW)
         assert_allclose(display.row_errors, errors)
-        known = digits_model.reconstruction_error(DIGITS) / digits_model.scale_[0] ** 2
+        assert display.row_errors.mean() == pytest.approx(display.feature_errors.mean())
+        known = digits_model.reconstruction_error(DIGITS)
         assert display.threshold == pytest.approx(np.quantile(known, 0.9))
         n_above = (errors > display.threshold).sum()
         (label,) = [text for text in labels_of(display.ax_) if "quantile" in text]
@@ -379,6 +380,15 @@ class TestScree:
         assert_allclose(display.scores, share, rtol=1e-6)
         with pytest.raises(ValueError, match="from 1 to 3"):
             ScreeDisplay.from_estimator(pca, DIGITS, n_components=[4])
+
+
+def test_a_table_with_a_spread_needs_no_centre():
+    rows = np.array([[2.0, 8.0]])
+    spread = np.array([2.0, 4.0])
+    display = ReconstructionDisplay(rows, rows, kind="table", spread=spread).plot()
+    lines = display.axes_[0, 0].get_lines()
+    (line,) = [line for line in lines if line.get_label() == "original"]
+    assert_array_equal(line.get_ydata(), [1.0, 2.0])
 
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):

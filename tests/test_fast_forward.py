@@ -7,6 +7,7 @@ from torch import nn
 from skae import AutoEncoderTransformer, Conv, Dense, Modules
 from skae._inference.codec import from_numpy
 from skae._nn.fast_forward import FastForward
+from skae._parts.networks import Architecture
 
 NETWORKS = {
     "default": {},
@@ -29,7 +30,8 @@ NETWORKS = {
 def test_the_fast_way_gives_the_same(name, dtype, digits):
     params = {"max_iter": 2, "early_stopping": False, "random_state": 0}
     model = AutoEncoderTransformer(4, **params | NETWORKS[name]).fit(digits[0][:300])
-    network = from_numpy(model._architecture, model._weights, dtype).eval()
+    architecture = Architecture(**model._architecture)
+    network = from_numpy(architecture, model._weights, dtype).eval()
     bare = FastForward(network)
     rng = torch.Generator().manual_seed(0)
     for n_samples in (1, 40):

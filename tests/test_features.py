@@ -1,5 +1,7 @@
 """Features: networks are trained without the constant ones, and nothing is lost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -17,8 +19,10 @@ from skae._fitting.dataset import Dataset
 from skae._fitting.features import idle_features, learnt_features, narrow, widen
 from skae._nn.autoencoder import initialise
 from skae._parts.losses import LOSSES
-from skae._parts.networks import make_autoencoder
+from skae._parts.networks import Architecture
 from skae._parts.slots import check_slots
+
+from .variants import parameters
 
 pytestmark = pytest.mark.filterwarnings("ignore:The loss was still falling")
 
@@ -85,17 +89,10 @@ class TestLearnt:
     ids=str,
 )
 def test_a_wide_network_does_what_the_narrow_one_does(init, hidden, network):
-    architecture = {
-        "n_features": 9,
-        "n_components": 3,
-        "n_outputs": 3,
-        "hidden_layer_sizes": hidden,
-        "activation": "silu",
-        "init": init,
-        "network": ("Dense", network.get_params()),
-    }
+    dense = ("Dense", network.get_params()), hidden, "silu"
+    architecture = Architecture(9, 3, 3, *dense, init)
     features = np.array([0, 4, 5, 8])
-    small = make_autoencoder(**{**architecture, "n_features": 4}).eval()
+    small = replace(architecture, n_features=4).build().eval()
     initialise(small, np.arange(4.0), np.random.default_rng(0))
     with torch.no_grad():
         for value in small.state_dict().values():
@@ -165,7 +162,7 @@ def test_what_varies_in_other_rows_alone_is_not_idle(X, as_matrix):
     X = X.copy()
     X[250, 5] = X[260, 60] = -1.0  # among the rows held out
     dataset = Dataset(as_matrix(X), no_values(300))
-    params = check_slots(AutoEncoderTransformer().get_params(), 64)
+    params = check_slots(parameters(), 64)
     rows = np.arange(200)
     scaling = Scaling.fit(X, rows, standardize=False)
     loss = LOSSES["squared_error"]

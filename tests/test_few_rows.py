@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skae import AutoEncoderTransformer, Conv, Dense
 from skae._inference import codec as codecs
-from skae._inference.codec import cached_codec
+from skae._inference.codec_cache import cached_codec
 from skae._nn.layers import ACTIVATIONS
 from skae._parts.losses import LINKS
 

@@ -376,7 +376,7 @@ class TestWarnings:
             model.fit_transform(X)
         assert [w.filename for w in caught] == [__file__]
         assert model.stop_reason_ == "pca"
-        with pytest.warns(ValidationWarning, match="9 rows are too few"):
+        with pytest.warns(ValidationWarning, match="9 different rows are too few"):
             model.fit(X[:9])
 
     def test_it_does_not_where_many_models_are_fitted(self):

@@ -83,6 +83,8 @@ CLAIMS = {
         "ae.components_.shape == ae.sensitivity(X_new).shape == (2, 120)",
         "ae.sensitivity(X_new[:1], average=False)[0].shape == (2, 120)",
         "along.shape == (5, 120) and by_wavelength.shape == (120,)",
+        "use.shape == (3, 2) and use.to_numpy().min() > 0",
+        "(np.array(q_and_t2(X_new)) > np.c_[limits]).mean(axis=1).max() < 0.02",
     ],
     "compress": ["coarse.shape == X_test.shape"],
     "generate": ["new_rows.shape == (10, 64)"],

@@ -142,7 +142,9 @@ def test_all_labels_unknown_is_no_target(X):
     expected = clone(model).fit_transform(X)
     supervised = clone(model).set_params(supervision=1.0, missing_label=-1)
     for y in (None, np.full(len(X), -1), np.full(len(X), np.nan)):
-        assert_array_equal(supervised.fit_transform(X, y), expected)
+        with pytest.warns(UserWarning, match="supervision=1 has no effect"):
+            codes = supervised.fit_transform(X, y)
+        assert_array_equal(codes, expected)
 
 
 def test_two_labels_may_all_be_held_out(digits):

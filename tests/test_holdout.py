@@ -16,7 +16,9 @@ from skae import AutoEncoderTransformer
 from skae._data import holdout
 from skae._data.holdout import equal_rows, have_near_copies, hold_out
 from skae._data.targets import no_values
-from skae._fitting.dataset import Dataset, make_datasets, split
+from skae._fitting.dataset import Dataset, TrainingData, make_datasets, split
+
+from .variants import parameters
 
 
 def table_of(X):
@@ -25,8 +27,8 @@ def table_of(X):
 
 def sides(X, groups=None, y=None, **params):
     """Rows to learn from, and those that are held out."""
-    params = AutoEncoderTransformer(**params).get_params()
-    rows, held_out = split(params, table_of(X), None, None, 0, groups, y)
+    data = TrainingData(X, y, groups=groups)
+    rows, held_out = split(parameters(**params), data, table_of(X), None, None, 0)
     return rows, held_out and held_out[1]
 
 
@@ -183,7 +185,7 @@ def test_overlapping_windows_are_near_copies_and_shuffled_rows_are_not():
 def test_check_tables_keeps_both_tables():
     X = np.eye(20)
     target, dataset, dataset_val = make_datasets(
-        AutoEncoderTransformer().get_params(), (X, None), None, (X[:5], None), 0
+        parameters(), TrainingData(X, X_val=X[:5]), 0
     )
     assert target is None
     assert (dataset.n_samples, dataset_val.n_samples) == (20, 5)

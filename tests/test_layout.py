@@ -1,6 +1,7 @@
 """The layout: packages in layers, what is public, and how long a module may be."""
 
 import ast
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -20,6 +21,7 @@ MODULES = {
 # From the bottom up: a module imports from its own package and from those before it.
 LAYERS = [
     "_version",
+    "_typing",
     "_compat",
     "_runtime",
     "_data",
@@ -124,6 +126,45 @@ def test_private_names_of_others_are_used_in_one_place(module):
             of_others = node.value.id in {"torch", "np", "nn", "F", "sklearn"}
             is_private = node.attr.startswith("_") and not node.attr.startswith("__")
             assert not (of_others and is_private), node.attr
+
+
+def _public(tree):
+    """Return a module's functions that others use, also methods, by name."""
+    names = [name for node in tree.body for name in _all(node)]
+    functions = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name in names:
+            functions[node.name] = node
+        elif isinstance(node, ast.ClassDef) and node.name in names:
+            methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
+            # Two underscores at both ends are for Python and scikit-learn.
+            is_private = re.compile("_(?!_)|__.*(?<!__)$")
+            functions |= {
+                f"{node.name}.{method.name}": method
+                for method in methods
+                if not is_private.match(method.name)
+            }
+    return functions
+
+
+def _all(node):
+    """Return the names in ``__all__``, if it is assigned in a statement."""
+    is_it = isinstance(node, ast.Assign) and ast.unparse(node.targets) == "__all__"
+    return ast.literal_eval(node.value) if is_it else []
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_what_others_use_is_annotated(module):
+    """All arguments and the result, for mypy to check across packages."""
+    for name, function in _public(ast.parse(MODULES[module].read_text())).items():
+        bare = [
+            node.arg
+            for node in ast.walk(function.args)
+            if isinstance(node, ast.arg)
+            and node.annotation is None
+            and node.arg not in ("self", "cls")
+        ]
+        assert not bare and function.returns is not None, (name, bare)
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

@@ -9,7 +9,8 @@ from sklearn.metrics import log_loss, mean_poisson_deviance
 from threadpoolctl import threadpool_limits
 
 from skae import AutoEncoderTransformer
-from skae._parts.losses import LINKS, LOSSES, check_loss, looks_like_pictures
+from skae._data.column_kinds import looks_like_pictures
+from skae._parts.losses import LINKS, LOSSES, check_loss
 
 
 @pytest.fixture

@@ -15,13 +15,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
-from skae import AutoEncoderTransformer, Conv, Gaussian, Masking
+from skae import AutoEncoderTransformer, Conv, Gaussian, Masking, MixedLoss
+from skae._data.row_versions import BatchGaps, RowVersions
 from skae._linear.pca import pca_errors, pca_losses
 from skae._linear.ppca import PPCA
 from skae._parts.losses import LOSSES
 from skae._training.batch import Batch
 from skae._training.random_gaps import RandomGaps
 from skae._training.terms import Reconstruction
+
+from .conftest import rows as roll
 
 
 def circle(n_samples=300, seed=0):
@@ -82,7 +85,7 @@ def test_row_of_which_nothing_is_known_has_a_code(fitted):
     row = np.full((1, 5), np.nan)
     assert np.isfinite(fitted.transform(row)).all()
     assert np.isfinite(fitted.impute(row)).all()
-    assert fitted.reconstruction_error(row) == 0  # there is nothing to miss
+    assert np.isnan(fitted.reconstruction_error(row))  # nothing to compare with
 
 
 def test_few_rows_and_many_have_the_same_codes(fitted):
@@ -137,9 +140,45 @@ def test_float32_stays(fitted):
     assert_allclose(fitted.impute(rows), fitted.impute(G), atol=1e-3)
 
 
-def test_sensitivity_is_that_of_the_completed_rows(fitted):
-    complete = fitted._ppca and PPCA(**fitted._ppca).fill(G, MISSING)
-    assert_array_equal(fitted.sensitivity(G), fitted.sensitivity(complete))
+@pytest.mark.parametrize("part_missing", [0.2, 0.8])
+@pytest.mark.parametrize("n_features", [12, 300])
+def test_sensitivity_goes_through_what_fills_the_gaps(n_features, part_missing):
+    """It agrees with finite differences of observed entries; gaps have none."""
+    rng = np.random.default_rng(0)
+    wide = roll() if n_features == 12 else roll() @ rng.normal(size=(12, n_features))
+    wide += rng.normal(size=wide.shape)
+    missing = rng.random(wide.shape) < part_missing
+    gaps = np.where(missing, np.nan, wide)
+    few = {"max_iter": 2, "early_stopping": False, "random_state": 0}
+    model = AutoEncoderTransformer(3, missing_values=np.nan, **few).fit(gaps)
+    some = gaps[:5]
+    slopes = model.sensitivity(some, average=False)
+    for j in range(0, n_features, n_features // 4):
+        step = np.zeros(some.shape)
+        step[:, j] = 1e-4
+        expected = (model.transform(some + step) - model.transform(some - step)) / 2e-4
+        expected[missing[:5, j]] = 0.0
+        assert_allclose(slopes[:, :, j], expected, rtol=1e-5, atol=1e-7)
+    assert_allclose(model.sensitivity(some), slopes.mean(axis=0))
+
+
+def test_a_filling_at_a_bound_stays_there(fitted):
+    """What is filled with the largest value that was seen does not move."""
+    ppca = PPCA(**fitted._ppca)
+    slopes, missing = np.ones((1, 2, G.shape[1])), np.zeros((1, G.shape[1]), bool)
+    missing[0, 0] = True
+    filled = ppca.mean[None].copy()
+    moved = ppca.differentiate_fill(slopes, missing, filled)
+    assert not np.allclose(moved[:, :, 1:], 1.0) and (moved[:, :, 0] == 0).all()
+    filled[0, 0] = ppca.high[0]
+    still = ppca.differentiate_fill(slopes, missing, filled)
+    assert_allclose(still[:, :, 1:], 1.0)
+
+
+@pytest.mark.parametrize("loss", ["auto", MixedLoss([("squared_error", [0])])])
+def test_losses_that_take_no_gaps_say_so_at_once(loss):
+    with pytest.raises(ValueError, match="MixedLoss, or loss='auto', takes no missing"):
+        AutoEncoderTransformer(2, loss=loss).fit(G)
 
 
 @pytest.mark.parametrize(
@@ -390,7 +429,9 @@ def test_hidden_entries_leave_no_trace():
     gaps, rows = RandomGaps(ppca), ppca.fill(G, MISSING)
     observed = torch.from_numpy(~MISSING)
     x = torch.from_numpy(rows)
-    inputs = gaps.hide(x, observed, np.random.default_rng(3)).numpy()
+    anew = RowVersions(*x.shape, 0, x.device)
+    of_batch = BatchGaps(observed, torch.arange(len(x)), anew)
+    inputs = gaps.hide(x, of_batch, np.random.default_rng(3)).numpy()
     hidden = gaps.draw(~MISSING, np.random.default_rng(3))
     assert_array_equal(inputs[~hidden], rows[~hidden])
     assert_array_equal(inputs, ppca.fill(np.where(hidden, np.nan, rows), hidden))

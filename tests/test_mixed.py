@@ -24,6 +24,7 @@ from skae._parts.losses import autograd_gradient
 from skae._parts.mixed import choose_loss, with_columns
 
 from .conftest import mixed_rows
+from .variants import parameters
 
 # Numbers in 0 and 6, a block from 1 to 3, binary columns 4 and 5, counts in 7.
 GROUPS = [
@@ -50,8 +51,8 @@ def frame(n_rows=120, seed=0):
 
 def losses_of(X, loss, **params):
     """Return what `choose_loss` makes of a loss."""
-    params = {"output_activation": "auto", **params}
-    return choose_loss({**params, "loss": with_columns(loss, X, X.shape[1])}, X)[1]
+    params = parameters(loss=with_columns(loss, X, X.shape[1]), **params)
+    return choose_loss(params, X)[1]
 
 
 def encoder(**kwargs):
@@ -178,7 +179,7 @@ class TestUnits:
 
     def test_a_row_of_weight_two_is_two_rows(self):
         X, weights = mixed_rows(), np.arange(120) % 3 + 1.0
-        params = {"loss": with_columns("auto", X, 8), "output_activation": "auto"}
+        params = parameters(loss=with_columns("auto", X, 8))
         weighted = choose_loss(params, X, weights)[1]
         repeated = choose_loss(params, np.repeat(X, weights.astype(int), axis=0))[1]
         for part, expected in zip(weighted.parts, repeated.parts, strict=True):

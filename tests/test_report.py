@@ -130,9 +130,9 @@ def test_numbers_and_no_target_and_new_rows(tmp_path):
     y = X[120:, 0] + 0.5
     text = report(ae, X[120:], y, X_train=X[:120], path=path).read_text("utf-8")
     assert Page(text).tables[1][0][-1] == "R² of a linear model"
-    assert "How many codes" in text and "very rows" not in text
+    assert "How many codes" in text and "X_train is not given" not in text
     text = report(ae, X[120:], path=path).read_text("utf-8")
-    assert Page(text).tables[1][0][-1] == "R²" and "very rows" in text
+    assert Page(text).tables[1][0][-1] == "R²" and "X_train is not given" in text
     assert os.listdir(tmp_path) == ["page.html"]
 
 
@@ -161,3 +161,23 @@ def test_without_jinja_the_error_says_what_to_install(model, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(ImportError, match=r"pip install skae\[report\]"):
         report(model, WINE.data)
+
+
+def test_features_are_named_by_their_positions(tmp_path):
+    """Wavelengths, say: the largest errors are of these."""
+    pytest.importorskip("matplotlib")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 2)) @ rng.normal(size=(2, 8)) + rng.normal(size=(40, 8))
+    few = {"max_iter": 1, "early_stopping": False, "random_state": 0}
+    ae = AutoEncoderTransformer(2, **few).fit(X)
+    axis = np.arange(400, 480, 10)
+    page = report(ae, X, feature_axis=axis, path=tmp_path / "page.html")
+    names = {row[0] for table in Page(page.read_text()).tables for row in table}
+    assert names & {str(position) for position in axis}
+    assert not names & {f"x{i}" for i in range(8)}
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    message = "no folder .*missing.* to write 'a.html'"
+    with pytest.raises(FileNotFoundError, match=message):
+        write_whole(tmp_path / "missing" / "a.html", "text")

@@ -1,5 +1,7 @@
 """Row space: wide rows in few coordinates, and networks of them as of all features."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from scipy.sparse import csr_array
 from skae import AutoEncoderTransformer
 from skae._fitting.row_space import can_hold, expand, row_space
 from skae._nn.autoencoder import initialise
-from skae._parts.networks import make_autoencoder
+from skae._parts.networks import Architecture
 
 
 def curved(n_samples, n_features, noise=0.0):
@@ -49,16 +51,9 @@ def test_an_expanded_network_does_the_same(init):
     rng = np.random.default_rng(0)
     X = curved(30, 80)
     basis = row_space(X, 2)
-    of_axes = {
-        "n_features": basis.shape[1],
-        "n_components": 2,
-        "n_outputs": 2,
-        "network": ("Dense", {}),
-        "hidden_layer_sizes": (8, 4),
-        "activation": "tanh",
-        "init": init,
-    }
-    network = make_autoencoder(**of_axes).eval()
+    dense = ("Dense", {}), (8, 4), "tanh"
+    of_axes = Architecture(basis.shape[1], 2, 2, *dense, init)
+    network = of_axes.build().eval()
     if init != "linear":
         initialise(network, np.zeros(basis.shape[1]), rng)
     with torch.no_grad():
@@ -66,7 +61,7 @@ def test_an_expanded_network_does_the_same(init):
             if tensor.ndim:
                 draw = rng.normal(size=tensor.shape) / 4
                 tensor.copy_(torch.from_numpy(draw))
-    wide = expand(network, {**of_axes, "n_features": 80}, basis, off_basis=0.0)
+    wide = expand(network, replace(of_axes, n_features=80), basis, off_basis=0.0)
     with torch.no_grad():
         expected = network(torch.from_numpy(X @ basis)).numpy() @ basis.T
         assert_allclose(wide(torch.from_numpy(X)).numpy(), expected, atol=1e-4)

@@ -21,7 +21,7 @@ from skae import (
     ReconstructionOutlierDetector,
     skops_types,
 )
-from skae._inference.codec import cached_codec
+from skae._inference.codec_cache import cached_codec
 from skae._parts.corruptions import CORRUPTIONS
 from skae._parts.latents import LATENTS
 from skae._parts.networks import NETWORKS

@@ -21,6 +21,7 @@ class Stray:
     def __init__(self, within, beyond, radius=1000.0):
         self.encoder = SimpleNamespace(trust_radius=torch.tensor(radius))
         self.decoder = SimpleNamespace(trust_radius=torch.tensor(radius / 2))
+        self.anchors = self.encoder, self.decoder
         self.errors = within, beyond
 
     def encode(self, x):

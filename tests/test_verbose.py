@@ -88,7 +88,7 @@ class TestLines:
     def test_too_few_rows_are_named(self, lines):
         fitted(NOISE[:9], verbose=1)
         (line,) = lines()
-        assert "9 rows are too few" in line
+        assert "9 different rows are too few" in line
         assert "R2 of PCA on training rows" in line
 
     def test_2_writes_a_line_an_epoch(self, lines):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from skae import AutoEncoderTransformer
 from skae._data.targets import no_values
 from skae._fitting.contest import Regime
 from skae._fitting.dataset import Dataset
@@ -15,6 +14,8 @@ from skae._fitting.weight_decay import decay_if_overfitted, try_decay
 from skae._parts.losses import LOSSES
 from skae._parts.slots import check_slots
 from skae._runtime.threads import ThreadTuner
+
+from .variants import parameters
 
 RNG = np.random.default_rng(0)
 T = RNG.uniform(-2, 2, size=(90, 2))
@@ -27,9 +28,9 @@ def rows(X):
 
 
 def make_source(X=X, **params):
-    params = AutoEncoderTransformer(2, **params).get_params()
     dataset, loss = Dataset(X, no_values(len(X))), LOSSES["squared_error"]
-    params, held_out = check_slots(params, X.shape[1]), (dataset, rows(X)[1])
+    held_out = dataset, rows(X)[1]
+    params = check_slots(parameters(n_components=2, **params), X.shape[1])
     return Source(params, dataset, held_out, None, loss, ThreadTuner(), 0, None)
 
 

@@ -1,4 +1,4 @@
-"""Every variant of the estimator, once: what must hold for all is tested over these."""
+"""One estimator of each variant, for tests of what must hold for all variants."""
 
 import numpy as np
 from scipy.sparse import issparse
@@ -17,22 +17,23 @@ from skae import (
     Sparsity,
     SwapNoise,
 )
+from skae._parts.parameters import Parameters
 
 
 def two_layers(n_in, n_out):
-    """Return modules with all that may go wrong: noise, and the means of batches."""
+    """Return modules with difficult layers: dropout and batch normalisation."""
     return nn.Sequential(
         nn.Linear(n_in, 16), nn.BatchNorm1d(16), nn.Dropout(0.1), nn.Linear(16, n_out)
     )
 
 
 def one_layer(n_in, n_out):
-    """Return a module of which all is written."""
+    """Return a module without any special layer."""
     return nn.Linear(n_in, n_out)
 
 
 def huber(output, target):
-    """Return a loss of someone's own."""
+    """Return the losses of rows: an example of a user's loss."""
     return nn.functional.huber_loss(output, target, reduction="none").mean(dim=1)
 
 
@@ -95,7 +96,7 @@ VARIANTS = {
     "early_stopping": {"early_stopping": True, "validation_fraction": 0.3},
 }
 
-# Losses that ask for more than signs: a map of any rows into their domain.
+# For losses with a restricted domain: a function that maps any rows into it.
 _INTO_DOMAIN = {
     "log_loss": lambda X: expit(X / 100).astype(X.dtype),
     "kl_divergence": lambda X: softmax(X / 100, axis=1).astype(X.dtype),
@@ -105,8 +106,8 @@ _INTO_DOMAIN = {
 class InDomain(AutoEncoderTransformer):
     """An autoencoder that takes any data, mapped into the domain of its loss.
 
-    So that scikit-learn's checks, whose data are drawn from all of the real line, can
-    run on every loss.
+    With it, scikit-learn's checks, whose data may be any real numbers, can run on every
+    loss.
     """
 
     def _validate(self, X, **checks):
@@ -120,9 +121,9 @@ class InDomain(AutoEncoderTransformer):
 
 
 def autoencoder(name, **overrides):
-    """Return the variant, with a seed, unless told otherwise."""
+    """Return an estimator of a variant, with a fixed seed by default."""
     params = {"n_components": 2, "random_state": 0}
-    # Few passes, but the network that they train is kept, not PCA.
+    # Few epochs, and the result is the trained network, never PCA.
     params |= {"max_iter": 20, "early_stopping": False}
     cls = (
         InDomain
@@ -132,8 +133,13 @@ def autoencoder(name, **overrides):
     return cls(**params | VARIANTS[name] | overrides)
 
 
+def parameters(**params):
+    """Return parameters as a fit has them."""
+    return Parameters.of(AutoEncoderTransformer(**params))
+
+
 def target_of(name, X):
-    """Return classes of the rows for variants that learn from them, else None."""
+    """Return classes of the rows for supervised variants, None for others."""
     if "supervision" not in VARIANTS[name]:
         return None
     return np.arange(len(X)) % 3

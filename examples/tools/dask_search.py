@@ -2,11 +2,11 @@
 
 Needs Dask: ``pip install -e ".[tools]"``.
 
-A Dask cluster of two processes on this machine stands for one of many: only the
-address in ``Client`` would be another. ``GridSearchCV`` sends its fits there through
-joblib. The best autoencoder then encodes an array that exists in parts only, each in
-the process that holds it. Prints the scores, and saves the codes as
-``out/dask_search.png``. Takes some twenty seconds.
+A Dask cluster of two processes on this machine stands for a cluster of several
+machines: only the address in ``Client`` would change. ``GridSearchCV`` sends its fits
+to the cluster through joblib. The best autoencoder then encodes an array that is split
+into parts, each in the process that holds the part. Prints the scores, and saves the
+codes as ``out/dask_search.png``. Takes about twenty seconds.
 
     python examples/tools/dask_search.py
 """
@@ -52,7 +52,7 @@ def main():
         with joblib.parallel_config("dask"):
             search.fit(X, y)
         results = search.cv_results_
-        print("| linearity | max_iter | accuracy of neighbours behind 2 codes |")
+        print("| linearity | max_iter | accuracy of neighbours on 2 codes |")
         print("|---|---|---|")
         for params, score in zip(
             results["params"], results["mean_test_score"], strict=True
@@ -65,7 +65,7 @@ def main():
             ae.transform, dtype=float, chunks=(parts.chunks[0], (2,))
         ).compute()
         apart = np.abs(Z - ae.transform(X)).max()
-        print(f"\ncodes of {parts.numblocks[0]} parts differ by {apart:.0e} at most")
+        print(f"\n{parts.numblocks[0]} parts: codes differ by {apart:.0e} at most")
     figure, ax = plt.subplots(figsize=(6, 5), layout="constrained")
     points = ax.scatter(*Z.T, c=y, cmap="tab10", s=8)
     ax.legend(*points.legend_elements(), frameon=False, loc="upper left", ncols=2)

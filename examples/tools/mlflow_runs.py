@@ -2,11 +2,11 @@
 
 Needs mlflow and skops: ``pip install -e ".[tools]"``.
 
-Three pipelines with 2, 8 and 16 codes are each a run in a local folder, with their
-parameters, the loss of each epoch, scores and the model, as a skops file that runs no
-code when it is loaded. The best run is then found by its score, and its model is loaded
-from the folder and asked. Prints the runs, and draws the loss curves that mlflow has
-stored as ``out/mlflow_runs.png``. Takes half a minute.
+Three pipelines, with 2, 8 and 16 codes, are logged as three runs in a local folder.
+Each run has the parameters, the loss of each epoch, the scores and the model. The model
+is a skops file, which runs no code when it is loaded. The best run is then found by its
+score. Its model is loaded from the folder, and scored again. Prints the runs, and draws
+the loss curves that mlflow has stored, as ``out/mlflow_runs.png``. Takes half a minute.
 
     python examples/tools/mlflow_runs.py
 """
@@ -33,7 +33,7 @@ from skae import AutoEncoderTransformer, skops_types
 
 
 def track(k, X, X_new, y, y_new):
-    """Fit a pipeline of ``k`` codes as one run."""
+    """Fit a pipeline with ``k`` codes, and log it as one run."""
     with mlflow.start_run(run_name=f"{k} codes"):
         ae = AutoEncoderTransformer(k, random_state=0)
         model = make_pipeline(ae, LogisticRegression(max_iter=2000)).fit(X, y)
@@ -56,7 +56,7 @@ def track(k, X, X_new, y, y_new):
 
 
 def main():
-    """Print the runs, ask the best model and save the picture."""
+    """Print the runs, score the best model and save the picture."""
     X, y = load_digits(return_X_y=True)
     X, X_new, y, y_new = train_test_split(X / 16, y, random_state=0)
     with tempfile.TemporaryDirectory() as folder:

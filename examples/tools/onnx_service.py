@@ -1,13 +1,14 @@
-"""Serve a model without torch and scikit-learn: ONNX behind a small web service.
+"""Serve a model without torch and scikit-learn: a small web service with ONNX.
 
 Needs skl2onnx and onnxruntime: ``pip install -e ".[tools]"``.
 
-A pipeline (scaler, autoencoder, classifier) is fitted and exported to one ONNX file. A
-service in a process of its own imports onnxruntime and Python's ``http.server`` alone.
-It answers a row in JSON with probabilities, the codes and how badly the row comes back,
-so that its users see rows that are unlike the training data. Checks that the answers
-are those of the pipeline, and prints how long they take. Saves errors of usual and of
-strange rows, from the service, as ``out/onnx_service.png``. Takes some ten seconds.
+An autoencoder and a classifier are fitted, and exported to three ONNX files: encoder,
+decoder and classifier. A service in its own process needs only onnxruntime, numpy and
+Python's ``http.server``. For rows in JSON it returns class probabilities, codes, and
+reconstruction errors. A large error shows its users that a row is unlike the training
+data. Checks that the answers are the same as from the fitted models, and prints how
+long they take. Saves errors of usual and of unusual rows, from the service, as
+``out/onnx_service.png``. Takes about ten seconds.
 
     python examples/tools/onnx_service.py
 """
@@ -98,7 +99,7 @@ def ask(port, rows):
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}", data=json.dumps(rows.tolist()).encode()
     )
-    # No proxy is asked, whatever the environment says.
+    # Use no proxy, whatever the environment variables say.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request) as response:
         return json.load(response)
@@ -131,7 +132,7 @@ def main():
             start = time.perf_counter()
             ask(port, row)
             times.append(1000 * (time.perf_counter() - start))
-        print(f"a row there and back: {np.median(times):.1f} ms in the median")
+        print(f"a request with one row: {np.median(times):.1f} ms in the median")
         turned = X_new.reshape(-1, 8, 8)[:, ::-1].reshape(len(X_new), -1)
         strange = {"usual": X_new, "upside down": turned, "negative": 1 - X_new}
         errors = {name: ask(port, rows)["errors"] for name, rows in strange.items()}

@@ -3,9 +3,9 @@
 Needs Optuna: ``pip install -e ".[tools]"``.
 
 Each trial chooses the number of codes, ``linearity`` and ``activation`` of an
-autoencoder before nearest neighbours, and is judged by cross-validation. There are two
-objectives: a high accuracy and few codes. Prints the trials that no other beats in
-both, with the accuracy on rows that the search has not seen. Saves all trials as
+autoencoder. Its accuracy is that of nearest neighbours on the codes, cross-validated.
+There are two objectives: a high accuracy and few codes. Prints the Pareto-optimal
+trials, with the accuracy on rows that the search has not seen. Saves all trials as
 ``out/optuna_search.png``. Takes less than a minute.
 
     python examples/tools/optuna_search.py

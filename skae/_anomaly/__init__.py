@@ -1,1 +1,1 @@
-"""Anomalies: rows that an autoencoder cannot bring back, or whose codes are alone."""
+"""Anomalies: rows with a large reconstruction error or an isolated code."""

@@ -1,12 +1,14 @@
-"""The detector: rows that do not come back, or whose codes are far from others."""
+"""The detector of rows with large reconstruction errors or isolated codes."""
 
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
@@ -24,59 +26,63 @@ from .._estimator import AutoEncoderTransformer
 from .._inference.state import from_pickle, to_pickle
 from .._runtime.atomic import all_or_nothing
 from .._runtime.helpers import helper
+from .._typing import MatrixLike, RandomState
 from .member import ENOUGH_ROWS, Member, fit_member
 from .sampling import judges, left_out_rows, remember
 
 __all__ = ["ReconstructionOutlierDetector"]
 
-# What members are fitted to, as those of an isolation forest: so few rows that few
-# outliers are among them. And of short data.
+# Number of rows that a member is fitted to, as in an isolation forest: so few that
+# outliers are rare among them. For few rows, the largest share of them.
 _ROWS = 256
 _MOST_OF_THE_ROWS = 0.5
-# Interquartile ranges to Tukey's fence.
+# Distance of Tukey's fence from the quartile, in interquartile ranges.
 _FENCE = 1.5
 
 
 class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
     """Detect outliers, anomalies and novelties with an autoencoder, or with PCA.
 
-    A row is unusual if it does not come back from its code, or if its code is far from
-    those of other rows. An autoencoder that is fitted to rows with outliers learns them
-    too, so there is an ensemble of small ones, each fitted to a few rows drawn at
-    random, where outliers are rare [1]_, and only those judge a row that have not seen
-    it. `fit` needs no labels. It takes training data with outliers (outlier or anomaly
-    detection) as well as without (novelty detection): `predict` and the scores are for
-    the training rows and for new ones alike.
+    A row is unusual if its reconstruction error is large, or if its code is far from
+    those of other rows. A single autoencoder that is fitted to rows with outliers would
+    learn the outliers too. So the detector is an ensemble of small autoencoders. Each
+    member is fitted to a few rows drawn at random, among which outliers are rare [1]_.
+    A row is scored only by members that were not fitted to it.
+
+    `fit` needs no labels. The training data may contain outliers (outlier or anomaly
+    detection) or not (novelty detection). `predict` and the scores work for training
+    rows and for new rows.
 
     Parameters
     ----------
     estimator : transformer or None, default=None
-        Anything with `fit`, `transform` and `inverse_transform`: an autoencoder with
-        its own width, `sklearn.decomposition.PCA`, a pipeline of scalers and these. It
-        is cloned. None is an `AutoEncoderTransformer` of two codes and one hidden
-        layer, trained for short.
+        Any estimator with `fit`, `transform` and `inverse_transform`: an autoencoder
+        with other parameters, `sklearn.decomposition.PCA`, or a pipeline of scalers and
+        one of these. It is cloned. None is an `AutoEncoderTransformer` with two codes
+        and one hidden layer, trained for a few epochs.
     contamination : "auto" or float, default="auto"
-        Share of outliers in the training rows, in (0, 0.5], which sets the threshold
-        `offset_`. About the same share of new rows that are like the training rows is
-        beyond it. "auto" is Tukey's fence, as that of a box plot: the lower quartile of
-        `training_scores_` minus 1.5 times the interquartile range.
+        Share of outliers in the training rows, in (0, 0.5]. It sets the threshold
+        `offset_`. About the same share of new rows is beyond the threshold, if they are
+        like the training rows. "auto" is Tukey's fence, as in a box plot: the lower
+        quartile of `training_scores_` minus 1.5 times the interquartile range.
     n_estimators : int, default=10
-        Members of the ensemble, at least 2.
+        Number of members of the ensemble, at least 2.
     max_samples : "auto", int or float, default="auto"
         Rows that each member is fitted to, drawn without replacement: a number, or a
-        share of all. "auto" is 256, or half of the rows if that is less. Where the
-        training rows are known to be normal (novelty detection), and above all for
-        pictures, 0.8 with an `estimator` of more codes and `standardize=False` finds
-        far more.
+        share of all. "auto" is 256, or half of the rows if that is less. If the
+        training rows are known to be normal (novelty detection), 0.8 with an
+        `estimator` of more codes and `standardize=False` finds far more outliers, above
+        all in pictures.
     standardize : bool, default=True
-        Whether to divide the features by their standard deviation first. If False
-        the transformer gets the rows as they are.
+        Whether to divide the features by their standard deviation first. If False, the
+        transformer gets the rows as they are.
     n_jobs : int or None, default=None
-        Members fitted at a time, in processes of their own: None is 1, unless in a
-        `joblib.parallel_config`; -1 is as many as there are cores. The result is the
-        same. It takes a process seconds to start, so it is for large transformers.
+        Number of members that are fitted at the same time, each in its own process.
+        None is 1, unless in a `joblib.parallel_config`; -1 is the number of cores. The
+        result does not depend on it. A process takes seconds to start, so use it only
+        for large transformers.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draws, and of the members where they have a ``random_state``.
+        Seed of the draws, and of members that have a ``random_state``.
 
     Attributes
     ----------
@@ -85,10 +91,10 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
     offset_ : float
         `decision_function` is `score_samples` minus this threshold.
     training_scores_ : ndarray of shape (n_samples,)
-        `score_samples` of the training rows, each by members that were not fitted to
-        it.
+        `score_samples` of the training rows, each from members that were not fitted to
+        this row.
     n_features_in_, feature_names_in_ : int, ndarray of shape (`n_features_in_`,)
-        Features seen in `fit`, and their names if ``X`` had some.
+        Number of features seen in `fit`, and their names if ``X`` had names.
 
     See Also
     --------
@@ -98,16 +104,16 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
 
     Notes
     -----
-    For each member, with row x, its code z and its reconstruction r, a row scores ::
+    For each member, the score of a row x with code z and reconstruction r is ::
 
         sum_j log(1 + ((x_j - r_j) / s_j)^2) / a + |z - z'| / b
 
-    where s_j is the median absolute error of feature j, z' the tenth nearest of the
-    codes of the rows that the member was fitted to, all divided by their standard
-    deviation, and a and b are the medians of the sum and of the distance. All medians
-    are of rows that the member was not fitted to. The first term is minus the
-    log-likelihood of independent Cauchy errors. An ordinary row scores about 2;
-    `score_samples` is minus the mean over members.
+    Here s_j is the median absolute error of feature j. z' is the tenth nearest code
+    among the rows that the member was fitted to; codes are divided by their standard
+    deviation. a and b are the medians of the sum and of the distance. All medians are
+    over rows that the member was not fitted to. The first term is minus the
+    log-likelihood of independent Cauchy errors. The score of an ordinary row is about
+    2. `score_samples` is minus the mean over members.
 
     References
     ----------
@@ -147,15 +153,15 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: BaseEstimator | None = None,
         *,
-        contamination="auto",
-        n_estimators=10,
-        max_samples="auto",
-        standardize=True,
-        n_jobs=None,
-        random_state=None,
-    ):
+        contamination: str | float = "auto",
+        n_estimators: int = 10,
+        max_samples: str | int | float = "auto",
+        standardize: bool = True,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ) -> None:
         self.estimator = estimator
         self.contamination = contamination
         self.n_estimators = n_estimators
@@ -164,32 +170,32 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: MatrixLike, y: ArrayLike | None = None) -> Self:
         """Fit the ensemble to ``X`` and set the threshold.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training rows, at least four, with or without outliers. Members get the
-            rows of a sparse matrix as arrays, some at a time.
+            Training rows, at least four, with or without outliers. The rows of a sparse
+            matrix are given to members as dense arrays, some at a time.
         y : Ignored
             Not used, present for API consistency.
 
         Returns
         -------
         self : ReconstructionOutlierDetector
-            As it was before, if the fit fails.
+            The fitted detector. It stays as it was if the fit fails.
 
         Raises
         ------
         ValueError
-            If a parameter or the data are not valid; what `estimator` raises.
+            If a parameter or the data are not valid, or if `estimator` raises it.
         """
         with all_or_nothing(self):
             X = self._validate(X, reset=True, ensure_min_samples=4)
@@ -203,8 +209,10 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
             self.offset_ = self._threshold(self.training_scores_)
         return self
 
-    def fit_predict(self, X, y=None, **kwargs):
-        """Fit to ``X`` and tell outliers among its rows.
+    def fit_predict(
+        self, X: MatrixLike, y: ArrayLike | None = None, **kwargs: Any
+    ) -> np.ndarray:
+        """Fit to ``X`` and label the outliers among its rows.
 
         Parameters
         ----------
@@ -213,7 +221,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         y : Ignored
             Not used, present for API consistency.
         **kwargs : dict
-            None is known.
+            No other arguments are supported.
 
         Returns
         -------
@@ -223,8 +231,8 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         self.fit(X, y, **kwargs)
         return np.where(self.training_scores_ < self.offset_, -1, 1)
 
-    def predict(self, X):
-        """Tell outliers among rows, of the training data or new.
+    def predict(self, X: MatrixLike) -> np.ndarray:
+        """Label outliers among training rows or new rows.
 
         Parameters
         ----------
@@ -238,8 +246,8 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def decision_function(self, X):
-        """How far rows are on the usual side of the threshold: negative for outliers.
+    def decision_function(self, X: MatrixLike) -> np.ndarray:
+        """Return the scores of rows minus the threshold: negative for outliers.
 
         Parameters
         ----------
@@ -253,11 +261,11 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         """
         return self.score_samples(X) - self.offset_
 
-    def score_samples(self, X):
-        """Minus how unusual rows are: about -2 for an ordinary row, lower for others.
+    def score_samples(self, X: MatrixLike) -> np.ndarray:
+        """Score rows: about -2 for an ordinary row, lower for unusual rows.
 
-        Rows that are equal to training rows are judged as in `fit`, by those members
-        that have not seen them.
+        Rows that are equal to training rows are scored as in `fit`, by the members that
+        were not fitted to them.
 
         Parameters
         ----------
@@ -272,8 +280,8 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         return self._scores(self._validate(X))
 
-    def feature_contributions(self, X):
-        """Which features make a row unusual.
+    def feature_contributions(self, X: MatrixLike) -> np.ndarray:
+        """Return how much each feature contributes to how unusual a row is.
 
         Parameters
         ----------
@@ -283,19 +291,20 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         Returns
         -------
         contributions : ndarray of shape (n_samples, n_features)
-            At least 0; the sum of a row is minus its `score_samples`. Errors are their
-            features' own. The distance of a code is shared out by how far the row is
-            from what its neighbours look like, in squares.
+            At least 0. Each row sums to minus its `score_samples`. The error of a
+            feature is its own contribution. The distance of the code is divided among
+            the features in proportion to the squared difference between the row and the
+            mean reconstruction of its neighbours.
         """
         check_is_fitted(self)
         X = self._validate(X)
         return self._average_in_parts(X, "contributions")
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return to_pickle(super().__getstate__())
 
-    def __setstate__(self, state):
-        # Parameters that were not there when it was written are as if not set.
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Parameters that did not exist when it was pickled get their defaults.
         state = from_pickle(state, type(self).__name__)
         super().__setstate__({**_DEFAULTS, **state})
 
@@ -324,7 +333,10 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return estimator.set_params(**seeds)
 
     def _n_rows(self, n_samples):
-        """Return to how many rows a member is fitted; each is left out by one."""
+        """Return how many rows a member is fitted to.
+
+        The number leaves enough rows that each row is left out by at least one member.
+        """
         if self.max_samples == "auto":
             n_rows = min(_ROWS, int(_MOST_OF_THE_ROWS * n_samples))
         elif isinstance(self.max_samples, Integral):
@@ -335,9 +347,10 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return max(2, min(n_rows, most))
 
     def _threshold(self, scores):
-        if self.contamination != "auto":
-            # Each of n + 1 rows that are alike is as likely to be the k-th: that share
-            # of new rows is expected to be below this quantile, also where n is small.
+        if not isinstance(self.contamination, str):
+            # A new row like the n training rows has any rank among all n + 1 rows with
+            # the same probability. So the expected share of new rows below this
+            # quantile is the contamination, even if n is small.
             return np.quantile(scores, self.contamination, method="weibull")
         lower, upper = np.percentile(scores, [25, 75])
         return lower - _FENCE * (upper - lower)
@@ -351,7 +364,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return np.concatenate(parts)
 
     def _average(self, X, method):
-        """Return the mean of a member's method over those that judge each row."""
+        """Return the mean of a method over the members that judge each row."""
         is_judge = judges(X, self._row_keys, self._seen)
         weights = is_judge / is_judge.sum(axis=1, keepdims=True)
         Z, total = self._scaled(X), 0.0
@@ -361,7 +374,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return total
 
     def _scaling(self, X):
-        """Return what is subtracted from rows, and by what they are divided."""
+        """Return the numbers that are subtracted from rows, and their divisors."""
         if not self.standardize:
             return np.zeros(X.shape[1]), np.ones(X.shape[1])
         scaler = helper(StandardScaler(with_mean=not issparse(X))).fit(X)
@@ -381,5 +394,5 @@ def _default():
 
 
 _DEFAULTS = ReconstructionOutlierDetector().get_params(deep=False)
-# Pickles name the public place, so that they survive a move of this file.
+# Pickles use the public name, so that they stay valid if this file moves.
 ReconstructionOutlierDetector.__module__ = "skae"

@@ -1,29 +1,35 @@
-"""A member of the ensemble: one fitted transformer, and how unusual rows are to it."""
+"""A member of the ensemble: a fitted transformer that scores how unusual rows are."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
+from sklearn.base import BaseEstimator
+
+from .._typing import Floats
 
 __all__ = ["ENOUGH_ROWS", "Member", "fit_member"]
 
-# Rows it was fitted to whose codes are neighbours of a code; the last one's distance
-# counts. Fewer than that many outliers of one kind do not vouch for each other.
+# Number of neighbours of a code, among the rows that the member was fitted to. The
+# distance to the last one counts. So a few outliers of one kind, fewer than this
+# number, do not make each other look usual.
 _N_NEIGHBORS = 10
-#: Rows that are enough to know a median by.
+#: Rows that are enough to estimate a median.
 ENOUGH_ROWS = 1000
-# The least scale of a feature's error, in units of the features' root mean variance:
-# those that come back nearly always exactly, as rare flags, would outweigh all others.
+# The smallest scale of a feature's error, in units of the features' root mean variance.
+# Features that are nearly always reconstructed exactly, such as rare flags, would
+# otherwise outweigh all others.
 _LEAST_SCALE = 1e-3
-# What a typical sum or distance is at least: a part of the mean, as with many equal
-# rows most are zero; and where all are, so much that rounding is not unusual.
+# Lower bounds of a typical sum or distance. The first is a share of the mean, because
+# with many equal rows most sums are zero. The second, for the case that all are zero,
+# is larger than rounding errors.
 _LEAST_TYPICAL = 1e-2
 _NOTHING = 1e-6
 
 
 @dataclass(frozen=True)
 class Member:
-    """A fitted transformer with what is usual for rows that it was not fitted to.
+    """A fitted transformer, with the usual errors of rows that it was not fitted to.
 
     Attributes
     ----------
@@ -31,31 +37,32 @@ class Member:
     code_scale : ndarray of shape (n_components,)
         Standard deviation of the codes.
     codes : ndarray of shape (n_fitted, n_components)
-        Those of the rows it was fitted to, divided by ``code_scale``.
+        Codes of the rows that it was fitted to, divided by ``code_scale``.
     error_scale : ndarray of shape (n_features,)
-        Median absolute error of each feature, or a little where that is zero.
+        Median absolute error of each feature, or a small number if the median is zero.
     typical_error, typical_distance : float
-        Medians of the rows' error and distance, which weigh the two alike.
+        Medians of the rows' errors and distances. Divided by them, both count equally.
     """
 
-    estimator: object
-    code_scale: np.ndarray
-    codes: np.ndarray
-    error_scale: np.ndarray
+    estimator: BaseEstimator
+    code_scale: Floats
+    codes: Floats
+    error_scale: Floats
     typical_error: float
     typical_distance: float
 
-    def score(self, Z):
-        """Return how unusual rows are, (n_rows,): about 2 for an ordinary one."""
+    def score(self, Z: Floats) -> Floats:
+        """Return how unusual rows are, (n_rows,): about 2 for an ordinary row."""
         errors, distances, _ = self._compare(Z)
         return errors.sum(axis=1) / self.typical_error + distances
 
-    def contributions(self, Z):
+    def contributions(self, Z: Floats) -> Floats:
         """Return what each feature adds to `score`, (n_rows, n_features).
 
-        The distance of a code is shared out as the features' part of the squared
-        difference between the row and the mean reconstruction of its neighbours: one
-        that is broken moves the reconstruction of all others along, but not them.
+        The distance of a code is divided among the features in proportion to the
+        squared difference between the row and the mean reconstruction of its
+        neighbours. The row's own reconstruction would not do: one broken feature
+        changes the reconstruction of all features, but not the neighbours.
         """
         errors, distances, neighbors = self._compare(Z)
         usual = _decode(self.estimator, self.codes * self.code_scale)
@@ -74,15 +81,15 @@ class Member:
         return errors, distances[:, -1] / self.typical_distance, neighbors
 
 
-def fit_member(estimator, Z, others):
-    """Fit a transformer to some rows, and find out on others what is usual.
+def fit_member(estimator: BaseEstimator, Z: Floats, others: Floats) -> Member:
+    """Fit a transformer to some rows, and measure usual errors on others.
 
     Parameters
     ----------
     estimator : transformer
         An unfitted clone.
     Z, others : ndarray of shape (n_rows, n_features)
-        Scaled rows to fit it to, and others: `ENOUGH_ROWS`, or all that there are.
+        Scaled rows to fit it to, and other rows: `ENOUGH_ROWS` of them, or all.
     """
     estimator.fit(Z)
     codes = _encode(estimator, Z)
@@ -114,15 +121,15 @@ def _decode(estimator, codes):
 
 
 def _surprise(scaled_error):
-    """Minus the log-likelihood of a Cauchy distribution, but for a constant.
+    """Minus the log-likelihood of a Cauchy distribution, up to a constant.
 
-    A single feature far off counts, and yet does not outvote all others.
+    A single feature with a large error counts, but does not dominate all others.
     """
     return np.log1p(np.square(scaled_error))
 
 
 def _neighbors(fitted_codes, codes):
-    """Return distances to the nearest fitted codes, and which these are."""
+    """Return distances to the nearest fitted codes, and the indices of these codes."""
     k = min(_N_NEIGHBORS, len(fitted_codes))
     distances, rows = cKDTree(fitted_codes).query(codes, k=np.arange(1, k + 1))
     return distances, rows

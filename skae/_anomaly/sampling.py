@@ -1,12 +1,16 @@
-"""Sampling: which rows each member of an ensemble is fitted to, and who has seen a row.
+"""Sampling: which rows each member is fitted to, and which members have seen a row.
 
-A row is judged by those members that were not fitted to it, or else outliers would be
-what some have learnt. So rows are recognised, by 64 bits of what is in them.
+A row is scored only by members that were not fitted to it, because a member that was
+fitted to an outlier may have learnt it. So training rows have to be recognised. This is
+done with a hash of 64 bits.
 """
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from .._data.scaling import dense_rows, row_slices
+from .._typing import Bools, Ints, Rows
 
 __all__ = ["judges", "left_out_rows", "remember"]
 
@@ -15,10 +19,12 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-def left_out_rows(n_rows, n_left_out, n_members, rng):
+def left_out_rows(
+    n_rows: int, n_left_out: int, n_members: int, rng: np.random.RandomState
+) -> Iterator[Ints]:
     """Yield the rows that each member is not fitted to, like hands dealt from a deck.
 
-    All rows are left out by one member before a row is by a second.
+    Each row is left out once before any row is left out by a second member.
 
     Parameters
     ----------
@@ -36,8 +42,8 @@ def left_out_rows(n_rows, n_left_out, n_members, rng):
         yield hand
 
 
-def remember(X, fitted):
-    """Return what `judges` needs to know of the rows that members were fitted to.
+def remember(X: Rows, fitted: Sequence[Ints]) -> tuple[Ints, Bools]:
+    """Return what `judges` needs to know about the rows that members were fitted to.
 
     Parameters
     ----------
@@ -48,7 +54,7 @@ def remember(X, fitted):
     Returns
     -------
     keys : ndarray of uint64 of shape (n_seen,)
-        A hash of each row that any member has seen, sorted. Equal rows are one.
+        A hash of each row that any member has seen, sorted. Equal rows have one hash.
     seen : ndarray of bool of shape (n_seen, n_members)
     """
     rows = np.unique(np.concatenate(fitted))
@@ -61,16 +67,16 @@ def remember(X, fitted):
     return keys, seen
 
 
-def judges(X, keys, seen):
-    """Return who judges each row, (n_rows, n_members) of bool.
+def judges(X: Rows, keys: Ints, seen: Bools) -> Bools:
+    """Return which members score each row, (n_rows, n_members) of bool.
 
-    Those members that have not seen it; all of them, if all have.
+    These are the members that have not seen the row, or all members if all have.
 
     Parameters
     ----------
     X : ndarray of shape (n_rows, n_features)
     keys, seen : ndarray
-        What `remember` has returned.
+        Results of `remember`.
     """
     asked = _row_keys(X)
     place = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
@@ -80,7 +86,7 @@ def judges(X, keys, seen):
 
 def _row_keys(X):
     """Return a hash of each row, (n_rows,) of uint64."""
-    # Adding zero makes one of both zeros.
+    # Adding zero turns -0.0 into 0.0.
     bits = np.ascontiguousarray(X + 0.0, dtype=np.float64).view(np.uint64)
     columns = np.arange(1, X.shape[1] + 1, dtype=np.uint64) * _STEP
     return _mixed(_mixed(bits ^ _mixed(columns)).sum(axis=1, dtype=np.uint64))

@@ -1,36 +1,51 @@
-"""Kinds of columns: binary ones, blocks of one-hot ones, counts, and other numbers."""
+"""Kinds of columns: binary, one-hot, counts, numbers; and whether rows are images."""
 
 import numpy as np
 from scipy.special import gammaln, xlogy
 
+from .._typing import Floats, Ints, Rows
 from .scaling import dense_rows, row_slices
 
-__all__ = ["BINARY", "COUNT", "NUMBER", "ONE_HOT", "column_kinds", "one_hot_blocks"]
+__all__ = [
+    "BINARY",
+    "COUNT",
+    "NUMBER",
+    "ONE_HOT",
+    "column_kinds",
+    "in_unit_interval",
+    "looks_like_pictures",
+    "one_hot_blocks",
+]
 
 BINARY, ONE_HOT, COUNT, NUMBER = "binary", "one-hot", "count", "number"
 
-# Rows, evenly spaced, that tell counts from other whole numbers.
+# Number of evenly spaced rows that are used to tell counts from other whole numbers.
 _MANY_ROWS = 10_000
-# Larger whole numbers are amounts, as of money, rather than counts.
+# Smallest share of values at the ends of the range, for rows to look like images.
+_AT_THE_ENDS = 0.1
+# Larger whole numbers are mostly amounts, such as of money, and not counts.
 _LARGEST_COUNT = 1_000
 
 
-def column_kinds(X, columns, weights=None):
+def column_kinds(
+    X: Rows, columns: Ints, weights: Floats | None = None
+) -> list[tuple[str, Ints]]:
     """Find out what kinds of columns there are.
 
     Parameters
     ----------
     X : ndarray or CSR matrix of shape (n_rows, n_features)
     columns : ndarray of int
-        Those to look at, sorted.
+        Columns to examine, sorted.
     weights : ndarray of shape (n_rows,) or None
-        Of the rows.
+        Sample weights.
 
     Returns
     -------
     kinds : list of (str, ndarray of int)
-        In the order of the columns. A block of one-hot columns is an entry, all binary
-        columns are one, and every other column is one.
+        Kinds and their columns, in the order of the columns. Each block of one-hot
+        columns is one entry. All binary columns together are one entry. Every other
+        column is one entry.
     """
     is_binary, may_count = _ranges(X, columns)
     blocks = one_hot_blocks(X, columns[is_binary])
@@ -45,7 +60,7 @@ def column_kinds(X, columns, weights=None):
 
 
 def _ranges(X, columns):
-    """Which columns are all zeros and ones, and which may be counts, by their range."""
+    """Return which columns have only zeros and ones, and which may be counts."""
     is_binary = np.full(len(columns), True)
     may_count = is_binary.copy()
     low, high = np.full(len(columns), np.inf), np.full(len(columns), -np.inf)
@@ -61,8 +76,8 @@ def _ranges(X, columns):
 def _are_counts(X, column, weights):
     """Whether a negative binomial distribution fits better than a normal one.
 
-    Of whole numbers from zero on. Codes of ordered categories and ages are no counts:
-    these are.
+    The column has whole numbers from zero on. This test separates counts from codes of
+    ordered categories and from ages.
     """
     rows = np.unique(np.linspace(0, X.shape[0] - 1, _MANY_ROWS).astype(int))
     values = np.rint(dense_rows(X, rows)[:, column]).astype(int)
@@ -74,14 +89,14 @@ def _are_counts(X, column, weights):
         n = mean**2 / (variance - mean)
         log_p = gammaln(y + n) - gammaln(n) - gammaln(y + 1)
         log_p += n * np.log(n / (n + mean)) + xlogy(y, mean / (n + mean))
-    else:  # its limit: Poisson's
+    else:  # the limit: the Poisson distribution
         log_p = xlogy(y, mean) - mean - gammaln(y + 1)
-    variance += 1 / 12  # of what rounding takes away
+    variance += 1 / 12  # variance of rounding to whole numbers
     log_normal = -0.5 * (np.log(2 * np.pi * variance) + (y - mean) ** 2 / variance)
     return bool(n_times @ log_p > n_times @ log_normal)
 
 
-def one_hot_blocks(X, columns):
+def one_hot_blocks(X: Rows, columns: Ints) -> list[Ints]:
     """Find blocks of successive columns in which every row has a single one.
 
     Parameters
@@ -116,7 +131,7 @@ def one_hot_blocks(X, columns):
 
 
 def _candidates(columns, total, n_rows):
-    """Spans of successive columns whose ones are as many as there are rows."""
+    """Return spans of successive columns that have as many ones as there are rows."""
     gaps = np.flatnonzero(np.diff(columns) != 1) + 1
     ends_of_run = np.searchsorted(gaps, np.arange(len(columns)), side="right")
     ends_of_run = np.append(gaps, len(columns))[ends_of_run]
@@ -125,7 +140,31 @@ def _candidates(columns, total, n_rows):
     for begin in range(len(columns)):
         end = np.searchsorted(sums, sums[begin] + n_rows, side="left")
         is_full = end <= ends_of_run[begin] and sums[end] == sums[begin] + n_rows
-        # A column that is one in every row is no block, nor is it one with empty ones.
+        # A column that is one in every row is no block, not even together with columns
+        # of zeros.
         if is_full and (total[begin:end] > 0).sum() > 1:
             spans.append((begin, end))
     return np.array(spans, int).reshape(-1, 2)
+
+
+def in_unit_interval(X: Rows) -> bool:
+    """Whether all values are in [0, 1]."""
+    parts = (dense_rows(X, rows) for rows in row_slices(*X.shape))
+    return all(values.min() >= 0 and values.max() <= 1 for values in parts)
+
+
+def looks_like_pictures(X: Rows) -> bool:
+    """Whether all values are in [0, 1], and at least a tenth of them is 0 or 1.
+
+    For such data a logistic output saturates where the values do. A linear output would
+    have to learn this for each code. Measured in docs/choices.md, "Pictures".
+    """
+    n_zeros = n_ones = 0
+    for rows in row_slices(*X.shape):
+        values = dense_rows(X, rows)
+        if values.min() < 0 or values.max() > 1:
+            return False
+        n_zeros += int(np.count_nonzero(values == 0))
+        n_ones += int(np.count_nonzero(values == 1))
+    n_values = X.shape[0] * X.shape[1]
+    return min(n_zeros, n_ones) > 0 and n_zeros + n_ones >= _AT_THE_ENDS * n_values

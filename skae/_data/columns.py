@@ -1,14 +1,19 @@
-"""Columns: positions of those that names, selectors or masks stand for."""
+"""Columns: positions of columns given by names, selectors or masks."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from .._typing import Ints
 
 __all__ = ["column_names", "find_columns", "spell"]
 
 
-def column_names(X):
+def column_names(X: object) -> tuple[str, ...] | None:
     """Return the names of a data frame's columns, (n_features,), or None.
 
-    As scikit-learn: only where all are strings.
+    As in scikit-learn, names count only if all are strings.
     """
     names = getattr(X, "column_names", None)  # of pyarrow
     names = getattr(X, "columns", None) if names is None else names
@@ -17,13 +22,13 @@ def column_names(X):
     return tuple(names)
 
 
-def spell(column, names):
-    """Return how messages call a column."""
+def spell(column: int, names: Sequence[str] | None) -> str:
+    """Return how messages name a column."""
     return repr(int(column) if names is None else str(names[column]))
 
 
-def find_columns(columns, X, n_features):
-    """Return positions of columns, (n_columns,), in the order they are named.
+def find_columns(columns: Any, X: object, n_features: int) -> Ints:
+    """Return positions of columns, (n_columns,), in the given order.
 
     Parameters
     ----------
@@ -42,10 +47,11 @@ def find_columns(columns, X, n_features):
         columns = columns(X)
     names = column_names(X)
     if isinstance(columns, slice):
-        ends = [_end(end, names, n_features) for end in (columns.start, columns.stop)]
-        if isinstance(columns.stop, str):  # of names the last one is meant too
-            ends[1] += 1
-        return np.arange(n_features)[slice(*ends, columns.step)]
+        start = _end(columns.start, names, n_features)
+        stop = _end(columns.stop, names, n_features)
+        if isinstance(columns.stop, str):  # slices of names include the end
+            stop += 1
+        return np.arange(n_features)[slice(start, stop, columns.step)]
     found = np.asarray(columns)
     if found.size == 0:
         return np.empty(0, int)
@@ -56,8 +62,8 @@ def find_columns(columns, X, n_features):
                 f"an array of shape {found.shape}."
             )
         return np.flatnonzero(found)
-    found = found.reshape(-1).tolist()
-    return np.array([_position(c, names, n_features) for c in found])
+    places = found.reshape(-1).tolist()
+    return np.array([_position(c, names, n_features) for c in places])
 
 
 def _end(end, names, n_features):
@@ -65,7 +71,7 @@ def _end(end, names, n_features):
 
 
 def _position(column, names, n_features):
-    """Return the position of a column by its name, or by a number from either end."""
+    """Return the position of a column, from its name or a number (may be negative)."""
     if isinstance(column, str):
         if names is None:
             raise ValueError(

@@ -1,11 +1,13 @@
-"""Conversion: containers of vectors to arrays, and which column does not hold numbers.
+"""Conversion of containers of vectors to arrays, and errors that name the column.
 
-Embeddings come as one vector a row: in a column of a data frame, a Series, an array of
-objects. scikit-learn's own conversion fails on these, and on texts and dates its
-message names the value, but not the column.
+Embeddings often have one vector per row, in a column of a data frame, in a Series or in
+an array of objects. scikit-learn cannot convert these. For texts and dates its message
+names the value, but not the column.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +30,8 @@ _SERIES = {
     "LargeListArray",
     "ListArray",
 }
-# What their dtypes of vectors begin with, and "object", which may be anything.
+# Prefixes of the names of their dtypes for vectors, and "object", which may be
+# anything.
 _MAYBE_VECTORS = (
     "object",
     "list",
@@ -39,11 +42,11 @@ _MAYBE_VECTORS = (
 )
 
 
-# What names of dtypes begin with that are no numbers, though conversions make some of
-# them: nanoseconds since 1970, the labels of categories.
+# Prefixes of names of dtypes that are not numbers. Conversions would turn some of them
+# into numbers: times into nanoseconds since 1970, categories into their labels.
 _TIMES = ("date", "time", "duration", "period")
 _CATEGORIES = ("categor", "dictionary", "enum")
-# What is wrong with columns, and what to do.
+# Messages: what is wrong with a column, and what to do.
 _COMPLEX = (
     "holds complex numbers. Complex data not supported: make two columns of it, of the "
     "real and the imaginary part."
@@ -55,10 +58,10 @@ _CATEGORY = (
 _TIME = "holds times. Make numbers of it, as days since the first, or leave it out."
 
 
-def as_array(X):
-    """Return tensors, and containers of vectors, as arrays; the rest as it is.
+def as_array(X: Any) -> Any:
+    """Convert tensors and containers of vectors to arrays. Return the rest as it is.
 
-    A data frame is such a container if it has no other columns.
+    A data frame is a container of vectors if that is its only column.
 
     Parameters
     ----------
@@ -67,7 +70,7 @@ def as_array(X):
     Raises
     ------
     ValueError
-        If the vectors are of several lengths.
+        If the vectors have different lengths.
     """
     if isinstance(X, list | tuple) and X and isinstance(X[0], torch.Tensor):
         X = torch.stack(list(X))
@@ -87,15 +90,15 @@ def as_array(X):
     return X
 
 
-def refuse_pictures(X, advice):
-    """Refuse more than two dimensions, also of lists of lists.
+def refuse_pictures(X: object, advice: str) -> None:
+    """Refuse arrays, and nested lists, with more than two dimensions.
 
     Parameters
     ----------
     X : object
     advice : str
-        What to do instead, with "{row}" for the shape of a row, and "{flat}" for that
-        of all rows when these are flat.
+        What to do instead. "{row}" is replaced by the shape of a row, and "{flat}" by
+        the shape of all rows after flattening.
     """
     shape = getattr(X, "shape", None)
     if isinstance(X, list | tuple) and X:
@@ -109,10 +112,10 @@ def refuse_pictures(X, advice):
         )
 
 
-def refuse_other_kinds(X):
+def refuse_other_kinds(X: object) -> None:
     """Refuse times, categories and complex numbers, naming the first such column.
 
-    Conversions to numbers would take some of them.
+    Conversions to numbers would accept some of these without an error.
 
     Parameters
     ----------
@@ -123,19 +126,20 @@ def refuse_other_kinds(X):
     if any(kind.startswith((*_TIMES, *_CATEGORIES, "complex")) for kind in kinds):
         raise ValueError(_culprit(X))
     dtype = getattr(X, "dtype", None)
-    if getattr(dtype, "kind", None) in ("m", "M", "c"):
-        trouble = _COMPLEX if dtype.kind == "c" else _TIME
+    kind = getattr(dtype, "kind", None)
+    if kind in ("m", "M", "c"):
+        trouble = _COMPLEX if kind == "c" else _TIME
         raise ValueError(_culprit(X) or f"X, of dtype {dtype}, {trouble}")
 
 
 @contextmanager
-def naming_columns(X):
-    """Name the column that is not numbers where a conversion to numbers fails.
+def naming_columns(X: object) -> Iterator[None]:
+    """Name the column without numbers in the error of a failed conversion.
 
     Parameters
     ----------
     X : object
-        What is converted.
+        Object that is converted.
     """
     try:
         yield
@@ -144,13 +148,13 @@ def naming_columns(X):
         message = None if is_of_names else _culprit(X)
         if message is None:
             raise
-        # numpy's own are of several kinds for the same trouble.
+        # numpy raises several types of errors for the same problem.
         kind = type(error) if type(error) in (TypeError, ValueError) else ValueError
         raise kind(message) from error
 
 
-def column_dtypes(X):
-    """Return the dtypes of a data frame's columns; none of anything else."""
+def column_dtypes(X: object) -> list[object]:
+    """Return the dtypes of a data frame's columns, an empty list for anything else."""
     dtypes = getattr(X, "dtypes", None)
     if dtypes is None and hasattr(X, "schema"):
         dtypes = getattr(X.schema, "types", None)  # of pyarrow
@@ -168,7 +172,7 @@ def _may_hold_vectors(dtype):
 
 
 def _stack(values, X):
-    """Return vectors as rows; ``X`` itself where the values are none."""
+    """Return vectors as rows, or ``X`` itself if the values are not vectors."""
     if values.ndim > 1:
         return values
     if values.dtype != object:
@@ -187,7 +191,7 @@ def _stack(values, X):
 
 
 def _dense(row):
-    """Return a row as an array: a picture may come as a vector of vectors."""
+    """Return a row as an array. An image may be a vector of vectors."""
     row = np.asarray(row)
     is_nested = row.dtype == object and row.ndim and all(map(np.ndim, row))
     return np.array([np.asarray(part) for part in row]) if is_nested else row
@@ -196,7 +200,7 @@ def _dense(row):
 def _shape(row):
     try:
         return np.shape(row)
-    except ValueError:  # of lists that are ragged
+    except ValueError:  # a ragged list
         return ()
 
 
@@ -216,9 +220,9 @@ def _culprit(X):
         names, dtypes = range(len(columns)), [c.dtype for c in columns]
     else:
         return None
-    columns = list(zip(names, dtypes, columns, strict=True))
+    named = list(zip(names, dtypes, columns, strict=True))
     for find in (_other_kind, _not_numbers, _times):
-        for name, dtype, values in columns:
+        for name, dtype, values in named:
             if trouble := find(values, name, dtype):
                 return f"Column {name!r} of X, of dtype {dtype}, {trouble}"
     return None
@@ -233,7 +237,7 @@ def _columns_of_objects(X):
 
 
 def _other_kind(values, name, dtype):
-    """Return what to do with categories and complex numbers; None if it is neither."""
+    """Return advice for categories and complex numbers, None for anything else."""
     if str(dtype).lower().startswith(_CATEGORIES):
         return _CATEGORY
     if values.dtype.kind in "cO" and any(map(_has_imaginary_part, values.flat)):
@@ -246,7 +250,7 @@ def _has_imaginary_part(value):
 
 
 def _not_numbers(values, name, dtype):
-    """Return why values are no numbers, and what to do; None if they are."""
+    """Return why values are not numbers, and what to do; None if they are numbers."""
     if values.ndim > 1 or values.dtype == object and any(map(_shape, values)):
         return (
             "holds vectors, beside other columns. Make a column of each of their "
@@ -265,6 +269,6 @@ def _not_numbers(values, name, dtype):
 
 
 def _times(values, name, dtype):
-    """Return what to do with times, which some containers mix with numbers."""
+    """Return advice for times, which some containers mix with numbers."""
     are_times = values.dtype.kind in "mM" or str(dtype).lower().startswith(_TIMES)
     return _TIME if are_times else None

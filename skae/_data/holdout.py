@@ -1,25 +1,29 @@
-"""Hold-out: which rows are validated on, and whether they can tell of new ones.
+"""Hold-out: which rows are for validation, and whether they are like new rows.
 
-They cannot where they have copies among the rows that are learnt from: equal rows, as
-bootstrapping and oversampling make them, stay on one side, and so do the groups that
-users name. Neighbours in a series that are nearly copies are only noticed.
+Held-out rows with copies in the training rows say little about new rows. So equal rows,
+which bootstrapping and oversampling make, stay on one side of the split. So do users'
+groups. Near copies, such as neighbours in a time series, only cause a warning.
 """
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
 
+from .._typing import Ints, Rows, is_sparse
 from .scaling import dense_rows, row_slices
 
 __all__ = ["equal_rows", "have_near_copies", "hold_out", "row_keys"]
 
-# Rows that are held out at least: a hundred, unless they are more than this part of
-# all, or so few.
+# Smallest number of rows to hold out: the first number, but not more than this share of
+# all rows, and not less than the last number. Measured in docs/choices.md, "Answering
+# with PCA".
 _ENOUGH_VALIDATION_ROWS = 100
 _MOST_HELD_OUT = 0.2
 _LEAST_VALIDATION_ROWS = 7
-# Rows whose nearest one is looked for, among so many values at most; how near in the
-# table it has to be, and how often, for the table to be a series.
+# How to recognise a series: for ``_ASKED_ROWS`` rows, find the nearest of all rows, or
+# of a sample with ``_MOST_VALUES`` values. With fewer than ``_FEWEST_ROWS`` rows there
+# is no test. The rows are a series if more than the share ``_MANY`` of them have their
+# nearest row at most ``_NEXT`` places away.
 _ASKED_ROWS = 50
 _MOST_VALUES = 5_000_000
 _FEWEST_ROWS = 100
@@ -27,8 +31,14 @@ _NEXT = 3
 _MANY = 0.5
 
 
-def hold_out(n_samples, fraction, seed, strata=None, groups=None):
-    """Draw the rows to hold out: a fraction, of short data up to a fifth.
+def hold_out(
+    n_samples: int,
+    fraction: float,
+    seed: int,
+    strata: np.ndarray | None = None,
+    groups: Ints | None = None,
+) -> tuple[Ints, Ints]:
+    """Draw the rows to hold out: a fraction, or up to a fifth if there are few rows.
 
     Parameters
     ----------
@@ -36,31 +46,33 @@ def hold_out(n_samples, fraction, seed, strata=None, groups=None):
     fraction : float
     seed : int
     strata : ndarray of shape (n_samples,) or None
-        What is to be as frequent on both sides.
+        Labels that are to be equally frequent on both sides.
     groups : ndarray of int of shape (n_samples,) or None
-        Rows that stay together; the strata do not count then.
+        Number of each row's group. Groups are not split. If given, ``strata`` is
+        ignored.
 
     Returns
     -------
     rows, held_out : ndarray of int
-        The others, and those; together all.
+        Rows that are not held out, and rows that are; together all rows.
     """
     enough = min(_ENOUGH_VALIDATION_ROWS, int(_MOST_HELD_OUT * n_samples))
     enough = max(enough, _LEAST_VALIDATION_ROWS)
     n_held_out = min(max(int(fraction * n_samples), enough), n_samples - 2)
     if groups is None:
-        return train_test_split(
+        rows, held_out = train_test_split(
             np.arange(n_samples),
             test_size=n_held_out,
             random_state=seed,
             stratify=_splittable(strata, n_held_out),
         )
+        return rows, held_out
     is_held_out = _draw_groups(groups, n_held_out, seed)[groups]
     return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
 
 
 def _splittable(strata, n_held_out):
-    """Put strata of one row into the largest; None where strata are too many."""
+    """Merge strata of one row with the largest. Return None for too many strata."""
     if strata is None:
         return None
     _, strata, sizes = np.unique(strata, return_inverse=True, return_counts=True)
@@ -70,10 +82,10 @@ def _splittable(strata, n_held_out):
 
 
 def _draw_groups(groups, n_held_out, seed):
-    """Draw groups in random order until they have so many rows; (n_groups,), bool.
+    """Draw groups in random order until they have enough rows; return a mask of them.
 
-    One that would bring more than half again too many is left out, unless it is the
-    smallest and the only one.
+    A group that would make more than 1.5 times as many rows is left out. If no group
+    remains, the smallest one is used.
     """
     sizes = np.bincount(groups)
     chosen, n_samples = np.zeros(len(sizes), bool), 0
@@ -86,13 +98,13 @@ def _draw_groups(groups, n_held_out, seed):
     return chosen
 
 
-def equal_rows(X):
-    """Return a number for each row of ``X``, in order, the same for equal ones.
+def equal_rows(X: Rows) -> Ints | None:
+    """Return a number for each row of ``X``, the same for equal rows.
 
     Returns
     -------
     groups : ndarray of int of shape (n_samples,) or None
-        None if all are different.
+        None if all rows are different.
     """
     if issparse(X):
         rows = _sparse_bytes(X)
@@ -101,7 +113,7 @@ def equal_rows(X):
         suspects = _alike(row_keys(X))
         rows = (row.tobytes() for row in _plain(X[suspects]))
     first_of_all = np.arange(X.shape[0])
-    first = {}
+    first: dict[bytes, np.intp] = {}
     for i, row in zip(suspects, rows, strict=True):
         first_of_all[i] = first.setdefault(row, i)
     if len(first) == len(suspects):
@@ -117,20 +129,20 @@ def _sparse_bytes(X):
 
 
 def _plain(X):
-    # Zero has two signs, and the sum but one.
+    # Turns -0.0 into 0.0, so that equal values have equal bits.
     return np.ascontiguousarray(X + 0)
 
 
-def row_keys(X):
-    """Return a number for each row, (n_samples,): equal rows have the same.
+def row_keys(X: Rows) -> Ints:
+    """Return a hash of each row, (n_samples,), which is the same for equal rows.
 
-    Bits are read as whole numbers and added up with random weights, modulo 2**64. The
-    bits of zero are zero, so that those of a sparse row are its values'.
+    The bits of values are read as whole numbers and added with random weights, modulo
+    2**64. The bits of zero are zero, so a sparse row needs only its stored values.
     """
     n_samples, n_features = X.shape
     rng = np.random.default_rng(0)
-    weights = rng.integers(2**63, size=n_features, dtype=np.uint64) * 2 + 1
-    if issparse(X):
+    weights = rng.integers(2**63, size=(n_features,), dtype=np.uint64) * 2 + 1
+    if is_sparse(X):
         ends = np.append(np.uint64(0), np.cumsum(_bits(X.data) * weights[X.indices]))
         return ends[X.indptr[1:]] - ends[X.indptr[:-1]]
     keys = np.empty(n_samples, np.uint64)
@@ -145,23 +157,23 @@ def _bits(values):
 
 
 def _alike(numbers):
-    """Return the places of numbers that are there more than once, in order."""
+    """Return the sorted indices of numbers that occur more than once."""
     order = np.argsort(numbers, kind="stable")
     same = numbers[order][1:] == numbers[order][:-1]
     return np.sort(order[np.append(same, False) | np.append(False, same)])
 
 
-def have_near_copies(X, rows, seed):
-    """Whether the nearest of all rows is mostly one that stands close by in the table.
+def have_near_copies(X: Rows, rows: Ints, seed: int) -> bool:
+    """Whether the row nearest to a row mostly follows or precedes it closely in ``X``.
 
-    As it is of overlapping windows of a series, and of slow measurements. In tables
-    whose order means nothing it hardly ever is.
+    This is true of overlapping windows of a time series, and of quantities that change
+    slowly. If the order of rows means nothing, it is hardly ever true.
 
     Parameters
     ----------
     X : ndarray or CSR matrix
     rows : ndarray of int
-        Some of these are asked about.
+        Indices of rows, of which a random sample is tested.
     seed : int
     """
     n_samples = X.shape[0]
@@ -169,7 +181,7 @@ def have_near_copies(X, rows, seed):
         return False
     rng = np.random.default_rng(seed)
     asked = rng.choice(rows, min(_ASKED_ROWS, len(rows)), replace=False)
-    # In a large table those that stand far off are represented by some.
+    # If there are many rows, only a random sample of the distant ones is compared.
     n_others = min(n_samples, max(_FEWEST_ROWS, _MOST_VALUES // X.shape[1]))
     near = np.unique(asked[:, None] + np.arange(-_NEXT, _NEXT + 1))
     others = near[(near >= 0) & (near < n_samples)]

@@ -1,13 +1,18 @@
-"""Outputs: the columns of ``y`` as arrays, and which rows have a target in them."""
+"""Outputs: the columns of ``y`` as arrays, and which rows have a target."""
 
+from collections.abc import Iterable
 from numbers import Number
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
 from .._runtime.warning import warn
+from .._typing import Bools
 
 __all__ = [
+    "Label",
     "columns",
     "join_targets",
     "known_rows",
@@ -16,37 +21,40 @@ __all__ = [
     "warn_of_unlabelled",
 ]
 
-# What means a row without a label in many a semi-supervised data set.
+#: Value that means "no target", besides NaN and None. "auto" means no such value.
+Label: TypeAlias = int | float | str | None
+
+# The usual label of unlabelled rows in semi-supervised data sets.
 _UNLABELLED = -1
-# Texts that numpy and pandas make of values that are missing.
+# Texts into which numpy and pandas convert missing values.
 _MISSING_AS_TEXT = ("nan", "None", "<NA>", "NaT")
 
 
-def join_targets(parts, n_samples):
-    """Return the targets of parts one after another, unknown where a part has none.
+def join_targets(
+    parts: Iterable[ArrayLike | None], n_samples: Iterable[int]
+) -> np.ndarray | None:
+    """Concatenate the targets of parts. Rows of a part without targets get None.
 
     Parameters
     ----------
     parts : iterable of array-like or None
     n_samples : iterable of int
-        Of the parts.
+        Number of rows of each part.
 
     Returns
     -------
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
     """
-    by_part = [None if y is None else columns(y) for y in parts]
-    widths = {len(part) for part in by_part if part is not None}
+    given = [None if y is None else columns(y) for y in parts]
+    widths = [len(part) for part in given if part is not None]
     if not widths:
         return None
-    if len(widths) > 1:
-        raise ValueError(
-            f"y has {len(by_part[-1])} outputs, but {len(by_part[0])} were expected."
-        )
-    (width,) = widths
+    if len(set(widths)) > 1:
+        raise ValueError(f"y has {widths[-1]} outputs, but {widths[0]} were expected.")
+    width = widths[0]
     by_part = [
         [np.full(n, None, object)] * width if part is None else part
-        for part, n in zip(by_part, n_samples, strict=True)
+        for part, n in zip(given, n_samples, strict=True)
     ]
     outputs = []
     for output in zip(*by_part, strict=True):
@@ -63,16 +71,17 @@ def _side_by_side(outputs):
     return np.column_stack([column.astype(object) for column in outputs])
 
 
-def columns(y):
+def columns(y: Any) -> list[np.ndarray]:
     """Return ``y`` as a list of arrays, one for each output."""
     if issparse(y):
         y = y.toarray()
-    elif hasattr(y, "detach"):  # a tensor, on whatever device
+    elif hasattr(y, "detach"):  # a tensor on any device
         y = y.detach().cpu().numpy()
     elif np.ma.isMaskedArray(y):
-        y = np.where(np.ma.getmaskarray(y), None, y.data.astype(object))
+        is_masked, y = np.ma.getmaskarray(y), y.data.astype(object)
+        y[is_masked] = None
     elif isinstance(y, list | tuple):
-        y = np.array(y, dtype=object)  # or numpy would make text of all its values
+        y = np.array(y, dtype=object)  # otherwise numpy may convert all values to text
     y = np.asarray(y)
     if y.ndim not in (1, 2) or y.ndim == 2 and y.shape[1] == 0:
         raise ValueError(
@@ -82,8 +91,8 @@ def columns(y):
     return [y] if y.ndim == 1 else list(y.T)
 
 
-def missing(column):
-    """Which rows have nothing, whatever else means that."""
+def missing(column: np.ndarray) -> Bools:
+    """Return which rows are NaN, None or NA. ``missing_label`` does not count here."""
     if column.dtype.kind == "f":
         return np.isnan(column)
     if column.dtype.kind != "O":
@@ -96,8 +105,8 @@ def _is_missing(value):
     return value is None or type(value).__name__ == "NAType" or value != value
 
 
-def known_rows(column, missing_label):
-    """Which rows have a target."""
+def known_rows(column: np.ndarray, missing_label: Label) -> Bools:
+    """Return which rows have a target."""
     known = ~missing(column)
     if missing_label is None or missing_label == "auto":
         return known
@@ -105,7 +114,7 @@ def known_rows(column, missing_label):
 
 
 def _equal(column, label):
-    """Which values are a label: a number is neither a text nor a truth value."""
+    """Return which values equal a label. Numbers, texts and truth values all differ."""
     kind = _kind(label)
     if column.dtype.kind == "O":
         return np.array([_kind(v) == kind and v == label for v in column], bool)
@@ -119,8 +128,8 @@ def _kind(label):
     return "number" if isinstance(label, Number) else "text"
 
 
-def refuse_lookalikes(column, missing_label):
-    """Refuse values that read like the label of rows without a target, but are not it.
+def refuse_lookalikes(column: np.ndarray, missing_label: Label) -> None:
+    """Refuse values that look like ``missing_label``, but have another type.
 
     Parameters
     ----------
@@ -134,7 +143,7 @@ def refuse_lookalikes(column, missing_label):
     for value in _different(column):
         if _kind(value) == kind:
             if column.dtype.kind != "O":
-                return  # and so are the others
+                return  # all values have this type
         elif _looks_like(value, missing_label):
             remedy = f"Pass missing_label={value!r} if it means a row without a target."
             if _kind(value) == "truth value":
@@ -145,8 +154,8 @@ def refuse_lookalikes(column, missing_label):
             )
 
 
-def warn_of_unlabelled(column):
-    """Tell of classes that often mean a row without a target."""
+def warn_of_unlabelled(column: np.ndarray) -> None:
+    """Warn about classes that often mean a row without a target."""
     values = _different(column)
     texts = [value for value in values if value in _MISSING_AS_TEXT]
     ones = [value for value in values if _looks_like(value, _UNLABELLED)]
@@ -161,12 +170,12 @@ def warn_of_unlabelled(column):
 
 
 def _different(column):
-    """Return a value of each kind: 1, 1.0 and True are three."""
+    """Return the distinct values, with their types: 1, 1.0 and True are three."""
     return list({(type(v), v): v for v in column.tolist()}.values())
 
 
 def _looks_like(value, label):
-    """Whether a value reads as a label does, whatever its type."""
+    """Whether a value looks like a label, even if the types differ."""
     try:
         if float(value) == float(label):
             return True

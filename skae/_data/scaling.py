@@ -1,17 +1,20 @@
-"""Scaling: rows of ``X`` to what the network sees, and back, in float64.
+"""Scaling of rows of ``X`` for the network, and back, in float64.
 
-The network sees ``(X - mean) / scale`` with one scale for all features, the root of
-the mean variance, so that data in any unit train alike and the squared error weighs
-the features as PCA does.
+The network gets ``(X - mean) / scale``. By default all features have the same scale,
+the square root of their mean variance. So the units of the data do not matter, and the
+squared error weighs features as PCA does.
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
+
+from .._typing import Bools, Floats, Ints, Rows, is_sparse
 
 __all__ = [
     "FARTHEST",
@@ -24,27 +27,31 @@ __all__ = [
 ]
 
 _CHUNK_BYTES = 2**22
-# Farther rows are taken for as far: float32 can still square and add such values.
+# Scaled values are clipped to this size. float32 can still square and add such values.
 FARTHEST = 1e15
 
 
-def row_slices(n_samples, n_features, chunk_bytes=_CHUNK_BYTES):
-    """Slices of rows that hold about ``chunk_bytes`` of float64 each."""
+def row_slices(
+    n_samples: int, n_features: int, chunk_bytes: int = _CHUNK_BYTES
+) -> list[slice]:
+    """Return slices of rows that hold about ``chunk_bytes`` of float64 each."""
     step = max(1, chunk_bytes // (8 * n_features))
     return [slice(i, min(i + step, n_samples)) for i in range(0, n_samples, step)]
 
 
-def dense_rows(X, rows):
-    """Rows of an array or of a sparse matrix, as an array."""
+def dense_rows(X: Rows, rows: Ints | slice) -> Floats:
+    """Return rows of an array or of a sparse matrix as an array."""
     chosen = X[rows]
-    return chosen.toarray() if issparse(chosen) else chosen
+    return chosen.toarray() if is_sparse(chosen) else chosen
 
 
-def squares_about_mean(X, rows, scale, weights=None):
-    """Sum of squared distances of some rows from their own mean, in units of a scale.
+def squares_about_mean(
+    X: Rows, rows: Ints, scale: Floats, weights: Floats | None = None
+) -> float:
+    """Return the sum of squared distances of rows from their mean, in scaled units.
 
-    Zero if they are all alike: what rounding leaves of the mean is no variance. Rows
-    may have ``weights``, one on average.
+    Return zero if all rows are equal: rounding errors of the mean are not variance.
+    ``weights`` of rows have mean 1.
     """
     parts = row_slices(len(rows), X.shape[1])
     mean = sum(
@@ -55,12 +62,14 @@ def squares_about_mean(X, rows, scale, weights=None):
     total = 0.0
     for p in parts:
         distance = np.subtract(dense_rows(X, rows[p]), mean, dtype=np.float64) / scale
-        total += weighted(np.square(distance), weights, p).sum()
+        total += float(weighted(np.square(distance), weights, p).sum())
     rounding = 8 * np.finfo(np.float64).eps * mean / scale
     return total if total > len(rows) * np.square(rounding).sum() else 0.0
 
 
-def observed_squares(X, rows, scale, weights=None):
+def observed_squares(
+    X: Floats, rows: Ints, scale: Floats, weights: Floats | None = None
+) -> float:
     """Return `squares_about_mean` of the entries of an array that are not NaN."""
     parts = row_slices(len(rows), X.shape[1])
     weights = np.ones(len(rows)) if weights is None else weights
@@ -70,13 +79,15 @@ def observed_squares(X, rows, scale, weights=None):
     total = 0.0
     for p in parts:
         distance = np.subtract(X[rows[p]], mean, dtype=np.float64) / scale
-        total += np.nansum(weighted(np.square(distance), weights, p))
+        total += float(np.nansum(weighted(np.square(distance), weights, p)))
     rounding = 8 * np.finfo(np.float64).eps * mean / scale
     return total if total > len(rows) * np.square(rounding).sum() else 0.0
 
 
-def weighted(values, weights, part=slice(None)):
-    """Return values of rows times their weights, those of some part of the rows."""
+def weighted(
+    values: Floats, weights: Floats | None, part: slice = slice(None)
+) -> Floats:
+    """Multiply values of rows by their weights, of which ``part`` is used."""
     if weights is None:
         return values
     weights = weights[part]
@@ -90,31 +101,40 @@ class Scaling:
     Attributes
     ----------
     mean, scale : ndarray of shape (n_features,)
-        float64. The mean of a constant feature is its value, exactly.
+        Shift and scale in float64. The mean of a constant feature is exactly its value.
     constant : ndarray of bool of shape (n_features,)
-        Features with one value in all training rows. The network never sees them move.
+        Features with one value in all training rows. After scaling they are always
+        zero.
     variance : float
-        Mean variance of the scaled features: the squared error of predicting the mean.
+        Mean variance of the scaled features. This is the squared error of predicting
+        the mean.
     unit : ndarray of shape (n_features,)
-        What errors are measured in: 1, or the scale of standardized features.
+        Units of errors: 1, or the scale of standardized features.
     mean_error : float
         The squared error of predicting the mean, in these units.
     """
 
-    mean: np.ndarray
-    scale: np.ndarray
-    constant: np.ndarray
+    mean: Floats
+    scale: Floats
+    constant: Bools
     variance: float
-    unit: np.ndarray
+    unit: Floats
     mean_error: float
 
     @classmethod
-    def fit(cls, X, rows, standardize, weights=None, scale_of=None):
-        """Measure the ``rows`` (indices) of ``X`` in passes of bounded memory.
+    def fit(
+        cls,
+        X: Rows,
+        rows: Ints,
+        standardize: bool,
+        weights: Floats | None = None,
+        scale_of: Callable[[Floats], Floats] | None = None,
+    ) -> Self:
+        """Fit to the ``rows`` (indices) of ``X``, with bounded memory.
 
-        Rows may have ``weights``, (len(rows),). ``scale_of`` returns scales for
-        variances, (n_features,), where they are not to be the same for all; errors are
-        then measured in these.
+        ``weights`` of rows are of shape (len(rows),). ``scale_of`` turns variances into
+        scales, (n_features,), if features get different scales. Errors are then
+        measured in units of these scales.
         """
         scaler = StandardScaler()
         low = np.full(X.shape[1], np.inf)
@@ -139,8 +159,15 @@ class Scaling:
         return cls._of_moments(mean, variance, constant, deviation, scale_of)
 
     @classmethod
-    def _of_moments(cls, mean, variance, constant, deviation, scale_of=None):
-        """Make it of moments; with a standard deviation, features count equally."""
+    def _of_moments(
+        cls,
+        mean: Floats,
+        variance: Floats,
+        constant: Bools,
+        deviation: Floats | None,
+        scale_of: Callable[[Floats], Floats] | None = None,
+    ) -> Self:
+        """Make a scaling from moments. With ``deviation``, features count equally."""
         if deviation is not None:
             scale = np.where(constant, 1.0, deviation)
             unit = scale
@@ -158,20 +185,27 @@ class Scaling:
             mean_error=float(np.mean(variance / unit**2)),
         )
 
-    def of_observed(self, X, rows, missing, standardize, weights=None):
-        """Return one whose variances are those of observed entries about the mean.
+    def of_observed(
+        self,
+        X: Floats,
+        rows: Ints,
+        missing: Bools,
+        standardize: bool,
+        weights: Floats | None = None,
+    ) -> Self:
+        """Return a scaling whose variances are those of the observed entries.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
-            Rows whose gaps are filled.
+            Rows with filled gaps.
         rows : ndarray of int
         missing : ndarray of bool of shape (n_samples, n_features)
         standardize : bool
         weights : ndarray of shape (len(rows),), optional
         """
         weights = np.ones(len(rows)) if weights is None else weights
-        squares = counts = 0
+        squares = counts = np.zeros(X.shape[1])
         for chunk in row_slices(len(rows), X.shape[1]):
             part = rows[chunk]
             distance = np.subtract(X[part], self.mean, dtype=np.float64)
@@ -185,8 +219,15 @@ class Scaling:
             deviation = np.where(variance > 0, np.sqrt(variance), 1.0)
         return self._of_moments(self.mean, variance, self.constant, deviation)
 
-    def with_moved(self, X, rows, standardize, n_before, weights=None):
-        """Return one in which features that were constant vary, if they do in ``rows``.
+    def with_moved(
+        self,
+        X: Rows,
+        rows: Ints,
+        standardize: bool,
+        n_before: int,
+        weights: Floats | None = None,
+    ) -> Self:
+        """Return a scaling in which constant features vary if they do so in ``rows``.
 
         Parameters
         ----------
@@ -194,14 +235,15 @@ class Scaling:
         rows : ndarray of int
         standardize : bool
         n_before : int
-            Rows in which they were constant.
+            Number of earlier rows, in which the features were constant.
         weights : ndarray of shape (len(rows),) or None
-            Of the rows, one on average.
+            Sample weights with mean 1.
 
         Warns
         -----
         ConvergenceWarning
-            If they now have most of the variance, so that another start is better.
+            If these features now have most of the variance, so that a new fit is
+            better.
         """
         idle = np.flatnonzero(self.constant)
         squares, moved = np.zeros(len(idle)), np.zeros(len(idle), bool)
@@ -212,9 +254,8 @@ class Scaling:
         if not moved.any():
             return self
         features, variance = idle[moved], squares[moved] / len(rows)
-        constant, scale, unit = (
-            v.copy() for v in (self.constant, self.scale, self.unit)
-        )
+        constant = self.constant.copy()
+        scale, unit = self.scale.copy(), self.unit.copy()
         constant[features] = False
         if standardize:
             scale[features] = unit[features] = np.sqrt(variance)
@@ -238,18 +279,18 @@ class Scaling:
             mean_error=float(self.mean_error + share * added[1].sum()),
         )
 
-    def of(self, features):
-        """Return that of some features; the means over all stay as they are."""
+    def of(self, features: Ints | Bools) -> Self:
+        """Return the scaling of some features. Means over all features are the same."""
         names = "mean", "scale", "constant", "unit"
         return replace(self, **{name: getattr(self, name)[features] for name in names})
 
-    def on_axes(self, n_axes):
-        """Return that of coordinates of rows that are scaled already."""
+    def on_axes(self, n_axes: int) -> Self:
+        """Return the scaling of coordinates of rows that are already scaled."""
         zeros, ones = np.zeros(n_axes), np.ones(n_axes)
         return replace(self, mean=zeros, scale=ones, constant=zeros > 0, unit=ones)
 
-    def apply(self, X):
-        """Scaled rows, float64, of shape (n_samples, n_features)."""
+    def apply(self, X: Floats) -> Floats:
+        """Return scaled rows, float64, of shape (n_samples, n_features)."""
         with np.errstate(over="ignore"):  # clipped below
             x = np.subtract(X, self.mean, dtype=np.float64)
             x /= self.scale
@@ -257,6 +298,6 @@ class Scaling:
         x[:, self.constant] = 0.0
         return x
 
-    def undo(self, x):
-        """Rows in the units of ``X`` from scaled ones, float64."""
+    def undo(self, x: Floats) -> Floats:
+        """Return scaled rows in the units of ``X``, float64."""
         return x * self.scale + self.mean

@@ -1,16 +1,21 @@
-"""Targets: what ``y`` says of each row, as numbers that a linear head can learn.
+"""Targets: ``y`` as numbers that a linear head can learn.
 
-Numbers are standardized, classes become a column each, labels stay zeros and ones. What
-is not known is NaN and teaches nothing.
+Numbers are standardized. Each class becomes a column. Multilabel targets stay zeros and
+ones. Unknown targets are NaN, and do not count in training.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.multiclass import type_of_target
 
 from .._runtime.warning import warn
+from .._typing import Bools, Floats, Ints
 from .outputs import (
+    Label,
     columns,
     known_rows,
     missing,
@@ -20,42 +25,53 @@ from .outputs import (
 
 __all__ = ["TARGET_TYPES", "Target", "no_values"]
 
+#: All classes. For several outputs, a list with the classes of each.
+Classes: TypeAlias = np.ndarray | Sequence[Any]
+
 TARGET_TYPES = ("continuous", "multiclass", "multilabel")
-# More classes than this, and than the root of the rows, may be whole numbers: are, if
-# they are floats.
+# Integers with more distinct values than this, and more than the square root of the
+# number of rows, cause a warning. Whole floats with so many are taken for numbers
+# instead of classes.
 _MANY_CLASSES = 20
 _INFINITE = "y contains infinity. NaN means a row without a target."
 
 
 @dataclass(frozen=True)
 class Target:
-    """How ``y`` is read, learnt from the ``y`` of `fit`.
+    """How ``y`` is encoded, learnt from the ``y`` of `fit`.
 
     Attributes
     ----------
     kind : str
         One of ``TARGET_TYPES``.
     classes : tuple of ndarray
-        Of each output, sorted; empty for numbers.
+        Sorted classes of each output. Empty for numbers.
     mean, scale : ndarray of shape (n_outputs,)
-        Of numbers; zeros and ones for the others.
+        Mean and standard deviation of numbers. Zeros and ones for classes and labels.
     uncertainty : ndarray of shape (n_outputs,)
-        Loss of the best constant answer: half the variance of standardized numbers, or
-        the entropy of the classes. 0 where there is nothing to learn.
+        Loss of the best constant prediction: half the variance of standardized numbers,
+        or the entropy of the classes. 0 if the output does not vary.
     missing_label : int, float, str or None
-        What means that a row has no target, beside NaN and None. "auto" is nothing.
+        Value that means "no target", besides NaN and None. "auto" means no such value.
     """
 
     kind: str
-    classes: tuple
-    mean: np.ndarray
-    scale: np.ndarray
-    uncertainty: np.ndarray
-    missing_label: object = "auto"
+    classes: tuple[np.ndarray, ...]
+    mean: Floats
+    scale: Floats
+    uncertainty: Floats
+    missing_label: Label = "auto"
 
     @classmethod
-    def fit(cls, y, target_type, classes=None, missing_label="auto", weights=None):
-        """Find kind, classes and units; None where no row is labelled.
+    def fit(
+        cls,
+        y: ArrayLike,
+        target_type: str,
+        classes: Classes | None = None,
+        missing_label: Label = "auto",
+        weights: Floats | None = None,
+    ) -> Self | None:
+        """Find kind, classes and units. Return None if no row is labelled.
 
         Parameters
         ----------
@@ -63,10 +79,10 @@ class Target:
         target_type : str
             "auto" or one of ``TARGET_TYPES``.
         classes : array-like, optional
-            All classes there are, where ``y`` is only a part.
+            All classes, if ``y`` is only a part of the targets.
         missing_label : int, float, str or None
         weights : ndarray of shape (n_samples,) or None
-            How many rows each one stands for.
+            Sample weights.
         """
         outputs = columns(y)
         rows = [known_rows(column, missing_label) for column in outputs]
@@ -101,7 +117,7 @@ class Target:
         mean, spread = np.transpose(both)
         if not np.isfinite(spread).all():
             raise ValueError("The variance of y overflows float64. Rescale y.")
-        # What rounding leaves of a constant is no variance.
+        # Rounding errors of a constant are not variance.
         varies = spread > 1e-12 * np.abs(mean)
         scale = np.where(varies, spread, 1.0)
         return cls("continuous", (), mean, scale, np.where(varies, 0.5, 0.0))
@@ -122,8 +138,8 @@ class Target:
         mean, scale = np.zeros(n_outputs), np.ones(n_outputs)
         return cls(kind, tuple(classes), mean, scale, uncertainty)
 
-    def check_learnable(self):
-        """Refuse a single class, which leaves nothing to tell."""
+    def check_learnable(self) -> None:
+        """Refuse a single class, from which nothing can be learnt."""
         if self.kind != "continuous" and max(map(len, self.classes)) < 2:
             raise ValueError(
                 f"y must hold at least two classes where supervision > 0, got only "
@@ -132,8 +148,8 @@ class Target:
                 "classes of partial_fit."
             )
 
-    def check_classes(self, classes):
-        """Refuse other classes than those of the first call."""
+    def check_classes(self, classes: Classes) -> None:
+        """Refuse classes that differ from those of the first call."""
         given = classes if len(self.classes) > 1 else [classes]
         same = len(given) == len(self.classes) and all(
             np.array_equal(np.unique(new), old)
@@ -147,13 +163,13 @@ class Target:
             )
 
     @property
-    def sizes(self):
-        """Columns of each output's values."""
+    def sizes(self) -> list[int]:
+        """Number of columns of each output."""
         if self.kind == "multiclass":
             return [len(classes) for classes in self.classes]
         return [1] * len(self.mean)
 
-    def encode(self, y):
+    def encode(self, y: ArrayLike) -> Floats:
         """Return values (n_samples, sum of ``sizes``), float32, NaN where unknown."""
         outputs = columns(y)
         if len(outputs) != len(self.mean):
@@ -162,15 +178,15 @@ class Target:
             )
         return np.hstack([self.encode_output(i, c) for i, c in enumerate(outputs)])
 
-    def answers(self, y):
-        """Yield, for each output, which rows have a target, and these as in ``y``."""
+    def answers(self, y: ArrayLike) -> Iterator[tuple[Bools, np.ndarray]]:
+        """Yield for each output which rows have a target, and the targets in ``y``."""
         for column in columns(y):
             known = self._known(column)
             as_given = _as_numbers if self.kind == "continuous" else _as_classes
             yield known, as_given(column[known])
 
-    def varies(self, y):
-        """Whether an output varies in ``y`` of which there was nothing to learn."""
+    def varies(self, y: ArrayLike | None) -> bool:
+        """Whether an output that did not vary before varies in ``y``."""
         if y is None or self.uncertainty.all():
             return False
         idle = np.flatnonzero(self.uncertainty == 0)
@@ -184,15 +200,15 @@ class Target:
                 return True
         return False
 
-    def unknown(self, n_samples):
-        """Return the values of rows without any target."""
+    def unknown(self, n_samples: int) -> Floats:
+        """Return the encoded targets of rows without any target."""
         return np.full((n_samples, sum(self.sizes)), np.nan, np.float32)
 
     def _known(self, column):
         return known_rows(column, self.missing_label)
 
-    def encode_output(self, output, column):
-        """Return the values (n_samples, its size) of one output, by its number."""
+    def encode_output(self, output: int, column: np.ndarray) -> Floats:
+        """Return the encoded targets (n_samples, size) of one output."""
         known = self._known(column)
         values = np.full((len(column), self.sizes[output]), np.nan, np.float32)
         if self.kind == "continuous":
@@ -212,11 +228,12 @@ class Target:
         values[known] = one_hot if self.kind == "multiclass" else index[:, None]
         return values
 
-    def weights(self, values):
+    def weights(self, values: Floats) -> Floats:
         """Return a weight for each column of ``values``, shape (sum of ``sizes``,).
 
-        With them, the losses of all rows, zero for the unknown, are 1 in the mean for
-        the best constant answer, whatever the units, classes and known rows.
+        With these weights, the mean loss of all rows is 1 for the best constant
+        prediction, for any units, classes and number of known rows. Rows without a
+        target have the loss 0.
         """
         starts = np.cumsum([0, *self.sizes[:-1]])
         n_known = np.count_nonzero(~np.isnan(values[:, starts]), axis=0)
@@ -224,8 +241,8 @@ class Target:
         weights = np.divide(len(values), unit, out=np.zeros(len(unit)), where=unit > 0)
         return np.repeat(weights, self.sizes)
 
-    def strata(self, values):
-        """Return a group for each row, to be split evenly; None for numbers."""
+    def strata(self, values: Floats) -> Ints | None:
+        """Return a stratum for each row, for a stratified split; None for numbers."""
         if self.kind == "continuous":
             return None
         blocks = np.split(np.nan_to_num(values, nan=-1.0), np.cumsum(self.sizes), 1)
@@ -234,7 +251,7 @@ class Target:
 
 
 def _any_known(known):
-    """Whether there is any target; refuse an output that has none beside others."""
+    """Whether there is any target. Refuse a single output without any."""
     n_known = [len(column) for column in known]
     if any(n_known) and not all(n_known):
         raise ValueError(
@@ -244,15 +261,16 @@ def _any_known(known):
     return any(n_known)
 
 
-def no_values(n_samples):
-    """Return the values of no target at all."""
+def no_values(n_samples: int) -> Floats:
+    """Return the encoded targets if there is no ``y``."""
     return np.empty((n_samples, 0), np.float32)
 
 
 def _kind(known):
     """Find the kind as scikit-learn does, from the known values of each output.
 
-    But for whole numbers: floats that are too many for classes are numbers.
+    There is one difference: whole floats with too many distinct values for classes are
+    numbers.
     """
     known = [np.array(column.tolist()) for column in known if len(column)]
     types = {type_of_target(column, input_name="y") for column in known}
@@ -283,9 +301,10 @@ def _are_many_classes(column):
 
 
 def _warn_of_numbers(labels, has_gaps):
-    """Tell of classes that may be numbers: very many, or whole numbers as floats.
+    """Warn about classes that may be numbers: very many, or whole numbers as floats.
 
-    Floats with gaps are what numpy and pandas make of integers.
+    Floats with gaps cause no warning, because numpy and pandas convert integers with
+    gaps to floats.
     """
     n_classes = len(np.unique(labels))
     kind = labels.dtype.kind
@@ -316,12 +335,12 @@ def _as_numbers(column):
 
 
 def _as_classes(column):
-    # Objects as what they are: np.unique cannot sort them else.
+    # Objects are converted to their common type, because np.unique cannot sort objects.
     return np.array(column.tolist()) if column.dtype.kind == "O" else column
 
 
 def _moments(numbers, weights):
-    """Mean and standard deviation."""
+    """Return mean and standard deviation."""
     if weights is None:
         return numbers.mean(), numbers.std()
     mean = np.average(numbers, weights=weights)
@@ -329,7 +348,7 @@ def _moments(numbers, weights):
 
 
 def _entropy(labels, classes, weights):
-    """Entropy of the labels, in nats."""
+    """Return the entropy of the labels, in nats."""
     if not len(labels):
         return 0.0
     weights = np.ones(len(labels)) if weights is None else weights
@@ -339,7 +358,7 @@ def _entropy(labels, classes, weights):
 
 
 def _label(block):
-    """Return the class of each row, -1 where it is not known."""
+    """Return the class of each row, -1 if it is not known."""
     if block.shape[1] == 1:
         return block[:, 0].astype(int)
     return np.where(block[:, 0] < 0, -1, block.argmax(axis=1))

@@ -1,15 +1,18 @@
-"""Checking: rows that come in, against what was seen in `fit`."""
+"""Checks of input rows, also against the rows of `fit`."""
 
 import math
+from typing import Any
 
 import numpy as np
 import sklearn
 import torch
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from .._runtime.threads import ThreadTuner
+from .._typing import Floats, Rows
 from .conversion import (
     as_array,
     column_dtypes,
@@ -21,16 +24,22 @@ from .conversion import (
 __all__ = ["as_given", "check_codes", "check_observed", "check_rows", "is_nan"]
 
 FLOATS = [np.float64, np.float32]
-# What libraries of data frames call columns of float32.
+# Names of float32 in libraries of data frames.
 _FLOAT32 = {"float32", "float", "float[pyarrow]"}
-# Values from which it is worth to look at them on several threads.
+# Up to this number of values, one thread checks them. For more, several are faster.
 _FEW_VALUES = 10_000
 _NO_GAPS = (
     "Input X contains NaN. Where it stands for missing values, set "
     "missing_values=np.nan: {} then fills gaps, and leaves them out of what is "
     "compared. Or put an imputer of sklearn.impute before it."
 )
-# What to do with arrays of three dimensions and more.
+_NO_GAPS_IN_MIXED = (
+    "Input X contains NaN, and a MixedLoss, or loss='auto', takes no missing values. "
+    "Let OneHotEncoder make a category of what is missing, and an imputer of "
+    "sklearn.impute fill the numbers; or use loss='squared_error' with "
+    "missing_values=np.nan."
+)
+# Messages for arrays with three or more dimensions.
 _FLAT_ROWS = (
     "each row must be flat: reshape it to {flat}, as X.reshape(len(X), -1) does. If "
     "rows are pictures, network=Conv(image_shape={row}) knows their shape."
@@ -42,22 +51,30 @@ _FLAT_CODES = (
 )
 
 
-def check_rows(estimator, X, *, reset=False, missing_values=None, **checks):
-    """Return ``X`` as an array of floats; refuse what was not seen in `fit`.
+def check_rows(
+    estimator: BaseEstimator,
+    X: Any,
+    *,
+    reset: bool = False,
+    missing_values: float | None = None,
+    **checks: Any,
+) -> Rows:
+    """Return ``X`` as an array of floats. Refuse features that `fit` has not seen.
 
-    What is missing is NaN in it.
+    Missing values are NaN in the result.
 
     Parameters
     ----------
     estimator : estimator
     X : object
     reset : bool
-        Whether to set what was seen, instead of comparing with it.
+        Whether to store the features of ``X``, instead of comparing with stored ones.
     missing_values : float or None
-        The value that stands for what is missing, which may be NaN, if any does.
+        Value that stands for missing values; may be NaN. None if there is no such
+        value.
     **checks : dict
-        Arguments of `sklearn.utils.validation.validate_data`, beside or instead of
-        those that suit an autoencoder.
+        Arguments of `sklearn.utils.validation.validate_data`, which add to or replace
+        the defaults here.
     """
     if not reset and not checks and _is_sound(estimator, X):
         return _with_nan(X, missing_values)
@@ -73,13 +90,15 @@ def check_rows(estimator, X, *, reset=False, missing_values=None, **checks):
             X = validate_data(estimator, X, reset=reset, **checks)
     except ValueError as error:
         if "contains NaN" in str(error) and hasattr(estimator, "missing_values"):
-            raise ValueError(_NO_GAPS.format(type(estimator).__name__)) from None
+            takes_gaps = getattr(estimator, "_takes_gaps", True)
+            message = _NO_GAPS if takes_gaps else _NO_GAPS_IN_MIXED
+            raise ValueError(message.format(type(estimator).__name__)) from None
         raise
     return _with_nan(X, missing_values)
 
 
 def _without_na(X):
-    """Return a data frame with NaN for NA in columns of objects; others as they are."""
+    """Replace NA by NaN in data frames with columns of objects; return others as is."""
     dtypes = getattr(X, "dtypes", None)
     if not hasattr(X, "isna") or not hasattr(X, "mask") or dtypes is None:
         return X
@@ -87,8 +106,8 @@ def _without_na(X):
     return X.mask(X.isna(), np.nan) if is_object else X
 
 
-def check_observed(estimator, X):
-    """Refuse features of which nothing is observed."""
+def check_observed(estimator: BaseEstimator, X: Rows) -> None:
+    """Refuse features without any observed value."""
     empty = np.empty(0, int)
     if not issparse(X) and np.isnan(X).any():
         empty = np.flatnonzero(np.isnan(X).all(axis=0))
@@ -103,13 +122,13 @@ def check_observed(estimator, X):
         )
 
 
-def is_nan(missing_values):
-    """Whether NaN stands for what is missing."""
+def is_nan(missing_values: float | None) -> bool:
+    """Whether NaN stands for missing values."""
     return missing_values is not None and math.isnan(missing_values)
 
 
 def _with_nan(X, missing_values):
-    """Return rows with NaN for what is missing, the same where nothing is."""
+    """Return rows with NaN for missing values, or the same rows if none is missing."""
     if missing_values is None:
         return X
     if issparse(X):
@@ -131,7 +150,7 @@ def _with_nan(X, missing_values):
     return np.where(missing, np.array(np.nan, X.dtype), X) if missing.any() else X
 
 
-def check_codes(estimator, Z):
+def check_codes(estimator: BaseEstimator, Z: Any) -> Floats:
     """Return codes as an array of floats.
 
     Parameters
@@ -149,11 +168,11 @@ def check_codes(estimator, Z):
         return check_array(Z, **checks)
 
 
-def as_given(values, X):
-    """Return values that were made of ``X`` as a tensor if that is one.
+def as_given(values: Floats, X: object) -> Any:
+    """Return values as a tensor if ``X``, from which they were made, is a tensor.
 
-    On its device, and if scikit-learn is told to give back what it is given; else as
-    the array that they are.
+    The tensor is on the device of ``X``. Without ``array_api_dispatch`` in
+    scikit-learn's configuration, the values are returned as an array.
     """
     if isinstance(X, torch.Tensor) and sklearn.get_config()["array_api_dispatch"]:
         return torch.from_numpy(values).to(X.device)
@@ -161,9 +180,9 @@ def as_given(values, X):
 
 
 def _floats_of(X):
-    """Return the dtypes that the values may have: that of all columns of a frame.
+    """Return the dtypes to accept: float32 if all columns of a data frame are float32.
 
-    scikit-learn would make float64 of those that numpy does not have.
+    scikit-learn would convert float32 dtypes that numpy does not have to float64.
     """
     dtypes = column_dtypes(X)
     are_float32 = all(str(dtype).lower() in _FLOAT32 for dtype in dtypes)
@@ -173,8 +192,9 @@ def _floats_of(X):
 def _is_sound(estimator, X):
     """Whether `validate_data` would accept ``X`` as it is.
 
-    Its checks take longer than to encode one row, and a tenth of the time that many
-    rows take. Anything unusual is left to it, so that users see the messages they know.
+    The checks of `validate_data` take longer than encoding one row, and a tenth of the
+    time of encoding many rows. It still checks anything unusual, so that users see
+    scikit-learn's messages.
     """
     return (
         _is_matrix(X)
@@ -185,7 +205,7 @@ def _is_sound(estimator, X):
 
 
 def _is_matrix(X):
-    """Whether it is an array of rows in a dtype that is computed in."""
+    """Whether it is a non-empty 2D array in a dtype that is used for computations."""
     return (
         type(X) is np.ndarray
         and X.dtype.char in "fd"
@@ -196,12 +216,12 @@ def _is_matrix(X):
 
 
 def _is_finite(X):
-    """Whether all values are finite; not if that is hard to tell."""
+    """Whether all values are finite. False if this cannot be checked quickly."""
     if X.size <= _FEW_VALUES:
         flat = X.ravel()
         with np.errstate(all="ignore"):
-            return math.isfinite(np.dot(flat, flat))  # in half the time of a mask
-    flags = X.flags  # torch shares no others
+            return math.isfinite(np.dot(flat, flat))  # takes half the time of a mask
+    flags = X.flags  # torch cannot share other arrays
     if not (flags.writeable and flags.forc):
         return False
     with ThreadTuner():

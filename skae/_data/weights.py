@@ -1,15 +1,21 @@
-"""Sample weights: how many rows each one stands for."""
+"""Sample weights."""
+
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
 from .._compat import check_sample_weight, safe_indexing
+from .._typing import Rows
 
 __all__ = ["weigh"]
 
 
-def weigh(sample_weight, X, *others):
-    """Return rows and what goes with them, without those of weight zero, and weights.
+def weigh(
+    sample_weight: ArrayLike | None, X: Rows, *others: ArrayLike | None
+) -> tuple[Any, ...]:
+    """Drop rows of weight zero; return the other rows, arrays and weights.
 
     Parameters
     ----------
@@ -20,9 +26,9 @@ def weigh(sample_weight, X, *others):
     Returns
     -------
     X, *others
-        Those that count.
+        Rows with a positive weight.
     sample_weight : ndarray of shape (n_samples,) or None
-        None where all are one.
+        Weights of these rows. None if all are 1.
 
     Raises
     ------
@@ -39,5 +45,5 @@ def weigh(sample_weight, X, *others):
     counts = np.flatnonzero(weights)
     if len(counts) < len(weights):
         X, weights = X[counts], weights[counts]
-        others = [v if v is None else safe_indexing(v, counts) for v in others]
+        others = tuple(v if v is None else safe_indexing(v, counts) for v in others)
     return X, *others, None if (weights == 1).all() else weights

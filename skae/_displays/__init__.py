@@ -1,1 +1,1 @@
-"""Displays: pictures of what was learnt, drawn by matplotlib if it is there."""
+"""Displays: pictures of fitted models, drawn by matplotlib if it is installed."""

@@ -1,8 +1,17 @@
 """Canvas: matplotlib, imported when a picture is drawn, its axes, and the colours.
 
-Colours are those of Okabe and Ito (2008), which colour-blind people tell apart;
-what differs in colour also differs in dashes, markers or place.
+Colours are those of Okabe and Ito (2008), which colour-blind people can distinguish.
+Whatever differs in colour also differs in dashes, markers or position.
 """
+
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 __all__ = [
     "COLOURS",
@@ -14,7 +23,7 @@ __all__ = [
     "pyplot",
 ]
 
-#: What each line or point stands for -> its colour.
+#: Role of a line or point -> its colour.
 COLOURS = {
     "original": "#000000",
     "ours": "#0072B2",
@@ -22,9 +31,9 @@ COLOURS = {
     "train": "#767676",
     "kept": "#009E73",
 }
-#: And its dashes, as matplotlib names them.
+#: Role of a line -> its dashes, as matplotlib names them.
 DASHES = {"original": "-", "ours": "-", "baseline": "--", "train": ":", "kept": "-."}
-#: And the marker of a point.
+#: Role of a point -> its marker.
 MARKERS = {"original": "_", "ours": "o", "baseline": "s"}
 
 _OF_CLASSES = [
@@ -39,7 +48,7 @@ _OF_CLASSES = [
 _MARKERS = ["o", "^", "s", "D", "v", "P", "X", "*"]
 
 
-def pyplot():
+def pyplot() -> ModuleType:
     """Return `matplotlib.pyplot`.
 
     Raises
@@ -56,14 +65,14 @@ def pyplot():
     return plt
 
 
-def one_axes(ax, figsize=(6.4, 4.2)):
-    """Return the axes that are given, or those of a new figure.
+def one_axes(ax: "Axes | None", figsize: tuple[float, float] = (6.4, 4.2)) -> "Axes":
+    """Return the given axes, or those of a new figure.
 
     Parameters
     ----------
     ax : matplotlib Axes or None
     figsize : tuple of float
-        Inches.
+        Width and height in inches.
     """
     plt = pyplot()
     if ax is None:
@@ -71,8 +80,10 @@ def one_axes(ax, figsize=(6.4, 4.2)):
     return ax
 
 
-def grid(ax, n_rows, n_columns, cell):
-    """Return a figure and an array of axes, in the place of the axes that are given.
+def grid(
+    ax: "Axes | None", n_rows: int, n_columns: int, cell: tuple[float, float]
+) -> "tuple[Figure | SubFigure, np.ndarray]":
+    """Return a figure and an array of axes, which replace the given axes.
 
     Parameters
     ----------
@@ -80,7 +91,7 @@ def grid(ax, n_rows, n_columns, cell):
         None makes a figure.
     n_rows, n_columns : int
     cell : tuple of float
-        Width and height of each in inches, of a new figure.
+        Width and height in inches of each cell of a new figure.
 
     Returns
     -------
@@ -93,12 +104,13 @@ def grid(ax, n_rows, n_columns, cell):
         size = cell[0] * n_columns, cell[1] * n_rows + 0.5
         return plt.subplots(**shape, figsize=size, layout="constrained")
     ax.set_axis_off()
-    inner = ax.get_subplotspec().subgridspec(n_rows, n_columns)
+    place: Any = ax.get_subplotspec()  # None for axes that are in no grid
+    inner = place.subgridspec(n_rows, n_columns)
     return ax.figure, inner.subplots(squeeze=False)
 
 
-def class_styles(n_classes):
-    """Return a colour and a marker for each class; 56 pairs are different."""
+def class_styles(n_classes: int) -> list[tuple[str, str]]:
+    """Return a colour and a marker for each class; there are 56 different pairs."""
     # Markers change with the colours, so that neighbours differ in both.
     n_colours, n_markers = len(_OF_CLASSES), len(_MARKERS)
     return [

@@ -1,9 +1,13 @@
-"""Comparison: rows, what comes back of them, and what PCA makes of the same rows."""
+"""Comparison: rows, their reconstructions, and PCA's of the same rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
@@ -11,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._reconstruction import ReconstructingTransformer
 from .._runtime.helpers import helper
+from .._typing import Floats, MatrixLike
 
 __all__ = [
     "Comparison",
@@ -29,32 +34,32 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows and what comes back of them.
+    """Rows and their reconstructions.
 
     Attributes
     ----------
     X, reconstruction : ndarray of shape (n_samples, n_features)
     baseline : ndarray of shape (n_samples, n_features) or None
-        What comes back by what it is compared with.
+        Reconstruction by the baseline.
     unit : ndarray of shape (n_features,)
-        What errors are divided by where features are added up.
+        Units by which errors are divided before features are added up.
     names : list of str or None
-        Of the features.
+        Names of the features.
     baseline_name : str or None
     """
 
-    X: np.ndarray
-    reconstruction: np.ndarray
-    baseline: np.ndarray | None
-    unit: np.ndarray
-    names: list | None
+    X: Floats
+    reconstruction: Floats
+    baseline: Floats | None
+    unit: Floats
+    names: list[str] | None
     baseline_name: str | None
 
-    def row_errors(self, reconstruction):
+    def row_errors(self, reconstruction: Floats) -> Floats:
         """Mean squared error of each row."""
         return np.square((self.X - reconstruction) / self.unit).mean(axis=1)
 
-    def feature_errors(self, reconstruction):
+    def feature_errors(self, reconstruction: Floats) -> Floats:
         """Mean squared error of each feature, in squared units of ``X``."""
         return np.square(self.X - reconstruction).mean(axis=0)
 
@@ -68,40 +73,42 @@ class PCAWithUnits:
     unit : ndarray of shape (n_features,)
     """
 
-    def __init__(self, n_components, unit):
+    def __init__(self, n_components: int, unit: Floats) -> None:
         self.n_components = n_components
         self.unit = unit
 
-    def fit(self, X):
+    def fit(self, X: Floats) -> Self:
         """Find the components of rows, as many as there can be."""
         n_components = min(self.n_components, *X.shape)
         self._pca = helper(PCA(n_components, random_state=0)).fit(X / self.unit)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Floats) -> Floats:
         """Return the codes of rows."""
         return self._pca.transform(dense(X) / self.unit)
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: Floats) -> Floats:
         """Return rows of the first codes, however many."""
         components = self._pca.components_[: Z.shape[1]]
         return (Z @ components + self._pca.mean_) * self.unit
 
 
-def last_step(estimator):
+def last_step(estimator: BaseEstimator) -> BaseEstimator:
     """Return the last step of a pipeline, or the estimator itself."""
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
-def unpack(estimator, X):
-    """Return what encodes and decodes, rows as it sees them, and their names.
+def unpack(
+    estimator: BaseEstimator, X: MatrixLike
+) -> tuple[BaseEstimator, Any, list[str] | None]:
+    """Return the transformer, the rows as it gets them, and their feature names.
 
-    For a pipeline, this is the last step, with the rows that come to it.
+    For a pipeline, this is the last step, with the rows that this step gets.
 
     Raises
     ------
     TypeError
-        If it cannot bring rows back.
+        If the transformer cannot reconstruct rows.
     """
     names = feature_names_of(estimator)
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
@@ -111,15 +118,16 @@ def unpack(estimator, X):
     for method in ("transform", "inverse_transform"):
         if not hasattr(estimator, method):
             raise TypeError(
-                f"{type(estimator).__name__} has no {method}: a picture of what comes "
-                "back needs a transformer with inverse_transform, or a Pipeline that "
-                "ends in one. For a longer one, pass its first steps: pipeline[:-1]."
+                f"{type(estimator).__name__} has no {method}: a picture of "
+                "reconstructions needs a transformer with inverse_transform, or a "
+                "Pipeline that ends in one. If the pipeline ends in another step, pass "
+                "its first steps: pipeline[:-1]."
             )
     check_is_fitted(estimator)
     return estimator, X, names
 
 
-def feature_names_of(estimator):
+def feature_names_of(estimator: BaseEstimator) -> list[str] | None:
     """Return the names of the features that the last step sees, or None."""
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
         try:
@@ -130,32 +138,46 @@ def feature_names_of(estimator):
     return None if names is None else list(map(str, names))
 
 
-def name_features(names, n_features):
-    """Return the names of features, or those that scikit-learn gives them."""
-    return list(names) if names is not None else [f"x{i}" for i in range(n_features)]
+def name_features(
+    names: Sequence[str] | None, n_features: int, axis: ArrayLike | None = None
+) -> list[str]:
+    """Return the names of features, their positions, or scikit-learn's names."""
+    if names is not None:
+        return list(names)
+    if axis is not None:
+        return [f"{position:g}" for position in np.asarray(axis, dtype=float)]
+    return [f"x{i}" for i in range(n_features)]
 
 
-def dense(X):
+def dense(X: MatrixLike) -> Floats:
     """Return rows as a float64 array."""
     X = check_array(X, accept_sparse="csr", dtype=np.float64)
     return X.toarray() if issparse(X) else X
 
 
-def encode(estimator, X):
-    """Return the codes of rows as an array, whatever the output is set to."""
+def encode(estimator: BaseEstimator, X: Floats) -> Floats:
+    """Return the codes of rows as an array, whatever ``set_output`` says."""
     Z = estimator.transform(X)
     return np.asarray(Z.toarray() if issparse(Z) else Z)
 
 
-def unit_of(estimator, n_features):
-    """Return what an autoencoder divides the features by; others do not."""
+def unit_of(estimator: BaseEstimator, n_features: int) -> Floats:
+    """Return the units of the features in which errors are measured.
+
+    They are ones, or the standard deviations if an autoencoder standardizes.
+    """
     if isinstance(estimator, ReconstructingTransformer):
-        return np.asarray(estimator.scale_)
+        return np.asarray(estimator._scaling["unit"])
     return np.ones(n_features)
 
 
-def compare(estimator, X, X_train=None, baseline="pca"):
-    """Return rows, what comes back of them, and what the baseline makes of them.
+def compare(
+    estimator: BaseEstimator,
+    X: MatrixLike,
+    X_train: MatrixLike | None = None,
+    baseline: str | BaseEstimator | None = "pca",
+) -> Comparison:
+    """Return rows, their reconstructions, and those of the baseline.
 
     Parameters
     ----------
@@ -163,9 +185,10 @@ def compare(estimator, X, X_train=None, baseline="pca"):
         Fitted.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
     X_train : {array-like, sparse matrix}, default=None
-        What PCA is fitted to; None for ``X``.
+        Rows that PCA is fitted to; None for ``X``.
     baseline : "pca", transformer or None
-        A fitted one, of rows as the last step sees them; or PCA with as many codes.
+        PCA with as many codes, or a fitted transformer of rows as the last step gets
+        them.
 
     Returns
     -------
@@ -194,8 +217,8 @@ def compare(estimator, X, X_train=None, baseline="pca"):
     return Comparison(rows, back, of_baseline, unit, names, name)
 
 
-def share_of_variance(X, reconstruction, unit):
-    """Share of the variance of rows that comes back, as `score` finds it."""
+def share_of_variance(X: Floats, reconstruction: Floats, unit: Floats) -> float:
+    """Share of the variance of rows that is reconstructed, as in `score`."""
     left = np.square((X - reconstruction) / unit).sum()
     total = np.square((X - X.mean(axis=0)) / unit).sum()
     return float(1 - left / total) if total > 0 else np.nan

@@ -1,11 +1,20 @@
-"""Embedding: rows as points of a plane, by two of their codes."""
+"""Embedding: rows as points in a plane, by two of their codes."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import type_of_target
 
+from .._typing import Bools, Floats, MatrixLike
 from .canvas import class_styles, one_axes
 from .comparison import last_step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["EmbeddingDisplay", "are_numbers", "read_target"]
 
@@ -17,21 +26,21 @@ _UNKNOWN = "#BBBBBB"
 
 
 class EmbeddingDisplay:
-    """Two codes of each row, by class or by number; of many rows, their density.
+    """Two codes of each row, coloured by a target; for many rows, their density.
 
-    Make it by `from_estimator`; the parameters are what it draws.
+    Use `from_estimator` to make it. The parameters are the data that it draws.
 
     Parameters
     ----------
     codes : ndarray of shape (n_samples, 2)
         Two codes of each row.
     y : array-like of shape (n_samples,), default=None
-        Classes, or numbers, floats or more than 20 whole ones. What is NaN or None is
-        grey.
+        Classes or numbers. Floats with fractions, and whole numbers with more than 20
+        values, are numbers. Rows with NaN or None are grey.
     code_names : pair of str, default=("code 0", "code 1")
         Labels of the axes.
     y_name : str, default=None
-        For the legend.
+        Name of ``y`` in the legend.
 
     Attributes
     ----------
@@ -49,14 +58,29 @@ class EmbeddingDisplay:
     10
     """
 
-    def __init__(self, codes, y=None, *, code_names=("code 0", "code 1"), y_name=None):
+    def __init__(
+        self,
+        codes: Floats,
+        y: ArrayLike | None = None,
+        *,
+        code_names: Sequence[str] = ("code 0", "code 1"),
+        y_name: str | None = None,
+    ) -> None:
         self.codes = codes
         self.y = y
         self.code_names = code_names
         self.y_name = y_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, components=(0, 1), ax=None):
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        *,
+        components: Sequence[int] = (0, 1),
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw two codes of rows.
 
         Parameters
@@ -66,11 +90,11 @@ class EmbeddingDisplay:
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         y : array-like of shape (n_samples,), default=None
-            What to colour by.
+            Target that colours the points.
         components : pair of int, default=(0, 1)
-            Which codes.
+            Numbers of the two codes.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -96,13 +120,13 @@ class EmbeddingDisplay:
         display = cls(Z[:, list(components)], y, code_names=names, y_name=y_name)
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the points.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -116,13 +140,13 @@ class EmbeddingDisplay:
         else:
             values, known = read_target(self.y)
             if not known.all():
-                style = {"c": _UNKNOWN, "s": 6, "lw": 0, "zorder": 0.5}
+                style: dict[str, Any] = {"c": _UNKNOWN, "s": 6, "lw": 0, "zorder": 0.5}
                 label = f"unknown ({np.sum(~known)})"
                 ax.scatter(*self.codes[~known].T, label=label, **style)
             draw = self._plot_numbers if are_numbers(values) else self._plot_classes
             draw(ax, self.codes[known], values)
         ax.set(xlabel=self.code_names[0], ylabel=self.code_names[1])
-        # Both codes are in one unit, so that distances on the page are distances.
+        # Both codes have the same unit, so distances in the picture are distances.
         ax.set_aspect("equal", adjustable="datalim")
         return self
 
@@ -169,8 +193,8 @@ class EmbeddingDisplay:
 EmbeddingDisplay.__module__ = "skae"
 
 
-def read_target(y):
-    """Return the targets that are known, and which of them are."""
+def read_target(y: ArrayLike) -> tuple[np.ndarray, Bools]:
+    """Return the known targets, and a mask of the rows that have one."""
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -190,7 +214,7 @@ def read_target(y):
     return values, known
 
 
-def are_numbers(values):
+def are_numbers(values: np.ndarray) -> bool:
     """Whether targets are numbers rather than classes."""
     if values.dtype.kind not in "iuf" or not len(values):
         return False

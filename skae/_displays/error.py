@@ -1,23 +1,32 @@
-"""Error: which features come back badly, and which rows."""
+"""Error: which features and which rows have large reconstruction errors."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 
+from .._typing import Floats, MatrixLike
 from .canvas import COLOURS, DASHES, one_axes
 from .comparison import compare, name_features
 from .profiles import Profile
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["ErrorDisplay"]
 
-# Features whose names can be read below one another.
+# Number of features whose names can be read below one another.
 _MANY_FEATURES = 40
 # Ratio of errors from which they need a log scale.
 _WIDE = 30.0
 
 
 class ErrorDisplay:
-    """Errors of features, ours and PCA's; errors of rows, with a threshold.
+    """Errors of features, compared with PCA's, or of rows, with a threshold.
 
-    Make it by `from_estimator`; the parameters are what it draws.
+    Use `from_estimator` to make it. The parameters are the data that it draws.
 
     Parameters
     ----------
@@ -26,17 +35,17 @@ class ErrorDisplay:
     row_errors : ndarray of shape (n_samples,)
         Mean squared errors over features.
     baseline_feature_errors, baseline_row_errors : ndarray, default=None
-        The same of what it is compared with.
+        The same errors for the baseline.
     threshold : float, default=None
-        Error of a row from which it is unusual.
+        Error above which a row is unusual.
     threshold_name : str, default="threshold"
-        Its name in the legend.
+        Name of the threshold in the legend.
     feature_names : list of str, default=None
         Labels of the features.
     feature_axis : array-like of shape (n_features,), default=None
-        Where the features lie on an axis, as wavelengths.
+        Positions of the features on an axis, such as wavelengths.
     baseline_name : str, default="PCA"
-        Name of what it is compared with.
+        Name of the baseline.
 
     Attributes
     ----------
@@ -61,18 +70,18 @@ class ErrorDisplay:
 
     def __init__(
         self,
-        feature_errors,
-        feature_variances,
-        row_errors,
+        feature_errors: Floats,
+        feature_variances: Floats,
+        row_errors: Floats,
         *,
-        baseline_feature_errors=None,
-        baseline_row_errors=None,
-        threshold=None,
-        threshold_name="threshold",
-        feature_names=None,
-        feature_axis=None,
-        baseline_name="PCA",
-    ):
+        baseline_feature_errors: Floats | None = None,
+        baseline_row_errors: Floats | None = None,
+        threshold: float | None = None,
+        threshold_name: str = "threshold",
+        feature_names: Sequence[str] | None = None,
+        feature_axis: ArrayLike | None = None,
+        baseline_name: str | None = "PCA",
+    ) -> None:
         self.feature_errors = feature_errors
         self.feature_variances = feature_variances
         self.row_errors = row_errors
@@ -87,39 +96,40 @@ class ErrorDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: BaseEstimator,
+        X: MatrixLike,
         *,
-        X_train=None,
-        baseline="pca",
-        threshold=0.99,
-        feature_axis=None,
-        kind="feature",
-        metric="share",
-        ax=None,
-    ):
+        X_train: MatrixLike | None = None,
+        baseline: str | BaseEstimator | None = "pca",
+        threshold: float | None = 0.99,
+        feature_axis: ArrayLike | None = None,
+        kind: str = "feature",
+        metric: str = "share",
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw the errors of rows after encoding and decoding.
 
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Fitted; any transformer with ``inverse_transform`` will do. For a
+            Fitted estimator. Any transformer with ``inverse_transform`` works. For a
             pipeline, the errors are those of its last step.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         X_train : {array-like, sparse matrix}, default=None
-            What PCA is fitted to, and whose errors set the threshold. None is ``X``.
+            Rows that PCA is fitted to, and whose errors set the threshold. None means
+            ``X``.
         baseline : "pca", transformer or None, default="pca"
-            What to compare with: PCA with as many codes, or a fitted transformer.
+            Baseline: PCA with as many codes, or a fitted transformer.
         threshold : float in (0, 1) or None, default=0.99
-            Quantile of the errors of training rows from which a row is unusual. Errors
-            of new rows are larger than these, and more of them lie above it.
+            Quantile of the errors of training rows above which a row is unusual. New
+            rows have larger errors than training rows, so more of them are above it.
         feature_axis : array-like of shape (n_features,), default=None
-            Where the features lie on an axis, as wavelengths.
+            Positions of the features on an axis, such as wavelengths.
         kind, metric : str
-            As of `plot`.
+            As in `plot`.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -139,7 +149,7 @@ class ErrorDisplay:
                 known = learnt.row_errors(learnt.reconstruction)
             level = float(np.quantile(known, threshold))
             name = f"{threshold:.4g} quantile of {whose}"
-        of_baseline = {}
+        of_baseline: dict[str, Any] = {}
         if compared.baseline is not None:
             of_baseline = {
                 "baseline_feature_errors": compared.feature_errors(compared.baseline),
@@ -158,18 +168,20 @@ class ErrorDisplay:
         )
         return display.plot(kind=kind, metric=metric, ax=ax)
 
-    def plot(self, *, kind="feature", metric="share", ax=None):
+    def plot(
+        self, *, kind: str = "feature", metric: str = "share", ax: "Axes | None" = None
+    ) -> Self:
         """Draw the errors.
 
         Parameters
         ----------
         kind : {"feature", "row"}, default="feature"
-            The error of each feature, or how the errors of rows are distributed.
+            The error of each feature, or the distribution of the errors of rows.
         metric : {"share", "rmse"}, default="share"
-            What the error of a feature is: the share of its variance that does not come
-            back, 1 for its mean; or the root of the mean squared error, in its units.
+            Error of a feature: the share of its variance that is lost (1 if the
+            reconstruction is its mean), or the root mean squared error in its units.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -179,7 +191,7 @@ class ErrorDisplay:
         Raises
         ------
         ValueError
-            If ``kind`` or ``metric`` is none of these.
+            If ``kind`` or ``metric`` has another value.
         """
         if kind not in ("feature", "row"):
             raise ValueError(f"kind={kind!r} must be 'feature' or 'row'.")
@@ -199,7 +211,7 @@ class ErrorDisplay:
         return self
 
     def _of_features(self, metric):
-        """Return label, errors, and the baseline's or None; NaN where constant."""
+        """Return label, errors, and the baseline's errors or None; NaN if constant."""
         errors = [self.feature_errors, self.baseline_feature_errors]
         if metric == "rmse":
             label = "root mean squared error (units of the feature)"
@@ -246,7 +258,7 @@ class ErrorDisplay:
         _legend_above(ax)
 
     def _mark_mean(self, draw):
-        """Mark what predicting the mean of a feature loses."""
+        """Mark the error of predicting the mean of a feature."""
         draw(1.0, color=COLOURS["train"], ls=":", lw=1, label="mean of the feature")
 
     def _plot_rows(self, ax):
@@ -282,7 +294,7 @@ class ErrorDisplay:
 
 
 def _legend_above(ax):
-    """Name the lines where they cannot lie below the names."""
+    """Draw the legend above the axes, where it hides no lines."""
     place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
     ax.legend(frameon=False, fontsize="small", ncols=2, **place)
 

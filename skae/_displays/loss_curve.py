@@ -1,10 +1,17 @@
-"""Loss curve: how a training went, and what was kept of it."""
+"""Loss curve: the losses of a training, and the epoch that was kept."""
+
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .canvas import COLOURS, DASHES, one_axes
 from .comparison import last_step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["LossCurveDisplay"]
 
@@ -13,22 +20,22 @@ _WIDE = 8.0
 
 
 class LossCurveDisplay:
-    """Losses of each epoch, PCA's beside them, and the epoch whose weights are kept.
+    """Losses of each epoch, PCA's loss, and the epoch whose weights are kept.
 
-    Make it by `from_estimator`; the parameters are what it draws.
+    Use `from_estimator` to make it. The parameters are the data that it draws.
 
     Parameters
     ----------
     loss_curve : array-like of shape (n_epochs,)
-        Training loss, as it was met along the way.
+        Training loss of each epoch, averaged over its steps.
     validation_loss_curve : array-like of shape (n_epochs,), default=None
-        Loss on rows held out, after each epoch.
+        Loss on held-out rows after each epoch.
     best_iter : int, default=None
         The epoch whose weights are kept, from 1; 0 is the start.
     baseline_loss : float, default=None
-        PCA's loss, on the rows held out if there are some.
+        PCA's loss, on held-out rows if there are some.
     is_pca : bool, default=False
-        Whether PCA is what is kept.
+        Whether the result is PCA.
 
     Attributes
     ----------
@@ -37,7 +44,7 @@ class LossCurveDisplay:
 
     See Also
     --------
-    ScreeDisplay : How much comes back with how many codes.
+    ScreeDisplay : Share of the variance that is reconstructed, by number of codes.
 
     Examples
     --------
@@ -52,13 +59,13 @@ class LossCurveDisplay:
 
     def __init__(
         self,
-        loss_curve,
-        validation_loss_curve=None,
+        loss_curve: ArrayLike,
+        validation_loss_curve: ArrayLike | None = None,
         *,
-        best_iter=None,
-        baseline_loss=None,
-        is_pca=False,
-    ):
+        best_iter: int | None = None,
+        baseline_loss: float | None = None,
+        is_pca: bool = False,
+    ) -> None:
         self.loss_curve = loss_curve
         self.validation_loss_curve = validation_loss_curve
         self.best_iter = best_iter
@@ -66,15 +73,17 @@ class LossCurveDisplay:
         self.is_pca = is_pca
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(
+        cls, estimator: BaseEstimator, *, ax: "Axes | None" = None
+    ) -> Self:
         """Draw the losses of a fitted estimator.
 
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Any other with a ``loss_curve_`` will do, as `MLPRegressor`.
+            Any other estimator with a ``loss_curve_`` works, such as `MLPRegressor`.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -102,13 +111,13 @@ class LossCurveDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the losses.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -117,11 +126,11 @@ class LossCurveDisplay:
         """
         ax = self.ax_ = one_axes(ax)
         self.figure_ = ax.figure
-        epochs = np.arange(1, len(self.loss_curve) + 1)
+        epochs = np.arange(1, np.size(self.loss_curve) + 1)
         held_out = self.validation_loss_curve is not None
         self._line(ax, "train", epochs, self.loss_curve, "training, along the way")
         watched = self.loss_curve
-        if held_out:
+        if self.validation_loss_curve is not None:
             watched = self.validation_loss_curve
             self._line(ax, "ours", epochs, watched, "validation")
         if self.baseline_loss is not None:
@@ -131,7 +140,8 @@ class LossCurveDisplay:
         self._mark_kept(ax, epochs, watched)
         self._scale(ax, watched)
         ax.set(xlabel="epoch", ylabel="loss")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        locator: Any = ax.xaxis.get_major_locator()
+        locator.set_params(integer=True)
         if ax.get_legend_handles_labels()[0]:
             ax.legend(frameon=False)
         return self
@@ -152,7 +162,7 @@ class LossCurveDisplay:
 
     def _mark_kept(self, ax, epochs, watched):
         if self.is_pca:
-            ax.set_title("The result is PCA: no network was better beyond doubt")
+            ax.set_title("The result is PCA: no network was significantly better")
         elif self.best_iter and self.best_iter <= len(watched):
             loss = watched[self.best_iter - 1]
             ax.axvline(self.best_iter, color=COLOURS["kept"], lw=0.8, ls=DASHES["kept"])

@@ -1,21 +1,36 @@
 """Profiles: values of features along an axis, as a curve or as points by name."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
+
+from .._typing import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 __all__ = ["KINDS", "Profile", "check_kind"]
 
 KINDS = ("auto", "image", "curve", "table")
-# Names that can be read beside one another.
+# Number of names that can be read beside one another.
 _MANY_FEATURES = 30
 
 
-def check_kind(kind, n_features, image_shape, feature_axis):
+def check_kind(
+    kind: str,
+    n_features: int,
+    image_shape: Sequence[int] | None,
+    feature_axis: ArrayLike | None,
+) -> str:
     """Return how rows are drawn: "image", "curve" or "table".
 
     Raises
     ------
     ValueError
-        If there is no such kind, or the shape of pictures is not that of the rows.
+        If there is no such kind, or the shape of pictures does not fit the rows.
     """
     if kind not in KINDS:
         raise ValueError(f"kind={kind!r} must be one of {', '.join(map(repr, KINDS))}.")
@@ -27,10 +42,10 @@ def check_kind(kind, n_features, image_shape, feature_axis):
             f"image_shape={image_shape!r} does not hold the {n_features} features of a "
             "row: pass (height, width), or (height, width, channels)."
         )
-    if feature_axis is not None and len(feature_axis) != n_features:
+    n_places = n_features if feature_axis is None else len(np.asarray(feature_axis))
+    if n_places != n_features:
         raise ValueError(
-            f"feature_axis has {len(feature_axis)} values, but rows have {n_features} "
-            "features."
+            f"feature_axis has {n_places} values, but rows have {n_features} features."
         )
     return kind
 
@@ -41,31 +56,36 @@ class Profile:
     Parameters
     ----------
     kind : {"curve", "table"}
-        A line over features that have an order, or a point for each.
+        A line over features that have an order, or a point for each feature.
     positions : array-like of shape (n_features,) or None
-        Of features that have an order.
+        Positions of features that have an order.
     names : list of str
     """
 
-    def __init__(self, kind, positions, names):
+    def __init__(
+        self, kind: str, positions: ArrayLike | None, names: Sequence[str]
+    ) -> None:
         self.kind = kind
         self.names = names
         self.has_positions = positions is not None
+        self.axis_name = "feature (by number)"
+        if self.has_positions:  # an index or a series of pandas has a name
+            self.axis_name = str(getattr(positions, "name", None) or "feature axis")
         is_placed = kind == "curve" and self.has_positions
         self.positions = np.asarray(positions) if is_placed else np.arange(len(names))
 
-    def draw(self, ax, values, **style):
+    def draw(self, ax: "Axes", values: Floats, **style: Any) -> "list[Line2D]":
         """Draw the values of all features."""
         if self.kind == "curve":
             style = {"lw": 1.1} | style
             return ax.plot(self.positions, values, **style)
-        # A line would promise something between features that have no order.
+        # A line would suggest an order of the features, which they do not have.
         size = 10 if style.get("marker") == "_" else 4.5
         style = {"marker": "o", "ms": size, "alpha": 0.85, **style, "linestyle": "none"}
         return ax.plot(self.positions, values, **style)
 
-    def label(self, axes):
-        """Name the features below the lowest of an array of axes."""
+    def label(self, axes: np.ndarray) -> None:
+        """Label the features below the lowest row of an array of axes."""
         for ax in np.ravel(axes):
             ax.tick_params(labelsize="small")
             if self.kind == "table":
@@ -75,4 +95,4 @@ class Profile:
             if self.kind == "table":
                 ax.set_xticks(self.positions, self.names, rotation=90)
             else:
-                ax.set_xlabel("" if self.has_positions else "feature (by number)")
+                ax.set_xlabel(self.axis_name)

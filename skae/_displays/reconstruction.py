@@ -1,10 +1,19 @@
-"""Reconstruction: rows and what comes back of them, as pictures, curves or tables."""
+"""Reconstruction: rows and their reconstructions, as pictures, curves or tables."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 
+from .._typing import Floats, MatrixLike
 from .canvas import COLOURS, DASHES, MARKERS, grid
 from .comparison import compare, name_features
 from .profiles import Profile, check_kind
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["ReconstructionDisplay"]
 
@@ -12,33 +21,34 @@ _CELLS = {"image": (1.55, 1.5), "curve": (4.6, 1.9), "table": (4.6, 2.1)}
 
 
 class ReconstructionDisplay:
-    """Rows, what comes back of them, what PCA makes of them, and the differences.
+    """Rows, their reconstructions, PCA's reconstructions, and the differences.
 
-    Make it by `from_estimator`; the parameters are what it draws.
+    Use `from_estimator` to make it. The parameters are the data that it draws.
 
     Parameters
     ----------
     original, reconstruction : ndarray of shape (n_rows, n_features)
-        The rows, and what comes back of them.
+        The rows and their reconstructions.
     baseline : ndarray of shape (n_rows, n_features), default=None
-        What comes back by what it is compared with.
+        Reconstructions by the baseline.
     kind : {"auto", "image", "curve", "table"}, default="auto"
         How a row is drawn: as a picture; as a curve over features that have an order;
-        or as a point for each feature. "auto" is a picture if there is an
-        ``image_shape``, a curve of more than 30 features or where ``feature_axis`` is
-        given, else a table.
+        or as a point for each feature ("table"). "auto" is a picture if there is an
+        ``image_shape``, a curve if there are more than 30 features or a
+        ``feature_axis``, else a table.
     image_shape : tuple of int, default=None
-        Height and width, of pictures in colour channels behind these.
+        Height and width of pictures; for colour pictures, height, width and channels.
     feature_axis : array-like of shape (n_features,), default=None
-        Where the features lie on the axis of curves, as wavelengths.
+        Positions of the features on the axis of curves, such as wavelengths.
     feature_names : list of str, default=None
         Names on the axis of a table.
     centre, spread : ndarray of shape (n_features,), default=None
-        A table draws ``(value - centre) / spread``, for features of different units.
+        A table draws ``(value - centre) / spread``, because features may have different
+        units.
     row_names : list of str, default=None
         Titles of the rows.
     baseline_name : str, default="PCA"
-        Name of what it is compared with.
+        Name of the baseline.
 
     Attributes
     ----------
@@ -64,19 +74,19 @@ class ReconstructionDisplay:
 
     def __init__(
         self,
-        original,
-        reconstruction,
-        baseline=None,
+        original: Floats,
+        reconstruction: Floats,
+        baseline: Floats | None = None,
         *,
-        kind="auto",
-        image_shape=None,
-        feature_axis=None,
-        feature_names=None,
-        centre=None,
-        spread=None,
-        row_names=None,
-        baseline_name="PCA",
-    ):
+        kind: str = "auto",
+        image_shape: Sequence[int] | None = None,
+        feature_axis: ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        centre: Floats | None = None,
+        spread: Floats | None = None,
+        row_names: Sequence[str] | None = None,
+        baseline_name: str | None = "PCA",
+    ) -> None:
         self.original = original
         self.reconstruction = reconstruction
         self.baseline = baseline
@@ -92,38 +102,38 @@ class ReconstructionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: BaseEstimator,
+        X: MatrixLike,
         *,
-        rows=4,
-        X_train=None,
-        baseline="pca",
-        kind="auto",
-        image_shape=None,
-        feature_axis=None,
-        ax=None,
-    ):
-        """Draw some rows and what comes back of them.
+        rows: ArrayLike = 4,
+        X_train: MatrixLike | None = None,
+        baseline: str | BaseEstimator | None = "pca",
+        kind: str = "auto",
+        image_shape: Sequence[int] | None = None,
+        feature_axis: ArrayLike | None = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw some rows and their reconstructions.
 
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Fitted; any transformer with ``inverse_transform`` will do. For a
-            pipeline, the rows are drawn as they come to its last step.
+            Fitted estimator. Any transformer with ``inverse_transform`` works. For a
+            pipeline, the rows are drawn as its last step gets them.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         rows : int or array-like of int, default=4
-            Which rows, by number. An int is so many from the best to the worst
-            reconstructed, evenly by rank.
+            Numbers of the rows to draw. An int draws this many rows, from the smallest
+            to the largest error, evenly spaced by rank.
         X_train : {array-like, sparse matrix}, default=None
-            What PCA is fitted to. None is ``X`` itself, which favours PCA if these are
-            not the rows that the estimator was fitted to.
+            Rows that PCA is fitted to. None means ``X``, which favours PCA if the
+            estimator was not fitted to ``X``.
         baseline : "pca", transformer or None, default="pca"
-            What to compare with: PCA with as many codes, or a fitted transformer.
+            Baseline: PCA with as many codes, or a fitted transformer.
         kind, image_shape, feature_axis : str, tuple of int, array-like
-            As of the class.
+            As in the class.
         ax : matplotlib Axes, default=None
-            Whose place is taken by a grid; None makes a figure.
+            Axes to replace by a grid. None makes a figure.
 
         Returns
         -------
@@ -132,31 +142,31 @@ class ReconstructionDisplay:
         """
         compared = compare(estimator, X, X_train, baseline)
         errors = compared.row_errors(compared.reconstruction)
-        rows = _choose(rows, errors)
+        chosen = _choose(rows, errors)
         of_baseline = compared.baseline
         spread = compared.X.std(axis=0)
         display = cls(
-            compared.X[rows],
-            compared.reconstruction[rows],
-            None if of_baseline is None else of_baseline[rows],
+            compared.X[chosen],
+            compared.reconstruction[chosen],
+            None if of_baseline is None else of_baseline[chosen],
             kind=kind,
             image_shape=image_shape,
             feature_axis=feature_axis,
             feature_names=compared.names,
             centre=compared.X.mean(axis=0),
             spread=np.where(spread > 0, spread, 1.0),
-            row_names=[f"row {i}\n{_rank(errors, i)}" for i in rows],
+            row_names=[f"row {i}\n{_rank(errors, i)}" for i in chosen],
             baseline_name=compared.baseline_name,
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the rows.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Whose place is taken by a grid; None makes a figure.
+            Axes to replace by a grid. None makes a figure.
 
         Returns
         -------
@@ -176,11 +186,13 @@ class ReconstructionDisplay:
         return self
 
     def _plot_images(self, names):
+        assert self.image_shape is not None  # or it would be no picture
         shown = {"original": self.original, "reconstruction": self.reconstruction}
         left = {"reconstruction\n- original": self.reconstruction - self.original}
         if self.baseline is not None:
-            shown[self.baseline_name] = self.baseline
-            left[f"{self.baseline_name}\n- original"] = self.baseline - self.original
+            name = str(self.baseline_name)
+            shown[name] = self.baseline
+            left[f"{name}\n- original"] = self.baseline - self.original
         low, high = np.min(self.original), np.max(self.original)
         most = max(np.abs(values).max() for values in left.values()) or 1.0
         styles = [{"cmap": "gray", "vmin": low, "vmax": high}] * len(shown)
@@ -203,10 +215,12 @@ class ReconstructionDisplay:
         lines = {"original": ("original", self.original)}
         lines["ours"] = "reconstruction", self.reconstruction
         if self.baseline is not None:
-            lines["baseline"] = self.baseline_name, self.baseline
-        centre, spread = 0.0, 1.0
+            lines["baseline"] = str(self.baseline_name), self.baseline
+        centre: Floats | float = 0.0
+        spread: Floats | float = 1.0
         if kind == "table" and self.spread is not None:
-            centre, spread = self.centre, self.spread
+            spread = self.spread
+            centre = 0.0 if self.centre is None else self.centre
         for (ax, ax_left), i, name in zip(
             self.axes_, range(len(names)), names, strict=True
         ):
@@ -242,7 +256,7 @@ ReconstructionDisplay.__module__ = "skae"
 
 
 def _choose(rows, errors):
-    """Return numbers of rows: those given, or some from the best to the worst."""
+    """Return numbers of rows: the given ones, or some from best to worst."""
     if np.ndim(rows) > 0:
         return np.asarray(rows)
     order = np.argsort(errors)
@@ -251,7 +265,7 @@ def _choose(rows, errors):
 
 
 def _rank(errors, i):
-    """Return where among all rows the error of one is."""
+    """Return the rank of a row's error among all rows, as a text."""
     rank = (errors < errors[i]).sum()
     if rank == 0:
         return "least error"

@@ -1,15 +1,20 @@
-"""Report: one page on a fitted autoencoder, which stands for itself."""
+"""Report: one self-contained page about a fitted autoencoder."""
 
 import base64
 import datetime
 import io
+import os
 import platform
 import sys
+from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -19,6 +24,7 @@ from sklearn.utils import check_consistent_length
 from .._notebook import network_shape
 from .._reconstruction import ReconstructingTransformer
 from .._runtime.files import write_whole
+from .._typing import MatrixLike
 from .canvas import pyplot
 from .comparison import (
     PCAWithUnits,
@@ -48,47 +54,48 @@ _DPI = 110
 
 
 def report(
-    estimator,
-    X,
-    y=None,
+    estimator: BaseEstimator,
+    X: MatrixLike,
+    y: ArrayLike | None = None,
     *,
-    path="report.html",
-    X_train=None,
-    image_shape=None,
-    feature_axis=None,
-    title=None,
-):
-    """Write what a fitted autoencoder is worth on some rows as one HTML file.
+    path: str | os.PathLike[str] = "report.html",
+    X_train: MatrixLike | None = None,
+    image_shape: Sequence[int] | None = None,
+    feature_axis: ArrayLike | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write a report on a fitted autoencoder and some rows, as one HTML file.
 
-    A table of the raw features, PCA and the autoencoder; pictures; the rows and the
-    features that come back worst; settings and versions. The page holds its pictures
-    and asks the network for nothing.
+    The report has a table that compares the raw features, PCA and the autoencoder;
+    pictures; the rows and features with the largest errors; settings and versions. The
+    file contains its pictures, and loads nothing from the internet.
 
     Parameters
     ----------
     estimator : AutoEncoderTransformer or Pipeline that ends in one
-        Fitted.
+        Fitted estimator.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows to judge it by, best some that it was not fitted to.
+        Rows to evaluate on, preferably rows that the estimator was not fitted to.
     y : array-like of shape (n_samples,), default=None
-        Classes or numbers. A simple model of them, logistic regression or ridge, is
-        then cross-validated on the features and on the codes.
+        Classes or numbers. If given, a linear model that predicts them (logistic
+        regression or ridge) is cross-validated on the features and on the codes.
     path : str or os.PathLike, default="report.html"
-        In a folder that exists. A file that is there is replaced as a whole.
+        Path of the file, in a folder that exists. An existing file is replaced as a
+        whole.
     X_train : {array-like, sparse matrix}, default=None
-        The rows that it was fitted to, for PCA and the threshold of errors. None is
-        ``X``, which favours PCA if these are new rows.
+        The rows that the estimator was fitted to, for PCA and the threshold of errors.
+        None means ``X``, which favours PCA if these are new rows.
     image_shape : tuple of int, default=None
-        Of rows that are pictures.
+        Shape of rows that are pictures.
     feature_axis : array-like of shape (n_features,), default=None
-        Where features that have an order lie, as wavelengths.
+        Positions of features that have an order, such as wavelengths.
     title : str, default=None
-        Title of the page; None names the estimator.
+        Title of the page. None means the name of the estimator.
 
     Returns
     -------
     path : pathlib.Path
-        The file.
+        Path of the file.
 
     Raises
     ------
@@ -121,8 +128,8 @@ def report(
         table=_table(fitted, compared, rows, dense(learnt), y),
         notes=_notes(fitted, X_train, y),
         figures=figures,
-        rows=_hardest_rows(compared),
-        features=_hardest_features(compared),
+        rows=_hardest_rows(compared, feature_axis),
+        features=_hardest_features(compared, feature_axis),
         settings=_settings(fitted),
         versions=_versions(),
     )
@@ -137,7 +144,7 @@ def _template():
             "A report needs Jinja2, which is not installed: pip install skae[report]"
         ) from error
     pyplot()  # says at once if it is not there
-    options = {"trim_blocks": True, "lstrip_blocks": True}
+    options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, **options
     )
@@ -145,7 +152,7 @@ def _template():
 
 
 def _facts(fitted, compared):
-    """Return what there is to know first, by name."""
+    """Return the main facts, by name."""
     n_rows, n_features = compared.X.shape
     facts = {"rows": f"{n_rows:,}", "features": f"{n_features:,}"}
     if isinstance(fitted, ReconstructingTransformer):
@@ -161,7 +168,7 @@ def _facts(fitted, compared):
 
 
 def _table(fitted, compared, rows, learnt, y):
-    """Return a line for the features, for PCA's codes and for the estimator's."""
+    """Return a line each for the features, PCA's codes and the estimator's codes."""
     Z = encode(fitted, rows)
     pca = PCAWithUnits(Z.shape[1], compared.unit).fit(learnt)
     codes = {
@@ -211,16 +218,14 @@ def _score(values, y):
 
 
 def _notes(fitted, X_train, y):
-    """Return what has to be said beside the table."""
-    notes = ["R² is the share of the variance of these rows that comes back."]
+    """Return the notes below the table."""
+    notes = ["R² is the share of the variance of these rows that is reconstructed."]
     if X_train is None:
-        notes.append(
-            "PCA was fitted to these very rows, as no others were named (X_train)."
-        )
+        notes.append("PCA was fitted to the rows of this report: X_train is not given.")
     if y is not None:
         notes.append(
             "The score is that of a linear model (logistic regression, or ridge) on "
-            "standardized columns, cross-validated. The codes were not fitted anew in "
+            "standardized columns, cross-validated. The codes were not fitted again in "
             "each fold."
         )
         if getattr(fitted, "target_type_", None) is not None:
@@ -229,18 +234,18 @@ def _notes(fitted, X_train, y):
                 "to, its score is too high."
             )
     if getattr(fitted, "result_", None) == "pca":
-        notes.append("The result is PCA: no network was better beyond doubt.")
+        notes.append("The result is PCA: no network was significantly better.")
     return notes
 
 
 def _pictures(estimator, X, X_train, y, shape):
-    """Return the pictures that there can be, each with a caption."""
+    """Return all pictures that are possible, each with a caption."""
     of_rows = {"X_train": X_train}
     axis = {"feature_axis": shape["feature_axis"]}
     fitted = last_step(estimator)
     draw = partial(_draw, estimator, X)
     figures = [
-        draw("What comes back", ReconstructionDisplay, **of_rows, **shape),
+        draw("Reconstructions", ReconstructionDisplay, **of_rows, **shape),
         draw("Errors of the features", ErrorDisplay, **of_rows, **axis),
         draw("Errors of the rows", ErrorDisplay, kind="row", **of_rows),
         draw("What the codes do", TraversalDisplay, **shape),
@@ -261,18 +266,18 @@ def _draw(estimator, X, caption, display, **options):
 
 
 def _png(display):
-    """Return a picture as text for a page, and forget it."""
+    """Return a picture as base64 text, and close its figure."""
     buffer = io.BytesIO()
     display.figure_.savefig(buffer, format="png", dpi=_DPI)
     pyplot().close(display.figure_)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _hardest_rows(compared):
-    """Return the rows with the largest errors, and the features that make them so."""
+def _hardest_rows(compared, feature_axis):
+    """Return the rows with the largest errors, and the features that cause them."""
     errors = compared.row_errors(compared.reconstruction)
     of_pca = compared.row_errors(compared.baseline)
-    names = name_features(compared.names, compared.X.shape[1])
+    names = name_features(compared.names, compared.X.shape[1], feature_axis)
     lines = []
     for i in np.argsort(-errors)[:_HARDEST]:
         parts = np.square((compared.X[i] - compared.reconstruction[i]) / compared.unit)
@@ -283,10 +288,10 @@ def _hardest_rows(compared):
     return lines
 
 
-def _hardest_features(compared):
+def _hardest_features(compared, feature_axis):
     """Return the features that lose the largest shares of their variance."""
     variances = compared.X.var(axis=0)
-    names = name_features(compared.names, compared.X.shape[1])
+    names = name_features(compared.names, compared.X.shape[1], feature_axis)
     varied = np.flatnonzero(variances > 0)
     ours, of_pca = (
         compared.feature_errors(again)[varied] / variances[varied]
@@ -299,7 +304,7 @@ def _hardest_features(compared):
 
 
 def _settings(fitted):
-    """Return the parameters that are not the defaults, and the others."""
+    """Return the parameters that differ from the defaults, and the others."""
     defaults = type(fitted)().get_params(deep=False)
     params = fitted.get_params(deep=False)
     texts = {name: repr(value) for name, value in params.items()}

@@ -1,12 +1,15 @@
-"""Scree: how much comes back with how many codes."""
+"""Scree: the share of variance that is reconstructed, by number of codes."""
 
 import warnings
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.base import clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
 
 from .._reconstruction import ReconstructingTransformer
 from .._runtime.warning import ValidationWarning
+from .._typing import MatrixLike
 from .canvas import COLOURS, DASHES, one_axes
 from .comparison import (
     PCAWithUnits,
@@ -17,26 +20,29 @@ from .comparison import (
     unpack,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["ScreeDisplay"]
 
 
 class ScreeDisplay:
-    """R2 of the reconstruction by number of codes, ours and PCA's.
+    """R2 of the reconstruction by number of codes, compared with PCA.
 
-    Make it by `from_estimator`; the parameters are what it draws.
+    Use `from_estimator` to make it. The parameters are the data that it draws.
 
     Parameters
     ----------
     n_components : array-like of int of shape (n_points,)
         Numbers of codes.
     scores : array-like of shape (n_points,)
-        Share of the variance that comes back.
+        Share of the variance that is reconstructed.
     baseline_scores : array-like of shape (n_points,), default=None
-        PCA's.
+        PCA's scores.
     name : str, default="autoencoder"
         Name in the legend.
     baseline_name : str, default="PCA"
-        Name of what it is compared with.
+        Name of the baseline.
 
     Attributes
     ----------
@@ -56,13 +62,13 @@ class ScreeDisplay:
 
     def __init__(
         self,
-        n_components,
-        scores,
-        baseline_scores=None,
+        n_components: ArrayLike,
+        scores: ArrayLike,
+        baseline_scores: ArrayLike | None = None,
         *,
-        name="autoencoder",
-        baseline_name="PCA",
-    ):
+        name: str = "autoencoder",
+        baseline_name: str = "PCA",
+    ) -> None:
         self.n_components = n_components
         self.scores = scores
         self.baseline_scores = baseline_scores
@@ -70,26 +76,36 @@ class ScreeDisplay:
         self.baseline_name = baseline_name
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, X_train=None, n_components=None, ax=None):
-        """Draw how much of rows comes back with how many codes.
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        X: MatrixLike,
+        *,
+        X_train: MatrixLike | None = None,
+        n_components: ArrayLike | None = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw the share of variance that is reconstructed, by number of codes.
 
-        If an autoencoder was fitted with ``ordered=True``, its first codes are a model
-        of their own, as PCA's always are: one fit tells all. Other autoencoders are
-        fitted again for each number of codes.
+        If an autoencoder was fitted with ``ordered=True``, its first codes can be used
+        alone, as those of PCA: one fit is enough. Other autoencoders are fitted again
+        for each number of codes.
 
         Parameters
         ----------
         estimator : AutoEncoderTransformer, PCA, or Pipeline that ends in one
-            Fitted.
+            Fitted estimator.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows to measure on.
         X_train : {array-like, sparse matrix}, default=None
-            What PCA, and what is fitted again, is fitted to. None is ``X``.
+            Rows for fitting PCA, and for fitting the autoencoder again. None means
+            ``X``.
         n_components : array-like of int, default=None
-            How many codes. None is each number up to those of the estimator; but where
-            each takes a fit it is 1, 2, 4, 8 and so on, and that number.
+            Numbers of codes. None means every number up to that of the estimator. If
+            each number needs a fit, None means 1, 2, 4, 8 and so on, and the number of
+            the estimator.
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -121,13 +137,13 @@ class ScreeDisplay:
         )  # fmt: skip
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the scores.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a figure.
+            Axes to draw on. None makes a figure.
 
         Returns
         -------
@@ -140,13 +156,14 @@ class ScreeDisplay:
         if self.baseline_scores is not None:
             lines["baseline"] = self.baseline_name, self.baseline_scores, "s"
         for role, (label, scores, marker) in lines.items():
-            style = {"color": COLOURS[role], "linestyle": DASHES[role]}
+            style: dict[str, Any] = {"color": COLOURS[role], "linestyle": DASHES[role]}
             style["clip_on"] = False  # markers at the edge are seen whole
             ax.plot(self.n_components, scores, marker=marker, label=label, **style)
         lowest = min(np.min(scores) for _, scores, _ in lines.values())
         ax.set(xlabel="number of codes", ylabel="share of the variance (R²)")
         ax.set_ylim(min(0.0, 1.05 * lowest), 1.0)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        locator: Any = ax.xaxis.get_major_locator()
+        locator.set_params(integer=True)
         ax.grid(lw=0.4, alpha=0.5)
         ax.legend(frameon=False)
         return self
@@ -172,10 +189,10 @@ def _numbers(n_components, k, refits):
 
 
 def _refit(estimator, n_components, X_train, X, unit):
-    """Return the score of a clone with other many codes."""
+    """Return the score of a clone with another number of codes."""
     model = clone(estimator).set_params(n_components=int(n_components))
     with warnings.catch_warnings():
-        # That some are PCA is what the picture shows.
+        # The picture shows which results are PCA.
         warnings.simplefilter("ignore", ValidationWarning)
         model.fit(X_train)
     again = np.asarray(model.inverse_transform(encode(model, X)))
@@ -183,13 +200,13 @@ def _refit(estimator, n_components, X_train, X, unit):
 
 
 def _of_first(Z, decode, numbers, X, unit):
-    """Return the scores of the first codes alone."""
+    """Return the scores with the first codes alone."""
     rows = (np.asarray(decode(Z[:, :j])) for j in numbers)
     return [share_of_variance(X, again, unit) for again in rows]
 
 
 def _padded(estimator, k):
-    """Return what decodes the first codes with zeros for the others."""
+    """Return a function that decodes the first codes, with zeros for the others."""
 
     def decode(Z):
         return estimator.inverse_transform(np.pad(Z, ((0, 0), (0, k - Z.shape[1]))))

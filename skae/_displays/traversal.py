@@ -1,10 +1,19 @@
-"""Traversal: what moving along a code does to a row."""
+"""Traversal: how a row changes along a code."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 
+from .._typing import Floats, MatrixLike
 from .canvas import grid, pyplot
 from .comparison import dense, encode, name_features, unpack
 from .profiles import Profile, check_kind
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["TraversalDisplay"]
 
@@ -16,26 +25,26 @@ _RANGE = (0.05, 0.95)
 class TraversalDisplay:
     """Rows decoded from codes that differ in one number.
 
-    Make it by `from_estimator`; the parameters are what it draws.
+    Use `from_estimator` to make it. The parameters are the data that it draws.
 
     Parameters
     ----------
     rows : ndarray of shape (n_codes, n_steps, n_features)
-        What is decoded on the way along each code.
+        Decoded rows at the steps along each code.
     values : ndarray of shape (n_codes, n_steps)
-        Those of the code.
+        Values of the code at the steps.
     base : ndarray of shape (n_features,)
-        The row that they all start from.
+        The row to compare with, decoded from the starting codes.
     kind : {"auto", "image", "curve", "table"}, default="auto"
-        As of `ReconstructionDisplay`.
+        As in `ReconstructionDisplay`.
     image_shape : tuple of int, default=None
         Height and width of pictures.
     feature_axis : array-like of shape (n_features,), default=None
-        Where the features lie on the axis of curves, as wavelengths.
+        Positions of the features on the axis of curves, such as wavelengths.
     feature_names : list of str, default=None
         Names on the axis of a table.
     spread : ndarray of shape (n_features,), default=None
-        Standard deviations, which a table draws the features in.
+        Standard deviations of the features, used as their units in a table.
     code_names : list of str, default=None
         Titles of the codes.
 
@@ -57,17 +66,17 @@ class TraversalDisplay:
 
     def __init__(
         self,
-        rows,
-        values,
-        base,
+        rows: Floats,
+        values: Floats,
+        base: Floats,
         *,
-        kind="auto",
-        image_shape=None,
-        feature_axis=None,
-        feature_names=None,
-        spread=None,
-        code_names=None,
-    ):
+        kind: str = "auto",
+        image_shape: Sequence[int] | None = None,
+        feature_axis: ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        spread: Floats | None = None,
+        code_names: Sequence[str] | None = None,
+    ) -> None:
         self.rows = rows
         self.values = values
         self.base = base
@@ -81,39 +90,39 @@ class TraversalDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: BaseEstimator,
+        X: MatrixLike,
         *,
-        components=None,
-        n_steps=7,
-        row=None,
-        kind="auto",
-        image_shape=None,
-        feature_axis=None,
-        ax=None,
-    ):
-        """Draw what moving along codes does.
+        components: ArrayLike | None = None,
+        n_steps: int = 7,
+        row: int | None = None,
+        kind: str = "auto",
+        image_shape: Sequence[int] | None = None,
+        feature_axis: ArrayLike | None = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Draw how rows change along codes.
 
-        Each code goes from its 5 % to its 95 % quantile in ``X``, while the others stay
-        at their mean, or at what they are in a row.
+        Each code goes from its 5 % to its 95 % quantile in ``X``. The other codes stay
+        at their mean, or at their values in a given row.
 
         Parameters
         ----------
         estimator : AutoEncoderTransformer or Pipeline that ends in one
-            Fitted; any transformer with ``inverse_transform`` will do. For a
-            pipeline, the rows are drawn as they come to its last step.
+            Fitted estimator. Any transformer with ``inverse_transform`` works. For a
+            pipeline, the rows are drawn as its last step gets them.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows whose codes say how far to go.
+            Rows whose codes set the range.
         components : array-like of int, default=None
-            Which codes; None for the first four.
+            Numbers of the codes; None for the first four.
         n_steps : int, default=7
             Number of rows along each code.
         row : int, default=None
             Number of the row of ``X`` to start from; None for the mean code.
         kind, image_shape, feature_axis : str, tuple of int, array-like
-            As of the class.
+            As in the class.
         ax : matplotlib Axes, default=None
-            Whose place is taken by a grid; None makes a figure.
+            Axes to replace by a grid. None makes a figure.
 
         Returns
         -------
@@ -122,12 +131,14 @@ class TraversalDisplay:
         """
         estimator, X, names = unpack(estimator, X)
         Z = encode(estimator, X)
-        if components is None:
-            components = range(min(_MOST_CODES, Z.shape[1]))
+        numbers = np.arange(min(_MOST_CODES, Z.shape[1]))
+        if components is not None:
+            numbers = np.asarray(components)
         start = Z.mean(axis=0) if row is None else Z[row]
         codes, values = [], []
-        for j in components:
-            values.append(np.linspace(*np.quantile(Z[:, j], _RANGE), n_steps))
+        for j in numbers:
+            low, high = np.quantile(Z[:, j], _RANGE)
+            values.append(np.linspace(low, high, n_steps))
             codes.append(np.tile(start, (n_steps, 1)))
             codes[-1][:, j] = values[-1]
         decode = estimator.inverse_transform
@@ -135,7 +146,7 @@ class TraversalDisplay:
         shares = getattr(estimator, "explained_variance_ratio_", None)
         code_names = [
             f"code {j}" if shares is None else f"code {j} ({shares[j]:.1%})"
-            for j in components
+            for j in numbers
         ]
         spread = dense(X).std(axis=0)
         display = cls(
@@ -151,13 +162,13 @@ class TraversalDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax=None):
-        """Draw the rows on the way along each code.
+    def plot(self, ax: "Axes | None" = None) -> Self:
+        """Draw the rows along each code.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Whose place is taken by a grid; None makes a figure.
+            Axes to replace by a grid. None makes a figure.
 
         Returns
         -------
@@ -171,13 +182,14 @@ class TraversalDisplay:
             self.figure_, self.axes_ = grid(ax, n_codes, n_steps, (1.1, 1.25))
             self._plot_images(names)
         else:
-            # A table shows the changes alone: features have units of their own.
+            # A table shows only the changes, because features have different units.
             n_columns = 2 if kind == "curve" else 1
             self.figure_, self.axes_ = grid(ax, n_codes, n_columns, _CELLS[kind])
             self._plot_profiles(kind, names)
         return self
 
     def _plot_images(self, names):
+        assert self.image_shape is not None  # or it would be no picture
         style = {"cmap": "gray", "vmin": self.rows.min(), "vmax": self.rows.max()}
         for axes, rows, values, name in zip(
             self.axes_, self.rows, self.values, names, strict=True

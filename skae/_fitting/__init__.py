@@ -1,1 +1,1 @@
-"""Policy: what to train, what to keep, and the attributes that are left."""
+"""Policy: what to train, which result to return, and its fitted attributes."""

@@ -1,10 +1,13 @@
-"""Learnt: the attributes that a training leaves, numpy and plain values."""
+"""The fitted attributes after a training, as numpy arrays and plain values."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from .._data.batches import Batches
 from .._data.scaling import (
+    Scaling,
     dense_rows,
     observed_squares,
     row_slices,
@@ -13,17 +16,21 @@ from .._data.scaling import (
 )
 from .._inference.codec import Codec
 from .._inference.explained_variance import Moments, explain
+from .._inference.fitted_state import FittedState
 from .._linear.pca import pca_errors
+from .dataset import Dataset
+from .deployment import Deployed
+from .session import TrainingSession
 
 __all__ = ["baseline_score", "describe", "measure"]
 
-# Rows whose codes the prior is of, at most.
+# Largest number of rows whose codes the prior is fitted to.
 _PRIOR_ROWS = 10_000
-# Rows of a stream that tell variances.
+# Number of rows of a stream that are enough to estimate variances.
 _ENOUGH_ROWS = 100
 
 
-def baseline_score(training, batches):
+def baseline_score(training: TrainingSession, batches: Batches) -> float:
     """Return what the estimator's `score` of these rows would be if it were PCA."""
     scaling = training.scaling
     pairs = zip(batches.parts(), batches.in_order(), strict=True)
@@ -39,7 +46,7 @@ def baseline_score(training, batches):
     return float(1 - error / (variance or 1.0))
 
 
-def _constant_error(scaling, batches):
+def _constant_error(scaling: Scaling, batches: Batches) -> float:
     """Error of features that never moved in training, which networks do not see."""
     n_features = len(scaling.mean)
     constant = np.flatnonzero(scaling.constant)
@@ -54,7 +61,9 @@ def _constant_error(scaling, batches):
     return total / (batches.n_samples * n_features)
 
 
-def measure(training, deployed, dataset, seed):
+def measure(
+    training: TrainingSession, deployed: Deployed, dataset: Dataset, seed: int
+) -> Moments:
     """Return the `Moments` of rows, in codes that are not whitened."""
     codec, code_transform = deployed.codec, replace(deployed.code_transform, scale=None)
     codec = Codec(
@@ -64,19 +73,25 @@ def measure(training, deployed, dataset, seed):
 
 
 def describe(
-    training, deployed, dataset, n_samples, seed, whiten, moments, previous=None
-):
+    training: TrainingSession,
+    deployed: Deployed,
+    dataset: Dataset,
+    n_samples: int,
+    seed: int,
+    whiten: bool,
+    moments: Moments,
+    previous: FittedState | None = None,
+) -> dict[str, Any]:
     """Return the attributes that a training and what is deployed of it make.
 
     Of ``n_samples`` rows seen so far; the ``dataset`` is of this call. If ``moments``
-    are of too few to tell variances, these stay those of the ``previous`` attributes.
+    are of too few to tell variances, these stay those of the ``previous`` state.
     """
     scaling, code_transform = training.scaling, deployed.code_transform
     n_components = training.config.n_components
     explained = explain(moments, scaling, n_samples)
-    if previous and moments.n_samples < _ENOUGH_ROWS:
-        kept = {name: previous.get(name, value) for name, value in explained.items()}
-        explained = kept
+    if previous is not None and moments.n_samples < _ENOUGH_ROWS:
+        explained |= previous.explained
     if whiten and code_transform.scale is None:
         spread = np.sqrt(explained["_code_variance"])
         code_transform = replace(
@@ -94,7 +109,7 @@ def describe(
         "mean_": scaling.mean,
         "scale_": scaling.scale,
         "device_": str(training.device),
-        "_architecture": deployed.architecture,
+        "_architecture": vars(deployed.architecture),
         "_weights": deployed.weights,
         "_scaling": vars(scaling),
         "_code_transform": vars(code_transform),

@@ -1,27 +1,37 @@
-"""Callbacks of scikit-learn, as observers of a fit.
+"""Observers of a fit that call scikit-learn's callbacks.
 
-The tasks that they are told of are a tree: ``fit`` has one for each training, as
-``train-from-pca``, and these have their epochs. Starts that compete are trained in
-turn, so that several of them may be under way at a time.
+Callbacks get a tree of tasks. ``fit`` has one task for each training, such as
+``train-from-pca``, and each of these has its epochs as tasks. Competing trainings take
+turns, so several of them may be unfinished at a time.
 
-Progress bars are told of epochs as often as they are redrawn, of several at once.
+Progress bars are not called for each epoch. They get several epochs at once, as often
+as they are redrawn.
 """
 
 import math
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from time import perf_counter
+from typing import Any, Self, TypeAlias
 
 import sklearn
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 
 from .._compat import are_progress_bars, callback_context
-from .progress import Observer
+from .progress import Observer, Snapshot, Task
 
 __all__ = ["Callbacks"]
 
-# Seconds after which a bar is told of more. It is redrawn in another thread, and waking
-# that for each epoch of a small network would take a part of the time of the epoch.
+# Seconds between calls of a progress bar. Another thread redraws it. To wake that
+# thread for each epoch of a small network would take a noticeable share of the epoch's
+# time.
 _BETWEEN_REDRAWS = 0.1
+
+
+#: A function that returns attributes, the attributes, or None if there are none yet.
+Learnt: TypeAlias = Callable[[], dict[str, Any]] | dict[str, Any] | None
 
 
 class Callbacks(Observer):
@@ -41,58 +51,62 @@ class Callbacks(Observer):
     """
 
     @classmethod
-    def of(cls, estimator, task_name):
+    def of(cls, estimator: BaseEstimator, task_name: str) -> list[Self]:
         """Return observers: one, or none where no callbacks are set."""
         context = callback_context(estimator, task_name)
         return [] if context is None else [cls(estimator, context)]
 
-    def __init__(self, estimator, context):
+    def __init__(self, estimator: BaseEstimator, context: Any) -> None:
         self.estimator = estimator
         self.context = context
-        self.X = self.y = self._snapshot = None
+        self.X: ArrayLike | None = None
+        self.y: ArrayLike | None = None
+        self._snapshot: Snapshot | None = None
         self._configuration = sklearn.get_config()
         self._are_bars = are_progress_bars(context)
         self._told_at = perf_counter()
-        self._trainings, self._epochs, self._n_untold = {}, {}, {}
+        self._trainings: dict[Task, Any] = {}
+        self._epochs: dict[Task, Any] = {}
+        self._n_untold: dict[Task, int] = {}
         self._n_children = {context: 0}
 
-    def see(self, X, y):
+    def see(self, X: ArrayLike, y: ArrayLike | None) -> None:
         """Remember the rows that hooks are given."""
         self.X, self.y = X, X if y is None else y
 
-    def begin_fit(self, snapshot, n_trainings):
+    def begin_fit(self, snapshot: Snapshot | None, n_trainings: int) -> None:
         """Begin the task that is the fit; its parts are so many trainings."""
         self._snapshot = snapshot
         self.context.max_subtasks = n_trainings
         self._begin(self.context, None)
 
-    def begin_epoch(self, task):
+    def begin_epoch(self, task: Task) -> None:
         """Begin an epoch, and with the first one its training."""
         if task not in self._trainings:
             training = self._child(self.context, task.name, _count(task.max_iter))
             self._trainings[task] = training
-            self._begin(training, partial(self._snapshot, task))
+            self._begin(training, self._learnt(task))
         if not self._are_bars:
             self._begin_epoch(task)
 
-    def end_epoch(self, task):
+    def end_epoch(self, task: Task) -> bool:
         """End an epoch; return whether a hook has asked to end the training."""
         if not self._are_bars:
             return self._end_epoch(task)
         self._n_untold[task] = self._n_untold.get(task, 0) + 1
         if perf_counter() - self._told_at >= _BETWEEN_REDRAWS:
             self._tell_bars(task)
-        return False  # bars end nothing
+        return False  # progress bars cannot end a training
 
-    def end_training(self, task):
+    def end_training(self, task: Task) -> bool:
         """End a training, and the epoch that was cut short, if one was."""
         self._tell_bars(task)
         if task in self._epochs:
             self._end(self._epochs.pop(task), None)
         training = self._trainings.pop(task)
-        return self._end(training, partial(self._snapshot, task))
+        return self._end(training, self._learnt(task))
 
-    def close(self, failed):
+    def close(self, failed: bool) -> None:
         """End the fit, unless it failed: scikit-learn has a hook of its own then."""
         if not failed:
             self._end(self.context, {})
@@ -106,12 +120,16 @@ class Callbacks(Observer):
 
     def _begin_epoch(self, task):
         self._epochs[task] = epoch = self._child(self._trainings[task], "epoch", 0)
-        self._begin(epoch, partial(self._snapshot, task))
+        self._begin(epoch, self._learnt(task))
 
-    def _end_epoch(self, task):
+    def _end_epoch(self, task: Task) -> bool:
         epoch = self._epochs.pop(task)
         epoch.metrics = task.metrics
-        return self._end(epoch, partial(self._snapshot, task))
+        return self._end(epoch, self._learnt(task))
+
+    def _learnt(self, task: Task) -> Callable[[], dict[str, Any]]:
+        assert self._snapshot is not None  # the fit has begun
+        return partial(self._snapshot, task)
 
     def _child(self, parent, name, max_subtasks):
         """Return a new part of a task, which may have more than was known before."""
@@ -122,7 +140,7 @@ class Callbacks(Observer):
         self._n_children[child] = 0
         return child
 
-    def _begin(self, context, learnt):
+    def _begin(self, context: Any, learnt: Learnt) -> None:
         with self._as_users_set_it():
             context.call_on_fit_task_begin(
                 estimator=self.estimator,
@@ -131,7 +149,7 @@ class Callbacks(Observer):
                 reconstruction_attributes=learnt,
             )
 
-    def _end(self, context, learnt):
+    def _end(self, context: Any, learnt: Learnt) -> bool:
         with self._as_users_set_it():
             return context.call_on_fit_task_end(
                 estimator=self.estimator,
@@ -140,7 +158,7 @@ class Callbacks(Observer):
                 reconstruction_attributes=learnt,
             )
 
-    def _as_users_set_it(self):
+    def _as_users_set_it(self) -> AbstractContextManager[object]:
         """Return scikit-learn's configuration outside of the fit, as a context."""
         if sklearn.get_config() == self._configuration:
             return nullcontext()

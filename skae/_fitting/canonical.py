@@ -1,26 +1,33 @@
 """Canonical form: codes centred, along their principal axes, with fixed signs.
 
-An autoencoder is free to turn its codes as it likes, as long as the decoder knows. Of
-all these networks, which reconstruct alike, this picks the one whose codes, after a
-shift, read like PCA's: their mean is zero, they are uncorrelated, their variances
-do not increase, and the feature that a code goes with most goes up with it.
+If an encoder rotates its codes and the decoder undoes the rotation, the reconstruction
+does not change. Among all these equivalent networks, this module chooses the one whose
+codes have the properties of PCA's codes. Their mean is zero, they are uncorrelated, and
+their variances do not increase. Each code correlates positively with the feature of its
+largest loading.
 """
 
+from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
 import torch
 
+from .._data.batches import Batches
 from .._inference.code_transform import CodeTransform, shorten
+from .._nn.autoencoder import AutoEncoder
 
 __all__ = ["canonicalise", "canonicalise_signs", "centre", "radius_of"]
 
-# Part of the rows whose codes keep their length.
+# Share of the rows whose codes are not shortened. Measured in docs/choices.md, "Codes
+# far out".
 _NEAR = 0.8
 
 
 @torch.no_grad()
-def canonicalise(network, tables, radius):
+def canonicalise(
+    network: AutoEncoder, tables: Sequence[Batches], radius: float
+) -> CodeTransform:
     """Turn the codes of ``network`` in place; its reconstructions stay the same.
 
     Parameters
@@ -49,7 +56,9 @@ def canonicalise(network, tables, radius):
 
 
 @torch.no_grad()
-def canonicalise_signs(network, tables):
+def canonicalise_signs(
+    network: AutoEncoder, tables: Sequence[Batches]
+) -> CodeTransform:
     """Do no more than to fix the signs of codes that have an order and an origin."""
     _, _, loadings = _moments(network, np.inf, tables)
     _turn(network, _signs(loadings) * np.eye(network.n_components))
@@ -57,7 +66,7 @@ def canonicalise_signs(network, tables):
 
 
 @torch.no_grad()
-def radius_of(network, batches):
+def radius_of(network: AutoEncoder, batches: Batches) -> float:
     """Return from which length on codes are far out, by those of some rows."""
     codes = (_encode(network, x) for x, _ in batches.in_order())
     lengths = torch.cat([torch.linalg.vector_norm(z, dim=1) for z in codes])
@@ -68,7 +77,8 @@ def _moments(network, radius, tables):
     """Mean and covariance of the codes, and their covariance with the features."""
     count = sum(batches.n_samples * batches.mean_weight for batches in tables)
     n_features = tables[0].n_features
-    total = square = product = 0.0
+    nothing = torch.zeros((), dtype=torch.float64, device=tables[0].device)
+    total = square = product = nothing
     for x, weights in chain.from_iterable(map(_with_weights, tables)):
         z = shorten(_encode(network, x), radius)
         w = z if weights is None else z * weights.to(z.dtype)
@@ -95,7 +105,7 @@ def _with_weights(batches):
 
 
 @torch.no_grad()
-def centre(network, tables):
+def centre(network: AutoEncoder, tables: Sequence[Batches]) -> None:
     """Let the codes of rows have the mean zero, and the decoder undo it."""
     mean, _, _ = _moments(network, np.inf, tables)
     _centre(network, mean)
@@ -131,7 +141,8 @@ def _turn(network, axes):
     if network.linear:
         return
     last, first = network.layers[0][-1], network.layers[1][0]
-    # Both before either is set: they may be one weight and its transpose.
+    # Both products are computed first, because one weight may be the transpose of the
+    # other.
     weights = axes @ _get(last.weight), _get(first.weight) @ axes.T
     _set(last.bias, axes @ _get(last.bias))
     _set(last.weight, weights[0])

@@ -1,4 +1,4 @@
-"""Components: how many codes ``n_components`` asks for, as of PCA."""
+"""Components: how many codes ``n_components`` means, as in PCA."""
 
 from numbers import Integral
 
@@ -6,23 +6,28 @@ import torch
 
 from .._data.batches import Batches
 from .._data.scaling import Scaling
+from .._inference.fitted_state import FittedState
 from .._linear.pca import components_for
 from .._parts.column_losses import scale_of
+from .._parts.parameters import Parameters
+from .dataset import Dataset
 
 __all__ = ["count_components"]
 
 
-def count_components(params, dataset, seed, previous):
+def count_components(
+    params: Parameters, dataset: Dataset, seed: int, previous: FittedState | None
+) -> int:
     """Resolve ``n_components`` as PCA does: a share of variance, or None for all."""
-    n_components = params["n_components"]
+    n_components = params.n_components
     if isinstance(n_components, Integral):
         return int(n_components)
-    if previous:
-        return previous["n_components_"]
+    if previous is not None:
+        return previous.n_components
     if n_components is None:
         return min(dataset.n_samples, dataset.X.shape[1])
     rows = dataset.rows
-    how = params["standardize"], dataset.weights_of(rows), scale_of(params["loss"])
+    how = params.standardize, dataset.weights_of(rows), scale_of(params.loss)
     scaling = Scaling.fit(dataset.X, rows, *how)
     batches = Batches(dataset, rows, scaling, len(rows), torch.device("cpu"))
     return components_for(n_components, batches, seed)

@@ -1,33 +1,57 @@
-"""Config: what every "auto" stands for, decided from the shape of the data.
+"""Config: resolves every "auto", from the shape of the data.
 
-The rules, on one screen. They were chosen on MNIST and on real tables; what was
-measured is in benchmarks/.
+The rules were chosen on MNIST and on real tables. docs/choices.md has the measurements.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .._nn.layers import check_activation
-from .._parts.networks import Conv, describe_network
+from .._inference.fitted_state import FittedState
+from .._nn.layers import Activation, check_activation
+from .._parts.column_links import PlainLink
+from .._parts.networks import Architecture, Conv, describe_network
+from .._parts.parameters import Parameters
 from .._parts.penalties import keeps_axes
 from .._training.optimizers import SOLVERS
 
-__all__ = ["Config"]
+__all__ = ["Config", "Regime"]
 
-# Optimiser steps that train a network from its start: enough for 60,000 pictures,
-# a second or two for a small table.
+# Number of optimiser steps of a training: enough for 60,000 images, and a second or two
+# for small data. Measured in docs/choices.md, "Network and training".
 _STEPS = 2_000
-# Passes that even the largest data get.
+# Smallest number of epochs, even for the largest data.
 _LEAST_EPOCHS = 5
-# Floating point operations that a row may take in all epochs through convolutions, and
-# the least epochs: those of a long signal cost two hundred times what dense layers of a
-# small table do, and few rows do not have more to tell for that.
+# For convolutional networks: the largest number of floating point operations for one
+# row in all epochs, and the smallest number of epochs. An epoch of long signals costs
+# two hundred times as much as one of small tables with dense layers, but few rows do
+# not deserve more time for that. Measured in docs/choices.md, "Answering with PCA".
 _ROW_FLOPS = 1.5e9
 _LEAST_CONV_EPOCHS = 50
-# Links whose networks are anchored to PCA, besides those of several columns each.
+# Links whose networks are anchored to PCA. Links of mixed losses are, too.
 _ANCHORED_LINKS = ("identity", "logistic")
+
+
+@dataclass(frozen=True)
+class Regime:
+    """What parameters that are left to chance stand for.
+
+    Attributes
+    ----------
+    link : str or tuple
+        What `link_of` takes.
+    init : str
+        "pca", "random", or "auto" for what belongs to the link.
+    linearity : str or float
+    """
+
+    link: PlainLink
+    init: str = "auto"
+    linearity: str | float = "auto"
 
 
 @dataclass(frozen=True)
@@ -40,64 +64,70 @@ class Config:
     n_features: int
     n_components: int
     n_outputs: int
-    network: tuple
+    network: tuple[str, dict[str, Any]]
     init: str
-    hidden_layer_sizes: tuple
-    activation: str
+    hidden_layer_sizes: tuple[int, ...]
+    activation: Activation
     solver: str
     learning_rate_init: float
     learning_rate: str
     batch_size: int
-    max_iter: int | float
-    n_iter_no_change: int
+    max_iter: float
+    n_iter_no_change: float
     linearity: float
     supervision: float
     alpha: float
     tol: float
 
     @classmethod
-    def of(cls, params, n_samples, n_features, link, previous, has_targets=False):
+    def of(
+        cls,
+        params: Parameters,
+        n_samples: int,
+        n_features: int,
+        link: PlainLink,
+        previous: FittedState | None,
+        has_targets: bool = False,
+    ) -> Self:
         """Resolve ``params``, with parts for their slots, for so many training rows.
 
         What "auto" stood for in the network of the ``previous`` fit, it stands for
         again. ``has_targets`` says whether all of these rows have one.
         """
-        previous = {**previous["_architecture"]} if previous else {}
-        if previous.get("init") == "linear":  # what a network had started from
-            previous["init"] = "pca"
+        before = None if previous is None else previous.architecture
+        if before is not None and before.init == "linear":
+            before = replace(before, init="pca")  # networks started as PCA
 
-        def resolve(name, auto):
-            value = params[name]
-            if isinstance(value, str) and value == "auto":
-                return previous.get(name, auto)
-            return value
+        def resolve(name: str, auto: Any) -> Any:
+            if params.are_auto(name):
+                return getattr(before, name, auto)
+            return getattr(params, name)
 
         solver = resolve("solver", "adamw")
-        batch_size = _batch_size(n_samples, params["max_iter"])
+        batch_size = _batch_size(n_samples, params.max_iter)
         batch_size = min(n_samples, resolve("batch_size", batch_size))
-        network, latent, penalty = (
-            params[slot] for slot in ("network", "latent", "penalty")
-        )
-        n_components = params["n_components"]
+        network, latent, penalty = params.network, params.latent, params.penalty
+        n_components = params.n_components
         sizes = network.hidden_layer_sizes(n_samples, n_features, n_components)
         is_mixed = not isinstance(link, str)
         linear = (link == "identity" or is_mixed) and not latent.has_kl
         anchors = link in _ANCHORED_LINKS or is_mixed
         plain = not anchors or network.starts_plain(link)
-        is_timed = params["max_time"] is not None
+        is_timed = params.max_time is not None
         max_iter = resolve("max_iter", _epochs(n_samples, batch_size, is_timed))
         return cls(
             n_features=n_features,
             n_components=n_components,
             n_outputs=latent.n_outputs(n_components),
             network=describe_network(network),
-            # Through other links a linear start measured no better than none.
+            # With other links a linear initialisation was not better than a random one.
+            # See docs/choices.md, "Start and anchor".
             init=resolve("init", "random" if plain or keeps_axes(penalty) else "pca"),
             hidden_layer_sizes=check_widths(resolve("hidden_layer_sizes", sizes)),
             activation=check_activation(resolve("activation", "quick_gelu")),
             solver=solver,
             learning_rate_init=resolve(
-                # Codes that are drawn make gradients noisy.
+                # Codes that are drawn at random make gradients noisy.
                 "learning_rate_init",
                 SOLVERS[solver].default_lr * (0.5 if latent.has_kl else 1.0),
             ),
@@ -109,55 +139,57 @@ class Config:
                 _patience(max_iter, has_targets, latent.has_kl),
             ),
             linearity=resolve("linearity", 1.2 if linear else 0.0),
-            supervision=float(params["supervision"]),
-            alpha=0.0 if params["alpha"] == "auto" else params["alpha"],
-            tol=params["tol"],
+            supervision=float(params.supervision),
+            alpha=0.0 if isinstance(params.alpha, str) else params.alpha,
+            tol=params.tol,
         )
 
-    def affordable(self, params, row_flops, has_targets):
+    def affordable(
+        self, params: Parameters, row_flops: Callable[[], float], has_targets: bool
+    ) -> Self:
         """Return one with as many epochs as few rows are worth, if those are fewer.
 
         Parameters
         ----------
-        params : dict
+        params : Parameters
             What the config was made of.
         row_flops : callable
             Returns the floating point operations of a row in a step.
         has_targets : bool
         """
-        is_open = params["max_iter"] == "auto" and params["max_time"] is None
-        if not is_open or type(params["network"]) is not Conv:
+        is_open = params.max_iter == "auto" and params.max_time is None
+        if not is_open or type(params.network) is not Conv:
             return self
         most = max(_LEAST_CONV_EPOCHS, math.ceil(_ROW_FLOPS / row_flops()))
         if self.max_iter <= most:
             return self
         patience = self.n_iter_no_change
-        if params["n_iter_no_change"] == "auto":
-            patience = _patience(most, has_targets, params["latent"].has_kl)
+        if params.n_iter_no_change == "auto":
+            patience = _patience(most, has_targets, params.latent.has_kl)
         return replace(self, max_iter=most, n_iter_no_change=patience)
 
     @property
-    def architecture(self):
-        """Arguments of `AutoEncoder`."""
-        return {
-            "n_features": self.n_features,
-            "n_components": self.n_components,
-            "n_outputs": self.n_outputs,
-            "network": self.network,
-            "hidden_layer_sizes": self.hidden_layer_sizes,
-            "activation": self.activation,
-            "init": self.init,
-        }
+    def architecture(self) -> Architecture:
+        """Of the network."""
+        return Architecture(
+            n_features=self.n_features,
+            n_components=self.n_components,
+            n_outputs=self.n_outputs,
+            network=self.network,
+            hidden_layer_sizes=self.hidden_layer_sizes,
+            activation=self.activation,
+            init=self.init,
+        )
 
 
-def _epochs(n_samples, batch_size, is_timed):
+def _epochs(n_samples: int, batch_size: int, is_timed: bool) -> float:
     """As many as make enough steps, or as there is time for."""
     if is_timed:
         return math.inf
     return max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(n_samples / batch_size)))
 
 
-def _patience(max_iter, has_targets, is_drawn):
+def _patience(max_iter: float, has_targets: bool, is_drawn: bool) -> float:
     """Return how many epochs may bring nothing: fewer where a target is overfitted.
 
     Where few rows have one, what it brings is too noisy for that; and what brings codes
@@ -169,14 +201,14 @@ def _patience(max_iter, has_targets, is_drawn):
     return max(10, max_iter // part)
 
 
-def _batch_size(n_samples, max_iter):
+def _batch_size(n_samples: int, max_iter: int | str) -> int:
     """128 rows, or 256 where that leaves a hundred steps an epoch, enough in all."""
     n_steps = n_samples // 256
-    few = max_iter != "auto" and max_iter * n_steps < _STEPS
+    few = not isinstance(max_iter, str) and max_iter * n_steps < _STEPS
     return 256 if n_steps >= 100 and not few else 128
 
 
-def check_widths(sizes):
+def check_widths(sizes: ArrayLike) -> tuple[int, ...]:
     """Return ``hidden_layer_sizes`` as a tuple of int."""
     sizes = np.asarray(sizes)
     if (

@@ -1,109 +1,108 @@
-"""Contest: which of several regimes suits the data, as the rows held out say.
+"""Contest: chooses among several regimes by the loss on held-out rows.
 
-A regime is what a training can be told besides the data: where it starts, and what its
-output is. Of those that nobody has chosen the promising ones begin, each with the same
-rows in the same order. After a part of the epochs the best goes on alone (successive
-halving), with weights that decay where it overfits.
+A regime says how a network is initialised and which output it has. If the user has not
+chosen a regime, the promising ones compete: each is trained with the same rows in the
+same order. After a share of the epochs only the best goes on (successive halving). If
+it overfits, its weights decay. Measured in docs/choices.md, "Several starts compete".
 """
 
 import math
-from dataclasses import dataclass
 
-from .._parts.losses import LOSSES, in_unit_interval, looks_like_pictures
+from .._data.column_kinds import in_unit_interval, looks_like_pictures
+from .._inference.fitted_state import FittedState
+from .._parts.column_links import PlainLink
+from .._parts.losses import LOSSES
 from .._parts.networks import Dense
+from .._parts.parameters import Parameters
+from .._typing import Ints, Rows
+from .config import Regime
+from .source import Source
+from .trial import Trial
 from .weight_decay import decay_if_overfitted, try_decay
 
 __all__ = ["Regime", "contest", "enter", "regimes"]
 
-# Parts of the epochs after which trials are compared, and how many times the best loss
-# the others' may be for them to go on. After the last round one remains.
+# Trials are compared after these shares of the epochs. A trial goes on if its loss is
+# at most this multiple of the best loss. After the last round one trial remains.
+# Measured in docs/choices.md, "Several starts compete".
 _ROUNDS = ((0.05, 1.3), (0.1, 1.0), (0.2, 1.0))
-# The same where the first has found nothing.
+# The multiple of the best loss if the first trial has learnt nothing yet.
 _OF_PCA = 2.0
-# Fewer epochs than these tell nothing.
+# With fewer epochs there is no contest, because they say too little.
 _LEAST_EPOCHS = 5
-# Part by which another must be better than the first: of several, one is by chance, and
-# the first has the most to offer besides.
+# Share by which the loss of another trial must be lower than that of the first. Of
+# several trials, one may be better by chance, and the first has other advantages.
 _MARGIN = 0.05
-# The same of a plain network, whose codes are not held close to PCA's, where linear
-# models behind are to be served: their loss is larger than what a small gain is worth.
+# The same for a plain network if ``linearity`` is above 0. Its codes are not kept close
+# to PCA's. Linear models on these codes would lose more than a small gain is worth. See
+# docs/choices.md, "Plain networks: how clearly they have to win, and what they learn
+# far out".
 _MARGIN_OF_PLAIN = 0.25
 
 
-@dataclass(frozen=True)
-class Regime:
-    """What parameters that are left to chance stand for.
-
-    Attributes
-    ----------
-    link : str or tuple
-        What `link_of` takes.
-    init : str
-        "pca", "random", or "auto" for what belongs to the link.
-    linearity : str or float
-    """
-
-    link: str | tuple
-    init: str = "auto"
-    linearity: str | float = "auto"
-
-
-def regimes(params, link, X, previous, validates, has_target):
+def regimes(
+    params: Parameters,
+    link: PlainLink,
+    X: Rows,
+    previous: FittedState | None,
+    validates: bool,
+    has_target: bool,
+) -> list[Regime]:
     """Return the regimes to try: one where all is said, or nothing can be told.
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    params : Parameters
+        With parts for their slots.
     link : str
         What belongs to the loss.
     X : ndarray or CSR matrix
-    previous : dict or None
-        The attributes of the fit to go on from.
+    previous : FittedState or None
+        Of the fit to go on from.
     validates : bool
         Whether there are rows to validate on.
     has_target : bool
     """
-    first = Regime(link, params["init"], params["linearity"])
-    linear = params["loss"] == "squared_error" and params["output_activation"] == "auto"
-    codes_are_free = not params["ordered"] and not params["latent"].has_kl
-    logistic = Regime("logistic", params["init"], params["linearity"])
-    if linear and codes_are_free and params["init"] == "auto":
-        if previous:
-            return [logistic if previous["_link"] == "logistic" else first]
+    first = Regime(link, params.init, params.linearity)
+    linear = params.loss == "squared_error" and params.output_activation == "auto"
+    codes_are_free = not params.ordered and not params.latent.has_kl
+    logistic = Regime("logistic", params.init, params.linearity)
+    if linear and codes_are_free and params.init == "auto":
+        if previous is not None:
+            return [logistic if previous.link == "logistic" else first]
         if validates and looks_like_pictures(X):
             return [logistic, first]
     is_open = (
         validates
-        and not previous
+        and previous is None
         and not has_target
         and codes_are_free
         and link == "identity"
-        and params["loss"] in LOSSES
-        and params["penalty"] is None
-        and type(params["network"]) is Dense
-        and not params["network"].tied
-        and params["max_time"] is None
-        and params["init"] == "auto"
-        and params["linearity"] in ("auto", 0)  # codes may be what suits the rows
+        and params.loss in LOSSES
+        and params.penalty is None
+        and type(params.network) is Dense
+        and not params.network.tied
+        and params.max_time is None
+        and params.init == "auto"
+        and params.linearity in ("auto", 0)  # codes may be nonlinear
     )
     if not is_open:
         return [first]
-    others = [Regime(link, "random", params["linearity"])]
+    others = [Regime(link, "random", params.linearity)]
     if linear and in_unit_interval(X):
         others.append(logistic)
     return [first, *others]
 
 
-def enter(source, rows, link):
+def enter(source: Source, rows: Ints, link: PlainLink) -> list[Trial]:
     """Return the trials that compete, at their start."""
     params = source.params
-    validates = params["early_stopping"] and source.held_out is not None
+    validates = params.early_stopping and source.held_out is not None
     has_target = source.target is not None
     options = regimes(
         params, link, source.dataset.X, source.previous, validates, has_target
     )
-    entrants = []
+    entrants: list[Trial] = []
     for regime in options:
         entrants.append(source.trial(rows, regime, entrants))
     time_to_train = source.time_to_train(entrants[0].training)
@@ -112,7 +111,7 @@ def enter(source, rows, link):
     return entrants
 
 
-def contest(entrants):
+def contest(entrants: list[Trial]) -> Trial:
     """Let trials compete, and return the best at its end.
 
     Parameters
@@ -128,7 +127,7 @@ def contest(entrants):
     return best.settle(len(entrants))
 
 
-def _pca_loss(entrants):
+def _pca_loss(entrants: list[Trial]) -> float | None:
     """PCA's loss on the watched rows, if a trial starts there and has to beat it."""
     for trial in entrants:
         if trial.training.starts_linear and trial.held_out is not None:
@@ -136,7 +135,7 @@ def _pca_loss(entrants):
     return None
 
 
-def _ahead(entrants, pca_loss):
+def _ahead(entrants: list[Trial], pca_loss: float | None) -> Trial:
     """Return the trial that is ahead after its part of the epochs.
 
     A network that starts as PCA and will be better soon is. One that is not gives up.
@@ -153,7 +152,7 @@ def _ahead(entrants, pca_loss):
                 if trial.is_behind(pca_loss):
                     trial.give_up()
         if first.is_behind(pca_loss):
-            ratio = _OF_PCA  # a plateau: others need more time to leave it behind
+            ratio = _OF_PCA  # a plateau: other trials need time to pass it
         least = min(trial.early_stopping.best_loss for trial in running)
         running = [
             t
@@ -175,19 +174,12 @@ def _ahead(entrants, pca_loss):
     return best if ahead or first.is_behind(pca_loss) else first
 
 
-def _learns_soon(params):
+def _learns_soon(params: Parameters) -> bool:
     """Whether steps are as long as they should be, so that what they bring shows.
 
     Other networks than dense ones may take longer, and who says for how many epochs to
     train is not to get fewer.
     """
-    return type(params["network"]) is Dense and all(
-        params[name] == "auto"
-        for name in (
-            "solver",
-            "learning_rate",
-            "learning_rate_init",
-            "n_iter_no_change",
-            "max_iter",
-        )
-    )
+    steps = "solver", "learning_rate", "learning_rate_init"
+    epochs = "n_iter_no_change", "max_iter"
+    return type(params.network) is Dense and params.are_auto(*steps, *epochs)

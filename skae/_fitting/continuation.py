@@ -1,17 +1,30 @@
-"""Continuation: the network of an earlier fit, as one to train further."""
+"""Continuation: the network of an earlier fit, prepared for further training."""
 
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 import torch
 from torch import nn
 
+from .._data.scaling import Scaling
 from .._inference.codec import from_numpy
-from .._nn.autoencoder import initialise
-from .._parts.column_links import PROJECTED, link_of
-from .._parts.networks import make_autoencoder
+from .._inference.fitted_state import FittedState
+from .._nn.autoencoder import AutoEncoder, initialise
+from .._parts.column_links import PROJECTED, PlainLink, Projections, link_of
+from .._parts.networks import Architecture
 
 __all__ = ["previous_network"]
 
 
-def previous_network(previous, architecture, link, scaling, seed, rng):
+def previous_network(
+    previous: FittedState,
+    architecture: Architecture,
+    link: PlainLink,
+    scaling: Scaling,
+    seed: int,
+    rng: np.random.Generator,
+) -> AutoEncoder:
     """Return the fitted network, to go on from where the last fit ended.
 
     If that ended with linear maps, it is the network that starts from them, or one that
@@ -20,10 +33,10 @@ def previous_network(previous, architecture, link, scaling, seed, rng):
 
     Parameters
     ----------
-    previous : dict
-        The attributes of the fit to go on from.
-    architecture : dict
-        Arguments of `make_autoencoder`, which the parameters ask for now.
+    previous : FittedState
+        Of the fit to go on from.
+    architecture : Architecture
+        That the parameters ask for now.
     link : str or tuple
         What `link_of` takes, as they ask for.
     scaling : Scaling
@@ -42,29 +55,38 @@ def previous_network(previous, architecture, link, scaling, seed, rng):
         If the parameters ask for another network.
     """
     network = _fitted(previous, architecture, link, scaling, seed, rng)
-    _start_moved(network, previous["_scaling"]["constant"], link, scaling)
+    _start_moved(network, previous.scaling.constant, link, scaling)
     return network
 
 
-def _fitted(previous, architecture, link, scaling, seed, rng):
-    before = previous["_architecture"]
-    is_linear = before["init"] == "linear"
-    before = {**before, "init": architecture["init"]} if is_linear else before
-    before_link = previous["_link"]
-    if before_link[0] == PROJECTED:  # what a mixed loss had made of PCA
+def _fitted(
+    previous: FittedState,
+    architecture: Architecture,
+    link: PlainLink,
+    scaling: Scaling,
+    seed: int,
+    rng: np.random.Generator,
+) -> AutoEncoder:
+    before = previous.architecture
+    is_linear = before.init == "linear"
+    before = replace(before, init=architecture.init) if is_linear else before
+    before_link: Any = previous.link
+    if before_link[0] == PROJECTED:  # a mixed loss that ended as PCA
         before_link = before_link[1]
     if (before, before_link) != (architecture, link):
         raise ValueError(
             "warm_start=True goes on with the network of the previous fit, "
-            f"{before} with output {previous['_link']!r}, but the parameters now ask "
-            f"for {architecture} with output {link!r}. Set them back, or set "
+            f"{vars(before)} with output {previous.link!r}, but the parameters now ask "
+            f"for {vars(architecture)} with output {link!r}. Set them back, or set "
             "warm_start=False to begin anew."
         )
-    fitted = from_numpy(previous["_architecture"], previous["_weights"], torch.float32)
+    fitted = from_numpy(previous.architecture, previous.weights, torch.float32)
     if not is_linear:
         return fitted
-    network = make_autoencoder(**architecture, seed=seed)
-    initialise(network, link_of(link).start(scaling.mean), rng)
+    network = architecture.build(seed)
+    start_of = link_of(link)
+    assert not isinstance(start_of, Projections)
+    initialise(network, start_of.start(scaling.mean), rng)
     if network.anchored:
         network.load_state_dict(fitted.state_dict(), strict=False)
     return network
@@ -77,5 +99,7 @@ def _start_moved(network, were_constant, link, scaling):
     last = network.layers[1][-1]
     if moved.any() and isinstance(last, nn.Linear):
         unlearnt = torch.from_numpy(moved) & (last.weight == 0).all(dim=1)
-        start = torch.from_numpy(link_of(link).start(scaling.mean))
+        start_of = link_of(link)
+        assert not isinstance(start_of, Projections)
+        start = torch.from_numpy(start_of.start(scaling.mean))
         last.bias[unlearnt] = start.float()[unlearnt]

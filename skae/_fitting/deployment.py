@@ -1,19 +1,27 @@
-"""Deployment: an estimator as it will answer, measured before it does.
+"""Deployment: the result in the form of `transform`, measured before it is returned.
 
-Trust radii, canonical axes, the code transform, float64: each step between the network
-that validation has judged and `transform` should change nothing there, and one that
-does goes unnoticed unless the result itself is measured.
+There are several steps between the network that was validated and `transform`: trust
+radii, canonical axes, the code transform, float64. None of them should change the
+result near the data. An error in one of them would not be noticed if the result itself
+was not measured.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from .._data.batches import Batches
 from .._data.scaling import dense_rows
 from .._inference.code_transform import CodeTransform
 from .._inference.codec import Codec, from_numpy, to_numpy
+from .._nn.autoencoder import AutoEncoder
+from .._parts.column_links import PlainLink
 from .._parts.losses import LOSSES
+from .._parts.networks import Architecture
+from .._training.objective import Objective
+from .._typing import Floats
+from .session import TrainingSession
 
 __all__ = ["Deployed", "deploy"]
 
@@ -24,8 +32,9 @@ class Deployed:
 
     Attributes
     ----------
-    architecture, weights : dict
-        Arguments of `AutoEncoder`, and arrays by name.
+    architecture : Architecture
+    weights : dict
+        Arrays by name.
     link : str or tuple
         What `link_of` takes.
     code_transform : CodeTransform
@@ -33,19 +42,19 @@ class Deployed:
         In float64.
     """
 
-    architecture: dict
-    weights: dict
-    link: str | tuple
+    architecture: Architecture
+    weights: dict[str, np.ndarray]
+    link: PlainLink
     code_transform: CodeTransform
     codec: Codec
 
     @property
-    def is_pca(self):
+    def is_pca(self) -> bool:
         """Whether both ways are one linear map, which is stored once."""
-        is_linear = self.architecture["init"] == "linear"
+        is_linear = self.architecture.init == "linear"
         return is_linear and "decoder.linear" not in self.weights
 
-    def row_losses(self, objective, batches):
+    def row_losses(self, objective: Objective, batches: Batches) -> Floats:
         """Losses of rows after `transform` and `inverse_transform`, (n_samples,).
 
         They are those of the reconstruction alone: rows are not corrupted, and codes
@@ -65,7 +74,7 @@ class Deployed:
             Z = self.codec.encode(X)
             if loss.canonical:
                 output = self.codec.output(Z)[:, batches.features].to(x)
-                if self.architecture["init"] == "linear":
+                if self.architecture.init == "linear":
                     output = reconstruction.losses_of_linear(output, x)
                     losses.append(reconstruction.feature_fraction * output)
                 else:
@@ -79,15 +88,21 @@ class Deployed:
             if observed is not None:
                 pair[1] = torch.where(observed.cpu(), pair[1], pair[0])
             if loss not in LOSSES.values():
-                pair = [values.float() for values in pair]  # as it is used to
+                # Users' losses expect float32.
+                pair = [values.float() for values in pair]
             fraction = len(batches.features) / X.shape[1]
             losses.append(fraction * loss.function(*pair))
         return np.concatenate([part.double().cpu().numpy() for part in losses])
 
 
-def deploy(training, network, link, code_transform):
+def deploy(
+    training: TrainingSession,
+    network: AutoEncoder,
+    link: PlainLink,
+    code_transform: CodeTransform,
+) -> Deployed:
     """Return a network of a training, widened to all features, as `Deployed`."""
-    architecture = {**training.config.architecture, "init": network.init}
+    architecture = replace(training.config.architecture, init=network.init)
     weights = to_numpy(training.of_all_features(network, architecture))
     exact = from_numpy(architecture, weights, torch.float64).eval()
     codec = Codec(exact, training.scaling, link, code_transform, training.ppca)

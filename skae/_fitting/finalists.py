@@ -1,12 +1,15 @@
-"""Finalists: what may be returned, best first, each measured as it will answer."""
+"""Finalists: candidates for the result, best first, measured as they will be used."""
 
 import copy
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
+from .._data.batches import Batches
 from .._inference.code_transform import CodeTransform
 from .._linear.pca import pca_errors
+from .._nn.autoencoder import AutoEncoder
 from .._parts.penalties import keeps_axes
 from .._parts.slots import user_parts
 from .._runtime.caching import cached_property
@@ -17,20 +20,29 @@ from .._training.trust_radius import (
     choose_trust_radius,
     shrink_trust_radius,
 )
+from .._typing import Ints
 from .canonical import canonicalise, canonicalise_signs, centre, radius_of
-from .contest import Regime
-from .deployment import deploy
+from .config import Regime
+from .deployment import Deployed, deploy
+from .session import TrainingSession
+from .source import Source
+from .trial import Trial
 
 __all__ = ["Finalist", "finalists", "with_trust_radii"]
 
-# Part by which rounding alone may raise an error, and errors that are nothing else.
+# Relative increase of an error that rounding alone may cause, and size of errors that
+# are only rounding.
 _ROUNDING = 1e-6
 _NOTHING = 1e-14
-# Floating point operations from which on epochs are not made again: some two seconds.
+# From this number of floating point operations on, about two seconds, networks are
+# fine-tuned on all rows instead of being trained again. Measured in docs/choices.md,
+# "Answering with PCA".
 _EXPENSIVE_FLOPS = 1e11
-# Part of the largest step size from which on the best weights are not at rest.
+# If the step size of the best epoch was more than this share of the largest one, the
+# best weights have not settled.
 _LONG_STEP = 0.25
-# So many times as long as the first training another may take: it has more rows.
+# A second training may take this multiple of the time of the first, because it has more
+# rows.
 _LONGER = 1.3
 
 
@@ -45,21 +57,23 @@ class Finalist:
         Its own, or its linear start.
     """
 
-    def __init__(self, source, training, network):
+    def __init__(
+        self, source: Source, training: TrainingSession, network: AutoEncoder
+    ) -> None:
         self.source = source
         self.training = training
         self.network = network.eval()
         self.is_linear = network.linear
 
     @cached_property
-    def deployed(self):
+    def deployed(self) -> Deployed:
         """The network as it will answer, its codes in canonical form."""
         training = self.training
         link = training.linear_link if self.is_linear else training.link
         return deploy(self.training, self.network, link, self._code_transform())
 
     @property
-    def keeps_promise(self):
+    def keeps_promise(self) -> bool:
         """Whether it is not worse than PCA where it can be measured."""
         if self.is_linear or not self.source.falls_back_to_pca:
             return True
@@ -74,45 +88,45 @@ class Finalist:
                 return False
         return True
 
-    def _deployed_start(self):
+    def _deployed_start(self) -> Deployed:
         """Return the linear start as it would answer, its codes as they are."""
         network = self.training.linear_network()
         code_transform = CodeTransform.of(network.n_components)
         return deploy(self.training, network, self.training.linear_link, code_transform)
 
     @property
-    def _measured(self):
+    def _measured(self) -> list[Batches]:
         """Rows that were learnt from, and those that were validated on."""
         validation = self.source.validation(self.training)
         return [self.source.some(self.training), *filter(None, [validation])]
 
-    def _code_transform(self):
+    def _code_transform(self) -> CodeTransform:
         """Bring the codes of rows into canonical form, and return their transform."""
         network, params, training = self.network, self.source.params, self.training
-        if params["latent"].keeps_axes or keeps_axes(params["penalty"]):
+        if params.latent.keeps_axes or keeps_axes(params.penalty):
             return CodeTransform.of(network.n_components)
         seen = self._seen()
-        if params["ordered"]:
+        if params.ordered:
             return canonicalise_signs(network, seen)
         radius = np.inf
-        if self.is_linear:  # on the training rows the codes are PCA's
-            radius = network.decoder.trust_radius.item() or np.inf
+        if self.is_linear:  # codes of training rows are PCA's
+            radius = network.anchors[1].trust_radius.item() or np.inf
         elif network.anchored:
             radius = radius_of(network, self.source.some(training))
         return canonicalise(network, seen, radius)
 
-    def _seen(self):
+    def _seen(self) -> list[Batches]:
         """Rows of the table, also those that were held out, or some of them."""
         source, training = self.source, self.training
         some = source.coded(source.dataset.rows)
         if some is not None:
             return [training.batches_of(source.dataset, some)]
         if len(training.rows) < source.dataset.n_samples:
-            return [training.batches, source.validation(training)]
+            return [training.batches, *filter(None, [source.validation(training)])]
         return [training.batches]
 
 
-def finalists(source, trial):
+def finalists(source: Source, trial: Trial) -> Iterator[Finalist]:
     """Yield what may be returned, the best first, and the linear start in the end."""
     n_samples, training = source.dataset.n_samples, trial.training
     everything = source.dataset.rows
@@ -126,13 +140,13 @@ def finalists(source, trial):
         yield Finalist(source, training, with_trust_radii(source, trial, training))
         if not source.falls_back_to_pca:
             return
-    # Holding some out costs nothing, unless there is no time.
+    # PCA is fitted to all rows again, including the held-out ones, if there is time.
     if len(training.rows) < n_samples and source.has_time_to_prepare:
         training = source.training(everything, Regime("identity", init="pca"))
     yield Finalist(source, training, training.linear_network())
 
 
-def _on_all_rows(source, trial, rows):
+def _on_all_rows(source: Source, trial: Trial, rows: Ints) -> Iterator[TrainingSession]:
     """Yield trainings that have learnt from all rows, and are better for it.
 
     Those that were held out have told what to keep. In a large table they would hardly
@@ -151,7 +165,7 @@ def _on_all_rows(source, trial, rows):
         yield from _from_the_start(source, trial, rows)
 
 
-def _has_time_again(source, trial):
+def _has_time_again(source: Source, trial: Trial) -> bool:
     """Whether there is time to train once more."""
     limit = trial.training.optimizer.limit
     if not limit.is_set:
@@ -160,10 +174,10 @@ def _has_time_again(source, trial):
     return _LONGER * before < source.shares.to_train(source.limit)
 
 
-def _fine_tuned(source, trial, rows):
+def _fine_tuned(source: Source, trial: Trial, rows: Ints) -> Iterator[TrainingSession]:
     """Yield a training that goes on from the best weights, if it helps."""
     training = trial.training.with_rows(source.dataset, rows)
-    # The weights are changed in place.
+    # Training changes the weights in place, so the network is copied.
     trial.training.network = copy.deepcopy(training.network)
     is_better = _improvement(source, trial, training)
     training.optimizer.begin_within(_time_left(source))
@@ -172,10 +186,12 @@ def _fine_tuned(source, trial, rows):
         yield training
 
 
-def _from_the_start(source, trial, rows):
+def _from_the_start(
+    source: Source, trial: Trial, rows: Ints
+) -> Iterator[TrainingSession]:
     """Yield a training that makes the good epochs again, if it helps."""
     config = trial.training.config
-    if source.limit.is_set:  # as many steps as the clock had allowed
+    if source.limit.is_set:  # as many steps as there was time for
         training = trial.training
         epochs = training.optimizer.steps_of_schedule / training.batches.n_batches
         config = replace(config, max_iter=epochs)
@@ -187,16 +203,19 @@ def _from_the_start(source, trial, rows):
         yield again
 
 
-def _time_left(source):
+def _time_left(source: Source) -> TimeLimit:
     return TimeLimit(source.shares.to_train(source.limit))
 
 
-def _improvement(source, trial, training):
+def _improvement(
+    source: Source, trial: Trial, training: TrainingSession
+) -> Callable[[], bool]:
     """Return what tells whether a training has become better since now.
 
     Rows that were held out are then learnt from: they can only have come nearer.
     """
     held_out = source.validation(training)
+    assert held_out is not None  # or there would be no rows to learn from besides
     start_loss = evaluate(training.objective, training.batches)
 
     def is_better():
@@ -211,18 +230,23 @@ def _improvement(source, trial, training):
     return is_better
 
 
-def with_trust_radii(source, trial, training, network=None):
+def with_trust_radii(
+    source: Source,
+    trial: Trial,
+    training: TrainingSession,
+    network: AutoEncoder | None = None,
+) -> AutoEncoder:
     """Return its network, or a copy that is given, made ready to leave the training.
 
     Far from the rows it is as good as PCA, or gives way to it.
     """
     network = (training.network if network is None else network).eval()
     learnt = source.some(training)
-    monitored = learnt if source.held_out is None else source.validation(training)
+    monitored = source.validation(training) or learnt
     falls_back_to_pca = source.must_extrapolate(trial.regime)
     if not (training.starts_linear or falls_back_to_pca or network.init == "faded"):
         return network
-    # PCA of the rows that the watched ones were held out from.
+    # PCA of the training rows, without the held-out rows.
     batches = trial.validation or trial.some
     errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
     error = batches.mean(errors)
@@ -230,7 +254,7 @@ def with_trust_radii(source, trial, training, network=None):
     if falls_back_to_pca:
         centre(network, [learnt])
         blend_into_pca(network, training.linear_network(), *far)
-    elif network.init == "faded":  # in the fit before
+    elif network.init == "faded":  # by an earlier fit
         choose_trust_radius(network, *far)
     else:
         shrink_trust_radius(network, *far)

@@ -1,60 +1,61 @@
-"""Fitting: from parameters and rows to everything an estimator learns.
+"""Fitting: from parameters and rows to all fitted attributes.
 
-A function of its arguments that changes none of them: what it returns becomes the
-estimator's attributes in one step.
+Fitting does not change its arguments. It returns the attributes, which the estimator
+gets in one step.
 """
 
 import copy
+from dataclasses import replace
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from .._data.holdout import have_near_copies
 from .._inference.explained_variance import score_of
-from .._parts.column_losses import loss_parts
+from .._inference.fitted_state import FittedState
+from .._parts.column_links import PlainLink
+from .._parts.column_losses import ColumnLosses, loss_parts
+from .._parts.losses import Loss
 from .._parts.mixed import choose_loss
+from .._parts.parameters import Parameters
 from .._parts.slots import check_slots
+from .._runtime.clock import TimeLimit
+from .._runtime.threads import ThreadTuner
 from .._runtime.warning import ValidationWarning, warn
+from .._typing import Ints, Rows
 from .attributes import baseline_score, describe, measure
 from .components import count_components
 from .contest import contest, enter
-from .dataset import is_splitter, make_datasets, split
+from .dataset import TrainingData, is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
 from .gaps import Gaps, measure_imputation
+from .progress import Progress, Task
 from .source import Source
+from .trial import Trial
 
 __all__ = ["fit_autoencoder"]
 
 
 def fit_autoencoder(
-    params,
-    data,
-    sample_weight,
-    validation_data,
-    previous,
-    threads,
-    groups,
-    limit,
-    progress,
-):
+    params: Parameters,
+    data: TrainingData,
+    previous: FittedState | None,
+    threads: ThreadTuner,
+    limit: TimeLimit,
+    progress: Progress,
+) -> dict[str, Any]:
     """Train an autoencoder.
 
     Parameters
     ----------
-    params : dict
-        Valid parameters of `AutoEncoderTransformer`.
-    data, validation_data : pair
-        ``X``, an ndarray or CSR matrix (n_samples, n_features), and its ``y`` or None.
-        None for both where rows of ``X`` are to be held out for validation.
-    sample_weight : ndarray of shape (n_samples,) or None
-        How many rows each one stands for.
-    previous : dict or None
-        The attributes of the fit to go on from.
+    params : Parameters
+    data : TrainingData
+    previous : FittedState or None
+        Of the fit to go on from.
     threads : ThreadTuner
         Chooses how many work.
-    groups : array-like of shape (n_samples,) or None
-        Of rows that are held out together.
     limit : TimeLimit
         Of the whole fit, which has begun.
     progress : Progress
@@ -65,10 +66,7 @@ def fit_autoencoder(
     learnt : dict
         The estimator's attributes by name.
     """
-    weighted = data, sample_weight, validation_data
-    source, rows, link = _prepare(
-        params, *weighted, previous, threads, groups, limit, progress
-    )
+    source, rows, link = _prepare(params, data, previous, threads, limit, progress)
     entrants = enter(source, rows, link)
     n_trainings = len(entrants) + source.refits(rows)
     progress.begin_fit(source, partial(_snapshot, source), n_trainings)
@@ -89,35 +87,30 @@ def fit_autoencoder(
 
 
 def _prepare(
-    params,
-    data,
-    sample_weight,
-    validation_data,
-    previous,
-    threads,
-    groups,
-    limit,
-    progress,
-):
+    params: Parameters,
+    data: TrainingData,
+    previous: FittedState | None,
+    threads: ThreadTuner,
+    limit: TimeLimit,
+    progress: Progress,
+) -> tuple[Source, Ints, PlainLink]:
     """Return the source of all trainings, the rows to learn from, and the link."""
-    params = _without_validation(check_slots(params, data[0].shape[1]), validation_data)
-    seed = check_random_state(params["random_state"]).randint(2**31 - 1)
-    gaps = Gaps(params, data[0], validation_data[0], previous, seed, sample_weight)
-    data, validation_data = ((gaps.fill(X), y) for X, y in (data, validation_data))
-    given = data[0], sample_weight, validation_data[0], previous
-    params, loss, link = _choose_loss(params, *given)
-    if gaps.exist:
+    params = check_slots(params, data.X.shape[1])
+    if params.validation is None and data.X_val is None:
+        params = replace(params, early_stopping=False)  # which is the same
+    seed = check_random_state(params.random_state).randint(2**31 - 1)
+    gaps = Gaps(params, data.X, data.X_val, previous, seed, data.sample_weight)
+    data = replace(data, X=gaps.fill(data.X), X_val=gaps.fill(data.X_val))
+    params, loss, link = _choose_loss(params, data, previous)
+    if gaps.exist and isinstance(loss, Loss):  # a MixedLoss does not allow gaps
         loss.check_gaps()
-    target, dataset, dataset_val = make_datasets(
-        params, data, sample_weight, validation_data, seed
-    )
+    target, dataset, dataset_val = make_datasets(params, data, seed)
     gaps.note(dataset, dataset_val)
-    if groups is None and not is_splitter(params["validation"]):
+    if data.groups is None and not is_splitter(params.validation):
         dataset = dataset.merged()
     n_components = count_components(params, dataset, seed, previous)
-    params = {**params, "n_components": n_components}
-    split_by = seed, groups, data[1]
-    rows, held_out = split(params, dataset, dataset_val, target, *split_by)
+    params = replace(params, n_components=n_components)
+    rows, held_out = split(params, data, dataset, dataset_val, target, seed)
     gaps.fill_by(rows, dataset, held_out)
     source = Source(
         params,
@@ -132,7 +125,14 @@ def _prepare(
         limit,
         ppca=gaps.ppca,
     )
-    if source.draws_rows(groups) and have_near_copies(dataset.X, held_out[1], seed):
+    if held_out is not None and source.draws_rows(data.groups):
+        _warn_of_near_copies(dataset.X, held_out[1], seed)
+    return source, rows, link
+
+
+def _warn_of_near_copies(X: Rows, held_out: Ints, seed: int) -> None:
+    """Say so if rows that are held out are nearest to those around them."""
+    if have_near_copies(X, held_out, seed):
         warn(
             "Rows that follow one another are nearest to one another, as overlapping "
             "windows of a series are: those held out at random have copies among the "
@@ -140,10 +140,9 @@ def _prepare(
             "holds out a block (validation=TimeSeriesSplit()), or X_val.",
             ValidationWarning,
         )
-    return source, rows, link
 
 
-def _best(trial, final):
+def _best(trial: Trial, final: Finalist) -> tuple[float, int]:
     """Return the loss of what is returned, and the epoch that it is of."""
     early_stopping, training = trial.early_stopping, trial.training
     if not final.is_linear:
@@ -151,10 +150,16 @@ def _best(trial, final):
     if training.starts_linear:
         return early_stopping.start_loss, 0
     losses = final.deployed.row_losses(training.objective, trial.monitored)
-    return trial.monitored.mean(losses).item(), 0
+    return float(trial.monitored.mean(losses)), 0
 
 
-def _attributes(source, trial, final, best, reason):
+def _attributes(
+    source: Source,
+    trial: Trial,
+    final: Finalist,
+    best: tuple[float, int],
+    reason: str | None,
+) -> dict[str, Any]:
     """Return the estimator's attributes by name.
 
     Of a finalist, its loss with the epoch that it is of, and why training ended.
@@ -180,28 +185,25 @@ def _attributes(source, trial, final, best, reason):
             dataset,
             dataset.X.shape[0],
             source.seed,
-            source.params["whiten"],
+            source.params.whiten,
             moments,
         ),
         "_imputation": _imputation(source, trial, final),
-        "_loss_parts": loss_parts(source.params["loss"]),
-        "_ordered": source.params["ordered"],
+        "_loss_parts": loss_parts(source.params.loss),
+        "_ordered": source.params.ordered,
         "target_type_": None if target is None else target.kind,
         "_target": None if target is None else vars(target),
     }
 
 
-def _snapshot(source, task):
+def _snapshot(source: Source, task: Task) -> dict[str, Any]:
     """Return the estimator's attributes as if a training had ended where it is.
 
     With its weights as they are now, whether or not they are the best. The training
     goes on as if nobody had looked.
     """
-    trial, training, early_stopping = (
-        task.trial,
-        task.training,
-        task.trial.early_stopping,
-    )
+    trial, training = cast(Trial, task.trial), task.training
+    early_stopping = trial.early_stopping
     network = with_trust_radii(source, trial, training, copy.deepcopy(training.network))
     final = Finalist(source, training, network)
     loss = (
@@ -214,7 +216,9 @@ def _snapshot(source, task):
     return attributes | {"_memory": {}}
 
 
-def _summary(source, trial, final, best):
+def _summary(
+    source: Source, trial: Trial, final: Finalist, best: tuple[float, int]
+) -> str:
     """Return in a line what is kept, why, and how good it is beside PCA."""
     n_epochs, baseline = len(trial.loss_curve), _baseline_of(trial)
     which = "training" if trial.validation is None else "held-out"
@@ -233,7 +237,7 @@ def _summary(source, trial, final, best):
     )
 
 
-def _before_refit(source, trial, final):
+def _before_refit(source: Source, trial: Trial, final: Finalist) -> Finalist:
     """Return a finalist that has not learnt from the rows held out, as it was then."""
     if final.is_linear or final.training is trial.training:
         return final
@@ -242,7 +246,9 @@ def _before_refit(source, trial, final):
     return Finalist(source, trial.training, network)
 
 
-def _imputation(source, trial, final):
+def _imputation(
+    source: Source, trial: Trial, final: Finalist
+) -> dict[str, float] | None:
     """Return how gaps are filled, by the rows held out, or else by training rows."""
     if source.ppca is None:
         return None
@@ -251,25 +257,26 @@ def _imputation(source, trial, final):
     return measure_imputation(deployed, batches.given[batches.rows], source.seed)
 
 
-def _why_linear(source, trial, loss):
+def _why_linear(source: Source, trial: Trial, loss: float) -> str:
     """Return that the result is PCA, why, and what would help."""
     validation, lowest = trial.validation, min(trial.validation_curve, default=np.nan)
     name = "PCA" if source.target is None else "principal covariates regression"
     if not trial.training.optimizer.limit.seconds:
         reason = (
-            f"max_time={source.params['max_time']:g} s were over before training could "
+            f"max_time={source.params.max_time:g} s were over before training could "
             "begin. Give it more."
         )
     elif validation is None:
         reason = (
-            f"{source.dataset.n_samples} rows are too few to hold some out. Pass "
-            "X_val, or set early_stopping=False to train without validation."
+            f"{source.dataset.n_samples} different rows are too few to hold some out. "
+            "Pass X_val, or set early_stopping=False to train without validation."
         )
     elif lowest < loss:
         reason = (
             f"on the {validation.n_samples} rows held out the best network had a loss "
-            f"of {lowest:.4g}, its is {loss:.4g}: too little to be sure of. More rows "
-            "would help, a larger part held out (validation=0.3), or linearity=0."
+            f"of {lowest:.4g}, and {name} of {loss:.4g}: too small a difference to be "
+            "sure of. More rows would help, a larger part held out (validation=0.3), "
+            "or linearity=0."
         )
     else:
         reason = (
@@ -280,37 +287,32 @@ def _why_linear(source, trial, loss):
     return f"The result is {name}: {reason}"
 
 
-def _without_validation(params, validation_data):
-    """Return the parameters, which say so only once if nothing is validated on."""
-    if params["validation"] is None and validation_data[0] is None:
-        return {**params, "early_stopping": False}
-    return params
-
-
-def _choose_loss(params, X, sample_weight, X_val, previous):
+def _choose_loss(
+    params: Parameters, data: TrainingData, previous: FittedState | None
+) -> tuple[Parameters, Loss | ColumnLosses, PlainLink]:
     """Return the parameters, the loss and its link, if it is made for such data."""
-    parts = previous.get("_loss_parts") if previous else None
-    params, loss, link = choose_loss(params, X, sample_weight, parts)
-    if X_val is not None:
-        loss.check_data(X_val)
+    parts = None if previous is None else previous.loss_parts
+    params, loss, link = choose_loss(params, data.X, data.sample_weight, parts)
+    if data.X_val is not None:
+        loss.check_data(data.X_val)
     return params, loss, link
 
 
-def _baseline_loss(source, trial):
+def _baseline_loss(source: Source, trial: Trial) -> float | None:
     """Return PCA's loss on the rows of the curves, if it has one that compares."""
-    if not source.asks_for_less_error or source.params["ordered"]:
+    if not source.asks_for_less_error or source.params.ordered:
         return None
     batches = trial.validation or trial.some
     return float(batches.mean(trial.losses_of_pca(batches)))
 
 
-def _baseline(final, trial, of_training):
+def _baseline(final: Finalist, trial: Trial, of_training: float) -> float:
     """Return PCA's score on the rows that were validated on, or else on all."""
     if final.is_linear and final.source.holds_rows_out or trial.validation is None:
         return of_training
     return _baseline_of(trial)
 
 
-def _baseline_of(trial):
+def _baseline_of(trial: Trial) -> float:
     """Return PCA's score on the rows that a trial was validated on, if any."""
     return baseline_score(trial.training, trial.validation or trial.some)

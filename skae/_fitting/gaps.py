@@ -1,21 +1,32 @@
-"""Gaps: rows with missing entries as complete ones, with a note of what was missing.
+"""Gaps: fills missing entries, and records which entries were missing.
 
-Gaps are filled by a linear method before anything else sees the rows. From there on
-all is as with complete rows, except that filled values are never compared with.
+A linear method fills the gaps before any other step. After that, rows with gaps are
+treated like complete rows, except that losses ignore filled values.
 """
+
+from typing import TypeVar
 
 import numpy as np
 from scipy.sparse import issparse
 
+from .._inference.fitted_state import FittedState
 from .._inference.imputation import Imputation
 from .._linear.ppca import PPCA
 from .._parts.mixed import Grouping
+from .._parts.parameters import Parameters
 from .._training.random_gaps import RandomGaps
+from .._typing import Floats, Ints, Rows
+from .dataset import Dataset, HeldOut
+from .deployment import Deployed
 
 __all__ = ["Gaps", "measure_imputation"]
 
-# Rows in which entries are hidden to see who fills gaps best, at most.
+# Largest number of rows in which entries are hidden, to test which method fills gaps
+# best.
 _MOST_ROWS = 10_000
+
+
+Given = TypeVar("Given", Rows, Rows | None)
 
 
 class Gaps:
@@ -23,22 +34,29 @@ class Gaps:
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`.
+    params : Parameters
     X, X_val : ndarray or CSR matrix of shape (n_samples, n_features), X_val or None
         NaN stands for what is missing.
-    previous : dict or None
-        The attributes of the fit to go on from.
+    previous : FittedState or None
+        Of the fit to go on from.
     seed : int
     weights : ndarray of shape (n_samples,), optional
         How many rows each one stands for.
     """
 
-    def __init__(self, params, X, X_val, previous, seed, weights=None):
+    def __init__(
+        self,
+        params: Parameters,
+        X: Rows,
+        X_val: Rows | None,
+        previous: FittedState | None,
+        seed: int,
+        weights: Floats | None = None,
+    ) -> None:
         self.X, self.X_val = X, X_val
         self.seed = seed
         self.exist, self.ppca = False, None
-        if params["missing_values"] is None:
+        if params.missing_values is None:
             return
         self._missing, self._missing_val = (
             None if rows is None or issparse(rows) else np.isnan(rows)
@@ -46,15 +64,15 @@ class Gaps:
         )
         masks = self._missing, self._missing_val
         self.exist = any(mask is not None and mask.any() for mask in masks)
-        if self.exist and isinstance(params["loss"], Grouping):
+        if self.exist and isinstance(params.loss, Grouping):
             raise ValueError(
                 "A MixedLoss, or loss='auto', takes no missing values. Let "
                 "OneHotEncoder make a category of what is missing, and an imputer fill "
                 "the numbers; or use loss='squared_error'."
             )
-        self._kept = previous.get("_ppca") if previous else None
+        self._kept = None if previous is None else previous.ppca
         if self._kept is not None:
-            self.ppca = PPCA(**self._kept)
+            self.ppca = self._kept
         elif self._missing is not None:  # sparse rows have no gaps
             self.ppca = PPCA.fit(X, self._missing, weights, seed=seed)
         elif self.exist:
@@ -63,14 +81,15 @@ class Gaps:
                 "fills them: pass X.toarray()."
             )
 
-    def fill(self, X):
+    def fill(self, X: Given) -> Given:
         """Return rows of the fit without gaps."""
         if not self.exist or X is None or issparse(X):
             return X
         missing = self._missing if X is self.X else self._missing_val
+        assert self.ppca is not None and missing is not None
         return self.ppca.fill(X, missing)
 
-    def note(self, dataset, dataset_val=None):
+    def note(self, dataset: Dataset, dataset_val: Dataset | None = None) -> None:
         """Note in datasets what is missing, and what they were like with gaps."""
         if not self.exist:
             return
@@ -78,7 +97,7 @@ class Gaps:
         if dataset_val is not None and not issparse(self.X_val):
             dataset_val.given, dataset_val.missing = self.X_val, self._missing_val
 
-    def fill_by(self, rows, dataset, held_out):
+    def fill_by(self, rows: Ints, dataset: Dataset, held_out: HeldOut | None) -> None:
         """Fill datasets once more, by what the rows that are learnt from tell.
 
         Parameters
@@ -90,14 +109,17 @@ class Gaps:
         if not self.exist or self._kept is not None:
             return
         weights = None if dataset.weights is None else dataset.weights[rows]
+        assert self._missing is not None
         training = self.X[rows], self._missing[rows], weights
         self.ppca = PPCA.fit(*training, seed=self.seed)
         for filled in [dataset] + ([] if held_out is None else [held_out[0]]):
-            if filled.missing is not None:
+            if filled.missing is not None and filled.given is not None:
                 filled.X = self.ppca.fill(filled.given, filled.missing)
 
 
-def measure_imputation(deployed, X, seed):
+def measure_imputation(
+    deployed: Deployed, X: Rows, seed: int
+) -> dict[str, float] | None:
     """Hide entries of rows, and return an `Imputation` by name, or None.
 
     Parameters

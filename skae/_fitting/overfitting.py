@@ -1,26 +1,37 @@
-"""Overfitting: what a network learns that does not hold for the rows held out.
+"""Overfitting: whether the loss falls on training rows but not on held-out rows.
 
-Its losses on both are compared with PCA's, which differ too: the rows held out may be
-the harder ones, and PCA fits the others as well.
+The losses on held-out and on training rows are compared with PCA's losses on both.
+PCA's losses differ too: it is fitted to the training rows, and the held-out rows may be
+more difficult. Measured in docs/choices.md, "Overfitting, and when weights decay".
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
+from .._training.early_stopping import EarlyStopping
+
 __all__ = ["generalisation_gap", "overfits"]
 
-# Part of all epochs that may bring nothing on the held-out rows while the training loss
-# falls.
+# Share of all epochs without gain on held-out rows, while the training loss falls,
+# after which a network may overfit; and the smallest number of such epochs.
 _IN_VAIN = 0.06
 _LEAST_EPOCHS = 3
-# Smallest gap that then tells of overfitting. The loss of few rows rises by chance too.
+# Smallest gap that then means overfitting. If rows are few, the loss also rises by
+# chance.
 _GAP = 1.5
-# The same once patience is spent.
+# Smallest gap that means overfitting once patience has run out.
 _GAP_IN_THE_END = 1.2
-# Losses below are rounding.
+# Losses below this are rounding errors.
 _NOTHING = 1e-14
 
 
-def generalisation_gap(loss_curve, validation_curve, pca_gap, n_epochs):
+def generalisation_gap(
+    loss_curve: Sequence[float],
+    validation_curve: Sequence[float],
+    pca_gap: float,
+    n_epochs: int,
+) -> float:
     """Return the ratio of the losses on rows held out and learnt from, over PCA's.
 
     Parameters
@@ -33,12 +44,17 @@ def generalisation_gap(loss_curve, validation_curve, pca_gap, n_epochs):
         The last so many count.
     """
     validation_loss, loss = (
-        np.mean(curve[-n_epochs:]) for curve in (validation_curve, loss_curve)
+        float(np.mean(curve[-n_epochs:])) for curve in (validation_curve, loss_curve)
     )
     return validation_loss / max(loss * pca_gap, _NOTHING)
 
 
-def overfits(early_stopping, loss_curve, validation_curve, pca_gap):
+def overfits(
+    early_stopping: EarlyStopping,
+    loss_curve: Sequence[float],
+    validation_curve: Sequence[float],
+    pca_gap: float,
+) -> bool:
     """Whether training has lowered the loss for some time, and not on rows held out.
 
     Long steps may raise both losses for a while: that is no overfitting, and shorter

@@ -1,15 +1,16 @@
-"""Teacher: what a model of the labelled rows makes of the others.
+"""Teacher: a model of the labelled rows that predicts targets of the others.
 
-With few labels codes learn little of the target. A model that needs less of them, such
-as trees, can tell it of the other rows, which then guide the codes too (Lee 2013,
-"pseudo-labels").
+With few labels, codes learn little about the target. A model that needs fewer labels,
+such as trees, can predict the targets of the other rows. These predictions are then
+used to train the codes (Lee 2013, "pseudo-labels").
 """
 
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, clone, is_classifier, is_regressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -22,19 +23,28 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from .._data.scaling import row_slices
+from .._data.targets import Target
 from .._linear.pcovr import RIDGE_ALPHAS
 from .._runtime.helpers import helper
+from .._typing import Floats, Rows
 
 __all__ = ["teach"]
 
 _N_FOLDS = 5
-# Labelled rows that "auto" learns from, and features a split of its trees looks at, at
-# most: beyond, it would take longer than the network.
+# For teacher="auto": the largest number of labelled rows, and the largest number of
+# features that a split of its trees tries. With more, it would take longer than the
+# network.
 _ROWS = 5_000
 _MOST_TRIED = 32
 
 
-def teach(teacher, X, y, target, seed):
+def teach(
+    teacher: str | BaseEstimator | None,
+    X: Rows,
+    y: ArrayLike,
+    target: Target,
+    seed: int,
+) -> Floats:
     """Return the values of ``y``, those that are unknown as the teacher tells them.
 
     Parameters
@@ -100,7 +110,8 @@ def _told(teacher, X, known, answers, is_number, seed):
         return None
     parts = row_slices(len(others), X.shape[1])
     told = np.concatenate([np.ravel(model.predict(X[others[p]])) for p in parts])
-    # Beyond what was seen it would be a guess of a guess.
+    # Predictions are clipped to the range of the known targets: extrapolated
+    # pseudo-labels would be too uncertain.
     return np.clip(told, answers.min(), answers.max()) if is_number else told
 
 
@@ -117,7 +128,7 @@ def _best_model(X, rows, answers, is_number, seed):
         refit=_best_beyond_noise,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of folds of one row, or without some class
+        warnings.simplefilter("ignore")  # folds may have one row, or lack a class
         helper(search).fit(X[rows], answers)
     return search.best_estimator_["model"] if search.best_index_ > 0 else None
 

@@ -1,31 +1,59 @@
-"""Row space: wide rows in few coordinates, which lose nothing or only noise.
+"""Row space: wide rows in fewer coordinates, without loss or with loss of noise only.
 
-With more features than rows, all that training sees lies in the space that the rows
-span. Linear layers trained by the squared error never look beyond it, so that a network
-of the coordinates learns the same in a fraction of the time.
+If there are more features than rows, all training rows lie in the space that they span.
+Linear layers trained by the squared error do not use other directions. So a network on
+the coordinates in this space learns the same in a fraction of the time. Measured in
+docs/choices.md, "Wide rows".
 """
 
 import numpy as np
 import torch
 
-from .._parts.networks import make_autoencoder
+from .._nn.autoencoder import AutoEncoder
+from .._parts.column_links import PlainLink
+from .._parts.column_losses import ColumnLosses
+from .._parts.losses import LOSSES, Loss
+from .._parts.networks import Architecture, Dense
+from .._parts.parameters import Parameters
+from .._parts.penalties import Sparsity
+from .._typing import Floats
 
-__all__ = ["can_hold", "expand", "row_space"]
+__all__ = ["can_hold", "expand", "has_row_space", "row_space"]
 
-# Rows whose products with each other are worth their time, and bytes of rows at once.
+# The space is computed only up to this number of rows, because it needs the products of
+# all pairs of rows, and only up to this number of bytes.
 _MOST_ROWS = 3_000
 _MOST_BYTES = 2**27
-# Axes are kept, beyond those that carry signal, for so many times the components.
+# Smallest number of axes, as a multiple of the number of components, even if fewer
+# carry signal.
 _AXES_PER_COMPONENT = 3
 
 
-def can_hold(n_samples, n_features):
+def can_hold(n_samples: int, n_features: int) -> bool:
     """Whether rows are fewer than features, and few enough to find their space."""
     few = n_samples <= _MOST_ROWS and 4 * n_samples * n_features <= _MOST_BYTES
     return n_samples < n_features and few
 
 
-def row_space(x, n_components):
+def has_row_space(
+    params: Parameters,
+    loss: Loss | ColumnLosses,
+    link: PlainLink,
+    n_samples: int,
+    n_features: int,
+) -> bool:
+    """Whether all that a training of so many rows sees is in the space they span."""
+    return (
+        can_hold(n_samples, n_features)
+        and type(params.network) is Dense
+        and link == "identity"
+        and loss is LOSSES["squared_error"]
+        and params.corruption is None
+        and (params.penalty is None or type(params.penalty) is Sparsity)
+    )
+
+
+def row_space(x: Floats, n_components: int) -> Floats:
     """Return an orthonormal basis of the directions in which rows carry signal.
 
     Directions of noise are left out: those whose singular value is below the optimal
@@ -51,7 +79,7 @@ def row_space(x, n_components):
     signal = np.count_nonzero(values > _threshold(values, x.shape))
     n_axes = min(exact, max(signal, _AXES_PER_COMPONENT * n_components))
     scaled = (vectors[:, :n_axes] / values[:n_axes]).astype(np.float32)
-    # Once more: rounding has turned the shorter axes a little.
+    # A second time, because rounding has rotated the shorter axes a little.
     basis, _ = np.linalg.qr(x.T @ scaled)
     return np.ascontiguousarray(basis)
 
@@ -73,23 +101,25 @@ def _threshold(values, shape):
 
 
 @torch.no_grad()
-def expand(network, architecture, basis, off_basis):
+def expand(
+    network: AutoEncoder, architecture: Architecture, basis: Floats, off_basis: float
+) -> AutoEncoder:
     """Return a network of all features that does what one of the coordinates does.
 
     Parameters
     ----------
     network : AutoEncoder
         Of the coordinates.
-    architecture : dict
-        Arguments of `AutoEncoder`, for all features.
+    architecture : Architecture
+        For all features.
     basis : ndarray of shape (n_features, n_axes)
     off_basis : float
         Largest squared distance of a training row from their space.
     """
-    basis = torch.from_numpy(basis).double()
+    axes = torch.from_numpy(basis).double()
     narrow = network.state_dict()
     dtype = next(iter(narrow.values())).dtype
-    wide = make_autoencoder(**architecture).to(dtype).eval()
+    wide = architecture.build().to(dtype).eval()
     for of_features, of_axes in zip(
         wide.state_dict().values(), narrow.values(), strict=True
     ):
@@ -97,14 +127,15 @@ def expand(network, architecture, basis, off_basis):
         if of_features.shape != of_axes.shape:
             reads = of_features.ndim == 2 and len(of_features) == len(of_axes)
             values = values.double()
-            values = values @ basis.T if reads else basis @ values
+            values = values @ axes.T if reads else axes @ values
         of_features.copy_(values)
     if wide.linear and torch.equal(
         narrow["decoder.linear"], narrow["encoder.linear"].T
     ):
-        # The same products once more could differ in their last bits.
-        wide.decoder.linear.copy_(wide.encoder.linear.T)
+        # Computing the same products again could change their last bits.
+        encoder, decoder = wide.anchors
+        decoder.linear.copy_(encoder.linear.T)
     if wide.anchored:  # lengths of rows are those of all their features again
-        radius = wide.encoder.trust_radius
+        radius = wide.anchors[0].trust_radius
         radius.copy_((radius.square() + off_basis).sqrt())
     return wide

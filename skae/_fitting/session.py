@@ -1,16 +1,22 @@
-"""Preparing: from parameters and rows to a network at its start, ready to train."""
+"""Session: from parameters and rows to an initialised network, ready to train."""
 
 import copy
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from typing import Self
 
 import numpy as np
 import torch
+from sklearn.decomposition import PCA
 from sklearn.utils.extmath import row_norms
 
-from .._data.batches import Batches
+from .._data.batches import Batches, Sample
 from .._data.scaling import Scaling
+from .._data.targets import Target
 from .._inference.codec import to_numpy
+from .._inference.fitted_state import FittedState
 from .._linear.pca import (
     code_variance,
     linear_start,
@@ -18,54 +24,57 @@ from .._linear.pca import (
     sample,
     unexplained,
 )
-from .._linear.pcovr import linear_head, principal_covariates
-from .._nn.autoencoder import anchor, initialise, step_flops
+from .._linear.pcovr import principal_covariates
+from .._linear.ppca import PPCA
+from .._nn.autoencoder import AutoEncoder, anchor, initialise, step_flops
 from .._nn.head import Head
 from .._nn.layers import Dropout
 from .._nn.seeded_modules import UserModule
-from .._parts.column_links import link_of
-from .._parts.column_losses import scale_of
-from .._parts.losses import LOSSES
-from .._parts.networks import Dense, make_autoencoder
-from .._parts.penalties import Sparsity
+from .._parts.column_links import PlainLink, Projections, link_of
+from .._parts.column_losses import ColumnLosses, scale_of
+from .._parts.losses import Loss
+from .._parts.networks import Architecture
+from .._parts.parameters import Parameters
 from .._runtime.caching import cached_property
 from .._runtime.device import check_device
+from .._runtime.threads import ThreadTuner
+from .._training.checkpoint import Checkpoint
 from .._training.loop import epochs
 from .._training.objective import Objective
 from .._training.optimizers import Optimizer
 from .._training.outliers import Outliers, outlier_weight, spike_distribution
 from .._training.random_gaps import RandomGaps
 from .._training.terms import PullToPCA, Reconstruction
+from .._typing import Floats, Ints
 from .config import Config
 from .continuation import previous_network
+from .dataset import Dataset
 from .features import idle_features, learnt_features, narrow, widen
-from .row_space import can_hold, expand, row_space
+from .row_space import expand, has_row_space, row_space
+from .start import head_of, linear_network
 
 __all__ = ["TrainingSession"]
 
-# Training rows are moved outward up to so many times the length of the longest. Beyond,
-# the network gives way to its linear map.
+# Outliers have at most this multiple of the longest training row's length. Farther away
+# the network's linear map is used. Measured in docs/choices.md, "Far rows".
 _OUTLIER_FACTOR = 100.0
-# The same for links and latents that end where data do, for layers with statistics of
-# batches, which would take such rows for data, and for plain networks.
+# The same for bounded links and latents, for batch normalisation, whose statistics
+# outliers would change, and for plain networks.
 _SHORT_OUTLIER_FACTOR = 10.0
-# Fine-tuning starts at this part of a one-cycle schedule, with a fifth of the largest
-# step.
+# Fine-tuning starts at this place of a one-cycle schedule, with a fifth of the largest
+# step. Measured in docs/choices.md, "Answering with PCA".
 _LAST_PART = 0.765
 # Weight decay of networks that overfit.
 _DECAY = 1.0
-# Plain networks learn what is far from the data after this part of the training, and
-# with this part of the weight. Otherwise it distracts them from the data: a circle in
-# one code is far from any linear map.
+# Plain networks get outliers only after this share of the training, with this share of
+# the weight. Earlier, outliers would distract them from the data: a circle in one code
+# is far from any linear map. Measured in docs/choices.md, under "Plain networks".
 _OUTLIERS_FROM = 0.5
 _PLAIN_WEIGHT = 0.05
-# Floating point operations of a step below which it is over before a second thread has
-# woken up.
+# With fewer floating point operations, a step is over before a second thread wakes up.
 _SHARED_STEP_FLOPS = 5e6
-# Threads with which Muon's products had the bits of one, whatever their shape.
+# With so many threads, Muon's products of any shape had the same bits as with one.
 _MUON_THREADS = 2
-# Parts of the objective that users choose.
-_SLOTS = "ordered", "corruption", "latent", "penalty"
 
 
 class TrainingSession:
@@ -73,8 +82,8 @@ class TrainingSession:
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    params : Parameters
+        With parts for their slots.
     dataset : Dataset
     rows : ndarray of int
         Its rows to learn from.
@@ -87,8 +96,8 @@ class TrainingSession:
         Chooses how many work on its steps.
     seed : int
         Of all that is random.
-    previous : dict or None
-        The attributes of the fit to go on from.
+    previous : FittedState or None
+        Of the fit to go on from.
     config : Config, optional
         Instead of the one that belongs to so many rows.
     like : TrainingSession, optional
@@ -103,21 +112,21 @@ class TrainingSession:
 
     def __init__(
         self,
-        params,
-        dataset,
-        rows,
-        target,
-        loss,
-        link,
-        threads,
-        seed,
-        previous,
-        config=None,
-        like=None,
-        in_row_space=True,
-        learns_outliers=False,
-        ppca=None,
-    ):
+        params: Parameters,
+        dataset: Dataset,
+        rows: Ints,
+        target: Target | None,
+        loss: Loss | ColumnLosses,
+        link: PlainLink,
+        threads: ThreadTuner,
+        seed: int,
+        previous: FittedState | None,
+        config: Config | None = None,
+        like: "TrainingSession | None" = None,
+        in_row_space: bool = True,
+        learns_outliers: bool = False,
+        ppca: PPCA | None = None,
+    ) -> None:
         has_targets = target is not None and not np.isnan(dataset.targets[rows]).any()
         self.config = config or Config.of(
             params, len(rows), dataset.X.shape[1], link, previous, has_targets
@@ -129,14 +138,20 @@ class TrainingSession:
         self.rows = rows
         self._learns_from_outliers = learns_outliers
         self.rng = np.random.default_rng(seed)
-        self.latent = params["latent"]
+        self.latent = params.latent
         self.ppca = ppca
         self.scaling = self._scale(params, dataset, previous, like)
-        measured = dataset.rows if previous else rows
+        measured = rows if previous is None else dataset.rows
         idle = idle_features(params, dataset, measured, loss, link, self.scaling)
         self.features = learnt_features(idle, self.config.n_components)
         self._has_gaps = dataset.missing is not None
-        is_wide = in_row_space and not previous and self._has_row_space(params, loss)
+        is_wide = (
+            in_row_space
+            and previous is None
+            and not self._has_gaps
+            and self.scaling.variance > 0  # equal rows span no space
+            and has_row_space(params, loss, link, len(rows), len(self.features))
+        )
         shares = self._sees_rows_like(like, is_wide)
         self._choose_axes(dataset, is_wide, like if shares else None)
         self.network = self._network(previous)
@@ -147,37 +162,44 @@ class TrainingSession:
         if config is None:
             row_flops = partial(step_flops, self.network, 1)
             self.config = self.config.affordable(params, row_flops, has_targets)
-        self.device = check_device(params["device"], self._step_flops)
-        if shares:
+        self.device = check_device(params.device, self._step_flops)
+        self.batches: Batches
+        self._sample: Sample
+        if shares and like is not None:
             self.batches, self._sample, self.pca = like.batches, like._sample, like.pca
         else:
             self.batches = self.batches_of(dataset, rows)
             self._sample = sample(self.batches, seed)
-        if not previous:
+        if previous is None:
             self._start(self._sample)
         self.starts_anchored = self.network.anchored and previous is None
-        # Through another link, the anchor is only near PCA.
+        # With another link, the anchored network starts only approximately as PCA.
         self.starts_linear = self.starts_anchored and link == "identity"
         self._begin(params, loss)
 
-    def _scale(self, params, dataset, previous, like):
+    def _scale(
+        self,
+        params: Parameters,
+        dataset: Dataset,
+        previous: FittedState | None,
+        like: "TrainingSession | None",
+    ) -> Scaling:
         """Return the scaling of the rows, that of the fit before if any."""
         if like is not None:
             return like.scaling
-        of_rows = dataset.X, self.rows, params["standardize"]
+        of_rows = dataset.X, self.rows, params.standardize
         weights = dataset.weights_of(self.rows)
-        if not previous:
-            how = weights, scale_of(params["loss"])
+        if previous is None:
+            how = weights, scale_of(params.loss)
             scaling = Scaling.fit(*of_rows, *how)
             if dataset.missing is None:
                 return scaling
             X, rows, standardize = of_rows
             of_observed = X, rows, dataset.missing, standardize, weights
             return scaling.of_observed(*of_observed)
-        before = Scaling(**previous["_scaling"])
-        return before.with_moved(*of_rows, previous["n_samples_"], weights)
+        return previous.scaling.with_moved(*of_rows, previous.n_samples, weights)
 
-    def _sees_rows_like(self, like, is_wide):
+    def _sees_rows_like(self, like: "TrainingSession | None", is_wide: bool) -> bool:
         """Whether another training has the same rows in the same coordinates."""
         return (
             like is not None
@@ -185,7 +207,9 @@ class TrainingSession:
             and is_wide == (like.basis is not None)
         )
 
-    def _choose_axes(self, dataset, is_wide, like):
+    def _choose_axes(
+        self, dataset: Dataset, is_wide: bool, like: "TrainingSession | None"
+    ) -> None:
         """Find the directions in which rows lie, if they are fewer than features.
 
         The distribution of spikes is then found here, since it needs the features.
@@ -198,53 +222,40 @@ class TrainingSession:
             self.basis = row_space(x, self.config.n_components)
             self._spikes = spike_distribution(x)
 
-    def _begin(self, params, loss):
+    def _begin(self, params: Parameters, loss: Loss | ColumnLosses) -> None:
         """Make the objective and the optimizer of a network at its start."""
-        self.head = None
+        self.head: Head | None = None
         self.objective = self._objective(params, loss, self._sample)
         n_steps = self.config.max_iter * self.batches.n_batches
         self.optimizer = Optimizer(self.objective.parameters, self.config, n_steps)
 
     @cached_property
-    def pca(self):
+    def pca(self) -> PCA:
         """PCA of the rows that are learnt from."""
         n_components = self.config.n_components
         return principal_components(self.batches, self._sample, n_components, self.seed)
 
     @property
-    def linear_link(self):
+    def linear_link(self) -> PlainLink:
         """The link of the linear network."""
         loss = self.objective.reconstruction.loss
         return getattr(loss, "linear_link", "identity")
 
-    def linear_network(self):
+    def linear_network(self) -> AutoEncoder:
         """Return the linear start as a network of its own, float64.
 
         Its corrections are none, so that its radii tell how far the rows are.
         """
-        x = self._sample.x
-        config = self.config
-        start = linear_start(
-            self._linear_maps(),
-            x,
-            config.n_components,
-            np.ones(x.shape[1]),
-            self.latent,
-            1.0,
-            np.random.default_rng(self.seed),
-        )
-        architecture = {**config.architecture, "n_features": x.shape[1]}
-        network = make_autoencoder(**{**architecture, "init": "linear"}).double().eval()
-        anchor(network, start)
-        return network.to(self.device)
+        given = self._sample.x, self.config, self.latent, self.seed
+        return linear_network(self._linear_maps(), *given).to(self.device)
 
-    def batches_of(self, dataset, rows):
+    def batches_of(self, dataset: Dataset, rows: Ints) -> Batches:
         """Return rows of any table, scaled like those that are learnt from."""
         size, device = self.config.batch_size, self.device
         columns = self.features, self.basis
         return Batches(dataset, rows, self.scaling, size, device, *columns)
 
-    def begin_work(self):
+    def begin_work(self) -> None:
         """Tell the threads that steps of this training come now."""
         most = math.inf if self._worth_sharing else 1
         if self.config.solver == "muon":
@@ -252,31 +263,33 @@ class TrainingSession:
         self.threads.begin_work(most, self.objective.gradient_alone)
 
     @property
-    def epoch_flops(self):
+    def epoch_flops(self) -> float:
         """Floating point operations of an epoch."""
         return self.batches.n_batches * self._step_flops()
 
-    def epochs(self):
+    def epochs(self) -> Iterator[float]:
         """Train, yielding the loss of one epoch after another."""
         return epochs(
             self.objective, self.batches, self.optimizer, self.rng, self.threads
         )
 
     @property
-    def _worth_sharing(self):
+    def _worth_sharing(self) -> bool:
         """Whether several threads may work on a step: it must not change the result."""
         repeats = self.device.type == "cpu" and self.objective.repeats_with_threads
         return repeats and self._step_flops() >= _SHARED_STEP_FLOPS
 
-    def of_all_features(self, network, architecture):
+    def of_all_features(
+        self, network: AutoEncoder, architecture: Architecture
+    ) -> AutoEncoder:
         """Return a network of what is trained on as one of all features of the data."""
         if self.basis is not None:
-            of_learnt = {**architecture, "n_features": len(self.features)}
-            off_basis = self.batches.off_basis.max() * architecture["n_features"]
+            of_learnt = replace(architecture, n_features=len(self.features))
+            off_basis = self.batches.off_basis.max() * architecture.n_features
             network = expand(network, of_learnt, self.basis, off_basis)
         return widen(network, architecture, self.features)
 
-    def decaying_epochs(self, n_epochs=math.inf):
+    def decaying_epochs(self, n_epochs: float = math.inf) -> Iterator[float]:
         """Go on with weights that decay, as planned or to the end in so many epochs."""
         if n_epochs == math.inf:
             self.optimizer.alpha = _DECAY
@@ -284,7 +297,7 @@ class TrainingSession:
             self.optimizer.decay_from_here(_DECAY, n_epochs * self.batches.n_batches)
         return self.epochs()
 
-    def with_rows(self, dataset, rows):
+    def with_rows(self, dataset: Dataset, rows: Ints) -> Self:
         """Return the same network as one that learns from other rows, scaled alike."""
         other = copy.copy(self)
         other.rows, other.batches = rows, self.batches_of(dataset, rows)
@@ -292,75 +305,58 @@ class TrainingSession:
         vars(other).pop("pca", None)
         return other
 
-    def fine_tuning_epochs(self, n_epochs):
+    def fine_tuning_epochs(self, n_epochs: int) -> Iterator[float]:
         """Go through the end of the schedule once more, in so many epochs."""
         self.optimizer.go_back_to(_LAST_PART, n_epochs * self.batches.n_batches)
         return self.epochs()
 
-    def state_dict(self):
-        """Return what the next training needs to go on from this one, as numpy."""
-        return {
-            "rng": self.rng.bit_generator.state,
-            "solver": self.optimizer.state_dict(),
-            "n_steps_made": self.optimizer.n_steps_made,
-            "head": None if self.head is None else to_numpy(self.head),
-        }
-
-    def load_state_dict(self, memory):
-        """Go on from what `state_dict` returned; a target that is new begins anew."""
-        if not memory:
-            return
-        self.rng.bit_generator.state = memory["rng"]
-        self.optimizer.skip_to(memory["n_steps_made"])
-        if (memory["head"] is None) != (self.head is None):
-            return
-        if self.head is not None:
-            head = {name: torch.tensor(w) for name, w in memory["head"].items()}
-            weights = self.head.weights.clone()  # those of the rows at hand
-            self.head.load_state_dict(head)
-            self.head.weights.copy_(weights)
-        self.optimizer.load_state_dict(memory["solver"])
-
-    def _has_row_space(self, params, loss):
-        """Whether all that a training sees is in the space that its rows span."""
-        n_samples, n_features = len(self.rows), len(self.features)
-        return (
-            can_hold(n_samples, n_features)
-            and self.scaling.variance > 0  # rows that are all alike span nothing
-            and type(params["network"]) is Dense
-            and self.link == "identity"
-            and loss is LOSSES["squared_error"]
-            and params["corruption"] is None
-            and not self._has_gaps
-            and (params["penalty"] is None or type(params["penalty"]) is Sparsity)
+    def checkpoint(self) -> Checkpoint:
+        """Return what the next training needs to go on from this one."""
+        return Checkpoint(
+            rng=self.rng.bit_generator.state,
+            solver=self.optimizer.state_dict(),
+            n_steps_made=self.optimizer.n_steps_made,
+            head=None if self.head is None else to_numpy(self.head),
         )
 
-    def _wide_rows(self, dataset):
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from what `checkpoint` returned; a target that is new begins anew."""
+        self.rng.bit_generator.state = checkpoint.rng
+        self.optimizer.skip_to(checkpoint.n_steps_made)
+        if (checkpoint.head is None) != (self.head is None):
+            return
+        if self.head is not None and checkpoint.head is not None:
+            head = {name: torch.tensor(w) for name, w in checkpoint.head.items()}
+            weights = self.head.weights.clone()  # weights of the present rows
+            self.head.load_state_dict(head)
+            self.head.weights.copy_(weights)
+        self.optimizer.load_state_dict(checkpoint.solver)
+
+    def _wide_rows(self, dataset: Dataset) -> Floats:
         """Scaled rows as an array of their features."""
         size, cpu = self.config.batch_size, torch.device("cpu")
         rows = Batches(dataset, self.rows, self.scaling, size, cpu, self.features)
         return np.concatenate([x.numpy() for x, _ in rows.in_order()])
 
-    def _network(self, previous):
+    def _network(self, previous: FittedState | None) -> AutoEncoder:
         """Return a network of the features to learn, that of the fit before if any."""
         architecture = self.config.architecture
-        if previous:
+        if previous is not None:
             start = self.link, self.scaling, self.seed, self.rng
             wide = previous_network(previous, architecture, *start)
             return narrow(wide, architecture, self.features)
         n_features = len(self.features)
         if self.basis is not None:
             n_features = self.basis.shape[1]
-        architecture = {**architecture, "n_features": n_features}
-        return make_autoencoder(**architecture, seed=self.seed)
+        return replace(architecture, n_features=n_features).build(self.seed)
 
     @property
-    def _may_have_outliers(self):
-        # Other links end where data do, and other latents where their prior does.
+    def _may_have_outliers(self) -> bool:
+        # Other links are bounded by the data's range, other latents by their prior.
         return self.link == "identity" and not self.latent.has_kl
 
     @property
-    def outlier_factor(self):
+    def outlier_factor(self) -> float:
         """How many times farther than the outermost row rows are moved, if they are."""
         has_statistics = any(True for _ in self.network.user_buffers())
         far = self._may_have_outliers and not has_statistics
@@ -370,22 +366,29 @@ class TrainingSession:
             else _SHORT_OUTLIER_FACTOR
         )
 
-    def _objective(self, params, loss, some):
+    def _objective(
+        self, params: Parameters, loss: Loss | ColumnLosses, some: Sample
+    ) -> Objective:
         """Return what is minimised, by some of the rows that are learnt from."""
         x, network = some.x, self.network
-        linear = outliers = pull = None
+        linear: Floats | None = None
+        outliers = pull = None
         if network.anchored:
-            linear = network.encoder.linear[: self.config.n_components].numpy()
+            encoder, _ = network.anchors
+            linear = encoder.linear[: self.config.n_components].numpy()
         elif self._learns_from_outliers:
             linear = self.pca.components_
         weight = 1.0
         if self._may_have_outliers and linear is not None:
             outliers, weight = self._outliers(x, linear)
         if network.init == "pca" and (linearity := self.config.linearity):
+            assert linear is not None
             linearity *= unexplained(x, linear) ** 2
             pull = PullToPCA(linearity, code_variance(x, linear), self.device)
         if self.target is not None:
-            self.head = self._head(some).to(self.device)
+            targets = self.batches.targets.cpu().numpy()
+            head = head_of(network, self.target, targets, some, self.config)
+            self.head = head.to(self.device)
         network.to(self.device)
         scaling, fraction = self.batches.scaling, self.batches.feature_fraction
         return Objective(
@@ -395,21 +398,26 @@ class TrainingSession:
             outliers,
             head=self.head,
             gaps=self._gaps(),
-            **{slot: params[slot] for slot in _SLOTS},
+            ordered=params.ordered,
+            corruption=params.corruption,
+            latent=params.latent,
+            penalty=params.penalty,
         )
 
-    def _gaps(self):
+    def _gaps(self) -> RandomGaps | None:
         """Return what hides more entries in rows with gaps, of scaled rows."""
         if not self._has_gaps:
             return None
+        assert self.ppca is not None
         scaling = self.batches.scaling
         return RandomGaps(self.ppca.of(self.features, scaling.mean, scaling.scale))
 
-    def _outliers(self, x, linear):
+    def _outliers(self, x: Floats, linear: Floats) -> tuple[Outliers | None, float]:
         """Return the rows moved outward, if any, and what they count for."""
-        network, weight, begin = self.network, outlier_weight(unexplained(x, linear)), 0
+        network, weight = self.network, outlier_weight(unexplained(x, linear))
+        begin = 0.0
         if network.init == "pca":
-            radius = network.encoder.trust_radius.item()
+            radius = network.anchors[0].trust_radius.item()
         else:
             radius = self.outlier_factor * float(row_norms(x).max())
         if network.init == "random":
@@ -417,14 +425,15 @@ class TrainingSession:
         if not radius:
             return None, 1.0
         spikes = spike_distribution(x) if self._spikes is None else self._spikes
-        basis = self.basis
-        if basis is not None:
-            basis = torch.from_numpy(basis).to(self.device)
+        basis = None
+        if self.basis is not None:
+            basis = torch.from_numpy(self.basis).to(self.device)
         return Outliers(radius, spikes, basis, begin), weight
 
-    def _start(self, some):
+    def _start(self, some: Sample) -> None:
         x, network = some.x, self.network
         link = link_of(self.link)
+        assert not isinstance(link, Projections)
         scaling = self.batches.scaling
         initialise(network, link.start(scaling.mean), self.rng)
         if network.anchored:
@@ -439,25 +448,12 @@ class TrainingSession:
             )
             anchor(network, start)
 
-    def _linear_maps(self):
+    def _linear_maps(self) -> tuple[Floats, Floats]:
         if self.target is None:
             return self.pca.components_, self.pca.components_.T
         config, sizes = self.config, self.target.sizes
-        # It is weighed against the variance of all features.
+        # The weight of supervision is relative to the variance of all features.
         supervision = config.supervision / self.batches.feature_fraction
         return principal_covariates(
             self._sample, sizes, config.n_components, supervision, self.seed
         )
-
-    @torch.no_grad()
-    def _head(self, some):
-        """Return the head that goes with the codes of the start."""
-        kind, sizes = self.target.kind, self.target.sizes
-        weights = self.target.weights(self.batches.targets.cpu().numpy())
-        weights *= self.config.supervision
-        head = Head(self.config.n_components, kind, sizes, weights)
-        codes = self.network.eval().encode(torch.from_numpy(some.x)).numpy()
-        codes = codes.astype(np.float64)
-        known = some.targets, some.weights
-        head.start(*linear_head(codes, *known, kind, sizes))
-        return head

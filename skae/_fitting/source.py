@@ -1,13 +1,24 @@
-"""Source: what every training of a fit is made of, and who is told what."""
+"""Source: what all trainings of a fit have in common, and the messages to the user."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from .._data.batches import Batches
+from .._data.targets import Target
+from .._inference.fitted_state import FittedState
 from .._linear.ppca import PPCA
+from .._parts.column_losses import ColumnLosses
+from .._parts.losses import Loss
+from .._parts.parameters import Parameters
 from .._parts.slots import user_parts
 from .._runtime.clock import TimeLimit
+from .._runtime.threads import ThreadTuner
+from .._typing import Ints
+from .config import Config, Regime
+from .dataset import Dataset, HeldOut
 from .progress import Progress
 from .session import TrainingSession
 from .timing import Shares, measure
@@ -15,11 +26,13 @@ from .trial import Trial
 
 __all__ = ["Source"]
 
-# Up to so many rows, what validation found good is trained once more on all of them.
+# Up to so many rows, a validated network is trained again on all rows. Measured in
+# docs/choices.md, "Answering with PCA".
 _REFIT_ROWS = 2_000
-# Training on all rows, once more, has the rest of the time.
+# Share of the time for the first training. The second training, on all rows, has the
+# rest.
 _TIME_BEFORE_REFIT = 0.8
-# Training rows that stand for all of them where nothing is held out, at most.
+# If no rows are held out, losses are measured on so many training rows at most.
 _MONITORED_SAMPLES = 10_000
 
 
@@ -31,29 +44,35 @@ class Source:
     ``shares`` of it.
     """
 
-    params: dict
-    dataset: object
-    held_out: tuple | None
-    target: object
-    loss: object
-    threads: object
+    params: Parameters
+    dataset: Dataset
+    held_out: HeldOut | None
+    target: Target | None
+    loss: Loss | ColumnLosses
+    threads: ThreadTuner
     seed: int
-    previous: dict | None
+    previous: FittedState | None
     progress: Progress = field(default_factory=Progress)
     limit: TimeLimit = TimeLimit()
     shares: Shares = Shares()
     ppca: PPCA | None = None
-    _batches: WeakKeyDictionary = field(default_factory=WeakKeyDictionary)
+    _batches: WeakKeyDictionary[TrainingSession, list[Batches]] = field(
+        default_factory=WeakKeyDictionary
+    )
 
-    def training(self, rows, regime, config=None, like=None):
+    def training(
+        self,
+        rows: Ints,
+        regime: Regime,
+        config: Config | None = None,
+        like: TrainingSession | None = None,
+    ) -> TrainingSession:
         """Return a network at its start, which is to learn from some rows.
 
         It is given a config, or shares its rows with another, if there are some.
         """
-        names = "init", "linearity"
-        chosen = {name: getattr(regime, name) for name in names}
         return TrainingSession(
-            {**self.params, **chosen},
+            replace(self.params, init=regime.init, linearity=regime.linearity),
             self.dataset,
             rows,
             self.target,
@@ -68,18 +87,26 @@ class Source:
             ppca=self.ppca,
         )
 
-    def must_extrapolate(self, regime):
+    def must_extrapolate(self, regime: Regime) -> bool:
         """Whether a plain network is to be as good as PCA far from the data.
 
         Not the one that someone asks for.
         """
-        return regime.init == "random" != self.params["init"]
+        return regime.init == "random" != self.params.init
 
-    def trial(self, rows, regime, entrants=(), config=None):
+    def trial(
+        self,
+        rows: Ints,
+        regime: Regime,
+        entrants: Sequence[Trial] = (),
+        config: Config | None = None,
+    ) -> Trial:
         """Return a trial of a regime, beside others that there are already."""
         like = entrants[0] if entrants else None
         left = self.limit.left
-        training = self.training(rows, regime, config, like and like.training)
+        training = self.training(
+            rows, regime, config, None if like is None else like.training
+        )
         if like is None and self.limit.is_set:
             self._time_to_prepare = left - self.limit.left
             self._share_time(training)
@@ -93,12 +120,12 @@ class Source:
             *monitored,
             distinct=self.distinct,
             regime=regime,
-            is_chosen=self.asks_for_less_error and self.params["init"] != "random",
+            is_chosen=self.asks_for_less_error and self.params.init != "random",
             may_decay=self.may_decay,
             progress=self.progress,
         )
 
-    def _share_time(self, training):
+    def _share_time(self, training: TrainingSession) -> None:
         """Divide the time that is left, and watch only as many rows as fit in."""
         n_held_out = 0 if self.held_out is None else len(self.held_out[1])
         n_learnt = min(len(training.rows), _MONITORED_SAMPLES)
@@ -109,16 +136,16 @@ class Source:
             n_learnt,
             self.dataset.n_samples,
         )
-        if n_held_out > self.shares.n_monitored:
+        if self.held_out is not None and n_held_out > self.shares.n_monitored:
             dataset, rows = self.held_out
             self.held_out = dataset, self._drawn(rows, self.shares.n_monitored)
 
-    def _drawn(self, rows, n_most):
+    def _drawn(self, rows: Ints, n_most: float) -> Ints:
         """Return so many of some rows at random."""
         rng = np.random.default_rng(self.seed)
-        return np.sort(rng.choice(rows, n_most, replace=False))
+        return np.sort(rng.choice(rows, int(n_most), replace=False))
 
-    def time_to_train(self, training):
+    def time_to_train(self, training: TrainingSession) -> TimeLimit:
         """Return the time from now on, without what comes after training."""
         left = self.shares.to_train(self.limit)
         if training.starts_anchored and self.refits(training.rows):
@@ -126,11 +153,11 @@ class Source:
         return TimeLimit(left)
 
     @property
-    def has_time_to_prepare(self):
+    def has_time_to_prepare(self) -> bool:
         """Whether the rows can be read and PCA found once more."""
         return not self.limit.is_set or self.limit.left > self._time_to_prepare
 
-    def coded(self, rows):
+    def coded(self, rows: Ints) -> Ints | None:
         """Return rows of the table whose codes stand for those of all, or None.
 
         None where there is time for all.
@@ -138,13 +165,13 @@ class Source:
         n_most = self.shares.n_coded
         return self._drawn(rows, n_most) if len(rows) > n_most else None
 
-    def validation(self, training):
+    def validation(self, training: TrainingSession) -> Batches | None:
         """Return the rows to validate on, as a training sees them, or None."""
         if self.held_out is None:
             return None
         return self._read(training, *self.held_out)
 
-    def _read(self, training, dataset, rows):
+    def _read(self, training: TrainingSession, dataset: Dataset, rows: Ints) -> Batches:
         """Return rows as a training sees them, read once where they are asked for."""
         read = self._batches.setdefault(training, [])
         for batches in read:
@@ -154,36 +181,36 @@ class Source:
         return read[-1]
 
     @property
-    def may_decay(self):
+    def may_decay(self) -> bool:
         """Whether weights may decay where the network overfits."""
         params = self.params
         return (
-            params["alpha"] == "auto"
-            and params["early_stopping"]
-            and params["solver"] in ("auto", "adamw", "muon")
-            and params["n_iter_no_change"] == "auto"
-            and params["max_time"] is None
-            and not self.previous
+            params.alpha == "auto"
+            and params.early_stopping
+            and params.solver in ("auto", "adamw", "muon")
+            and params.n_iter_no_change == "auto"
+            and params.max_time is None
+            and self.previous is None
             and self.asks_for_less_error
-            and not params["ordered"]
+            and not params.ordered
             and not user_parts(params)
         )
 
-    def draws_rows(self, groups):
+    def draws_rows(self, groups: object) -> bool:
         """Whether the rows to validate on are drawn at random."""
-        validation = self.params["validation"]
+        validation = self.params.validation
         by_part = isinstance(validation, str | float)
         return self.holds_rows_out and by_part and groups is None
 
     @property
-    def distinct(self):
+    def distinct(self) -> Ints | slice:
         """Which of the rows to validate on count as evidence: equal ones once."""
         if self.held_out is None:
             return slice(None)
         dataset, rows = self.held_out
         return dataset.first_of_each(rows)
 
-    def some(self, training):
+    def some(self, training: TrainingSession) -> Batches:
         """Return training rows to measure losses on: all, or some."""
         n_most = min(_MONITORED_SAMPLES, self.shares.n_monitored)
         if len(training.rows) <= n_most:
@@ -192,12 +219,12 @@ class Source:
         return self._read(training, self.dataset, chosen)
 
     @property
-    def holds_rows_out(self):
+    def holds_rows_out(self) -> bool:
         """Whether rows of the table itself are validated on."""
         return self.held_out is not None and self.held_out[0] is self.dataset
 
     @property
-    def asks_for_less_error(self):
+    def asks_for_less_error(self) -> bool:
         """Whether the reconstruction is all that is asked for, in units of the data.
 
         PCA's error can then be compared with. A target, a penalty and codes that are
@@ -206,23 +233,23 @@ class Source:
         params = self.params
         return (
             self.target is None
-            and params["penalty"] is None
-            and not params["latent"].has_kl
+            and params.penalty is None
+            and not params.latent.has_kl
             and self.loss.compares_with_pca
-            and params["output_activation"] in ("auto", "identity")
+            and params.output_activation in ("auto", "identity")
         )
 
-    def refits(self, rows):
+    def refits(self, rows: Ints) -> bool:
         """Whether what is validated will be trained again on all rows."""
         return self.holds_rows_out and len(rows) < self.dataset.n_samples <= _REFIT_ROWS
 
     @property
-    def falls_back_to_pca(self):
+    def falls_back_to_pca(self) -> bool:
         """Whether a result that is worse than PCA gives way to PCA.
 
         Not where it goes on from another, and not the plain network that someone asks
         for without validation.
         """
-        if self.previous or not self.asks_for_less_error:
+        if self.previous is not None or not self.asks_for_less_error:
             return False
-        return self.params["early_stopping"] or self.params["init"] != "random"
+        return self.params.early_stopping or self.params.init != "random"

@@ -1,32 +1,37 @@
-"""Timing: how a fit divides the seconds that it may take.
+"""Timing: how a fit divides the seconds of ``max_time``.
 
-Before training, rows are read; after it, the result is judged on rows, and its codes
-are brought into canonical form. Where time is limited, so many rows are taken for this
-that it needs a small part of the time, and as much is kept for it. How long a row takes
-is measured with the network at its start.
+Before training, rows are read. After it, the result is validated, and its codes are
+brought into canonical form. If time is limited, this is done with only as many rows as
+take a small share of the time, and this time is reserved. The time per row is measured
+with the initialised network.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 from .._runtime import clock
+from .._runtime.clock import TimeLimit
 from .._training.loop import evaluate
+from .dataset import Dataset
+from .session import TrainingSession
 
 __all__ = ["Shares", "measure"]
 
-# Parts of the time that is left, for rows that are watched and for codes of others.
+# Shares of the remaining time, for validation and for the codes of rows.
 _FOR_WATCHED = 0.05
 _FOR_CODES = 0.05
-# What is done after training, counted in rows that go through the network once: so many
-# times each watched row and each row that is learnt from and watched too; each row
-# whose code is only looked at; and others, however many there are.
+# Work after training, in passes of one row through the network: passes of each row on
+# which losses are measured, whether held out or trained on; passes of each row whose
+# code is computed; and further passes, whatever the number of rows.
 _TIMES_WATCHED = 15
 _TIMES_CODED = 0.5
 _OTHERS = 80_000
-# Rows are watched and looked at, at least.
+# Smallest number of rows for validation, and smallest number of rows whose codes are
+# computed.
 _LEAST_WATCHED = 1_000
 _LEAST_CODED = 10_000
-# Rows that are timed.
+# Number of rows that are timed.
 _TIMED = 256
 
 
@@ -49,7 +54,14 @@ class Shares:
     after: float = 0.0
 
     @classmethod
-    def of(cls, seconds, row_seconds, n_monitored, n_learnt, n_samples):
+    def of(
+        cls,
+        seconds: float,
+        row_seconds: float,
+        n_monitored: int,
+        n_learnt: int,
+        n_samples: int,
+    ) -> Self:
         """Divide what is left.
 
         Parameters
@@ -73,17 +85,17 @@ class Shares:
         )
         return cls(most, coded, after)
 
-    def to_train(self, limit):
+    def to_train(self, limit: TimeLimit) -> float:
         """Return the seconds that are left, but what is kept."""
         return limit.left - self.after
 
 
-def measure(training, dataset):
+def measure(training: TrainingSession, dataset: Dataset) -> float:
     """Return the seconds that a row of a table takes through a training's network."""
     rows = dataset.rows[:_TIMED]
     batches = training.batches_of(dataset, rows)
     seconds = []
-    for _ in range(2):  # the first time memory is looked for
+    for _ in range(2):  # the first pass also allocates memory
         begin = clock.now()
         evaluate(training.objective, batches)
         seconds.append(clock.now() - begin)

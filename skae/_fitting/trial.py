@@ -1,35 +1,63 @@
-"""Trial: one training, watched from its start to its last epoch."""
+"""Trial: one training, monitored from its start to its last epoch."""
 
 import math
 from copy import copy
 from itertools import islice
+from typing import Self, TypeAlias
 
 import numpy as np
+from torch import Tensor
 
+from .._data.batches import Batches
 from .._linear.pca import pca_losses
+from .._parts.parameters import Parameters
 from .._parts.slots import user_parts
 from .._runtime.caching import cached_property
 from .._runtime.warning import warn
+from .._training.checkpoint import Checkpoint
 from .._training.early_stopping import EarlyStopping
 from .._training.loop import evaluate, evaluation_batches, row_losses
 from .._training.optimizers import SCHEDULES
+from .._typing import Floats, Ints
+from .config import Regime
 from .overfitting import generalisation_gap, overfits
 from .progress import Progress
+from .session import TrainingSession
 from .verdict import BY_CHANCE, is_lower
 
 __all__ = ["Trial"]
 
-# Factor of the significance level where only the rows with a target are tested.
+# Factor of the significance level if only the rows with a target are tested.
 _MORE_BY_CHANCE_OF_SOME = 10
-# Least relative decrease of the error for which a network is preferred to PCA where
-# ``linearity`` is above 0. Smaller ones cost linear models behind more than they bring.
+# If ``linearity`` is above 0, a network is preferred to PCA only if it decreases the
+# error by at least this share. A smaller gain is worth less than what linear models on
+# the codes lose. Measured in docs/choices.md, "Codes: error against usefulness".
 _WORTH_LEAVING_PCA = 0.1
-# Relative decrease of the loss that networks which start as PCA, and learn, soon have.
+# A network that starts as PCA and learns anything soon decreases the loss by this
+# share. Measured in docs/choices.md, "Several starts compete".
 _SOON = 0.02
-# Relative decrease of PCA's loss from which on weight decay is worth a try.
+# Weight decay is tried only if the network has decreased PCA's loss by this share.
+# Measured in docs/choices.md, "Overfitting, and when weights decay".
 _PROMISING = 0.05
-# Epochs of fine-tuning on all rows, as a part of those that led to the best weights.
+# Epochs of fine-tuning on all rows, as a share of those that led to the best weights.
+# Measured in docs/choices.md, "Answering with PCA".
 _FINE_TUNING = 0.2
+
+
+#: Part of a training. First the number of epochs until the planned end of the schedule
+#: with weight decay: inf for the original end, None for no decay. Then the number of
+#: epochs that were made.
+Part: TypeAlias = tuple[float | None, int]
+#: The state that `Trial.go_back` restores.
+State: TypeAlias = tuple[
+    Tensor,
+    Checkpoint,
+    float,
+    EarlyStopping,
+    list[float],
+    list[float],
+    list[Part],
+]
 
 
 class Trial:
@@ -38,15 +66,15 @@ class Trial:
     Parameters
     ----------
     training : TrainingSession
-    params : dict
-        Parameters of `AutoEncoderTransformer`, with parts for their slots.
+    params : Parameters
+        With parts for their slots.
     validation : Batches or None
         Rows that are validated on.
     some : Batches
         Rows that are trained on, all or some, to measure losses on before and after.
+    regime : Regime
     distinct : ndarray of int or slice
         Which of the rows to validate on are evidence, of equal ones one.
-    regime : Regime or None
     is_chosen : bool
         Whether the regime is not what someone has asked for: it then has to beat PCA
         beyond doubt, also where it does not start as PCA.
@@ -66,16 +94,16 @@ class Trial:
 
     def __init__(
         self,
-        training,
-        params,
-        validation,
-        some,
-        distinct=slice(None),
-        regime=None,
-        is_chosen=False,
-        may_decay=False,
-        progress=None,
-    ):
+        training: TrainingSession,
+        params: Parameters,
+        validation: Batches | None,
+        some: Batches,
+        regime: Regime,
+        distinct: Ints | slice = slice(None),
+        is_chosen: bool = False,
+        may_decay: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
         self.progress = progress or Progress()
         self.training = training
         self.params = params
@@ -85,16 +113,16 @@ class Trial:
         self.regime = regime
         self.is_chosen = is_chosen
         self.kept = False
-        self.held_out = validation if params["early_stopping"] else None
+        self.held_out = validation if params.early_stopping else None
         self.may_decay = (
             may_decay
             and self.held_out is not None
             and training.config.max_iter < math.inf
         )
-        # What has led to the weights: numbers of epochs, each with those in which the
-        # schedule was to end with decay, inf for as planned, None for no decay.
-        self._parts = [(None, 0)]
-        self.loss_curve, self.validation_curve = [], []
+        # The parts that have led to the present weights.
+        self._parts: list[Part] = [(None, 0)]
+        self.loss_curve: list[float] = []
+        self.validation_curve: list[float] = []
         objective = training.objective
         start_loss = evaluate(objective, self.monitored)
         suspects = user_parts(params)
@@ -107,22 +135,28 @@ class Trial:
             objective.parameters, training.config, start_loss
         )
         self._epochs = training.epochs()
-        if params["early_stopping"] and self.held_out is None:
+        if params.early_stopping and self.held_out is None:
             if training.starts_linear:
-                self._epochs = iter(())  # too few rows to tell
+                self._epochs = iter(())  # too few rows for a test
 
     @property
-    def monitored(self):
+    def monitored(self) -> Batches:
         """The rows whose losses tell what to keep."""
         return self.held_out or self.some
 
     @property
-    def has_stopped(self):
+    def _watched(self) -> Batches:
+        """The rows held out, where there are some."""
+        assert self.held_out is not None
+        return self.held_out
+
+    @property
+    def has_stopped(self) -> bool:
         """Whether it makes no more epochs."""
         return self.early_stopping.reason is not None
 
     @property
-    def is_promising(self):
+    def is_promising(self) -> bool:
         """Whether it has gained so much on PCA that more effort is worth a try.
 
         What someone has asked for need not.
@@ -130,21 +164,21 @@ class Trial:
         least = self._pca_loss * (1 - _PROMISING)
         return not self.is_chosen or self.early_stopping.best_loss < least
 
-    def is_behind(self, loss):
+    def is_behind(self, loss: float) -> bool:
         """Whether it has not yet gained on a loss what one that learns soon has."""
         least = min(_SOON, self.monitored.n_samples**-0.5 / 2)
         return not self.early_stopping.best_loss < loss * (1 - least)
 
-    def give_up(self):
+    def give_up(self) -> None:
         """Make no more epochs."""
         self.early_stopping.reason = self.early_stopping.reason or "converged"
 
-    def advance(self, n_epochs=math.inf):
+    def advance(self, n_epochs: float = math.inf) -> None:
         """Make epochs until there are so many, or until one is the last."""
         n_epochs -= len(self.loss_curve)
         if n_epochs <= 0 or self.has_stopped:
             return
-        stop = None if n_epochs == math.inf else n_epochs
+        stop = None if n_epochs == math.inf else int(n_epochs)
         with self.progress.interruptible(self):
             if self.progress.ends(self):
                 return
@@ -154,7 +188,7 @@ class Trial:
                 if self.progress.end_epoch(self) or self.has_stopped:
                     break
 
-    def _take(self, loss):
+    def _take(self, loss: float) -> None:
         """Take the loss of an epoch, measure others, and see if it was the last."""
         training = self.training
         self.loss_curve.append(loss)
@@ -169,22 +203,22 @@ class Trial:
             self._look_for_overfitting()
 
     @cached_property
-    def _pca_loss(self):
+    def _pca_loss(self) -> float:
         """PCA's loss of the rows held out."""
-        return self.held_out.mean(self.losses_of_pca(self.held_out))
+        return self._watched.mean(self.losses_of_pca(self._watched))
 
     @cached_property
-    def _pca_gap(self):
+    def _pca_gap(self) -> float:
         """PCA's loss of rows held out, over that of those it was fitted to."""
         learnt = self.some.mean(self.losses_of_pca(self.some))
         return self._pca_loss / learnt if learnt > 0 else math.inf
 
-    def gap(self, n_epochs):
+    def gap(self, n_epochs: int) -> float:
         """Return the generalisation gap of the last epochs."""
         curves = self.loss_curve, self.validation_curve
         return generalisation_gap(*curves, self._pca_gap, n_epochs)
 
-    def _look_for_overfitting(self):
+    def _look_for_overfitting(self) -> None:
         """Stop once the network overfits, and not where only long steps go astray."""
         early_stopping, curves = (
             self.early_stopping,
@@ -201,7 +235,9 @@ class Trial:
             ended = early_stopping.n_iter >= early_stopping.config.max_iter
             early_stopping.reason = "max_iter" if ended else None
 
-    def decay(self, n_epochs=math.inf, n_iter_no_change=math.inf):
+    def decay(
+        self, n_epochs: float = math.inf, n_iter_no_change: float = math.inf
+    ) -> None:
         """Let weights decay from here on, as planned or in just so many more epochs.
 
         In these, so many in a row without improvement are too many.
@@ -211,52 +247,57 @@ class Trial:
             self.early_stopping.extend(n_epochs, n_iter_no_change)
         self._epochs = self.training.decaying_epochs(n_epochs)
 
-    def state(self):
+    def state(self) -> State:
         """Return what `go_back` needs to go on from here once more."""
-        lists = self.loss_curve, self.validation_curve, self._parts
         return (
             self.training.objective.parameters.copy(),
-            self.training.state_dict(),
+            self.training.checkpoint(),
             self.training.optimizer.alpha,
             copy(self.early_stopping),
-            *map(list, lists),
+            [*self.loss_curve],
+            [*self.validation_curve],
+            [*self._parts],
         )
 
-    def go_back(self, state):
+    def go_back(self, state: State) -> None:
         """Go back to where ``state`` was asked for; from there, rows are drawn anew."""
-        values, memory, alpha, early_stopping, *lists = state
+        values, checkpoint, alpha, early_stopping, losses, validation_losses, parts = (
+            state
+        )
         self.early_stopping = copy(early_stopping)
         self.training.objective.parameters.restore(values)
-        self.training.load_state_dict(memory)
+        self.training.restore(checkpoint)
         self.training.optimizer.alpha = alpha
-        self.loss_curve, self.validation_curve, self._parts = map(list, lists)
+        self.loss_curve, self.validation_curve = [*losses], [*validation_losses]
+        self._parts = [*parts]
         self._epochs = self.training.epochs()
 
-    def back_to_best(self):
+    def back_to_best(self) -> None:
         """Go on from the best weights, wherever the schedule is."""
         self.early_stopping.settle()
         self._parts = self._parts_to_best()
 
-    def _parts_to_best(self):
+    def _parts_to_best(self) -> list[Part]:
         """Return the parts that have led to the best weights."""
-        n_left, parts = self.early_stopping.n_iter - self.early_stopping.best_iter, []
+        n_left = self.early_stopping.n_iter - self.early_stopping.best_iter
+        parts: list[Part] = []
         for how, n_made in reversed(self._parts):
             parts.append((how, max(0, n_made - n_left)))
             n_left = max(0, n_left - n_made)
         return parts[::-1]
 
     @property
-    def best_step(self):
+    def best_step(self) -> float:
         """Step size that led to the best weights, as a part of the largest."""
         config, parts = self.training.config, self._parts_to_best()
         if any(n_made and how not in (None, math.inf) for how, n_made in parts):
-            return 0.0  # it fell to zero from there
+            return 0.0  # with decay the step size fell to zero
         if config.max_iter == math.inf:
             return 1.0
         schedule = SCHEDULES[config.learning_rate]
         return schedule(self.early_stopping.best_iter / config.max_iter)
 
-    def repeat(self, training):
+    def repeat(self, training: TrainingSession) -> None:
         """Make the epochs that were good with another training of the same config."""
         training.begin_work()
         parts = [(how, n) for how, n in self._parts_to_best() if n > 0]
@@ -270,13 +311,11 @@ class Trial:
                 if training.optimizer.out_of_time:
                     return
 
-    def fine_tune(self, training):
+    def fine_tune(self, training: TrainingSession) -> None:
         """Go on from the best weights in small steps, with the rows of a training."""
         parts = self._parts_to_best()
         if not any(n_made for how, n_made in parts if how is not None):
-            training.optimizer.alpha = (
-                training.config.alpha
-            )  # decay has brought nothing
+            training.optimizer.alpha = training.config.alpha  # decay has not helped
         n_epochs = max(1, round(_FINE_TUNING * self.early_stopping.best_iter))
         training.begin_work()
         epochs = training.fine_tuning_epochs(n_epochs)
@@ -285,7 +324,7 @@ class Trial:
             if training.optimizer.out_of_time:
                 break
 
-    def settle(self, n_entrants=1):
+    def settle(self, n_entrants: int = 1) -> Self:
         """Keep the best weights, if they will do.
 
         Parameters
@@ -306,9 +345,9 @@ class Trial:
         early_stopping.settle()
         return self
 
-    def _beats_pca(self, by_chance):
+    def _beats_pca(self, by_chance: float) -> bool:
         """Whether the network is better than PCA on the rows that are watched."""
-        objective, monitored = self.training.objective, self.held_out
+        objective, monitored = self.training.objective, self._watched
         of_rows = objective.reconstruction_losses
         losses = row_losses(objective, monitored, of_rows, hides=False).cpu().numpy()
         errors = self.losses_of_pca(monitored, hides=False)
@@ -321,7 +360,7 @@ class Trial:
             of_many_variables=objective.reconstruction.loss.canonical,
         )
 
-    def losses_of_pca(self, batches, hides=True):
+    def losses_of_pca(self, batches: Batches, hides: bool = True) -> Floats:
         """PCA's losses of rows, which it meets corrupted as the network does."""
         objective = self.training.objective
         steps = evaluation_batches(objective, batches, hides)
@@ -329,9 +368,9 @@ class Trial:
         losses = pca_losses(self.training.pca, steps, loss)
         return batches.feature_fraction * losses + batches.off_basis
 
-    def _beats_its_start(self, by_chance):
+    def _beats_its_start(self, by_chance: float) -> bool:
         """Whether the best weights beat the first ones by more than noise."""
-        training, validation = self.training, self.held_out
+        training, validation = self.training, self._watched
         best, best_of_target = self._losses_with(self.early_stopping.best_values)
         start, start_of_target = self._losses_with(self.early_stopping.start_values)
         asked, worth = None, 0.0
@@ -340,7 +379,8 @@ class Trial:
         else:
             known = ~validation.targets.isnan().all(dim=1).cpu().numpy()
             if known.any() and not known.all():
-                # The others tell of the reconstruction alone, and would outvote them.
+                # The other rows only have a reconstruction loss, and would dominate the
+                # test.
                 asked, by_chance = known, by_chance * _MORE_BY_CHANCE_OF_SOME
         distinct = np.zeros(len(best), bool)
         distinct[self.distinct] = True
@@ -350,27 +390,27 @@ class Trial:
         lower = is_lower(best, start, by_chance, worth, weights, distinct)
         return lower and best_of_target <= start_of_target
 
-    def _losses_with(self, values):
+    def _losses_with(self, values: Tensor) -> tuple[Floats, float]:
         """Losses of rows with some weights, and the mean of their target's part.
 
         Nothing is hidden: what nobody can know would outweigh what is learnt.
         """
-        objective, monitored = self.training.objective, self.held_out
+        objective, monitored = self.training.objective, self._watched
         objective.parameters.restore(values)
-        of_target = 0.0
+        mean_of_target = 0.0
         if objective.head is not None:
             of_target = objective.target_losses
-            of_target = row_losses(objective, monitored, of_target, hides=False)
-            of_target = float(monitored.mean(of_target))
+            target_losses = row_losses(objective, monitored, of_target, hides=False)
+            mean_of_target = float(monitored.mean(target_losses))
         losses = row_losses(objective, monitored, hides=False)
-        return losses.cpu().numpy(), of_target
+        return losses.cpu().numpy(), mean_of_target
 
-    def judge(self):
+    def judge(self) -> None:
         """Tell the user of a training that did not end as it should."""
         early_stopping, config = self.early_stopping, self.training.config
         starts_linear = self.training.starts_linear
-        # The loss of the weights that are kept. The losses of the epochs cannot tell
-        # whether the very last step broke them.
+        # The loss of the final weights. The losses of the epochs do not show whether
+        # the very last step broke the weights.
         final_loss = evaluate(self.training.objective, self.monitored)
         suspects = user_parts(self.params)
         suspects = suspects and f", or see what {suspects} returns"
@@ -401,7 +441,7 @@ class Trial:
             if not starts_linear:
                 remedy = "Use a smaller learning_rate_init."
                 if early_stopping.reason == "max_time":
-                    remedy = f"Give it more than max_time={self.params['max_time']:g}."
+                    remedy = f"Give it more than max_time={self.params.max_time:g}."
                 elif early_stopping.reason == self.progress.stopped_by:
                     remedy = "Let it go on for longer."
                 warn(
@@ -412,7 +452,8 @@ class Trial:
             early_stopping.reason == "max_iter"
             and early_stopping.improving
             and early_stopping.best_iter > 0
-            # A one-cycle schedule ends with a step of zero: nothing was cut off.
+            # A one-cycle schedule ends with a step size of zero, so training was not
+            # cut short.
             and config.learning_rate == "constant"
         ):
             warn(

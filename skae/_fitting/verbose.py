@@ -1,11 +1,15 @@
-"""What a fit writes: a line at its end, a line an epoch, or a bar, as users ask."""
+"""Output of a fit: one line at the end, one line per epoch, or a progress bar."""
 
 import math
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from time import perf_counter
+from typing import Any, Self
 
-from .progress import Observer
+from sklearn.base import BaseEstimator
+
+from .progress import Observer, Snapshot, Task
 
 __all__ = ["Writer"]
 
@@ -23,30 +27,30 @@ class Writer(Observer):
     """
 
     @classmethod
-    def of(cls, estimator):
+    def of(cls, estimator: BaseEstimator) -> list[Self]:
         """Return observers: one, or none where nothing is to be written."""
         if not estimator.verbose:
             return []
         return [cls(type(estimator).__name__, int(estimator.verbose))]
 
-    def __init__(self, name, verbose):
+    def __init__(self, name: str, verbose: int) -> None:
         self.name = name
         self.verbose = verbose
         self.begin = perf_counter()
         self._n_trainings = 1
-        self._bar = None
+        self._bar: Any = None  # one of tqdm, if there is one
 
-    def write(self, text):
+    def write(self, text: str) -> None:
         """Write a line."""
         sys.stdout.write(f"[{self.name}] {text}\n")
 
-    def begin_fit(self, snapshot, n_trainings):
+    def begin_fit(self, snapshot: Snapshot | None, n_trainings: int) -> None:
         """Show a bar, if one is to be."""
         self._n_trainings = n_trainings
         if self.verbose == 1:
             self._bar = _bar(self.name)
 
-    def end_epoch(self, task):
+    def end_epoch(self, task: Task) -> bool:
         """Write a line, or move the bar. Never ends a training."""
         if self.verbose > 1:
             self.write(self._line(task))
@@ -54,12 +58,12 @@ class Writer(Observer):
             self._move(task)
         return False
 
-    def conclude(self, summary):
+    def conclude(self, summary: Callable[[], str]) -> None:
         """Write what has come of the fit, and how long it took."""
         self.close(failed=False)
         self.write(f"{summary()}, {perf_counter() - self.begin:.1f} s")
 
-    def close(self, failed):
+    def close(self, failed: bool) -> None:
         """Take the bar away."""
         if self._bar is not None:
             self._bar.close()
@@ -101,7 +105,8 @@ def _bar(name):
     if not _is_watched():
         return None
     try:
-        # Notebooks without widgets show the bar of a terminal, without a warning.
+        # In notebooks without widgets, use a terminal's progress bar, without a
+        # warning.
         if find_spec("ipywidgets"):
             from tqdm.auto import tqdm
         else:

@@ -1,23 +1,26 @@
-"""Verdict: whether losses of rows are lower than others beyond doubt."""
+"""Verdict: whether losses of rows are significantly lower than other losses."""
 
 import numpy as np
 from scipy.stats import wilcoxon
 
+from .._typing import Bools, Floats, Ints
+
 __all__ = ["BY_CHANCE", "is_lower"]
 
-# How probable a gain on the rows may be if there is none.
+# Significance level of the test for a gain. Measured in docs/choices.md, "Answering
+# with PCA".
 BY_CHANCE = 0.01
 
 
 def is_lower(
-    losses,
-    others,
-    by_chance=BY_CHANCE,
-    by_part=0.0,
-    weights=None,
-    rows=slice(None),
-    of_many_variables=False,
-):
+    losses: Floats,
+    others: Floats,
+    by_chance: float = BY_CHANCE,
+    by_part: float = 0.0,
+    weights: Floats | None = None,
+    rows: Ints | Bools | slice = slice(None),
+    of_many_variables: bool = False,
+) -> bool:
     """Whether the losses of rows are lower than others, the same rows', beyond doubt.
 
     Their mean must be, by some part and by more than the noise of so few rows, and so
@@ -51,8 +54,8 @@ def is_lower(
         noise *= gain.std() / other_mean
     if not mean < other_mean * (1 - max(by_part, noise)):
         return False
-    # If there are fewer than seven rows, all have to be lower.
+    # With fewer than seven rows, the losses of all rows have to be lower.
     by_chance = max(by_chance, 0.5**n_samples)
-    # Rows without a difference count half for either side.
+    # Rows without a difference count half for each side.
     test = wilcoxon(gain, zero_method="zsplit", alternative="greater")
     return bool(test.pvalue <= by_chance)

@@ -1,33 +1,37 @@
-"""Weight decay: from when on the weights of a trial decay, if that is better.
+"""Weight decay: from which epoch on the weights of a trial decay, if at all.
 
-Without it most networks learn more. Those that overfit are better with it: what the
-rows held out say of both is asked where it shows, in the middle of the schedule, and
-where nothing more is gained.
+Most networks are better without weight decay, but those that overfit are better with
+it. Both are compared on held-out rows in the middle of the schedule, where the
+difference shows. Decay is also tried when there is no further gain. Measured in
+docs/choices.md, "Overfitting, and when weights decay".
 """
 
 import math
 
 import numpy as np
 
+from .trial import Trial
+
 __all__ = ["decay_if_overfitted", "try_decay"]
 
-# Parts of the epochs after which, and for how many, weights decay on trial: where steps
-# are longest.
+# Share of the epochs after which decay is tried, and share of the epochs for which it
+# is tried. Steps are longest there.
 _AFTER = 0.2
 _FOR = 0.1
-# If the gap between losses on rows held out and learnt from is wider than PCA's.
+# Decay is tried if the ratio of the losses on held-out rows and on training rows is
+# more than so many times PCA's ratio.
 _GAP = 1.1
-# Passes whose mean tells how losses are now, a part of them all.
+# The present loss is the mean over the last epochs, this share of all epochs.
 _NOW = 0.02
-# The best epoch came before this part of them all: weights then decay from the best on,
-# in so many more epochs, a part of them all.
+# If the best epoch came before this share of all epochs, weights decay from the best
+# weights on, for the second share of all epochs.
 _EARLY = 0.75
 _DECAYING = 0.15
-# Where a part of these brings nothing, the others will not either.
+# Decay ends early if this share of its epochs brings no gain.
 _IN_VAIN = 0.4
 
 
-def try_decay(trial):
+def try_decay(trial: Trial) -> None:
     """Let the weights of a trial decay in the middle if that soon shows to be better.
 
     Parameters
@@ -45,7 +49,7 @@ def try_decay(trial):
     if trial.has_stopped or not trial.is_promising or trial.gap(n_now) < _GAP:
         return
     begin = trial.state()
-    trial.go_back(begin)  # both are to draw the same rows
+    trial.go_back(begin)  # so that both draw the same rows
     trial.advance(n_after)
     if trial.has_stopped:
         return
@@ -57,7 +61,7 @@ def try_decay(trial):
         trial.go_back(without)
 
 
-def decay_if_overfitted(trial):
+def decay_if_overfitted(trial: Trial) -> None:
     """Go on from the best weights, which decay, if they came long before the end."""
     early_stopping, n_in_all = trial.early_stopping, trial.training.config.max_iter
     early = early_stopping.best_iter < _EARLY * n_in_all

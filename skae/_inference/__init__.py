@@ -1,1 +1,1 @@
-"""Codes and reconstructions from fitted weights."""
+"""Codes and reconstructions, computed from the fitted weights."""

@@ -1,33 +1,41 @@
-"""Code transform: the network's codes as whoever stands behind them is given them.
+"""Code transform: from the network's codes to the codes that `transform` returns.
 
-Their origin is their mean. And from some radius on their lengths grow by logarithm
-only. A row that is far out in one feature has a code that is far out, in a direction
-where there is no other: a linear model behind bends to it if it was trained on it, and
-answers it with anything if not. Nothing is lost: decoding begins with the way back.
+Codes are centred. Codes longer than a radius are shortened: beyond it the length grows
+logarithmically. A row with one very large value has a very long code, in a direction
+without other codes. If a linear model is fitted to such a code, the code has a large
+influence on it. If not, the model's prediction for it can be arbitrary. The transform
+loses no information, and decoding begins with its inverse. Measured in docs/choices.md,
+"Codes far out".
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Self, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 
 __all__ = ["FARTHEST_CODE", "CodeTransform", "shorten"]
 
-# No code is farther than this: float32 can still square and add such values.
+#: A function from the network's codes to transformed codes, or back.
+Way: TypeAlias = Callable[[Tensor], Tensor]
+
+# Codes are clipped to this size. float32 can still square and add such values.
 FARTHEST_CODE = 1e17
 
 
 @dataclass(frozen=True)
 class CodeTransform:
-    """Where codes are seen from, and how far.
+    """The origin of codes, and the radius from which on they are shortened.
 
     Attributes
     ----------
     origin : ndarray of shape (n_components,)
     radius : float
-        Distance from the network's own origin from which on lengths are shortened.
+        Length of the network's codes from which on they are shortened.
     scale : ndarray of shape (n_components,) or None
-        What codes are divided by in the end, if they are whitened.
+        Divisors of the transformed codes, if codes are whitened.
     """
 
     origin: np.ndarray
@@ -35,12 +43,12 @@ class CodeTransform:
     scale: np.ndarray | None = None
 
     @classmethod
-    def of(cls, n_components):
-        """Return the transform that leaves codes as they are."""
+    def of(cls, n_components: int) -> Self:
+        """Return the identity transform."""
         return cls(np.zeros(n_components))
 
-    def on(self, device, dtype):
-        """Return its two ways, to the codes that are given out and back, of tensors."""
+    def on(self, device: torch.device, dtype: torch.dtype) -> tuple[Way, Way]:
+        """Return the transform and its inverse, as functions of tensors."""
         if self.scale is not None:
             return self._whitened(device, dtype)
         if self.radius == np.inf and not self.origin.any():
@@ -56,7 +64,7 @@ class CodeTransform:
 
         return show, hide
 
-    def _whitened(self, device, dtype):
+    def _whitened(self, device: torch.device, dtype: torch.dtype) -> tuple[Way, Way]:
         show, hide = replace(self, scale=None).on(device, dtype)
         scale = torch.tensor(self.scale, dtype=dtype, device=device)
         return lambda z: show(z).div(scale), lambda codes: hide(codes.mul(scale))
@@ -66,25 +74,25 @@ def _as_they_are(z):
     return z
 
 
-def shorten(z, radius):
-    """Let lengths beyond the radius grow by logarithm only.
+def shorten(z: Tensor, radius: float) -> Tensor:
+    """Shorten codes beyond the radius, so that lengths grow logarithmically there.
 
-    A length r becomes ``radius * (1 + log(r / radius))``; directions stay.
+    A length r becomes ``radius * (1 + log(r / radius))``. Directions do not change.
 
     Parameters
     ----------
     z : Tensor of shape (n_samples, n_components)
     radius : float
     """
-    # All together are no farther out than the radius, so none of them is.
+    # If the norm of the whole batch is within the radius, that of each code is too.
     if torch.linalg.vector_norm(z).item() <= radius:
         return z
-    # Not in place: the lengths are needed for their own derivative.
+    # Not in place, because autograd needs the lengths for their derivative.
     ratio = (_lengths(z) / radius).clamp(min=1.0)
     return z * ratio.log().add(1.0).div(ratio)
 
 
-def lengthen(z, radius):
+def lengthen(z: Tensor, radius: float) -> Tensor:
     """Undo `shorten`."""
     if torch.linalg.vector_norm(z).item() <= radius:
         return z

@@ -1,42 +1,34 @@
-"""Inference: a fitted network's numpy weights to codes and reconstructions, in chunks.
-
-Codecs are built from the weights when they are first needed, and cached beside the
-estimator rather than on it: what is fitted stays plain numpy.
-"""
+"""Codec: a fitted network's numpy weights to codes and reconstructions, in chunks."""
 
 import copy
-import weakref
+from collections.abc import Callable
 from itertools import chain
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
+from torch import Tensor
 
 from .._data.scaling import FARTHEST, Scaling, dense_rows, row_slices
 from .._linear.ppca import PPCA
-from .._nn.autoencoder import step_flops
+from .._nn.autoencoder import AutoEncoder, step_flops
 from .._nn.fast_forward import FastForward
 from .._nn.seeded_modules import UserModule
-from .._parts.column_links import link_of
-from .._parts.networks import make_autoencoder
+from .._parts.column_links import PlainLink, link_of
+from .._parts.networks import Architecture
 from .._runtime.caching import cached_property
-from .._runtime.device import inference_device
 from .._runtime.isolation import isolated
-from .._runtime.memory import explains_out_of_memory
-from .._runtime.threads import in_parts, one_thread
+from .._runtime.memory import in_halves
+from .._runtime.threads import in_parts
+from .._typing import Floats, Rows
 from .code_transform import CodeTransform
 from .few_rows import FewRows
 
-__all__ = [
-    "Codec",
-    "cached_codec",
-    "decode",
-    "encode",
-    "float32_scaling",
-    "from_numpy",
-    "squared_errors",
-    "to_numpy",
-]
+__all__ = ["Codec", "float32_scaling", "from_numpy", "to_numpy"]
+
+#: Mean, factor and rest: x is scaled as (x - mean) * factor + rest.
+Float32Scaling: TypeAlias = tuple[Tensor | None, Tensor, Tensor]
 
 _LARGEST = torch.finfo(torch.float32).max
 _SMALLEST = 1 / _LARGEST
@@ -46,11 +38,9 @@ _SMALL_MEAN = 8.0
 _SHARED_FLOPS = 2e7
 # Groups of chunks at most: as many as there may be cores.
 _MOST_GROUPS = 64
-# estimator -> (the weights the codecs were built from, {dtype: codec on the CPU})
-_CODECS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
-def to_numpy(network):
+def to_numpy(network: torch.nn.Module) -> dict[str, np.ndarray]:
     """Return the weights by name, as arrays that share nothing with torch."""
     weights = {
         name: value.detach().cpu().numpy().copy()
@@ -72,78 +62,16 @@ def _are_transposed(weights):
     )
 
 
-def from_numpy(architecture, weights, dtype):
+def from_numpy(
+    architecture: Architecture, weights: dict[str, np.ndarray], dtype: torch.dtype
+) -> AutoEncoder:
     """Return the network that `to_numpy` took the weights from."""
-    network = make_autoencoder(**architecture).to(dtype)
+    network = architecture.build().to(dtype)
     state = {name: torch.tensor(w) for name, w in weights.items()}
     if network.linear and "decoder.linear" not in state:
         state["decoder.linear"] = state["encoder.linear"].t()
     network.load_state_dict(state, strict=not network.linear)
     return network
-
-
-def encode(estimator, X):
-    """Return the codes of rows, by a fitted estimator."""
-    codec = cached_codec(estimator, X.dtype, X.shape[0])
-    X = codec.complete(X)
-    Z = codec.few_rows and codec.few_rows.encode(X)
-    return _run(codec.encode, X) if Z is None else Z
-
-
-def decode(estimator, Z):
-    """Return the rows of codes."""
-    codec = cached_codec(estimator, Z.dtype, len(Z))
-    X = codec.few_rows and codec.few_rows.decode(Z)
-    return _run(codec.decode, Z) if X is None else X
-
-
-@isolated
-@explains_out_of_memory()
-def _run(function, values):
-    return function(values)
-
-
-@isolated
-@explains_out_of_memory()
-def squared_errors(estimator, X, per_feature=False):
-    """Return those of rows, or of each of their features; see `Codec`."""
-    codec = cached_codec(estimator, X.dtype, X.shape[0])
-    return codec.squared_errors(X, per_feature)
-
-
-def cached_codec(estimator, dtype, n_samples):
-    """Return the codec of a fitted estimator in a numpy dtype, built once a fit.
-
-    It is on the device that suits so many rows. On a GPU nothing stays: what is cached
-    is on the CPU.
-    """
-    weights = vars(estimator)["_weights"]
-    built_from, codecs = _CODECS.get(estimator, (None, {}))
-    if built_from is not weights or dtype not in codecs:
-        learnt = vars(estimator).copy()  # of one fit, whatever other threads do
-        if built_from is not learnt["_weights"]:
-            codecs = {}
-            _CODECS[estimator] = learnt["_weights"], codecs
-        # Whatever mode it is built in, `sensitivity` differentiates it later.
-        with torch.inference_mode(False):
-            codecs[dtype] = _codec(learnt, getattr(torch, dtype.name))
-    codec = codecs[dtype]
-    device = inference_device(estimator.device_, lambda: n_samples * codec.flops)
-    return codec if device == codec.device else codec.on(device)
-
-
-@isolated
-def _codec(learnt, dtype):
-    """Build a codec of what an estimator has learnt, by name, in a torch dtype."""
-    with one_thread():
-        network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
-        scaling, code_transform = (
-            Scaling(**learnt["_scaling"]),
-            CodeTransform(**learnt["_code_transform"]),
-        )
-        ppca = learnt.get("_ppca")  # older states have none
-        ppca = None if ppca is None else PPCA(**ppca)
-        return Codec(network.eval(), scaling, learnt["_link"], code_transform, ppca)
 
 
 class Codec:
@@ -162,7 +90,14 @@ class Codec:
         What fills gaps, in units of ``X``; None where rows have none.
     """
 
-    def __init__(self, network, scaling, link, code_transform, ppca=None):
+    def __init__(
+        self,
+        network: AutoEncoder,
+        scaling: Scaling,
+        link: PlainLink,
+        code_transform: CodeTransform,
+        ppca: PPCA | None = None,
+    ) -> None:
         self.network = network
         self.scaling = scaling
         self.link = link
@@ -189,14 +124,14 @@ class Codec:
             self.few_rows = FewRows(network, *scalings, link, code_transform)
 
     @cached_property
-    def is_thread_safe(self):
+    def is_thread_safe(self) -> bool:
         """Whether several threads may use it: not layers of someone's own."""
         return not any(
             isinstance(module, UserModule) for module in self.network.modules()
         )
 
     @cached_property
-    def flops(self):
+    def flops(self) -> float:
         """Floating point operations of a row, to its code and back.
 
         Infinite where someone's own layers may do more than their weights tell.
@@ -206,23 +141,23 @@ class Codec:
         return step_flops(self.network, 1) / 3  # the gradient's are twice as many
 
     @isolated
-    def on(self, device):
+    def on(self, device: torch.device) -> "Codec":
         """Return the same with a copy of the network on a device."""
         network = copy.deepcopy(self.network).to(device)
         return Codec(network, self.scaling, self.link, self.code_transform, self.ppca)
 
-    def chunks(self, n_samples):
+    def chunks(self, n_samples: int) -> list[slice]:
         """Slices of rows that take a few megabytes on their way through."""
         return row_slices(n_samples, self.width)
 
-    def complete(self, X):
+    def complete(self, X: Rows) -> Rows:
         """Return rows with their gaps, which are NaN, filled."""
         if self.ppca is None or issparse(X):
             return X
         missing = np.isnan(X)
         return self.ppca.fill(X, missing) if missing.any() else X
 
-    def encode(self, X):
+    def encode(self, X: Rows) -> Floats:
         """Codes (n_samples, n_components) of rows (n_samples, n_features)."""
         X = self.complete(X)
         Z = np.empty((X.shape[0], self.n_components), self.dtype)
@@ -230,7 +165,7 @@ class Codec:
         in_parts(lambda chunks: self._encode(X, Z, chunks), groups)
         return Z
 
-    def _encode(self, X, Z, chunks):
+    def _encode(self, X: Rows, Z: Floats, chunks: list[slice]) -> None:
         buffer = None
         with torch.inference_mode():
             for rows in chunks:
@@ -241,20 +176,20 @@ class Codec:
                 x = self._scaled(dense_rows(X, rows), out)
                 Z[rows] = self._run(self.codes, x)
 
-    def decode(self, Z):
+    def decode(self, Z: Floats) -> Floats:
         """Rows (n_samples, n_features) in the units of ``X`` from codes."""
         X = np.empty((len(Z), self.n_features), self.dtype)
         in_parts(lambda chunks: self._decode(Z, X, chunks), self._groups(len(Z)))
         return X
 
-    def _decode(self, Z, X, chunks):
+    def _decode(self, Z: Floats, X: Floats, chunks: list[slice]) -> None:
         with torch.inference_mode():
             for rows in chunks:
                 z = _tensor(Z[rows].astype(self.dtype, copy=False))
                 x = self._run(self._rows, z)
                 X[rows] = self._undo(x)
 
-    def _undo(self, x):
+    def _undo(self, x: Floats) -> Floats:
         """Rows in the units of ``X``, of values after the link."""
         scaling, is_scaled, constant = self.scaling, self._is_scaled, self._constant
         if is_scaled.all():
@@ -265,7 +200,7 @@ class Codec:
         x[:, constant] = scaling.mean[constant]
         return x
 
-    def _groups(self, n_samples):
+    def _groups(self, n_samples: int) -> list[list[slice]]:
         """Chunks in groups for one thread after another, one group for few rows."""
         chunks = self.chunks(n_samples)
         is_work = _SHARED_FLOPS <= n_samples * self.flops < np.inf
@@ -275,11 +210,11 @@ class Codec:
         return [chunks[i::n_groups] for i in range(n_groups)]
 
     @torch.inference_mode()
-    def output(self, Z):
+    def output(self, Z: Floats) -> Tensor:
         """Raw output (n_samples, n_features) of codes, a tensor that the link maps."""
         return self._fast.decoder(self._hide(_tensor(Z).to(self.device)))
 
-    def squared_errors(self, X, per_feature):
+    def squared_errors(self, X: Rows, per_feature: bool) -> Floats:
         """Squared errors in units of the scaling, of rows' features or their means.
 
         Those of missing entries are NaN, the mean is that of the others.
@@ -293,21 +228,23 @@ class Codec:
             errors[rows] = squared if per_feature else self._row_means(squared)
         return errors
 
-    def _row_means(self, errors):
-        """Mean of each row, of what is not NaN where gaps are; 0 where that is all."""
+    def _row_means(self, errors: Floats) -> Floats:
+        """Mean over the observed entries of each row, NaN if it has none."""
         if self.ppca is None:
             return errors.mean(axis=1)
         known = ~np.isnan(errors)
-        return errors.sum(axis=1, where=known) / np.maximum(known.sum(axis=1), 1)
+        n_known = known.sum(axis=1)
+        sums = errors.sum(axis=1, where=known)
+        return np.divide(sums, n_known, np.full(len(errors), np.nan), where=n_known > 0)
 
-    def codes(self, x):
+    def codes(self, x: Tensor) -> Tensor:
         """Codes of scaled rows, both tensors on the codec's device."""
         return self._show(self._fast.encoder(x)[:, : self.n_components])
 
-    def _rows(self, z):
+    def _rows(self, z: Tensor) -> Tensor:
         return self._inverse_link(self._fast.decoder(self._hide(z)))
 
-    def _scaled(self, X, buffer=None):
+    def _scaled(self, X: Floats, buffer: Tensor | None = None) -> Tensor:
         """Scaled rows as a tensor, what `Scaling.apply` makes in float64.
 
         Into ``buffer``, of float32, if that is the dtype and there is one.
@@ -321,11 +258,12 @@ class Codec:
             x.clamp_(-_LARGEST, _LARGEST)  # no infinity, that zero times it be zero
         return torch.addcmul(rest, x, factor, out=buffer).clamp_(-FARTHEST, FARTHEST)
 
-    def _run(self, function, values):
-        return function(values.to(self.device)).cpu().numpy()
+    def _run(self, function: Callable[[Tensor], Tensor], values: Tensor) -> Floats:
+        run = in_halves(lambda part: function(part.to(self.device)).cpu(), values)
+        return run.numpy()
 
 
-def float32_scaling(scaling):
+def float32_scaling(scaling: Scaling) -> Float32Scaling | None:
     """Tensors mean, factor and rest: x is scaled as ``(x - mean) * factor + rest``.
 
     None where float32 does not hold a mean or a scale, and rows have to be scaled in
@@ -343,13 +281,12 @@ def float32_scaling(scaling):
     if np.abs(factor * scaling.mean).max() <= _SMALL_MEAN:
         mean = np.zeros_like(mean)
     rest = factor * (mean - scaling.mean)
-    mean, factor, rest = (
-        torch.from_numpy(v.astype(np.float32)) for v in (mean, factor, rest)
-    )
-    return mean if mean.any() else None, factor, rest
+    tensors = (torch.from_numpy(v.astype(np.float32)) for v in (mean, factor, rest))
+    of_mean, of_factor, of_rest = tensors
+    return of_mean if of_mean.any() else None, of_factor, of_rest
 
 
-def _tensor(values):
+def _tensor(values: Floats) -> Tensor:
     """Return an array as a tensor; a copy if torch could not share it."""
     if not values.flags.writeable or not values.flags.c_contiguous:
         values = np.array(values, order="C")

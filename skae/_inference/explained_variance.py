@@ -1,65 +1,80 @@
-"""Explained: what each code is worth, and what it does to the features.
+"""Explained variance: how much variance each code explains, and its loadings.
 
-PCA's attributes for a decoder that need not be linear. Code j moves the reconstruction
-by its slope, so its part of the variance is about ::
+This module computes PCA's attributes for a decoder that may be nonlinear. If code j
+changes, the reconstruction changes by the derivative of the decoder. So the part of the
+variance that code j explains is about ::
 
     v_j = variance(z_j) * mean over rows of |d decode(z) / d z_j|²
 
-which for PCA is the eigenvalue. The parts are made to add up to the share of variance
-that the reconstruction explains.
+For PCA this is the eigenvalue. The parts are scaled so that they add up to the share of
+variance that the reconstruction explains.
 """
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.isotonic import isotonic_regression
 
 from .._data.scaling import (
+    Scaling,
     dense_rows,
     observed_squares,
     squares_about_mean,
     weighted,
 )
-from .._runtime.isolation import isolated
-from .._runtime.memory import explains_out_of_memory
-from .codec import cached_codec
+from .._typing import Floats, Rows
+from .codec import Codec
 
-__all__ = ["Moments", "explain", "score", "score_of"]
+__all__ = ["EXPLAINED", "Moments", "explain", "score_of"]
 
-# Rows that the share of variance is measured on, at most, how many values they may
-# have, and how many rows may be decoded for the slopes: twice for each code.
+# The attributes that tell what codes are worth.
+EXPLAINED = (
+    "_components",
+    "explained_variance_",
+    "explained_variance_ratio_",
+    "singular_values_",
+    "noise_variance_",
+    "_code_variance",
+)
+
+# Largest number of rows that the share of variance is measured on, largest number of
+# values in these rows, and largest number of rows that are decoded for the derivatives.
+# For the derivatives each row is decoded twice for each code.
 _ROWS = 10_000
 _VALUES = 4_000_000
 _DECODED_ROWS = 10_000
-# Rows of a stream that count before those of the last part, at most: so many, or so
-# many times as many as that has. Classes may come one after the other.
+# How much the earlier rows of a stream count at most, when a new part comes: as so many
+# rows, or as so many times the rows of the new part. Earlier rows should not count too
+# little, because the classes of a stream may come one after the other.
 _REMEMBERED_ROWS = 1_000
 _REMEMBERED_PARTS = 10
-# Step of a code over its standard deviation: central differences in float64 are then
-# right to some eight digits.
+# Step of finite differences, as a share of a code's standard deviation. Central
+# differences in float64 then have about eight correct digits.
 _STEP = 1e-4
 
 
 @dataclass(frozen=True)
 class Moments:
-    """What rows tell of the data, of their codes, and of what comes back.
+    """Moments of rows, codes, reconstruction errors and the decoder's derivatives.
 
-    In units of the scaled data, but for the mean.
+    All but the mean are in units of the scaled data.
 
     Attributes
     ----------
     n_samples : float
-        Rows that they stand for.
+        Number of rows that the moments stand for.
     mean : ndarray of shape (n_features,)
-        Of the rows.
+        Mean of the rows, in units of ``X``.
     total, left : float
-        Sums of squares: of the rows about their mean, and of their errors.
+        Sum of squared distances of rows from their mean, and sum of squared
+        reconstruction errors.
     code_mean, code_variance : ndarray of shape (n_components,)
     loadings : ndarray of shape (n_components, n_features)
-        Mean slope of the decoder along each code.
+        Mean derivative of the decoder with respect to each code.
     lengths : ndarray of shape (n_components,)
-        Mean squared length of these slopes.
+        Mean squared length of these derivatives.
     """
 
     n_samples: float
@@ -72,18 +87,20 @@ class Moments:
     lengths: np.ndarray
 
     @classmethod
-    def of(cls, codec, X, seed, weights=None):
-        """Measure rows, or some of very many.
+    def of(
+        cls, codec: Codec, X: Rows, seed: int, weights: Floats | None = None
+    ) -> Self:
+        """Measure the moments of rows, or of a sample if there are very many.
 
         Parameters
         ----------
         codec : Codec
-            In float64.
+            Codec in float64.
         X : ndarray or CSR matrix of shape (n_samples, n_features)
         seed : int
-            For which rows are measured, where they are many.
+            Seed of the random sample of rows.
         weights : ndarray of shape (n_samples,) or None
-            How many rows each one stands for.
+            Sample weights.
         """
         rng = np.random.default_rng(seed)
         n_most = min(_ROWS, _VALUES // X.shape[1] + 1)
@@ -117,16 +134,17 @@ class Moments:
             lengths=lengths,
         )
 
-    def after(self, before, scale):
-        """Return those of these rows and of the ones before them.
+    def after(self, before: "Moments", scale: Floats) -> "Moments":
+        """Return the moments of these rows and of earlier ones together.
 
-        The earlier ones fade: their errors and slopes are of the network as it was.
+        Earlier rows count less and less, because their errors and derivatives are those
+        of an earlier state of the network.
 
         Parameters
         ----------
         before : Moments
         scale : ndarray of shape (n_features,)
-            Of the data.
+            Scale of the features.
         """
         most = max(_REMEMBERED_ROWS, _REMEMBERED_PARTS * self.n_samples)
         kept = min(1.0, most / before.n_samples)
@@ -152,24 +170,25 @@ class Moments:
         )
 
 
-def explain(moments, scaling, n_samples):
-    """Return PCA's attributes by name.
+def explain(moments: Moments, scaling: Scaling, n_samples: float) -> dict[str, Any]:
+    """Return PCA's attributes by name, those of ``EXPLAINED``.
 
     Parameters
     ----------
     moments : Moments
     scaling : Scaling
     n_samples : int
-        Rows seen so far.
+        Number of rows seen so far.
     """
     n_samples, total, left = moments.n_samples, moments.total, moments.left
     n_components, n_features = moments.loadings.shape
     parts = moments.code_variance * moments.lengths
     share = max(0.0, 1 - left / total) if total > 0 else 0.0
     ratio = share * parts / (parts.sum() or 1.0)
-    # Codes that are not in the order of what they are worth share it alike.
+    # Ratios must not increase. Codes that are not in this order get the mean of their
+    # ratios.
     ratio = np.ascontiguousarray(isotonic_regression(ratio, increasing=False))
-    # In squared units of X, and, as PCA's, over one row less.
+    # In squared units of X. As in PCA, the divisor is the number of rows minus one.
     unit = np.mean((scaling.scale / scaling.unit) ** 2) / max(1, n_samples - 1)
     explained = ratio * total * unit
     n_others = min(n_samples, n_features) - n_components
@@ -183,28 +202,21 @@ def explain(moments, scaling, n_samples):
     }
 
 
-@isolated
-@explains_out_of_memory()
-def score(estimator, X, weights=None):
-    """Return the part of the variance of rows that comes back.
+def score_of(codec: Codec, X: Rows, weights: Floats | None = None) -> float:
+    """Return the share of the variance of rows that a codec reconstructs.
 
     Rows may have ``weights``, (n_samples,).
     """
-    return score_of(cached_codec(estimator, X.dtype, X.shape[0]), X, weights)
-
-
-def score_of(codec, X, weights=None):
-    """Return the same of a codec."""
     if weights is not None:
         weights = weights / weights.mean()
     total = _squares(codec, X, weights)
-    if total == 0:  # one row, or rows that are all alike
+    if total == 0:  # one row, or equal rows
         total = X.shape[0] * X.shape[1] * (codec.scaling.variance or 1.0)
     return float(1 - _squares_left(codec, X, weights) / total)
 
 
 def _mean_of_rows(codec, X, weights):
-    """Return the mean of each feature of rows, of those observed: 0 without any."""
+    """Return the mean of each feature over observed values, 0 if there are none."""
     if codec.ppca is None or issparse(X):
         return _mean(X, weights)
     known = ~np.isnan(X)
@@ -221,9 +233,9 @@ def _squares(codec, X, weights):
 
 
 def _squares_left(codec, X, weights=None):
-    """Return the sum of squared errors of rows that come back, in scaled units.
+    """Return the sum of squared reconstruction errors of rows, in scaled units.
 
-    Of missing entries, there are none.
+    Missing entries have no error.
     """
     left = 0.0
     for rows in codec.chunks(X.shape[0]):
@@ -237,7 +249,7 @@ def _squares_left(codec, X, weights=None):
 
 
 def _some(n_samples, n_most, rng):
-    """Return the places of all rows, or of some at random where they are many."""
+    """Return the indices of all rows, or of a random sample if there are many."""
     if n_samples <= n_most:
         return slice(None)
     return np.sort(rng.choice(n_samples, n_most, replace=False))
@@ -251,9 +263,9 @@ def _mean(X, weights):
 
 
 def _slopes(codec, Z, spread, weights=None):
-    """Return the mean slope of the decoder, and the mean square of its length.
+    """Return the decoder's mean derivatives, and the mean squares of their lengths.
 
-    In units of the scaled data.
+    Derivatives are in units of the scaled data.
 
     Returns
     -------

@@ -1,62 +1,73 @@
-"""Few rows through a dense network, in numpy: torch's calls take longer than the work.
+"""Dense networks in numpy for few rows, for which torch's overhead is too large.
 
-A row of 784 features is encoded in the time of a few dozen calls of torch, so that what
-surrounds the products counts: threads and settings of torch to set aside, tensors to
-make. numpy needs none of it. What is not plain (rows far from the data, layers of other
-kinds, other links) goes the general way, in `Codec`.
+Encoding a row of 784 features takes only as long as a few dozen calls of torch. So the
+overhead around the matrix products matters: resetting torch's threads and settings, and
+making tensors. numpy needs none of this. `Codec` handles all special cases in torch:
+rows far from the data, other layers, other links.
 """
 
 import math
 
 import numpy as np
 from scipy.special import erf
-from torch import nn
+from torch import Tensor, nn
 
-from .._data.scaling import dense_rows
-from .._nn.autoencoder import Anchored, Faded
+from .._data.scaling import Scaling, dense_rows
+from .._nn.autoencoder import Anchored, AutoEncoder, Faded
 from .._nn.layers import Dropout, QuickGELU
-from .._parts.column_links import Projections, link_of
+from .._parts.column_links import PlainLink, Projections, link_of
+from .._typing import Floats, Rows
+from .code_transform import CodeTransform
 
 __all__ = ["FewRows"]
 
-# Floating point operations, there or back, up to which this way is the shorter one.
+# Largest number of floating point operations to encode or to decode rows for which
+# numpy is faster than torch.
 _MOST_FLOPS = 4e6
-# Length of scaled rows up to which float32 can take any step here.
+# Largest length of scaled rows for which no operation here overflows float32.
 _FAR = 1e10
 
 
 class FewRows:
     """Encodes and decodes few rows of a fitted network.
 
-    Each method returns None where the general way has to be taken.
+    Each method returns None in cases that `Codec` has to handle in torch.
 
     Parameters
     ----------
     network : AutoEncoder
-        On the CPU, in evaluation mode.
+        Network on the CPU, in evaluation mode.
     scaling : Scaling
     float32_scaling : tuple or None
-        Mean or None, factor and rest, tensors: what rows are scaled by in float32.
+        Tensors for scaling in float32: mean or None, factor, and constant term.
     link : str or tuple
-        What `link_of` takes.
+        The link of the loss; see `link_of`.
     transform : CodeTransform
-        What codes are given out in.
+        Transform from the network's codes to those that are returned.
     """
 
-    def __init__(self, network, scaling, float32_scaling, link, transform):
+    def __init__(
+        self,
+        network: AutoEncoder,
+        scaling: Scaling,
+        float32_scaling: tuple[Tensor | None, Tensor, Tensor] | None,
+        link: PlainLink,
+        transform: CodeTransform,
+    ) -> None:
         weights = network.state_dict().values()
         dtype = np.dtype(str(next(iter(weights)).dtype).removeprefix("torch."))
         self._most_rows = _MOST_FLOPS / sum(weight.numel() for weight in weights)
         self._encoder = _map(network.encoder, network.n_components)
         self._decoder = _map(network.decoder)
         if float32_scaling is not None:
-            self._mean, self._factor, self._rest = (
-                None if t is None else t.numpy() for t in float32_scaling
-            )
+            mean, factor, rest = float32_scaling
+            self._mean = None if mean is None else mean.numpy()
+            self._factor: Floats = factor.numpy()
+            self._rest: Floats | None = rest.numpy()
         elif dtype == np.float64:
             self._mean, self._rest = scaling.mean, None
             self._factor = np.where(scaling.constant, 0.0, 1 / scaling.scale)
-        else:  # a scale that float32 does not hold
+        else:  # float32 cannot represent the scale
             self._encoder = None
         self._link = _LINKS.get(link) if isinstance(link, str) else None
         links, self._project = link_of(link), None
@@ -66,7 +77,7 @@ class FewRows:
             self._link = _by_columns(links, scaling)
         self._output_scale = np.where(scaling.constant, 0.0, scaling.scale)
         self._output_mean = scaling.mean
-        # What sums to 1 cannot be set alone.
+        # A column of a group that sums to 1 cannot be set alone.
         sums = links.sums_to_one(network.n_features)
         constant = np.flatnonzero(scaling.constant & ~sums)
         self._constant = constant if len(constant) and link != "identity" else None
@@ -74,12 +85,12 @@ class FewRows:
         self._unit = None if transform.scale is None else transform.scale.astype(dtype)
         self._radius = transform.radius
 
-    def encode(self, X):
-        """Codes (n_samples, n_components) of rows (n_samples, n_features)."""
+    def encode(self, X: Rows) -> Floats | None:
+        """Return codes (n_samples, n_components) of rows (n_samples, n_features)."""
         if self._encoder is None or not 0 < X.shape[0] <= self._most_rows:
             return None
         X = dense_rows(X, slice(None))
-        with np.errstate(all="ignore"):  # what overflows is far out
+        with np.errstate(all="ignore"):  # rows that overflow are far
             x = X if self._mean is None else X - self._mean
             x = x * self._factor
             if self._rest is not None:
@@ -95,8 +106,8 @@ class FewRows:
             z -= self._origin
             return z if self._unit is None else np.divide(z, self._unit, out=z)
 
-    def decode(self, Z):
-        """Rows (n_samples, n_features) of codes (n_samples, n_components)."""
+    def decode(self, Z: Floats) -> Floats | None:
+        """Return rows (n_samples, n_features) from codes (n_samples, n_components)."""
         if self._decoder is None or not 0 < len(Z) <= self._most_rows:
             return None
         with np.errstate(all="ignore"):
@@ -109,16 +120,15 @@ class FewRows:
             return None if x is None else self._to_units(x)
 
     def _to_units(self, x):
-        """Rows in the units of ``X`` from the decoder's raw output."""
+        """Return rows in the units of ``X``, from the decoder's raw output."""
         if self._link is None:
             values = x * self._output_scale  # in float64, as the mean is
             values += self._output_mean
             values = values.astype(x.dtype, copy=False)
-            return values if self._project is None else self._project_rows(values)
+            if self._project is None:
+                return values
+            return self._set_constant(self._project(values))
         return self._set_constant(self._link(x))
-
-    def _project_rows(self, values):
-        return self._set_constant(self._project(values))
 
     def _set_constant(self, values):
         if self._constant is not None:
@@ -127,7 +137,7 @@ class FewRows:
 
 
 def _by_columns(links, scaling):
-    """Return a function of what the decoder gives, for links of several columns."""
+    """Return a function of the decoder's output, for links of several columns."""
     mean, scale = scaling.mean, scaling.scale
 
     def run(x):
@@ -142,7 +152,7 @@ def _by_columns(links, scaling):
 
 
 def _length(x):
-    """Length of all rows together: none of them is farther out."""
+    """Return the norm of the whole batch, which bounds the norm of each row."""
     flat = x.ravel()
     return math.sqrt(np.dot(flat, flat))
 
@@ -152,7 +162,7 @@ def _lengths(z):
 
 
 def _shorten(z, radius):
-    """Do what `shorten` of the code transform does."""
+    """Do what `code_transform.shorten` does, in numpy."""
     ratio = np.maximum(_lengths(z) / radius, 1)
     return z * ((np.log(ratio) + 1) / ratio).astype(z.dtype)
 
@@ -165,13 +175,13 @@ def _lengthen(z, radius):
 def _map(module, n_outputs=None):
     """Return a function of rows for an encoder or a decoder, or None.
 
-    It returns None for rows far from the data.
+    The function returns None for rows far from the data.
 
     Parameters
     ----------
     module : nn.Module
     n_outputs : int or None
-        First columns that are asked for; None for all.
+        Number of first columns to compute; None for all.
     """
     if not isinstance(module, Anchored):
         steps = _steps(module, n_outputs)
@@ -220,7 +230,7 @@ def _run(steps, x):
 
 
 def _steps(network, n_outputs):
-    """Return functions of the layers of a stack, or None if one is not known here."""
+    """Return functions for the layers of a stack, or None if one is not known here."""
     if not isinstance(network, nn.Sequential):
         return None
     steps = []
@@ -243,7 +253,7 @@ def _steps(network, n_outputs):
 
 
 def _is_usual(layer):
-    """Whether an activation has the parameters that it is made with here."""
+    """Whether an activation has its default arguments."""
     return repr(layer) == repr(type(layer)())
 
 
@@ -259,7 +269,7 @@ def _affine(layer, n_outputs):
     return run
 
 
-# Activations, each in place of the array it is given, which nobody else has.
+# Activations. Each may overwrite its input, since no other code uses that array.
 
 
 def _silu(x, slope=1.0):
@@ -310,7 +320,7 @@ def _tanh(x):
     return np.tanh(x, out=x)
 
 
-# All but the identity, whose output is in units of the scaled rows.
+# All links except the identity, for which outputs are in units of the scaled rows.
 _LINKS = {
     "logistic": _logistic,
     "tanh": _tanh,

@@ -6,11 +6,13 @@ is the one with which hidden entries of held-out rows were met best.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from .._runtime.isolation import isolated
-from .codec import cached_codec
+from .._typing import Bools, Floats
+from .codec import Codec
 
 __all__ = ["Imputation", "impute"]
 
@@ -32,7 +34,14 @@ class Imputation:
     error_scale: float
 
     @classmethod
-    def fit(cls, codec, X, hidden, filled, rng):
+    def fit(
+        cls,
+        codec: Codec,
+        X: Floats,
+        hidden: Bools,
+        filled: Floats,
+        rng: np.random.Generator,
+    ) -> Self:
         """Measure both with entries that were hidden.
 
         Parameters
@@ -43,6 +52,7 @@ class Imputation:
         hidden : ndarray of bool of shape (n_samples, n_features)
         rng : numpy.random.Generator
         """
+        assert codec.ppca is not None
         unit = np.broadcast_to(codec.scaling.unit, X.shape)[hidden]
         missed = (X[hidden] - filled[hidden]) / unit
         moved = (_answers(codec, filled)[hidden] - filled[hidden]) / unit
@@ -53,7 +63,7 @@ class Imputation:
         scale = np.sqrt(left @ left / ((expected @ expected) or 1.0))
         return cls(float(share), float(scale))
 
-    def fill(self, codec, X, filled):
+    def fill(self, codec: Codec, X: Floats, filled: Floats) -> Floats:
         """Return rows with their gaps filled, of rows that `Codec.complete` filled."""
         if not self.network_share:
             return filled
@@ -77,29 +87,36 @@ def _slope(x, y):
     return np.clip(slope - error, 0.0, 1.0)
 
 
-def _answers(codec, filled):
+def _answers(codec: Codec, filled: Floats) -> Floats:
     """Return what the decoder makes of filled rows, within the observed bounds."""
+    assert codec.ppca is not None
     return np.clip(codec.decode(codec.encode(filled)), codec.ppca.low, codec.ppca.high)
 
 
 @isolated
-def impute(estimator, X, n_draws, rng):
+def impute(
+    codec: Codec,
+    imputation: Imputation,
+    X: Floats,
+    n_draws: int | None,
+    rng: np.random.Generator | None,
+) -> Floats:
     """Return a copy of rows with their gaps, which are NaN, filled; or several.
 
     Parameters
     ----------
-    estimator : AutoEncoderTransformer
+    codec : Codec
+    imputation : Imputation
     X : ndarray of shape (n_samples, n_features)
     n_draws : int or None
         How many copies to draw, (n_draws, n_samples, n_features); None for the mean.
     rng : numpy.random.Generator
     """
-    codec = cached_codec(estimator, X.dtype, X.shape[0])
-    imputation = Imputation(**vars(estimator)["_imputation"])
     completed = codec.complete(X)
     filled = X.copy() if completed is X else imputation.fill(codec, X, completed)
     if n_draws is None:
         return filled
+    assert codec.ppca is not None and rng is not None
     missing = np.isnan(X)
     draws = np.empty((n_draws, *X.shape), X.dtype)
     for drawn in draws:

@@ -1,20 +1,24 @@
-"""ONNX: a graph of skl2onnx, to which layers of a plain module are added.
+"""ONNX: adds the layers of a plain module to a graph of skl2onnx.
 
-Nothing here imports onnx: a container of skl2onnx takes names, numbers and arrays.
+Nothing here imports onnx, because a container of skl2onnx takes names, numbers and
+arrays.
 """
 
 import copy
 import logging
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from .onnx_layers import LAYERS, is_known
 
 __all__ = ["OLDEST_OPSET", "OnnxGraph"]
 
-#: That of LayerNormalization.
+#: The opset that introduced LayerNormalization.
 OLDEST_OPSET = 17
 
 _TYPES = {torch.float32: 1, torch.float64: 11}  # of onnx.TensorProto
@@ -27,61 +31,68 @@ class OnnxGraph:
     Parameters
     ----------
     scope, container
-        What a converter of skl2onnx is given.
+        The scope and the container that a converter of skl2onnx gets.
     module : nn.Module
-        All that will be asked for, in evaluation mode.
+        Module in evaluation mode. All layers that are added later must be part of it.
     n_in : int
-        Width of what goes into it.
+        Width of its input.
     """
 
-    def __init__(self, scope, container, module, n_in):
+    def __init__(
+        self, scope: Any, container: Any, module: nn.Module, n_in: int
+    ) -> None:
         self._scope, self._container = scope, container
         self.dtype = next(module.parameters()).dtype
         self._inputs = _inputs(module, torch.zeros(2, n_in, dtype=self.dtype))
 
-    def layer(self, layer, x):
-        """Add what a layer computes of ``x``, a name, and return the name of that."""
+    def layer(self, layer: nn.Module, x: str) -> str:
+        """Add a layer with an input named ``x``. Return the name of its output."""
         kind = type(layer)
         if kind in LAYERS and is_known(layer):
             return LAYERS[kind](self, layer, x)
         return self.by_torch(layer, x)
 
-    def layer_within(self, outer, layer, x):
-        """Add a layer that another one calls, which torch does not know of."""
+    def layer_within(self, outer: nn.Module, layer: nn.Module, x: str) -> str:
+        """Add a layer that another layer calls without having it as a submodule."""
         self._inputs[layer] = self._inputs[outer]
         return self.layer(layer, x)
 
-    def input_of(self, layer):
-        """Return an example, two rows, of what goes into a layer."""
+    def input_of(self, layer: nn.Module) -> torch.Tensor:
+        """Return an example input of a layer, with two rows."""
         return self._inputs[layer]
 
-    def op(self, kind, *inputs, **options):
-        """Add an operator of names, arrays and numbers; return its output's name."""
+    def op(
+        self,
+        kind: str,
+        *inputs: str | np.ndarray | torch.Tensor | float,
+        **options: Any,
+    ) -> str:
+        """Add an operator on names, arrays and numbers. Return its output's name."""
         names = [v if isinstance(v, str) else self._constant(v) for v in inputs]
         output = self._scope.get_unique_variable_name("v")
         name = self._scope.get_unique_operator_name(kind)
         self._container.add_node(kind, names, output, name=name, **options)
         return output
 
-    def cast(self, x, dtype):
-        """Add a cast to a dtype of torch, if it is not that of the graph."""
+    def cast(self, x: str, dtype: torch.dtype) -> str:
+        """Add a cast to a dtype of torch, unless it is the dtype of the graph."""
         return x if dtype == self.dtype else self.op("Cast", x, to=_TYPES[dtype])
 
-    def cast_from(self, x, dtype):
-        """Add the way back of `cast`."""
+    def cast_from(self, x: str, dtype: torch.dtype) -> str:
+        """Add the inverse of `cast`."""
         return x if dtype == self.dtype else self.op("Cast", x, to=_TYPES[self.dtype])
 
-    def in_float32(self, add, x):
-        """Add what onnxruntime does not have in float64, in float32."""
+    def in_float32(self, add: Callable[[str], str], x: str) -> str:
+        """Add, in float32, operators that onnxruntime does not have in float64."""
         return self.cast_from(add(self.cast(x, torch.float32)), torch.float32)
 
-    def norm(self, x):
-        """Add the lengths of rows, (batch, 1)."""
+    def norm(self, x: str) -> str:
+        """Add the computation of the lengths of rows, (batch, 1)."""
         squares = self.op("Mul", x, x)
         return self.op("Sqrt", self.op("ReduceSum", squares, np.array([1]), keepdims=1))
 
-    def _constant(self, value):
-        """Add an array, a tensor or a number, which is of the graph's dtype."""
+    def _constant(self, value: np.ndarray | torch.Tensor | float) -> str:
+        """Add a constant: an array, a tensor, or a number in the graph's dtype."""
         if isinstance(value, torch.Tensor):
             value = value.detach().numpy()
         elif isinstance(value, int | float):
@@ -92,8 +103,8 @@ class OnnxGraph:
         self._container.add_initializer(name, kind, value.shape, value.ravel())
         return name
 
-    def by_torch(self, layer, x):
-        """Add what torch's own exporter makes of a layer that is not known here."""
+    def by_torch(self, layer: nn.Module, x: str) -> str:
+        """Add a layer that is not known here, as exported by torch's exporter."""
         version = self._container.main_opset
         try:
             with _without_advice():
@@ -105,8 +116,9 @@ class OnnxGraph:
                     dynamo=True,
                     verbose=False,
                 )
+            assert program is not None  # nothing is written to a file
             model = program.model_proto
-        except Exception as error:  # whatever a module of someone's own may do there
+        except Exception as error:  # a user's module may raise anything
             raise ValueError(
                 f"No operators of ONNX are known for {layer!r}, and torch.onnx.export "
                 f"failed on it: {error}"
@@ -149,7 +161,7 @@ class OnnxGraph:
 
 @contextmanager
 def _without_advice():
-    """Let torch's exporter not log which packages it would like to have."""
+    """Suppress the log messages of torch's exporter about missing packages."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -161,7 +173,7 @@ def _without_advice():
 
 @torch.no_grad()
 def _inputs(module, x):
-    """Return what goes into each module within one."""
+    """Return the input of each submodule for an input ``x`` of the module."""
     inputs, hooks = {}, []
     for layer in module.modules():
         hook = layer.register_forward_pre_hook(

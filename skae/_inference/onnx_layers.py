@@ -1,7 +1,7 @@
-"""ONNX: what each layer of a plain module is in operators.
+"""ONNX: the operators of each layer of a plain module.
 
-Functions of a graph (`OnnxGraph`), the layer, and the name of what comes in; they
-return the name of what comes out.
+Each function takes a graph (`OnnxGraph`), the layer, and the name of its input. It
+returns the name of its output.
 """
 
 import math
@@ -185,7 +185,8 @@ def _elementwise(graph, layer, x):
     return graph.by_torch(layer, x)
 
 
-# Activations and links. onnxruntime has some in float32 alone: these are written out.
+# Activations and links. onnxruntime has some only in float32. These are composed of
+# simpler operators.
 
 
 def _same(kind, **options):
@@ -208,8 +209,8 @@ def _silu(graph, layer, x, slope=1.0):
     if graph.dtype == torch.float32:
         scaled = x if slope == 1 else graph.op("Mul", x, slope)
         return graph.op("Mul", x, graph.op("Sigmoid", scaled))
-    # onnxruntime would make one operator of these, which some versions of it have in
-    # float32 alone.
+    # onnxruntime would fuse these operators into one that some of its versions have
+    # only in float32.
     rest = graph.op("Add", graph.op("Exp", graph.op("Mul", x, -slope)), 1.0)
     return graph.op("Div", x, rest)
 
@@ -237,7 +238,7 @@ def _selu(graph, layer, x):
 
 
 def _softplus(graph, layer, x):
-    # Beyond its threshold torch returns x, from which nobody can tell this.
+    # Beyond its threshold torch returns x. The result here is equal up to rounding.
     small = graph.op("Exp", graph.op("Mul", graph.op("Abs", x), -float(layer.beta)))
     log = graph.op("Log", graph.op("Add", small, 1.0))
     log = graph.op("Mul", log, 1 / float(layer.beta))
@@ -267,7 +268,7 @@ def _column_layers(graph, layers, x):
     return graph.op("Gather", joined, layers.order, axis=1)
 
 
-#: class of a layer -> function.
+#: class of a layer -> function that adds its operators.
 LAYERS = {
     nn.Sequential: _sequential,
     nn.Identity: _nothing,
@@ -320,8 +321,8 @@ def _is_plain_convolution(layer):
     )
 
 
-def is_known(layer):
-    """Whether a layer has no options but those that are known here."""
+def is_known(layer: nn.Module) -> bool:
+    """Whether all options of a layer are known here."""
     is_plain = _IS_PLAIN.get(type(layer))
     return is_plain is None or is_plain(layer)
 

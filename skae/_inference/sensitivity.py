@@ -1,26 +1,28 @@
-"""Sensitivity: the Jacobian of the encoder, which features move a code.
+"""Sensitivity: the Jacobian of the encoder, that is, how features change the codes.
 
-Exact, by automatic differentiation through all that makes a code of a row: the network,
-what fades far away, the code transform. Rows do not depend on one another, so that one
-pass back gives a code's derivatives for every row of a chunk.
+It is exact, by automatic differentiation through all steps from a row to its code: the
+network, its fading far from the data, and the code transform. Rows do not depend on one
+another. So one backward pass gives a code's derivatives for all rows of a chunk.
 """
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 
 from .._data.scaling import dense_rows, row_slices
 from .._runtime.isolation import isolated
 from .._runtime.memory import explains_out_of_memory
 from .._runtime.threads import in_parts
-from .codec import cached_codec
+from .._typing import Floats, Rows
+from .codec_cache import cached_codec
 
 __all__ = ["sensitivity"]
 
 
 @isolated
 @explains_out_of_memory()
-def sensitivity(estimator, X, average):
-    """Return the derivatives of the codes by the features, in units of ``X``.
+def sensitivity(estimator: BaseEstimator, X: Rows, average: bool) -> Floats:
+    """Return derivatives of codes with respect to features, in units of ``X``.
 
     Parameters
     ----------
@@ -34,9 +36,8 @@ def sensitivity(estimator, X, average):
     jacobian : ndarray of shape (n_components, n_features) or with rows before these
         float64.
     """
-    with torch.inference_mode(False):  # whose tensors have no gradients
+    with torch.inference_mode(False):  # its tensors have no gradients
         codec = cached_codec(estimator, np.dtype(np.float64), X.shape[0])
-    X = codec.complete(X)
     shape = codec.n_components, codec.n_features
     jacobian = np.empty((0 if average else X.shape[0], *shape))
 
@@ -57,20 +58,28 @@ def sensitivity(estimator, X, average):
 
 
 def _jacobian(codec, X):
-    """Return that of rows, (n_samples, n_components, n_features)."""
-    scaling = codec.scaling
+    """Return the Jacobian of each row, (n_samples, n_components, n_features).
+
+    Entries that fill gaps depend on the observed ones.
+    """
+    scaling, missing = codec.scaling, np.isnan(X)
+    X = codec.complete(X)
     x = torch.from_numpy(scaling.apply(X)).to(codec.device).requires_grad_()
     z = codec.codes(x)
-    # Layers of someone's own may know no derivative of their derivative.
+    # Users' layers may not be twice differentiable.
     is_narrow = codec.n_features < codec.n_components and codec.is_thread_safe
     slopes = _by_features(x, z) if is_narrow else _by_codes(x, z)
     slopes /= scaling.scale
     slopes[:, :, scaling.constant] = 0.0
+    if missing.any():
+        gaps = missing.any(axis=1)
+        given = slopes[gaps], missing[gaps], X[gaps]
+        slopes[gaps] = codec.ppca.differentiate_fill(*given)
     return slopes
 
 
 def _by_codes(x, z):
-    """Reverse mode: a pass for each code."""
+    """Compute Jacobians in reverse mode, with one pass for each code."""
     slopes = np.empty((*z.shape, x.shape[1]))
     for j in range(z.shape[1]):
         slopes[:, j] = _gradient(z[:, j], x).cpu().numpy()
@@ -78,10 +87,12 @@ def _by_codes(x, z):
 
 
 def _by_features(x, z):
-    """Forward mode: a pass for each feature.
+    """Compute Jacobians in forward mode, with one pass for each feature.
 
-    By reverse mode twice: ``weights @ J`` is linear in the weights, so its derivatives
-    by them are J's columns. That of torch counts its levels once for all threads.
+    Forward mode is made of two reverse passes: ``weights @ J`` is linear in the
+    weights, so its derivatives with respect to them are the columns of J. torch's own
+    forward mode has one counter of levels for all threads, so it is not safe in
+    threads.
     """
     slopes = np.empty((*z.shape, x.shape[1]))
     weights = torch.ones_like(z, requires_grad=True)
@@ -92,7 +103,7 @@ def _by_features(x, z):
 
 
 def _gradient(values, of, **options):
-    """Return the derivatives of the sum; zero where it does not depend on ``of``."""
+    """Return the gradient of the sum with respect to ``of``; zero if independent."""
     if not values.requires_grad:
         return torch.zeros_like(of)
     options = {"retain_graph": True, "materialize_grads": True, **options}

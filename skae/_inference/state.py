@@ -1,17 +1,18 @@
-"""The version of what is fitted: newer ones are refused, older ones are brought up.
+"""Versions of the fitted state: newer ones are refused, older ones are migrated.
 
 The fitted state of an estimator is a dict of numpy arrays and plain values. Its keys
-are a format: what one version of skae wrote to a disk, each later one reads. A change
-of keys or of their meaning raises `STATE_VERSION` by one, adds a migration, and adds a
-golden file of the version before (``tests/golden``).
+are a file format: each version of skae can read what earlier versions have written. A
+change of keys or of their meaning raises `STATE_VERSION` by one, adds a migration, and
+adds a golden file of the previous version (``tests/golden``).
 
-What another release wrote is warned of, as in scikit-learn. What an older one wrote is
-read, and the golden files are tested to give the same; what a newer one wrote in a
-format that is known here has no such test.
+As in scikit-learn, there is a warning if another release wrote the state. States of
+older releases are read, and tests check that the golden files give the same results.
+States of newer releases are read if their format is known, but no test checks them.
 """
 
 import re
 import warnings
+from typing import Any
 
 from sklearn.exceptions import InconsistentVersionWarning
 
@@ -23,20 +24,20 @@ __all__ = ["STATE_VERSION", "from_pickle", "to_pickle"]
 STATE_VERSION = 2
 
 _KEY = "_state_version"
-# The release of skae that wrote it.
+# Key of the release of skae that wrote the state.
 _RELEASE = "_skae_version"
 _BEFORE_RELEASES = "0.0"
-# The buffers of a network before version 2.
+# Names of a network's buffers before version 2.
 _RADIUS = re.compile(r"^((?:en|de)coder\.)radius$")
 
 
 def _name_the_version(state):
-    """0 to 1: states have a version."""
+    """Migrate from version 0 to 1: states have a version."""
     return state
 
 
 def _standard_names(state):
-    """1 to 2: code transform and trust radii are named so; losses have columns."""
+    """Migrate from 1 to 2: new names of code transform and radii; columns of losses."""
     state = dict(state)
     if "_frame" in state:
         state["_code_transform"] = state.pop("_frame")
@@ -52,11 +53,11 @@ def _standard_names(state):
     return state
 
 
-# From version i to i + 1, for each i.
+# Element i migrates from version i to i + 1.
 _MIGRATIONS = [_name_the_version, _standard_names]
 
 
-def to_pickle(state):
+def to_pickle(state: dict[str, Any]) -> dict[str, Any]:
     """Return a state with its version.
 
     Parameters
@@ -71,15 +72,15 @@ def to_pickle(state):
     return {**state, _KEY: STATE_VERSION, _RELEASE: __version__}
 
 
-def from_pickle(state, name):
-    """Return a state of any older version as one of this.
+def from_pickle(state: dict[str, Any], name: str) -> dict[str, Any]:
+    """Migrate a state of any older version to this version.
 
     Parameters
     ----------
     state : dict
         What `to_pickle` returned, now or in an older version of skae.
     name : str
-        Of the estimator, for messages.
+        Name of the estimator, for messages.
 
     Returns
     -------
@@ -89,7 +90,7 @@ def from_pickle(state, name):
     Raises
     ------
     ValueError
-        If a newer version of skae wrote it, in a format that is not known here.
+        If a newer version of skae wrote it in a format that is not known here.
 
     Warns
     -----
@@ -112,16 +113,16 @@ def from_pickle(state, name):
 
 
 class OtherReleaseWarning(InconsistentVersionWarning):
-    """scikit-learn's, for those who filter or catch it, with a text of our own."""
+    """scikit-learn's warning, so that filters for it work, with skae's own text."""
 
-    def __init__(self, name, release):
+    def __init__(self, name: str, release: str) -> None:
         super().__init__(
             estimator_name=name,
             current_sklearn_version=__version__,
             original_sklearn_version=release,
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         release = self.original_sklearn_version
         written = f"This {self.estimator_name} was written by skae {release}, which is"
         if _numbers(release) > _numbers(__version__):
@@ -134,5 +135,5 @@ class OtherReleaseWarning(InconsistentVersionWarning):
 
 
 def _numbers(release):
-    """Return the numbers of a release, which compare."""
+    """Return the numbers of a release, which can be compared."""
     return tuple(int(n) for n in re.findall(r"[0-9]+", release)[:3])

@@ -6,20 +6,24 @@ where codes or rows are far out is answered by a factor, which is one for the ot
 """
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import DTypeLike
+from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from .._data.scaling import FARTHEST, Scaling
+from .._data.scaling import FARTHEST
 from .._nn.autoencoder import Anchored, Faded
 from .._nn.layers import Dropout, Transposed
 from .._nn.seeded_modules import UserModule
-from .._parts.column_links import Projections, link_of
+from .._parts.column_links import ColumnLinks, Projections, link_of
 from .._runtime.isolation import isolated
-from .code_transform import FARTHEST_CODE, CodeTransform
+from .code_transform import FARTHEST_CODE
 from .codec import float32_scaling, from_numpy
+from .fitted_state import FittedState
 
 __all__ = [
     "Anchor",
@@ -50,12 +54,12 @@ class TorchAutoEncoder(nn.Module):
         From codes to rows in units of ``X``.
     """
 
-    def __init__(self, encoder, decoder):
+    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the reconstructions of rows."""
         return self.decoder(self.encoder(x))
 
@@ -67,14 +71,24 @@ class ScaleRows(nn.Module):
     dtype of what comes out. Otherwise ``narrow`` is None.
     """
 
-    def __init__(self, mean, factor, rest, narrow=None):
+    mean: Tensor
+    factor: Tensor
+    rest: Tensor
+
+    def __init__(
+        self,
+        mean: Tensor,
+        factor: Tensor,
+        rest: Tensor,
+        narrow: torch.dtype | None = None,
+    ) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("factor", factor)
         self.register_buffer("rest", rest)
         self.narrow = narrow
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         # No infinity, that zero times it be zero.
         largest = torch.finfo(self.mean.dtype).max
         x = (x.to(self.mean.dtype) - self.mean).clamp(-largest, largest)
@@ -85,13 +99,18 @@ class ScaleRows(nn.Module):
 class UnscaleRows(nn.Module):
     """``x * scale + mean``; ``narrow`` as in `ScaleRows`."""
 
-    def __init__(self, mean, scale, narrow=None):
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self, mean: Tensor, scale: Tensor, narrow: torch.dtype | None = None
+    ) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
         self.narrow = narrow
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = x.to(self.mean.dtype) * self.scale + self.mean
         return x if self.narrow is None else x.to(self.narrow)
 
@@ -99,23 +118,26 @@ class UnscaleRows(nn.Module):
 class KeepConstant(nn.Module):
     """Set features that never moved to the value that they have."""
 
-    def __init__(self, constant, value):
+    constant: Tensor
+    value: Tensor
+
+    def __init__(self, constant: Tensor, value: Tensor) -> None:
         super().__init__()
         self.register_buffer("constant", constant)
         self.register_buffer("value", value)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return torch.where(self.constant, self.value, x)
 
 
 class FirstColumns(nn.Module):
     """The codes, of what the encoder gives for them."""
 
-    def __init__(self, n_columns):
+    def __init__(self, n_columns: int) -> None:
         super().__init__()
         self.n_columns = n_columns
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x[:, : self.n_columns]
 
 
@@ -130,18 +152,22 @@ class Anchor(nn.Module):
         Of no dimension.
     """
 
-    def __init__(self, linear, correction, trust_radius):
+    trust_radius: Tensor
+
+    def __init__(
+        self, linear: nn.Linear, correction: nn.Module, trust_radius: Tensor
+    ) -> None:
         super().__init__()
         self.linear = linear
         self.correction = correction
         self.register_buffer("trust_radius", trust_radius)
 
-    def fade(self, x):
+    def fade(self, x: Tensor) -> Tensor:
         """Return the factors (batch, 1) that bring rows to the radius, if beyond."""
         norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
         return (self.trust_radius / norm.clamp(min=1e-30)).clamp(max=1.0)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         fade = self.fade(x)
         return self.linear(x) + fade * self.correction(fade * x)
 
@@ -149,7 +175,7 @@ class Anchor(nn.Module):
 class FadingAnchor(Anchor):
     """What `_nn.autoencoder.Faded` computes in evaluation mode."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         fade = self.fade(x)
         of_map = (1 - fade**4) * self.linear(x)
         return of_map + fade**3 * self.correction(fade * x)
@@ -165,19 +191,22 @@ class Shorten(nn.Module):
         From which on lengths grow by logarithm only.
     """
 
-    def __init__(self, origin, scale, radius):
+    origin: Tensor
+    scale: Tensor
+
+    def __init__(self, origin: Tensor, scale: Tensor, radius: float) -> None:
         super().__init__()
         self.register_buffer("origin", origin)
         self.register_buffer("scale", scale)
         self.radius = radius
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         if self.radius < np.inf:
             ratio = self.ratio(z)
             z = z * ((ratio.log() + 1) / ratio)
         return (z - self.origin) / self.scale
 
-    def ratio(self, z):
+    def ratio(self, z: Tensor) -> Tensor:
         """Return lengths over the radius (batch, 1), at least 1."""
         norm = torch.linalg.vector_norm(z, dim=1, keepdim=True)
         return (norm / self.radius).clamp(min=1.0)
@@ -186,7 +215,7 @@ class Shorten(nn.Module):
 class Lengthen(Shorten):
     """The way back of `Shorten`."""
 
-    def forward(self, codes):
+    def forward(self, codes: Tensor) -> Tensor:
         z = codes * self.scale + self.origin
         if self.radius == np.inf:
             return z
@@ -207,20 +236,20 @@ class Tied(nn.Module):
     bias : nn.Parameter of shape (n_out,)
     """
 
-    def __init__(self, tied_to, n_in, bias):
+    def __init__(self, tied_to: nn.Linear, n_in: int, bias: Tensor) -> None:
         super().__init__()
         self.weight = tied_to.weight
         self.n_in = n_in
         self.bias = bias
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         return nn.functional.linear(z, self.weight[: self.n_in].t(), self.bias)
 
 
 class Exp(nn.Module):
     """The link "exp"."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x.clamp(max=50.0).exp()
 
 
@@ -233,13 +262,16 @@ class Within(nn.Module):
     sums_to_one : bool
     """
 
-    def __init__(self, low, high, sums_to_one):
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, low: Tensor, high: Tensor, sums_to_one: bool) -> None:
         super().__init__()
         self.register_buffer("low", low)
         self.register_buffer("high", high)
         self.sums_to_one = sums_to_one
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = x.clamp(self.low, self.high)
         return x / x.sum(dim=1, keepdim=True) if self.sums_to_one else x
 
@@ -254,7 +286,11 @@ class ColumnLayers(nn.Module):
         Of each layer; each column is in one.
     """
 
-    def __init__(self, layers, columns):
+    order: Tensor
+
+    def __init__(
+        self, layers: Sequence[nn.Module], columns: Sequence[Sequence[int]]
+    ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
         for i, of_layer in enumerate(columns):
@@ -262,11 +298,11 @@ class ColumnLayers(nn.Module):
         order = torch.tensor([column for part in columns for column in part])
         self.register_buffer("order", order.argsort())
 
-    def columns(self, i):
+    def columns(self, i: int) -> Tensor:
         """Return those of layer ``i``, a tensor."""
         return getattr(self, f"columns_{i}")
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         values = [
             layer(x.index_select(1, self.columns(i)))
             for i, layer in enumerate(self.layers)
@@ -274,7 +310,7 @@ class ColumnLayers(nn.Module):
         return torch.cat(values, dim=1).index_select(1, self.order)
 
 
-_LINKS = {
+_LINKS: dict[str, Callable[[], nn.Module]] = {
     "identity": nn.Identity,
     "logistic": nn.Sigmoid,
     "tanh": nn.Tanh,
@@ -286,13 +322,12 @@ _LINKS = {
 
 
 @isolated
-def to_torch(learnt, dtype):
+def to_torch(state: FittedState, dtype: DTypeLike | torch.dtype) -> TorchAutoEncoder:
     """Return a `TorchAutoEncoder` in evaluation mode, which shares nothing.
 
     Parameters
     ----------
-    learnt : dict
-        What an estimator has learnt, by name.
+    state : FittedState
     dtype : str, numpy.dtype or torch.dtype
         float32 or float64.
 
@@ -301,40 +336,36 @@ def to_torch(learnt, dtype):
     ValueError
         If it is another one.
     """
-    dtype = _check_dtype(dtype)
-    scaling, code_transform = (
-        Scaling(**learnt["_scaling"]),
-        CodeTransform(**learnt["_code_transform"]),
-    )
+    held = _check_dtype(dtype)
+    scaling, link = state.scaling, state.link
     with torch.inference_mode(False):
-        network = from_numpy(learnt["_architecture"], learnt["_weights"], dtype)
-        shown = _code_transform(code_transform, dtype)
-        encoder = OrderedDict(scale=_scale(scaling, dtype))
+        network = from_numpy(state.architecture, state.weights, held)
+        shown = _code_transform(state.code_transform, held)
+        encoder: OrderedDict[str, nn.Module] = OrderedDict(scale=_scale(scaling, held))
         encoder["network"] = _plain(network.encoder)
-        if learnt["_architecture"]["n_outputs"] > network.n_components:
+        if state.architecture.n_outputs > network.n_components:
             encoder["first"] = FirstColumns(network.n_components)
         encoder["shorten"] = Shorten(*shown)
-        decoder = OrderedDict(lengthen=Lengthen(*shown))
+        decoder: OrderedDict[str, nn.Module] = OrderedDict(lengthen=Lengthen(*shown))
         decoder["network"] = _plain(network.decoder)
-        link = learnt["_link"]
         links = link_of(link)
         if links.is_scaled(network.n_features).all():
-            decoder["unscale"] = _unscale(scaling, dtype)
+            decoder["unscale"] = _unscale(scaling, held)
             if isinstance(links, Projections):
-                decoder["project"] = _projections(links, network.n_features, dtype)
+                decoder["project"] = _projections(links, network.n_features, held)
         else:
-            decoder["link"] = _link(link, scaling, dtype)
+            decoder["link"] = _link(link, scaling, held)
         # What sums to 1 cannot be set alone.
         sums = links.sums_to_one(network.n_features)
         constant = scaling.constant & ~sums
         if constant.any():
-            mean = torch.tensor(scaling.mean, dtype=dtype)
+            mean = torch.tensor(scaling.mean, dtype=held)
             decoder["constant"] = KeepConstant(torch.tensor(constant), mean)
         ways = nn.Sequential(encoder), nn.Sequential(decoder)
         return TorchAutoEncoder(*ways).eval()
 
 
-def _check_dtype(dtype):
+def _check_dtype(dtype: Any) -> torch.dtype:
     try:
         name = str(dtype).removeprefix("torch.")
         name = name if isinstance(dtype, torch.dtype) else np.dtype(dtype).name
@@ -360,32 +391,35 @@ def _scale(scaling, dtype):
 def _unscale(scaling, dtype):
     is_held = dtype == torch.float64 or float32_scaling(scaling) is not None
     narrow, dtype = (None, dtype) if is_held else (dtype, torch.float64)
-    values = scaling.mean, scaling.scale
-    return UnscaleRows(*(torch.tensor(v, dtype=dtype) for v in values), narrow)
+    mean, scale = (torch.tensor(v, dtype=dtype) for v in (scaling.mean, scaling.scale))
+    return UnscaleRows(mean, scale, narrow)
 
 
 def _link(link, scaling, dtype):
     if isinstance(link, str):
         return _LINKS[link]()
-    layers, columns = [], []
-    for name, part, units in link_of(link).joined():
+    layers: list[nn.Module] = []
+    columns = []
+    links = link_of(link)
+    assert isinstance(links, ColumnLinks)
+    for name, part, units in links.joined():
         layer = _LINKS[name]()
         if name == "identity":
             layer = _unscale(scaling.of(part), dtype)
         elif (units != 1).any():
-            units = torch.tensor(units, dtype=dtype)
-            ends = torch.zeros_like(units), units
-            layer = nn.Sequential(layer, UnscaleRows(*ends))
+            scale = torch.tensor(units, dtype=dtype)
+            layer = nn.Sequential(layer, UnscaleRows(torch.zeros_like(scale), scale))
         layers.append(layer)
         columns.append(part)
     return ColumnLayers(layers, columns)
 
 
 def _projections(links, n_features, dtype):
-    layers, columns, others = [], [], set(range(n_features))
-    for part, low, high, sums_to_one in links.bounds():
-        bounds = (torch.tensor(bound, dtype=dtype) for bound in (low, high))
-        layers.append(Within(*bounds, sums_to_one))
+    layers: list[nn.Module] = []
+    columns, others = [], set(range(n_features))
+    for part, *bounds, sums_to_one in links.bounds():
+        low, high = (torch.tensor(bound, dtype=dtype) for bound in bounds)
+        layers.append(Within(low, high, sums_to_one))
         columns.append(part)
         others -= set(part)
     if others:

@@ -1,1 +1,1 @@
-"""Linear methods: the start of a network and its baseline."""
+"""Linear methods: the initialisation of networks, and their baseline."""

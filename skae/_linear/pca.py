@@ -1,6 +1,8 @@
-"""Linear: principal component analysis, the start and the baseline."""
+"""Principal component analysis: the initialisation of networks, and the baseline."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -9,7 +11,9 @@ from sklearn.decomposition import PCA
 from sklearn.utils.extmath import row_norms
 from sklearn.utils.sparsefuncs import inplace_column_scale
 
+from .._data.batches import Batches, Sample
 from .._runtime.helpers import helper
+from .._typing import Floats
 
 __all__ = [
     "LinearStart",
@@ -24,10 +28,12 @@ __all__ = [
     "weighted_components",
 ]
 
-# If arrays are streamed, PCA sees a random sample of this size.
+# If arrays are streamed, PCA is fitted to a random sample of this size. Measured in
+# docs/choices.md, "Data that are streamed".
 _SAMPLE_BYTES = 2**25
 
-# Up to so many values PCA is found in float64, which one row far out cannot outshine.
+# Up to so many values PCA is computed in float64. In float32, one very far row can turn
+# the other axes into noise. Measured in docs/choices.md, "Far rows".
 _EXACT_VALUES = 4_000_000
 
 
@@ -39,51 +45,81 @@ class LinearStart:
     ----------
     encoder : ndarray of shape (n_outputs, n_features)
     offset : ndarray of shape (n_outputs,)
-        Of the encoder.
+        Constant term of the encoder.
     decoder : ndarray of shape (n_features, n_components)
     row_trust_radius, code_trust_radius : float
         Distances of a row and of a code from the mean beyond which corrections fade:
-        some times the largest ones.
+        multiples of the largest distances in the training data.
     """
 
-    encoder: np.ndarray
-    offset: np.ndarray
-    decoder: np.ndarray
+    encoder: Floats
+    offset: Floats
+    decoder: Floats
     row_trust_radius: float
     code_trust_radius: float
 
 
-def components_for(share, batches, seed):
-    """Return how many components PCA needs to explain more than a share of variance.
+#: Rows as given to PCA, rows to compare with, and optionally which values count.
+Pair: TypeAlias = (
+    tuple[torch.Tensor, torch.Tensor]
+    | tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
+)
+
+
+class LinearLatent(Protocol):
+    """The method of a latent that turns linear maps into an initialisation."""
+
+    def linear(
+        self, encoder: np.ndarray, decoder: np.ndarray, variance: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...  # noqa: D102
+
+
+class Step(Protocol):
+    """The attributes of a batch that `pca_losses` needs."""
+
+    @property
+    def inputs(self) -> torch.Tensor: ...  # noqa: D102
+
+    @property
+    def x(self) -> torch.Tensor: ...  # noqa: D102
+
+    @property
+    def observed(self) -> torch.Tensor | None: ...  # noqa: D102
+
+
+def components_for(share: float, batches: Batches, seed: int) -> int:
+    """Return how many components of PCA explain more than a share of the variance.
 
     Parameters
     ----------
     share : float in (0, 1)
     batches : Batches
     seed : int
-        For the sample of large data.
+        Seed of the random sample of large data.
     """
     some = sample(batches, seed)
     pca = PCA(share, svd_solver="full")
     return int(_fit(pca, some.x, some.weights).n_components_)
 
 
-def sample(batches, seed):
-    """Return a `Sample` of scaled rows: all, or some of very many."""
+def sample(batches: Batches, seed: int) -> Sample:
+    """Return a `Sample` of scaled rows: all, or some if there are very many."""
     return batches.sample(_SAMPLE_BYTES, np.random.default_rng(seed))
 
 
-def principal_components(batches, some, n_components, seed):
-    """Fit PCA to scaled rows, with as many components as they allow.
+def principal_components(
+    batches: Batches, some: Sample, n_components: int, seed: int
+) -> PCA:
+    """Fit PCA to scaled rows, with ``n_components`` or as many as possible.
 
     Parameters
     ----------
     batches : Batches
     some : Sample
-        What `sample` made of them.
+        Sample of the rows; see `sample`.
     n_components : int
     seed : int
-        For PCA's solvers.
+        Seed of PCA's solvers.
 
     Returns
     -------
@@ -98,32 +134,34 @@ def principal_components(batches, some, n_components, seed):
     return _fit(PCA(min(n_components, *x.shape), random_state=seed), x, weights)
 
 
-def _fit(pca, x, weights):
+def _fit(pca: PCA, x: Floats, weights: Floats | None) -> PCA:
     """Fit PCA to rows, which may have weights.
 
-    Rows times the roots of their weights have the weighted covariance, if their mean is
-    zero: so they are there a second time, mirrored.
+    Centred rows times the square roots of their weights have the weighted covariance,
+    if their mean is zero. To make it zero, the negatives of the rows are added.
     """
     mean = None
     if weights is not None:
         mean = np.average(x, axis=0, weights=weights).astype(x.dtype)
         x = (x - mean) * np.sqrt(weights)[:, None].astype(x.dtype)
         x = np.concatenate([x, -x])
-    with np.errstate(invalid="ignore", divide="ignore"):  # data without any variance
+    with np.errstate(invalid="ignore", divide="ignore"):  # rows may have no variance
         helper(pca).fit(x)
     if mean is not None:
         pca.mean_ = mean
     return pca
 
 
-def weighted_components(x, weights, n_components, seed):
+def weighted_components(
+    x: Floats, weights: Floats | None, n_components: int, seed: int
+) -> Floats:
     """Return the principal axes of rows with weights, (n_components, n_features)."""
     pca = PCA(min(n_components, *x.shape), random_state=seed)
     return _fit(pca, x, weights).components_
 
 
 def _sparse_components(batches, n_components, seed):
-    """Fit PCA to all rows of a sparse matrix, which is never made dense."""
+    """Fit PCA to all rows of a sparse matrix, without making it dense."""
     scaling = batches.scaling
     x = batches.X[batches.rows]
     if batches.feature_fraction < 1:
@@ -133,31 +171,38 @@ def _sparse_components(batches, n_components, seed):
     n_components = min(n_components, *x.shape)
     solver = "arpack" if n_components < min(x.shape) else "covariance_eigh"
     pca = helper(PCA(n_components, svd_solver=solver, random_state=seed)).fit(x)
-    # It is asked about rows that are centred already.
+    # Later PCA gets rows that are already centred.
     pca.mean_ = pca.mean_ - scaling.mean / scaling.scale
     return pca
 
 
-def pca_errors(pca, pairs):
-    """Squared error of PCA on each row, (n_samples,), in units of the scaled data.
+def pca_errors(pca: PCA, pairs: Iterable[Pair]) -> Floats:
+    """Return PCA's squared error on each row, (n_samples,), in units of scaled data.
 
-    ``pairs`` of batches are the rows as PCA sees them, and as they should come back;
-    with them may come which of their values count, the others having no error.
+    Each of the ``pairs`` has a batch of rows as given to PCA and the rows to compare
+    with. A third element may be a mask of the values that count. The others have no
+    error.
     """
     errors = []
     for inputs, x, *observed in pairs:
-        inputs, x = inputs.cpu().numpy(), x.cpu().numpy()
-        residual = x - pca.inverse_transform(pca.transform(inputs))
-        for mask in filter(lambda mask: mask is not None, observed):
-            residual *= mask.cpu().numpy()
+        found = pca.inverse_transform(pca.transform(inputs.cpu().numpy()))
+        residual = x.cpu().numpy() - found
+        for mask in observed:
+            if mask is not None:
+                residual *= mask.cpu().numpy()
         errors.append(np.square(residual, dtype=np.float64).mean(axis=1))
     return np.concatenate(errors)
 
 
-def pca_losses(pca, steps, loss):
-    """Losses of PCA's reconstruction on each row, (n_samples,), as a network's are.
+def pca_losses(
+    pca: PCA,
+    steps: Iterable[Step],
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> Floats:
+    """Return the losses of PCA's reconstructions of rows, (n_samples,).
 
-    ``steps`` are batches of rows as PCA sees them, and as they should come back.
+    ``steps`` are batches, with ``inputs`` for PCA and rows ``x`` to compare with.
+    ``loss`` compares reconstructions with rows, as for a network.
     """
     losses = []
     for step in steps:
@@ -170,25 +215,33 @@ def pca_losses(pca, steps, loss):
     return np.concatenate(losses)
 
 
-def linear_start(maps, x, n_components, output_slope, latent, outlier_factor, rng):
-    """Return the start that reconstructs as PCA does, or as other linear maps do.
+def linear_start(
+    maps: tuple[Floats, Floats],
+    x: Floats,
+    n_components: int,
+    output_slope: Floats | float,
+    latent: LinearLatent,
+    outlier_factor: float,
+    rng: np.random.Generator,
+) -> LinearStart:
+    """Return an initialisation that reconstructs as PCA or other linear maps do.
 
-    Codes beyond the components that were found are random directions, which the
-    decoder does not use until it has learnt to.
+    If fewer components were found than ``n_components``, the other codes are random
+    directions. At first the decoder ignores them.
 
     Parameters
     ----------
     maps : pair of ndarray
         The encoder (n_found, n_features) and the decoder (n_features, n_found).
     x : ndarray of shape (n_samples, n_features)
-        The rows they were fitted to.
+        The rows that the maps were fitted to.
     n_components : int
     output_slope : ndarray of shape (n_features,) or float
-        What the link makes of a small step of the output, in units of the scaled data.
+        Derivative of the link at the initial output, in units of the scaled data.
     latent : Point, Gaussian or Mixture
-        Says what linear maps are best for it.
+        The latent, which adapts the linear maps to its needs.
     outlier_factor : float
-        So many times farther than the outermost row corrections fade.
+        Corrections fade beyond this multiple of the largest norm of rows and of codes.
     rng : numpy.random.Generator
     """
     n_found, n_features = maps[0].shape
@@ -209,20 +262,22 @@ def linear_start(maps, x, n_components, output_slope, latent, outlier_factor, rn
     )
 
 
-def code_variance(x, encoder):
-    """Variance of the linear codes, never far below the largest.
+def code_variance(x: Floats, encoder: Floats) -> Floats:
+    """Return the variances of the linear codes, with a lower bound.
 
-    Codes are held to the anchor's relative to it, and some may hardly vary.
+    The pull to PCA divides by these variances, and some codes may hardly vary. So no
+    variance is below a thousandth of the largest.
     """
     variance = _codes(x, encoder).var(axis=0, dtype=np.float64)
     return np.maximum(variance, 1e-3 * variance.max() or 1.0)
 
 
-def unexplained(x, encoder):
-    """Share of the variance outside of the codes' directions, not quite zero.
+def unexplained(x: Floats, encoder: Floats) -> float:
+    """Return the share of variance outside of the codes' directions, at least .001.
 
-    A tenth of the rows, the longest, count as if they were as long as the others: one
-    row far out would be all of the variance.
+    The longest tenth of the rows counts as if shortened to the 90 % quantile of the
+    lengths. Otherwise a single far row could be nearly all of the variance. Measured in
+    docs/choices.md, "Codes: error against usefulness".
 
     Parameters
     ----------
@@ -239,5 +294,5 @@ def unexplained(x, encoder):
     return max(1e-3, 1 - np.square(inside).sum(dtype=np.float64) / total)
 
 
-def _codes(x, encoder):
+def _codes(x: Floats, encoder: Floats) -> Floats:
     return x @ encoder.T.astype(x.dtype)

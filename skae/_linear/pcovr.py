@@ -1,8 +1,9 @@
-"""Covariates: PCA that knows the target, the start of supervised codes.
+"""Principal covariates: PCA that uses the target, to initialise supervised codes.
 
-Principal covariates regression (de Jong, Kiers 1992) finds the codes, linear in X, that
-minimise the error of reconstructing X plus a weight times that of predicting y: the
-principal components of X and of what linear regression makes of y, side by side.
+Principal covariates regression (de Jong, Kiers 1992) finds codes that are linear in X.
+They minimise the error of reconstructing X plus a weight times the error of predicting
+y. These codes are the principal components of a matrix: the columns of X beside the
+predictions of y by linear regression.
 """
 
 import warnings
@@ -10,37 +11,41 @@ import warnings
 import numpy as np
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeCV
 
+from .._data.batches import Sample
 from .._runtime.helpers import helper
+from .._typing import Floats
 from .pca import weighted_components
 
 __all__ = ["RIDGE_ALPHAS", "linear_head", "principal_covariates"]
 
-#: Weights of the penalty of ridge regression to choose from.
+#: Candidates for the penalty weight of ridge regression.
 RIDGE_ALPHAS = np.logspace(-3, 5, 17)
-# Rows that a regression sees, at most.
+# Largest number of rows that a regression is fitted to.
 _ROWS = 10_000
 
 
-def principal_covariates(some, sizes, n_components, weight, seed):
-    """Return the maps of the best linear autoencoder that predicts the target too.
+def principal_covariates(
+    some: Sample, sizes: list[int], n_components: int, weight: float, seed: int
+) -> tuple[Floats, Floats]:
+    """Return the maps of the best linear autoencoder that also predicts the target.
 
     Parameters
     ----------
     some : Sample
         Scaled rows with their targets, NaN where unknown.
     sizes : list of int
-        Columns of each output.
+        Number of columns of each output.
     n_components : int
     weight : float
-        Of the target's squared error, relative to its variance, against the mean
-        squared error of the features.
+        Weight of the target's squared error, in units of its variance, relative to the
+        mean squared error of the features.
     seed : int
 
     Returns
     -------
     encoder : ndarray of shape (n_found, n_features)
     decoder : ndarray of shape (n_features, n_found)
-        As many components as the rows and the features allow.
+        ``n_found`` is ``n_components``, or less if rows or features are fewer.
     """
     x, n_features = some.x, some.x.shape[1]
     coefficients = _regression(*some, sizes)  # (n_features, width)
@@ -49,19 +54,21 @@ def principal_covariates(some, sizes, n_components, weight, seed):
     both = np.hstack([x, x @ coefficients])
     n_components = min(n_components, *x.shape)
     components = weighted_components(both, some.weights, n_components, seed)
-    # Weights of the features, and of the predictions, which are linear in them.
+    # Coefficients of the features and of the predictions. Predictions are linear in the
+    # features, so the two sets combine into one linear map.
     of_x, of_y = np.hsplit(components, [n_features])
     return of_x + of_y @ coefficients.T, of_x.T
 
 
 def _regression(x, values, weights, sizes):
-    """Coefficients (n_features, width) of ridge regressions, chosen by evidence.
+    """Return coefficients, (n_features, width), of cross-validated ridge regressions.
 
-    Each output is in units of its variance, that of all its classes together.
+    Each output is divided by its standard deviation. The variance of an output is the
+    sum over its classes.
     """
     coefficients = np.zeros((x.shape[1], values.shape[1]))
     known = ~np.isnan(values)
-    columns_of = {}
+    columns_of: dict[bytes, list[int]] = {}
     for column, rows in enumerate(known.T):
         columns_of.setdefault(rows.tobytes(), []).append(column)
     for columns in columns_of.values():
@@ -83,7 +90,7 @@ def _of(weights, rows):
 
 
 def _spread(values, weights):
-    """Return the variance of each column of a masked array, (width,), 0 for none."""
+    """Return variances of columns of a masked array, (width,), 0 if all is masked."""
     if weights is None:
         return values.var(axis=0, dtype=np.float64).filled(0.0)
     weights = weights[:, None] * ~values.mask
@@ -93,8 +100,10 @@ def _spread(values, weights):
     return (weights * np.square(values - mean)).sum(axis=0) / total
 
 
-def linear_head(codes, values, weights, kind, sizes):
-    """Fit the linear models whose loss the head has, one for each output.
+def linear_head(
+    codes: Floats, values: Floats, weights: Floats | None, kind: str, sizes: list[int]
+) -> tuple[Floats, Floats]:
+    """Fit one linear model for each output, with the same loss as the head.
 
     Returns
     -------
@@ -105,7 +114,8 @@ def linear_head(codes, values, weights, kind, sizes):
         _HEADS[kind](codes, output, weights)
         for output in np.split(values, np.cumsum(sizes)[:-1], axis=1)
     ]
-    return tuple(np.concatenate(parts) for parts in zip(*heads, strict=True))
+    coefficients, intercept = zip(*heads, strict=True)
+    return np.concatenate(coefficients), np.concatenate(intercept)
 
 
 def _number_head(codes, output, weights):
@@ -134,7 +144,7 @@ def _class_head(codes, output, weights):
         return _constant_head(codes, output, 0.0)
     model = _logistic_regression(codes[rows], labels, _of(weights, rows))
     coefficients, intercept = _constant_head(codes, output, -np.log(len(rows)))
-    if len(model.classes_) == 2:  # one score for both
+    if len(model.classes_) == 2:  # scikit-learn has one score for both
         coefficients[model.classes_] = np.outer([-0.5, 0.5], model.coef_)
         intercept[model.classes_] = np.outer([-0.5, 0.5], model.intercept_)[:, 0]
     else:
@@ -157,7 +167,7 @@ def _constant_head(codes, output, value):
 
 def _logistic_regression(codes, labels, weights):
     with warnings.catch_warnings():
-        # A start need not have converged; of many classes `Target` has warned.
+        # An initialisation need not converge. For many classes `Target` warns already.
         warnings.simplefilter("ignore")
         return helper(LogisticRegression()).fit(codes, labels, weights)
 
@@ -167,5 +177,5 @@ def _known(output):
 
 
 def _some(rows):
-    """Evenly spaced rows, at most as many as a regression sees."""
+    """Return evenly spaced rows, ``_ROWS`` at most."""
     return rows[:: -(-len(rows) // _ROWS) or 1]

@@ -1,14 +1,14 @@
-"""Probabilistic PCA of rows with gaps: what the observed entries tell of the others.
+"""Probabilistic PCA of rows with gaps: missing entries predicted from observed ones.
 
-Rows are taken for draws from a normal distribution whose covariance is that of PCA: a
-few directions with a variance each, and one variance in all others (Tipping and Bishop
-1999). Given a row's observed entries, its missing ones have a mean and a covariance in
-closed form. The EM algorithm fits mean and covariance to rows with gaps: it fills them
-by these means, takes the covariance of the filled rows plus that of what was filled,
-and begins again.
+The model is a normal distribution of rows. Its covariance has a few directions with a
+variance each, and one variance in all other directions (Tipping and Bishop 1999). Given
+a row's observed entries, the mean and the covariance of its missing entries have a
+closed form. The EM algorithm fits mean and covariance of the model to rows with gaps.
+In each step it fills gaps by the conditional means. The new covariance is that of the
+filled rows plus the conditional covariances of the filled entries.
 
-Where there are few features, all directions but one have a variance of their own, so
-that the covariance is any covariance, and a filled entry is its best linear prediction.
+If there are few features, all directions but one have separate variances. So any
+covariance is possible, and a filled entry is its best linear prediction.
 """
 
 from dataclasses import dataclass
@@ -16,30 +16,37 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._data.scaling import row_slices
+from .._typing import Bools, Floats, Ints
 
 __all__ = ["PPCA"]
 
-# Up to so many features, the covariance is any; beyond, it has so many directions.
+# Up to so many features, the covariance is not restricted. For more features, the
+# second number is its number of directions.
 _NARROW = 256
 _DIRECTIONS = 64
-# Rows that it is fitted to, at most; of few features so many, or so many for each.
+# Largest number of rows that the model is fitted to. The first number is for more than
+# ``_NARROW`` features. For fewer, the limit is the larger of the second number and of
+# the third times the number of features.
 _MOST_WIDE_ROWS = 1_000
 _MOST_ROWS = 2_000
 _ROWS_PER_FEATURE = 10
-# The covariance is estimated as if, besides the rows, so many had been seen whose
-# features are independent: small tables would be fitted too well.
+# The covariance is estimated as if there were so many additional rows with independent
+# features. This prevents overfitting of small data.
 _PRIOR_ROWS = 5.0
-# EM ends once filled values change by this part of their size, or after so many steps.
+# EM ends when filled values change by less than this share of their norm, or after so
+# many steps.
 _TOLERANCE = 1e-3
 _MOST_STEPS = 50
 _MOST_WIDE_STEPS = 15
-# Least variance in a direction, as a part of the mean: products stay finite.
+# Smallest variance in a direction, as a share of the mean variance, so that products
+# stay finite.
 _LEAST_NOISE = 1e-9
-# Values of small matrices that are inverted at once.
+# Number of values in small matrices that are inverted at once.
 _CHUNK_VALUES = 2**20
-# Relative residual to which the scores of wide rows are found.
+# Relative residual at which conjugate gradients for wide rows stop.
 _PRECISION = 1e-9
-# Extra directions, and turns of the iteration, that find those of wide rows.
+# Additional directions, and number of iterations, in the subspace iteration for wide
+# rows.
 _EXTRA_DIRECTIONS = 8
 _TURNS = 2
 
@@ -48,48 +55,57 @@ _TURNS = 2
 class PPCA:
     """A normal distribution of rows, with the covariance of PCA.
 
-    In units in which each feature has the variance 1.
+    Directions and noise are in units in which each feature has the variance 1.
 
     Attributes
     ----------
     mean, unit : ndarray of shape (n_features,)
-        Of the features. Those that are constant have the unit 1.
+        Mean and standard deviation of the features. For constant features the unit is
+        1.
     low, high : ndarray of shape (n_features,)
-        Between which they were observed, and are filled.
+        Range of the observed values. Filled values are clipped to it.
     directions : ndarray of shape (n_features, n_directions)
-        Orthonormal; zero for constant features.
+        Orthonormal directions; zero for constant features.
     shrinkage : ndarray of shape (n_directions,)
         Share of the variance along each direction that is signal, in (0, 1).
     noise : float
         Variance in all other directions.
     """
 
-    mean: np.ndarray
-    unit: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    directions: np.ndarray
-    shrinkage: np.ndarray
+    mean: Floats
+    unit: Floats
+    low: Floats
+    high: Floats
+    directions: Floats
+    shrinkage: Floats
     noise: float
 
     @classmethod
-    def fit(cls, X, missing, weights=None, n_directions=None, tol=_TOLERANCE, seed=0):
+    def fit(
+        cls,
+        X: Floats,
+        missing: Bools,
+        weights: Floats | None = None,
+        n_directions: int | None = None,
+        tol: float = _TOLERANCE,
+        seed: int = 0,
+    ) -> "PPCA":
         """Fit to rows with gaps.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
-            What it holds where entries are missing does not matter.
+            Rows. The values of missing entries are ignored.
         missing : ndarray of bool of shape (n_samples, n_features)
-            Each feature has an observed entry.
+            Which entries are missing. Each feature needs an observed entry.
         weights : ndarray of shape (n_samples,), optional
-            How often each row counts.
+            Sample weights.
         n_directions : int, optional
-            As many as there is use for, if not given.
+            Number of directions. The default depends on the number of features.
         tol : float
             Relative change of the filled values at which EM ends.
         seed : int
-            For the rows that it is fitted to, where they are very many.
+            Seed of the random rows that the model is fitted to if there are very many.
 
         Returns
         -------
@@ -107,14 +123,14 @@ class PPCA:
             X, missing, weights = X[rows], missing[rows], weights[rows]
         if n_directions is None:
             n_directions = n_features if is_narrow else _DIRECTIONS
-        # One is left for the noise.
+        # One direction is left for the noise.
         n_directions = max(0, min(n_directions, n_features - 1))
-        estimate = _Narrow if is_narrow else _Wide
-        estimate = estimate(n_directions, ~constant, seed)
+        kind = _Narrow if is_narrow else _Wide
+        estimate = kind(n_directions, ~constant, seed)
         given = X, missing, weights, moments
         return _expectation_maximisation(*given, estimate, tol, n_steps)
 
-    def fill(self, X, missing):
+    def fill(self, X: Floats, missing: Bools) -> Floats:
         """Return a copy of rows with their gaps filled.
 
         Parameters
@@ -137,10 +153,45 @@ class PPCA:
             filled[rows] = np.where(where, values, X[rows])
         return filled
 
-    def of(self, features, mean, unit):
-        """Return that of some features, of rows that are scaled as (X - mean) / unit.
+    def differentiate_fill(
+        self, slopes: Floats, missing: Bools, filled: Floats
+    ) -> Floats:
+        """Return derivatives by the observed entries, through what they fill.
 
-        The other features are constant, so that they tell nothing.
+        Parameters
+        ----------
+        slopes : ndarray of shape (n_samples, n_values, n_features)
+            Derivatives of some values by all entries of the filled rows.
+        missing : ndarray of bool of shape (n_samples, n_features)
+        filled : ndarray of shape (n_samples, n_features)
+            The rows that `fill` returned.
+
+        Returns
+        -------
+        slopes : ndarray of shape (n_samples, n_values, n_features)
+            Zero for missing entries.
+        """
+        # Fillings at a bound stay there.
+        moves = missing & (self.low < filled) & (filled < self.high)
+        slopes = slopes * self.unit
+        shrunk = self.directions * self.shrinkage
+        for rows, pattern, where, through, precision in self._systems(missing):
+            places = where[pattern]
+            of_missing = slopes[rows] * moves[rows, None, :]
+            of_missing = np.take_along_axis(of_missing, places[:, None, :], axis=2)
+            if through is None:
+                of_scores = _solve_right(of_missing, precision[pattern])
+                of_scores = of_scores @ shrunk[places]
+            else:
+                of_scores = of_missing @ through[pattern]
+                of_scores = _solve_right(of_scores, precision[pattern])
+            slopes[rows] += of_scores @ self.directions.T
+        return np.where(missing[:, None, :], 0.0, slopes) / self.unit
+
+    def of(self, features: Ints, mean: Floats, unit: Floats) -> "PPCA":
+        """Return the model of some features, for rows scaled as (X - mean) / unit.
+
+        The other features must be constant, so that they have no information.
         """
         return PPCA(
             (self.mean[features] - mean) / unit,
@@ -152,10 +203,11 @@ class PPCA:
             self.noise,
         )
 
-    def draw_errors(self, missing, rng):
-        """Draw by how much filled values are off, zero where nothing is missing.
+    def draw_errors(self, missing: Bools, rng: np.random.Generator) -> Floats:
+        """Draw errors of filled values, which are zero where nothing is missing.
 
-        From the normal distribution of the missing entries of a row, given the others.
+        They are drawn from the normal distribution of a row's missing entries, given
+        the others.
 
         Parameters
         ----------
@@ -186,7 +238,7 @@ class PPCA:
         return np.sqrt(self.noise) * errors
 
     def _predict(self, x, missing, weights=None, spread=None):
-        """Fill the gaps of centred and scaled rows in place, which are zero.
+        """Fill the gaps, which are zero, of centred and scaled rows in place.
 
         Parameters
         ----------
@@ -194,7 +246,8 @@ class PPCA:
         missing : ndarray of bool of shape (n_samples, n_features)
         weights : ndarray of shape (n_samples,), optional
         spread : ndarray of shape (n_features, n_features) or (n_features,), optional
-            The covariances of the missing entries, or their variances, are added to it.
+            If given, the covariances of the missing entries, or their variances, are
+            added to this array.
         """
         if len(self.directions) > _NARROW:
             self._predict_wide(x, missing, weights, spread)
@@ -217,11 +270,12 @@ class PPCA:
                 _add(spread, where, counts, covariance, through)
 
     def _predict_wide(self, x, missing, weights, spread):
-        """Do the same for rows of many features, all at once.
+        """Do the same as `_predict` for rows with many features, all at once.
 
-        The scores of all rows are found together by conjugate gradients, whose steps
-        are as dear as a product of the rows and the directions. The variances are those
-        of a row with the gaps of all, each in part.
+        Conjugate gradients find the scores of all rows together. One step costs as much
+        as a product of the rows with the directions. The variances are approximate:
+        they are those of one row in which each entry is missing in proportion to the
+        share of rows that lack it.
         """
         directions = self.directions
 
@@ -239,19 +293,19 @@ class PPCA:
             spread += self.noise * counts * variances
 
     def _systems(self, missing):
-        """Yield rows with gaps, their patterns, and what each pattern has to solve.
+        """Yield rows with gaps, their patterns, and the matrix of each pattern.
 
-        The covariance of missing entries, given the others and in units of the noise,
-        is the inverse of a matrix for each pattern. Where more entries are missing than
-        there are directions, that of the scores is smaller.
+        For each pattern of gaps, the covariance of missing entries given the others, in
+        units of the noise, is the inverse of a matrix. If more entries are missing than
+        there are directions, the matrix of the scores is smaller and is used instead.
 
         Yields
         ------
         rows, pattern, where
-            From `_patterns`.
+            See `_patterns`.
         through : ndarray of shape (n_patterns, n_missing, n_directions) or None
-            From scores to the missing entries, which have noise of their own; None
-            where the matrix is of the entries themselves.
+            Maps from scores to missing entries, which have additional noise. None if
+            the matrix is that of the entries.
         precision : ndarray of shape (n_patterns, size, size)
         """
         n_directions, shrunk = len(self.shrinkage), self.directions * self.shrinkage
@@ -273,10 +327,15 @@ class PPCA:
                 yield rows, pattern, where, None, precision
 
 
-def _observed_moments(X, missing, weights):
-    """Return mean, unit and bounds of the observed entries; which are constant.
+def _solve_right(rows, matrices):
+    """Return rows (n, n_rows, size) times the inverses of symmetric matrices."""
+    return np.linalg.solve(matrices, rows.transpose(0, 2, 1)).transpose(0, 2, 1)
 
-    Features without any are zero.
+
+def _observed_moments(X, missing, weights):
+    """Return mean, unit and bounds of features, and a mask of the constant ones.
+
+    Features without observed entries are zero.
     """
     n_features = X.shape[1]
     low, high = np.full(n_features, np.inf), np.full(n_features, -np.inf)
@@ -300,15 +359,15 @@ def _observed_moments(X, missing, weights):
 
 
 def _patterns(missing, n_directions):
-    """Yield rows with gaps, those with as many of them together.
+    """Yield rows with gaps, grouped by their number of gaps.
 
     Yields
     ------
     rows : ndarray of int of shape (n_rows,)
     pattern : ndarray of int of shape (n_rows,)
-        Which pattern of gaps each row has.
+        Number of the pattern of gaps that each row has.
     where : ndarray of int of shape (n_patterns, n_missing)
-        The features that are missing in each.
+        Indices of the features that are missing in each pattern.
     """
     packed = np.ascontiguousarray(np.packbits(missing, axis=1))
     packed = packed.view(f"V{packed.shape[1]}")[:, 0]
@@ -327,12 +386,12 @@ def _patterns(missing, n_directions):
 
 
 def _conjugate_gradients(times_matrix, sides):
-    """Solve a system for each row, with symmetric matrices that differ.
+    """Solve a linear system for each row, each with another symmetric matrix.
 
     Parameters
     ----------
     times_matrix : callable
-        Each row (n_rows, size) times its matrix.
+        Multiplies each row of an array (n_rows, size) by its matrix.
     sides : ndarray of shape (n_rows, size)
     """
     solution = np.zeros_like(sides)
@@ -355,10 +414,10 @@ def _conjugate_gradients(times_matrix, sides):
 
 
 def _add(spread, where, counts, inverse, through):
-    """Add covariances of missing features in place, of patterns that occur so often.
+    """Add the covariances of missing features in place, times the patterns' counts.
 
-    They are ``inverse``, (n_patterns, n_missing, n_missing), or the identity plus
-    ``through @ inverse @ through.T``.
+    Covariances are ``inverse``, (n_patterns, n_missing, n_missing). If ``through`` is
+    given, they are the identity plus ``through @ inverse @ through.T``.
     """
     n_features = len(spread)
     if through is not None:
@@ -370,15 +429,23 @@ def _add(spread, where, counts, inverse, through):
     spread += sums.reshape(spread.shape)
 
 
-def _expectation_maximisation(X, missing, weights, moments, estimate, tol, n_steps):
-    """Return the `PPCA` of rows whose observed entries have such moments."""
-    start, unit, *bounds = moments
+def _expectation_maximisation(
+    X: Floats,
+    missing: Bools,
+    weights: Floats,
+    moments: tuple[Floats, Floats, Floats, Floats],
+    estimate: "_Narrow | _Wide",
+    tol: float,
+    n_steps: int,
+) -> PPCA:
+    """Fit `PPCA` by EM, from the moments of the observed entries."""
+    start, unit, low, high = moments
     observed = np.where(missing, 0.0, (X - start) / unit)
     x, centre, spread = observed, np.zeros_like(start), None
     roots, before = np.sqrt(weights)[:, None], None
     for _ in range(n_steps):
         covariance = estimate(x, weights, spread)
-        ppca = PPCA(start + unit * centre, unit, *bounds, *covariance)
+        ppca = PPCA(start + unit * centre, unit, low, high, *covariance)
         if not missing.any():
             break
         x = np.where(missing, 0.0, observed - centre)
@@ -397,7 +464,7 @@ def _expectation_maximisation(X, missing, weights, moments, estimate, tol, n_ste
 
 
 class _Narrow:
-    """The covariance of few features: all of it, exactly."""
+    """The exact covariance of few features."""
 
     def __init__(self, n_directions, varies, seed):
         self.n_directions = n_directions
@@ -417,10 +484,10 @@ class _Narrow:
 
 
 class _Wide:
-    """The covariance of many features: its largest directions.
+    """The covariance of many features, reduced to its largest directions.
 
-    They are found by subspace iteration, which goes on from those of the step before.
-    Of what is filled, the variances count, and not the covariances.
+    Subspace iteration finds the directions, starting from those of the last EM step.
+    For filled entries only their variances are added, not their covariances.
     """
 
     def __init__(self, n_directions, varies, seed):
@@ -449,7 +516,7 @@ class _Wide:
 
 
 def _split(variance, axes, total, n_directions, varies):
-    """Return directions, shrinkage and noise of a covariance with such axes."""
+    """Return directions, shrinkage and noise of a covariance with these axes."""
     n_varying = np.count_nonzero(varies)
     n_directions = min(n_directions, max(0, n_varying - 1))
     n_others = max(1, n_varying - n_directions)

@@ -1,1 +1,1 @@
-"""Networks of torch, and the fast paths of those that are dense."""
+"""Networks in torch, with fast implementations for dense ones."""

@@ -1,65 +1,78 @@
-"""Model: an encoder and a decoder, perhaps anchored to linear maps, and their start.
+"""Model: an encoder and a decoder, optionally anchored to linear maps.
 
-``x`` is a batch of scaled rows, (batch, n_features), ``z`` its codes,
-(batch, n_components), which the encoder's first columns are.
+``x`` is a batch of scaled rows, (batch, n_features). ``z`` is the codes of these rows,
+(batch, n_components): the first columns of the encoder's output.
 """
 
 import math
+from collections.abc import Iterator
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from .layers import WEIGHTED, Turn
+from .._linear.pca import LinearStart
+from .._typing import Floats
+from .layers import Rescaling, Transposed, Turn, Weighted
 
-__all__ = ["Anchored", "AutoEncoder", "anchor", "initialise", "step_flops"]
+__all__ = ["Anchored", "AutoEncoder", "anchor", "initialise", "layers_of", "step_flops"]
+
+
+#: Types of the last layer of an encoder or a decoder.
+Output: TypeAlias = nn.Linear | Rescaling | Transposed
 
 
 class Anchored(nn.Module):
     """A fixed linear map plus a correction that fades far from the data.
 
-    ``A x + s f(s x) + offset`` with s = min(1, radius / |x|). Beyond the trust radius
-    the correction is that of the row on the way there, and less. While training it does
-    not fade.
+    ``A x + s f(s x) + offset`` with s = min(1, radius / |x|). A row beyond the trust
+    radius is scaled back to that radius before f is applied, and the correction is
+    multiplied by s. In training it does not fade.
 
     Parameters
     ----------
     correction : nn.Sequential or None
-        The network f, from n_in to n_out; None for the linear map alone.
+        The network f from n_in to n_out values. None for the linear map alone.
     n_in, n_out : int
     """
 
-    def __init__(self, correction, n_in, n_out):
+    linear: Tensor
+    offset: Tensor
+    trust_radius: Tensor
+
+    def __init__(self, correction: nn.Sequential | None, n_in: int, n_out: int) -> None:
         super().__init__()
         self.correction = correction
         self.register_buffer("linear", torch.zeros(n_out, n_in))
         self.register_buffer("offset", torch.zeros(n_out))
         self.register_buffer("trust_radius", torch.tensor(torch.inf))
 
-    def anchor(self, x):
+    def anchor(self, x: Tensor) -> Tensor:
         """Return the linear part."""
         return torch.addmm(self.offset, x, self.linear.t())
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if self.correction is None:
             return self.anchor(x)
         norm = None if self.training else torch.linalg.vector_norm(x, dim=1)
         if norm is None or not (norm > self.trust_radius).any():
             return self.anchor(x).add_(self.correction(x))
-        # Rows of zeros have no direction to shrink along, so any small number will do.
+        # The clamp avoids a division by zero for rows of zeros.
         fade = (self.trust_radius / norm[:, None].clamp(min=1e-30)).clamp(max=1.0)
         return self.anchor(x) + fade * self.correction(fade * x)
 
 
 class Faded(Anchored):
-    """A network that gives way to a linear map far from the data.
+    """A network that a linear map replaces far from the data.
 
-    ``s^3 f(s x) + (1 - s^4) (A x + offset)`` with s = min(1, radius / |x|): within the
-    trust radius the network alone, and soon beyond it hardly any. Parameters are those
-    of `Anchored`.
+    ``s^3 f(s x) + (1 - s^4) (A x + offset)`` with s = min(1, radius / |x|). Within the
+    trust radius the output is the network's alone. Beyond it, the network's share falls
+    quickly. For parameters see `Anchored`.
     """
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.correction is not None
         norm = None if self.training else torch.linalg.vector_norm(x, dim=1)
         if norm is None or not (norm > self.trust_radius).any():
             return self.correction(x)
@@ -68,88 +81,116 @@ class Faded(Anchored):
         return of_map + fade**3 * self.correction(fade * x)
 
 
+def layers_of(part: Anchored | nn.Sequential) -> nn.Sequential:
+    """Return the layers of an encoder or a decoder. A linear map alone has none."""
+    if isinstance(part, Anchored):
+        return nn.Sequential() if part.correction is None else part.correction
+    return part
+
+
 class AutoEncoder(nn.Module):
     """An encoder and a decoder.
 
     Parameters
     ----------
     encoder, decoder : nn.Sequential or None
-        From rows to what the encoder gives, its first columns the codes, and from codes
-        to rows. None where the linear maps are all.
+        Networks from rows to the encoder's output, whose first columns are the codes,
+        and from codes to rows. None if there are only the linear maps.
     width : int
-        Of the widest layer.
+        Width of the widest layer.
     n_features, n_components, n_outputs : int
-        Width of a row, of a code, and of what the encoder gives: codes, and whatever
-        else their distribution has.
+        Width of a row, of a code, and of the encoder's output, which has the codes and
+        any other parameters of their distribution.
     init : {"pca", "random", "faded", "linear"}
-        Whether encoder and decoder are `Anchored` to linear maps, plain, `Faded` to
-        linear maps, or no more than these.
+        "pca": `Anchored` to linear maps; "random": plain; "faded": `Faded` to linear
+        maps; "linear": nothing but the linear maps.
     """
 
     def __init__(
-        self, encoder, decoder, width, n_features, n_components, n_outputs, init
-    ):
+        self,
+        encoder: nn.Sequential | None,
+        decoder: nn.Sequential | None,
+        width: int,
+        n_features: int,
+        n_components: int,
+        n_outputs: int,
+        init: str,
+    ) -> None:
         super().__init__()
         self.n_features = n_features
         self.n_components = n_components
         self.init = init
         self.linear = init == "linear"
-        self.encoder, self.decoder, self.width = encoder, decoder, width
+        self.width = width
         self.anchored = init != "random"
+        self.encoder: Anchored | nn.Sequential
+        self.decoder: Anchored | nn.Sequential
         if self.anchored:
             kind = Faded if init == "faded" else Anchored
             self.encoder = kind(encoder, n_features, n_outputs)
             self.decoder = kind(decoder, n_components, n_features)
-        self.float()  # whatever torch's default dtype is
+        else:
+            assert encoder is not None and decoder is not None
+            self.encoder, self.decoder = encoder, decoder
+        self.float()  # for any default dtype of torch
 
     @property
-    def layers(self):
-        """Layers of the encoder and of the decoder, beside their anchors if any."""
-        if self.linear:
-            return (), ()
-        parts = self.encoder, self.decoder
-        return tuple(p.correction if self.anchored else p for p in parts)
+    def layers(self) -> tuple[nn.Sequential, nn.Sequential]:
+        """The layers of encoder and decoder, without their linear maps if any."""
+        return layers_of(self.encoder), layers_of(self.decoder)
 
-    def fade(self):
-        """Make a plain network one that is `Faded`, to maps that are zero as yet."""
+    @property
+    def anchors(self) -> tuple[Anchored, Anchored]:
+        """Encoder and decoder of a network that has linear maps."""
+        encoder, decoder = self.encoder, self.decoder
+        assert isinstance(encoder, Anchored) and isinstance(decoder, Anchored)
+        return encoder, decoder
+
+    def fade(self) -> None:
+        """Make a plain network `Faded`, with linear maps that are zero so far."""
         n_features, n_components = self.n_features, self.n_components
-        self.encoder = Faded(self.encoder, n_features, n_components)
-        self.decoder = Faded(self.decoder, n_components, n_features)
+        encoder, decoder = self.layers
+        self.encoder = Faded(encoder, n_features, n_components)
+        self.decoder = Faded(decoder, n_components, n_features)
         self.init, self.anchored = "faded", True
 
-    def user_buffers(self):
-        """Yield what modules learn outside of their parameters."""
+    def user_buffers(self) -> Iterator[Tensor]:
+        """Yield what modules learn besides parameters, such as running means."""
         for layers in self.layers:
             yield from filter(torch.is_floating_point, layers.buffers())
 
-    def encode(self, x):
-        """Codes, or the means of their distributions."""
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the codes, or the means of their distributions."""
         return self.encoder(x)[:, : self.n_components]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.decoder(self.encode(x))
 
 
 @torch.no_grad()
-def initialise(network, output_start, rng):
-    """Fill the weights: Glorot's uniform draw, no biases, the output at its start.
+def initialise(
+    network: AutoEncoder, output_start: Floats, rng: np.random.Generator
+) -> None:
+    """Initialise weights as Glorot does, biases as zero, and the output bias as given.
 
-    What stands in modules of someone's own has its start already.
+    Users' modules are left as they are.
 
     Parameters
     ----------
     network : AutoEncoder
     output_start : ndarray of shape (n_features,)
-        Bias of the last layer, so that training begins near the mean of the data
-        whatever the link.
+        Bias of the last layer, so that training begins near the mean of the data for
+        any link.
     rng : numpy.random.Generator
-        numpy's rather than torch's: the draw is the same for every device.
+        A generator of numpy instead of torch, so that the draw is the same on every
+        device.
     """
     encoder, decoder = network.layers
     for layer in (*encoder, *decoder):
-        if not isinstance(layer, WEIGHTED):
+        if not isinstance(layer, Weighted):
             continue
-        layer.bias.zero_()
+        if layer.bias is not None:
+            layer.bias.zero_()
         if isinstance(layer, Turn):
             nn.init.eye_(layer.weight)
             continue
@@ -157,29 +198,31 @@ def initialise(network, output_start, rng):
         bound = (6 / ((n_in + n_out) * math.prod(kernel))) ** 0.5
         draw = rng.random(layer.weight.shape, dtype=np.float32)
         layer.weight.copy_(torch.from_numpy(bound * (2 * draw - 1)))
+    of_codes, of_rows = (cast(Output, layers[-1]) for layers in (encoder, decoder))
     if network.anchored:
-        encoder[-1].weight.zero_()
-        decoder[-1].weight.zero_()
-    decoder[-1].bias.copy_(torch.from_numpy(output_start))
+        of_codes.weight.zero_()
+        of_rows.weight.zero_()
+    of_rows.bias.copy_(torch.from_numpy(output_start))
 
 
 @torch.no_grad()
-def step_flops(network, n_samples):
-    """Floating point operations of a training step: forward, and twice that back.
+def step_flops(network: AutoEncoder, n_samples: int) -> int:
+    """Return the floating point operations of a training step with ``n_samples`` rows.
 
-    Those of the products with weights, which are met once on each place of a picture.
+    Only products with weights count, once for each position in an image. A backward
+    pass counts twice as much as a forward pass.
     """
     total = 0
 
-    def count(layer, inputs, output):
+    def count(layer: Weighted, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal total
         places = min(math.prod(t.shape[2:]) for t in (inputs[0], output))
         total += 2 * layer.weight.numel() * places
 
-    weighted = [layer for layer in network.modules() if isinstance(layer, WEIGHTED)]
+    weighted = [layer for layer in network.modules() if isinstance(layer, Weighted)]
     hooks = [layer.register_forward_hook(count) for layer in weighted]
-    if network.linear:  # each to the code and back
-        total = 2 * network.encoder.linear.numel() + 2 * network.decoder.linear.numel()
+    if network.linear:  # two maps: to the code and back
+        total = sum(2 * part.linear.numel() for part in network.anchors)
     else:
         network.eval()(next(network.parameters()).new_zeros(1, network.n_features))
     for hook in hooks:
@@ -188,9 +231,9 @@ def step_flops(network, n_samples):
 
 
 @torch.no_grad()
-def anchor(network, start):
-    """Give an anchored network the linear maps and radii of a `LinearStart`."""
-    encoder, decoder = network.encoder, network.decoder
+def anchor(network: AutoEncoder, start: LinearStart) -> None:
+    """Set the linear maps and radii of an anchored network from a `LinearStart`."""
+    encoder, decoder = network.anchors
     encoder.linear.copy_(torch.from_numpy(start.encoder))
     decoder.linear.copy_(torch.from_numpy(start.decoder))
     encoder.offset.copy_(torch.from_numpy(start.offset))

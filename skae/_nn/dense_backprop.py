@@ -1,29 +1,30 @@
-"""Dense: forward and backward through linear layers, without autograd.
+"""Dense networks: forward and backward passes without autograd.
 
-A step of a small network is mostly bookkeeping, and a step of a large one spends its
-time in fresh memory. Here each product writes into a buffer that the next step reuses,
-and gradients land where the optimizer reads them. `autograd` would give the same
-numbers.
+With autograd, a step of a small network mostly does bookkeeping, and a step of a large
+one mostly allocates memory. Here each product writes into a buffer that the next step
+reuses, and gradients are written where the optimizer reads them. The results are those
+of autograd. Measured in docs/choices.md, "Speed of a step".
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .._compat import ATEN
-from .autoencoder import Anchored
+from .autoencoder import Anchored, AutoEncoder, layers_of
 from .layers import Layers, QuickGELU
 
 __all__ = ["DenseBackprop"]
 
-# Values from which oneDNN's GELU is worth the time that it takes to set up.
+# From this number of values on, oneDNN's GELU is faster in spite of its setup time.
 _SMALL = 2**14
-# So far under every floor that all derivatives are zero.
+# A number so far below every floor that all derivatives are zero.
 _UNDER = -1e4
-# Kernels, looked up once: a step of a small network has time for little else.
+# Kernels are looked up once, because look-ups take much of a small network's step.
 _threshold = ATEN.threshold_.default
 _threshold_grad = ATEN.threshold_backward.grad_input
 _leaky_relu_grad = ATEN.leaky_relu_backward.grad_input
@@ -37,14 +38,14 @@ _elu_grad = ATEN.elu_backward.grad_input
 
 @dataclass(frozen=True)
 class _Elementwise:
-    """An activation by its forward and backward kernels.
+    """An activation, given by its forward and backward kernels.
 
-    ``forward(before, out=after)`` and ``backward(gradient, before, after)``, which
-    turns the gradient of what comes after into that of what came before, in place.
-    ``in_place`` if it has no need of what came before, which is given times ``slope``.
-    Where what came before is under the ``floor``, the derivative is next to nothing.
-    Its product with a gradient may be a subnormal number, which takes some CPUs a
-    hundred times as long.
+    ``forward(before, out=after)`` computes the output of the activation from its input.
+    ``backward(gradient, before, after)`` turns the gradient of the output into that of
+    the input, in place. ``in_place``: whether ``backward`` does not need the input. The
+    input is given multiplied by ``slope``. For inputs below the ``floor`` the
+    derivative is nearly zero. Its product with a gradient may be a subnormal number.
+    Some CPUs take a hundred times as long with those; see docs/choices.md, "Threads".
     """
 
     forward: Callable
@@ -118,35 +119,40 @@ _ELEMENTWISE = {
 
 
 class _Layer:
-    """A linear layer and its activation, their tensors looked up once for all steps."""
+    """A linear layer and its activation, with tensors looked up once for all steps."""
 
-    def __init__(self, linear):
+    def __init__(self, linear: nn.Linear) -> None:
         self.weight, self.bias = linear.weight.detach(), linear.bias.detach()
         self.weight_t = self.weight.t()
         self.weight_gradient, self.bias_gradient = linear.weight.grad, linear.bias.grad
         self.n_in, self.n_out = linear.in_features, linear.out_features
-        self.elementwise, self.slope = None, 1.0
+        self.elementwise: _Elementwise | None = None
+        self.slope = 1.0
         self.underflows = False
 
 
 class _Workspace:
-    """Where a layer works on a batch of some size: its buffers, and views of them.
+    """The buffers of a layer for batches of one size, and views of them.
 
     Attributes
     ----------
     before, after : Tensor of shape (n_samples, n_out)
-        What comes before and after the activation, one buffer if that will do.
+        Input and output of the activation. They share a buffer if the activation works
+        in place.
     gradient, gradient_t : Tensor of shape (n_samples, n_in), and its transpose
-        Of what the layer is given.
+        Gradient of the layer's input.
     ones : Tensor of shape (n_samples,)
-        Times which a matrix is the sum of its rows, in half the time.
+        The sum of a matrix's rows is its product with these, which takes half the time
+        of a sum.
     turn : bool
-        Whether the activation sees transposes, which oneDNN leaves to torch.
+        Whether the activation gets transposed tensors. For these torch uses its own
+        kernels instead of oneDNN's.
     seen : pair of Tensor
-        What it sees of ``before`` and ``after``.
+        The tensors that the activation gets: ``before`` and ``after``, or their
+        transposes.
     """
 
-    def __init__(self, layer, n_samples):
+    def __init__(self, layer: _Layer, n_samples: int) -> None:
         self.before = self.after = layer.weight.new_empty(n_samples, layer.n_out)
         if layer.elementwise is not None and not layer.elementwise.in_place:
             self.after = torch.empty_like(self.before)
@@ -159,26 +165,29 @@ class _Workspace:
             self.seen = self.before.t(), self.after.t()
 
 
-class _StackBackprop:
-    """A stack of linear layers and activations, with the anchor beside it if any."""
+_Workspaces: TypeAlias = list[tuple[_Layer, _Workspace]]
 
-    def __init__(self, part):
+
+class _StackBackprop:
+    """A stack of linear layers and activations, plus its anchor if it has one."""
+
+    def __init__(self, part: Anchored | nn.Sequential) -> None:
         self.anchored = type(part) is Anchored
-        if self.anchored:
+        if type(part) is Anchored:
             self.anchor, self.anchor_t = part.linear, part.linear.t()
             self.offset = part.offset
-        self.layers = []
-        for module in _layers(part):
+        self.layers: list[_Layer] = []
+        for module in layers_of(part):
             if isinstance(module, nn.Linear):
                 self.layers.append(_Layer(module))
             elif not isinstance(module, nn.Identity):
                 self.layers[-1].elementwise = elementwise = _ELEMENTWISE[type(module)]
                 self.layers[-1].slope = elementwise.slope
-        self._workspaces = {}
-        self._transposed = None, None
+        self._workspaces: dict[int, tuple[_Workspaces, _Workspaces]] = {}
+        self._transposed: tuple[Tensor | None, Tensor | None] = None, None
 
-    def _workspaces_for(self, n_samples):
-        """Layers with their workspaces; batches have two sizes at most, a row apart."""
+    def _workspaces_for(self, n_samples: int) -> tuple[_Workspaces, _Workspaces]:
+        """Return layers with workspaces. Batches have at most two different sizes."""
         if n_samples not in self._workspaces:
             workspaces = [
                 (layer, _Workspace(layer, n_samples)) for layer in self.layers
@@ -187,12 +196,12 @@ class _StackBackprop:
         return self._workspaces[n_samples]
 
     def _transpose(self, gradient):
-        """Return its transpose; it is mostly the same buffer as a step ago."""
+        """Return the transpose, cached because most steps use the same buffer."""
         if gradient is not self._transposed[0]:
             self._transposed = gradient, gradient.t()
         return self._transposed[1]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         workspaces, _ = self._workspaces_for(x.shape[0])
         self.input = values = x
         for layer, buffers in workspaces:
@@ -216,10 +225,11 @@ class _StackBackprop:
             values.add_(self.linear_part)
         return values
 
-    def avoid_underflow(self):
-        """From now on, let the derivative be zero where it is next to nothing.
+    def avoid_underflow(self) -> None:
+        """From now on, set derivatives to zero where they are nearly zero.
 
-        For the layers in which that has happened in the last batch of some size.
+        This applies to layers in which the last batch of any size had inputs below the
+        floor.
         """
         for layers, _ in self._workspaces.values():
             for layer, buffers in layers:
@@ -227,10 +237,10 @@ class _StackBackprop:
                 if elementwise is not None and elementwise.floor > -math.inf:
                     layer.underflows |= bool(buffers.before.min() < elementwise.floor)
 
-    def backward(self, output_gradient, to_input=True):
-        """Fill the layers' gradients; return that of the input if asked ``to_input``.
+    def backward(self, output_gradient: Tensor, to_input: bool = True) -> Tensor:
+        """Set the layers' gradients. If ``to_input``, return that of the input.
 
-        The gradient of the output is left as it is.
+        ``output_gradient`` is not changed.
         """
         _, workspaces = self._workspaces_for(output_gradient.shape[0])
         gradient, gradient_t = output_gradient, self._transpose(output_gradient)
@@ -250,41 +260,37 @@ class _StackBackprop:
         return gradient
 
 
-def _layers(part):
-    return part.correction if isinstance(part, Anchored) else part
-
-
 class DenseBackprop:
-    """Forward and backward of a dense autoencoder, its encoder and decoder apart.
+    """Forward and backward passes of a dense autoencoder, for encoder and decoder.
 
     Parameters
     ----------
     network : AutoEncoder
-        Its parameters have their gradients in place.
+        A network whose parameters already have gradient tensors.
     """
 
-    def __init__(self, network):
+    def __init__(self, network: AutoEncoder) -> None:
         self.encoder = _StackBackprop(network.encoder)
         self.decoder = _StackBackprop(network.decoder)
 
     @staticmethod
-    def handles(network):
-        """Whether all layers of the network are known here."""
+    def handles(network: AutoEncoder) -> bool:
+        """Whether this class knows all layers of the network."""
         return all(
             isinstance(module, nn.Linear | nn.Identity) or type(module) in _ELEMENTWISE
             for layers in network.layers
             for module in layers
         ) and all(isinstance(layers, Layers) for layers in network.layers)
 
-    def avoid_underflow(self):
-        """Keep gradients from becoming subnormal in later steps."""
+    def avoid_underflow(self) -> None:
+        """Prevent subnormal numbers in the gradients of later steps."""
         self.encoder.avoid_underflow()
         self.decoder.avoid_underflow()
 
-    def encode(self, x):
-        """Return the codes, in a buffer that may be changed."""
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the codes, in a buffer that the caller may change."""
         return self.encoder.forward(x)
 
-    def decode(self, z):
-        """Return the output, in a buffer that may be changed."""
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the output, in a buffer that the caller may change."""
         return self.decoder.forward(z)

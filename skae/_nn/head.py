@@ -1,13 +1,16 @@
-"""Supervision: a linear head on the codes that has to tell the targets of rows.
+"""Supervision: a linear head that predicts the targets of rows from their codes.
 
-It steers the training of the encoder and is thrown away then. Its three losses have one
-form: the gradient of each to the head's output is what it expects minus the target.
+The head influences the training of the encoder, and is discarded after it. It has three
+losses. The gradient of each with respect to the head's output is the expected value
+minus the target.
 """
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import skip_init
+
+from .._typing import Floats
 
 __all__ = ["Head"]
 
@@ -37,7 +40,7 @@ def _softmax(output, sizes):
     return torch.cat([b.softmax(dim=1) for b in output.split(sizes, dim=1)], dim=1)
 
 
-#: kind of target -> (loss of each value, what the output expects).
+#: kind of target -> (loss of each value, expected target given the output).
 _KINDS = {
     "continuous": (_half_squared_error, _identity),
     "multilabel": (_log_loss, _logistic),
@@ -52,14 +55,18 @@ class Head(nn.Module):
     ----------
     n_components : int
     kind : str
-        Of the `Target`.
+        Kind of the `Target`: a key of ``_KINDS``.
     sizes : list of int
-        Columns of each of its outputs.
+        Number of columns of each output.
     weights : ndarray of shape (width,)
-        Of the columns' losses.
+        Weights of the columns' losses.
     """
 
-    def __init__(self, n_components, kind, sizes, weights):
+    weights: Tensor
+
+    def __init__(
+        self, n_components: int, kind: str, sizes: list[int], weights: Floats
+    ) -> None:
         super().__init__()
         self.linear = skip_init(nn.Linear, n_components, sum(sizes)).float()
         self.loss, self.expected = _KINDS[kind]
@@ -67,21 +74,24 @@ class Head(nn.Module):
         self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float32))
 
     @torch.no_grad()
-    def start(self, coefficients, intercept):
-        """Take a linear map (width, n_components) and its intercept (width,)."""
+    def start(self, coefficients: Floats, intercept: Floats) -> None:
+        """Set the linear map (width, n_components) and its intercept (width,)."""
         self.linear.weight.copy_(torch.from_numpy(coefficients))
         self.linear.bias.copy_(torch.from_numpy(intercept))
 
-    def forward(self, z, t):
-        """Losses of rows, (batch,), from codes and targets (batch, width)."""
+    def forward(self, z: Tensor, t: Tensor) -> Tensor:
+        """Return losses of rows, (batch,), from codes and targets (batch, width)."""
         losses = self.loss(self.linear(z), t.nan_to_num(0.0), self.sizes)
         return torch.where(t.isnan(), 0.0, losses * self.weights).sum(dim=1)
 
     @torch.no_grad()
-    def backward(self, z, t, weights=None):
-        """Return the mean loss and its gradient to the codes, without autograd.
+    def backward(
+        self, z: Tensor, t: Tensor, weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the mean loss and its gradient with respect to the codes.
 
-        The parameters' gradients are filled too. Rows may have ``weights`` (batch, 1).
+        It also sets the gradients of the parameters, without autograd. ``weights``
+        (batch, 1) are sample weights.
         """
         unknown, target = t.isnan(), t.nan_to_num(0.0)
         linear = self.linear

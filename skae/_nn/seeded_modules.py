@@ -1,10 +1,12 @@
-"""Modules that users wrote, run with random numbers of the fit and no side effects."""
+"""Users' modules, run with the random numbers of the fit and without side effects."""
 
 import copy
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .._compat import seed_torch
 from .._runtime.forks import forkable_lock
@@ -15,30 +17,31 @@ _CPU = torch.device("cpu")
 
 
 class UserModule(nn.Module):
-    """A module of someone's own, whose random numbers are those of the fit.
+    """A user's module, whose random numbers come from the fit's generator.
 
-    Modules draw from torch's global generator, so that one is lent a seed while a
-    module that draws is at work, and put back as it was.
+    Modules draw from torch's global generator. While such a module runs, that generator
+    gets a seed of the fit. Afterwards its state is restored.
 
     Parameters
     ----------
     module : nn.Module
     n_in : int
-        Width of what goes in.
+        Width of the input.
     """
 
-    def __init__(self, module, n_in):
+    def __init__(self, module: nn.Module, n_in: int) -> None:
         super().__init__()
         self.module = module
-        self.rng = None
+        self.rng: np.random.Generator | None = None
         self._of_batches = [m for m in module.modules() if hasattr(m, "running_mean")]
         self._draws = _moves_generator(module, two_rows(n_in))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if self.training:
             for norm in self._of_batches:  # one row has neither mean nor variance
                 norm.training = len(x) > 1
             if self._draws:
+                assert self.rng is not None  # a fit has set it
                 with own_generator(int(self.rng.integers(2**63)), x.device):
                     return self.module(x)
         if torch.get_default_dtype() == torch.float32:
@@ -52,7 +55,7 @@ _ONE_AT_A_TIME = forkable_lock()
 
 @contextmanager
 def _float32_by_default():
-    """Make tensors float32 where modules of someone's own do not say what they want."""
+    """Make float32 the default dtype, for users' modules that do not name a dtype."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
@@ -62,8 +65,8 @@ def _float32_by_default():
 
 
 @contextmanager
-def own_generator(seed, device=_CPU):
-    """Seed torch's global generators in the block, and put them back behind it."""
+def own_generator(seed: int, device: torch.device = _CPU) -> Iterator[None]:
+    """Seed torch's global generators in the block, and restore their state after it."""
     cuda = [device] if device.type == "cuda" else []
     with (
         _ONE_AT_A_TIME,
@@ -74,8 +77,8 @@ def own_generator(seed, device=_CPU):
         yield
 
 
-def two_rows(n_in):
-    """Return two rows of zeros to try a module on."""
+def two_rows(n_in: int) -> Tensor:
+    """Return two rows of zeros, to test a module with."""
     return torch.zeros(2, n_in, dtype=torch.float32)
 
 

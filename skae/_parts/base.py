@@ -1,12 +1,15 @@
-"""Parts: what may stand in a slot of the estimator, and what it may return."""
+"""Parts: objects for slots (parameters such as ``penalty``), and what they return."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
 __all__ = ["resolve_part", "check_row_values"]
 
 
-def resolve_part(slot, part, named):
-    """Resolve a name to its part, and see that the part's own parameters are valid.
+def resolve_part(slot: str, part: Any, named: Mapping[str, type]) -> Any:
+    """Resolve a name to its part, and check the part's own parameters.
 
     Parameters
     ----------
@@ -27,8 +30,8 @@ def resolve_part(slot, part, named):
     return part
 
 
-def check_row_values(part, values, n_samples):
-    """Return what a part of someone's own has returned, if it is a number for each row.
+def check_row_values(part: str, values: object, n_samples: int) -> torch.Tensor:
+    """Check that a user's part returned one number for each row, and return them.
 
     Parameters
     ----------

@@ -1,20 +1,38 @@
-"""Links of several columns each: what makes values of the output of a mixed loss."""
+"""Links of several columns each: they turn the output of a mixed loss into values."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from .losses import LINKS
+from .._data.scaling import Scaling
+from .._typing import Bools, Floats
+from .losses import LINKS, Link
 
-__all__ = ["PROJECTED", "ColumnLinks", "NamedLink", "Projections", "link_of"]
+__all__ = [
+    "PROJECTED",
+    "ColumnLinks",
+    "LinkParts",
+    "NamedLink",
+    "PlainLink",
+    "Projections",
+    "link_of",
+]
 
-#: What begins the plain value of `Projections`.
+#: First item of the plain value of `Projections`.
 PROJECTED = "projected"
 
+#: Keys of ``LINKS``, columns, and what their values are multiplied by.
+LinkParts: TypeAlias = tuple[tuple[str, tuple[int, ...], float], ...]
+#: What stands for a link in what is stored.
+PlainLink: TypeAlias = str | LinkParts | tuple[str, LinkParts]
 
-def link_of(link):
-    """Return what a link's plain value stands for.
+
+def link_of(link: PlainLink) -> "NamedLink | ColumnLinks | Projections":
+    """Return the link for its plain value.
 
     Parameters
     ----------
@@ -24,7 +42,9 @@ def link_of(link):
     """
     if isinstance(link, str):
         return NamedLink(link)
-    return Projections(link[1]) if link[0] == PROJECTED else ColumnLinks(link)
+    if link[0] == PROJECTED:
+        return Projections(link[1])
+    return ColumnLinks(cast(LinkParts, link))
 
 
 @dataclass(frozen=True)
@@ -39,30 +59,30 @@ class NamedLink:
 
     name: str
 
-    def inverse(self, output):
+    def inverse(self, output: Tensor) -> Tensor:
         """Return values of an output, a tensor (batch, n_features)."""
         return LINKS[self.name].inverse(output)
 
-    def start(self, mean):
+    def start(self, mean: Floats) -> Floats:
         """Raw output, shape (n_features,), whose reconstruction is about ``mean``."""
         return LINKS[self.name].start(mean)
 
-    def slope(self, scaling):
-        """Return what a small step of the output is, in units of the scaled data."""
+    def slope(self, scaling: Scaling) -> Floats:
+        """Return the slope of the output's link, in units of the scaled data."""
         if self.name == "identity":
             return np.ones(len(scaling.mean))
         return LINKS[self.name].slope(scaling.mean) / scaling.scale
 
-    def is_scaled(self, n_features):
-        """Which values are in units of the scaled data, rather than in those of X."""
+    def is_scaled(self, n_features: int) -> Bools:
+        """Which values are in units of the scaled data rather than in units of X."""
         return np.full(n_features, self.name == "identity")
 
-    def project(self, values):
+    def project(self, values: Floats) -> Floats:
         """Return rows in units of X, an array, brought into the range of columns."""
         return values
 
-    def sums_to_one(self, n_features):
-        """Which values are parts of a sum, so that none can be set alone."""
+    def sums_to_one(self, n_features: int) -> Bools:
+        """Which values are parts of a sum, so that no value can be set alone."""
         return np.full(n_features, self.name == "softmax")
 
 
@@ -73,61 +93,70 @@ class ColumnLinks:
     Attributes
     ----------
     parts : tuple of (str, tuple of int, float)
-        Keys of ``LINKS``, columns, and what their values are multiplied by. Each column
-        is in one part. A softmax is over the columns of its part.
+        Keys of ``LINKS``, columns, and the factor of their values. Each column is in
+        one part. A softmax is over the columns of its part.
     """
 
-    parts: tuple
+    parts: LinkParts
 
-    def inverse(self, output):
+    def inverse(self, output: Tensor) -> Tensor:
         values = output.clone()
         for name, columns, units in self.joined():
             if name != "identity":
-                units = torch.as_tensor(units).to(output)
-                values[:, columns] = LINKS[name].inverse(output[:, columns]) * units
+                linked = LINKS[name].inverse(output[:, columns])
+                values[:, columns] = linked * torch.as_tensor(units).to(output)
         return values
 
-    def start(self, mean):
+    def start(self, mean: Floats) -> Floats:
         return self._by_part(lambda link, m, scale, unit: link.start(m / unit), mean)
 
-    def slope(self, scaling):
-        def of_part(link, mean, scale, unit):
+    def slope(self, scaling: Scaling) -> Floats:
+        def of_part(
+            link: Link, mean: Floats, scale: Floats, unit: float
+        ) -> Floats | float:
             if link is LINKS["identity"]:
                 return 1.0
             return link.slope(mean / unit) * unit / scale
 
         return self._by_part(of_part, scaling.mean, scaling.scale)
 
-    def is_scaled(self, n_features):
+    def is_scaled(self, n_features: int) -> Bools:
         return self._are("identity", n_features)
 
-    def project(self, values):
+    def project(self, values: Floats) -> Floats:
         return values
 
-    def sums_to_one(self, n_features):
+    def sums_to_one(self, n_features: int) -> Bools:
         return self._are("softmax", n_features)
 
-    def joined(self):
-        """Yield names, columns and their units, an array: each softmax by itself."""
-        together = {}
+    def joined(self) -> Iterator[tuple[str, list[int], Floats]]:
+        """Yield names, columns and their units (an array); each softmax separately."""
+        together: dict[
+            tuple[str, tuple[int, ...] | None], tuple[list[int], list[float]]
+        ] = {}
         for name, columns, unit in self.parts:
             key = name, columns if name == "softmax" else None
             joined, units = together.setdefault(key, ([], []))
             joined.extend(columns)
             units.extend([unit] * len(columns))
-        for (name, _), (columns, units) in together.items():
-            yield name, columns, np.array(units)
+        for (name, _), (joined, units) in together.items():
+            yield name, joined, np.array(units)
 
-    def _by_part(self, function, mean, scale=None):
+    def _by_part(
+        self,
+        function: Callable[[Link, Floats, Floats, float], Floats | float],
+        mean: Floats,
+        scale: Floats | None = None,
+    ) -> Floats:
         values = np.empty_like(mean)
         scale = np.ones_like(mean) if scale is None else scale
         for name, columns, unit in self.parts:
-            columns = list(columns)
-            of_part = LINKS[name], mean[columns], scale[columns], unit
-            values[columns] = function(*of_part)
+            where = list(columns)
+            of_part = LINKS[name], mean[where], scale[where], unit
+            values[where] = function(*of_part)
         return values
 
-    def _are(self, kind, n_features):
+    def _are(self, kind: str, n_features: int) -> Bools:
         of_kind = np.full(n_features, False)
         for name, columns, _ in self.parts:
             of_kind[list(columns)] = name == kind
@@ -136,26 +165,26 @@ class ColumnLinks:
 
 @dataclass(frozen=True)
 class Projections:
-    """The ranges of links, for linear reconstructions, which know none.
+    """The ranges of links, for linear reconstructions, which have no range.
 
     Attributes
     ----------
     parts : tuple
-        As of `ColumnLinks`.
+        As in `ColumnLinks`.
     """
 
-    parts: tuple
+    parts: LinkParts
 
-    def inverse(self, output):
+    def inverse(self, output: Tensor) -> Tensor:
         return output
 
-    def is_scaled(self, n_features):
+    def is_scaled(self, n_features: int) -> Bools:
         return np.full(n_features, True)
 
-    def sums_to_one(self, n_features):
+    def sums_to_one(self, n_features: int) -> Bools:
         return ColumnLinks(self.parts).sums_to_one(n_features)
 
-    def project(self, values):
+    def project(self, values: Floats) -> Floats:
         values = values.copy()
         for columns, low, high, sums_to_one in self.bounds():
             part = np.clip(values[:, columns], low, high)
@@ -164,7 +193,7 @@ class Projections:
             values[:, columns] = part
         return values
 
-    def bounds(self):
+    def bounds(self) -> Iterator[tuple[list[int], Floats, Floats, bool]]:
         """Yield columns, bounds of their values, and whether these sum to one."""
         for name, columns, units in ColumnLinks(self.parts).joined():
             link = LINKS[name]

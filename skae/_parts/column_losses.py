@@ -1,16 +1,20 @@
-"""Losses of several columns each: what is minimised of a mixed table."""
+"""Losses of several columns each: the objective for a mixed table."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from .._data.columns import spell
 from .._data.scaling import dense_rows, row_slices
-from .column_links import PROJECTED
-from .losses import LINKS
+from .._typing import Bools, Floats, Rows
+from .column_links import PROJECTED, LinkParts
+from .losses import LINKS, Gradient
 
 __all__ = ["LINKS_OF", "ColumnLosses", "loss_parts", "most_likely", "scale_of"]
 
@@ -19,48 +23,52 @@ LINKS_OF = {
     "squared_error": "identity",
     "log_loss": "logistic",
     "cross_entropy": "softmax",
-    # Beyond the data an exponential would be a factor where this is a step.
+    # Far from the data, an exponential would grow much faster than this.
     "poisson": "softplus",
 }
-# Least rate of a count in its units, so that logarithms end.
+# Least rate of a count in its units, so that logarithms are finite.
 _LEAST_RATE = 1e-6
+
+
+#: Losses, their columns or None for all, factors and units; see `ColumnLosses`.
+LossParts: TypeAlias = tuple[tuple[str, Any, float, float], ...]
 
 
 @dataclass(frozen=True)
 class ColumnLosses:
-    """What a `MixedLoss` is for some rows; has the attributes of a `Loss`.
+    """A `MixedLoss` resolved for some rows; it has the attributes of a `Loss`.
 
     Attributes
     ----------
     parts : tuple of (str, tuple of int, float, float)
-        Losses, with their columns, each column in one of them; the factor of the sum of
-        the columns' losses; and the unit that their output is in, of counts.
+        For each loss: its name; its columns (each column is in one loss); the factor of
+        the sum of the columns' losses; and, for counts, the unit of their output.
     names : tuple of str or None
-        Of the columns, for messages.
+        Names of the columns, for messages.
     """
 
-    parts: tuple
-    names: tuple | None = field(default=None, compare=False)
+    parts: LossParts
+    names: tuple[str, ...] | None = field(default=None, compare=False)
 
     canonical = True
     compares_with_pca = True
     non_negative = False
 
     @property
-    def link(self):
+    def link(self) -> LinkParts:
         """Plain value of the `ColumnLinks`."""
         return tuple((LINKS_OF[n], columns, unit) for n, columns, _, unit in self.parts)
 
     @property
-    def linear_link(self):
-        """Plain value of what brings linear reconstructions into the columns' range."""
+    def linear_link(self) -> tuple[str, LinkParts]:
+        """Plain value of the link that clips linear reconstructions to the range."""
         return PROJECTED, self.link
 
-    def linear_output(self, values):
-        """Return the output, a tensor, that links map to values as near as they can.
+    def linear_output(self, values: Tensor) -> Tensor:
+        """Return the output, a tensor, that links map as near to values as possible.
 
-        Values are in units of the targets, and of a linear reconstruction may be out of
-        range.
+        Values are in units of the targets. Those of a linear reconstruction may be out
+        of range.
         """
         output = values.clone()
         for name, columns, *_ in self.parts:
@@ -70,15 +78,15 @@ class ColumnLosses:
                 output[:, columns] = torch.from_numpy(of_part).to(output)
         return output
 
-    def vanishes(self, values):
-        """Tell of no constant column that it need not be learnt."""
+    def vanishes(self, values: Floats) -> Bools:
+        """Return False for all columns: even constant columns must be learnt."""
         return np.full(np.shape(values), False)
 
-    def scale_of(self, variance):
-        """Return scales of columns, (n_features,), so that each variable counts alike.
+    def scale_of(self, variance: Floats) -> Floats:
+        """Return scales of columns, (n_features,), so that variables count equally.
 
-        Parts have a mean variance of one a column; blocks, which are one variable, have
-        one in all.
+        Columns of a part have a mean variance of one. A block is one variable, so its
+        columns have a total variance of one.
         """
         scale = np.ones_like(variance)
         for name, columns, *_ in self.parts:
@@ -87,10 +95,10 @@ class ColumnLosses:
             scale[columns] = np.sqrt(combine(variance[columns])) or 1.0
         return scale
 
-    def target_units(self, mean, scale):
-        """Return what makes targets of scaled rows: numbers stay scaled.
+    def target_units(self, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and scale that turn scaled rows into targets.
 
-        Counts are in their units.
+        Numbers stay scaled. Counts are in their units.
         """
         mean, scale = mean.clone(), scale.clone()
         for name, columns, _, unit in self.parts:
@@ -101,8 +109,8 @@ class ColumnLosses:
             scale[columns] /= unit
         return mean, scale
 
-    def check_data(self, X):
-        """Refuse values that a loss is not made for, naming the column."""
+    def check_data(self, X: Rows) -> None:
+        """Raise an error that names the column if values do not suit their loss."""
         for rows in row_slices(*X.shape):
             values = dense_rows(X, rows)
             for name, columns, *_ in self.parts:
@@ -122,7 +130,7 @@ class ColumnLosses:
                         raise ValueError(
                             "loss='cross_entropy' needs one-hot columns, but those "
                             f"from {first} to {last} sum to {sums[wrong][0]:g} in row "
-                            f"{row}. Encode them as the rows before were."
+                            f"{row}. Encode them in the same way as the earlier rows."
                         )
 
     def _refuse(self, name, columns, part, bad, need):
@@ -130,11 +138,11 @@ class ColumnLosses:
         value = part[:, place][bad[:, place]][0]
         raise ValueError(
             f"Column {spell(columns[place], self.names)} of X holds {value:g}, but "
-            f"loss={name!r} needs values {need}. Give it loss='squared_error' in a "
-            "MixedLoss, or scale it."
+            f"loss={name!r} needs values {need}. Use loss='squared_error' for this "
+            "column in a MixedLoss, or scale it."
         )
 
-    def function(self, output, target):
+    def function(self, output: Tensor, target: Tensor) -> Tensor:
         """Loss of each row, (batch,)."""
         total = output.new_zeros(len(output))
         for compare, _, columns, factor in self._compiled:
@@ -142,14 +150,19 @@ class ColumnLosses:
             total = total + losses.flatten(1) @ factor.to(output)
         return total
 
-    def closed_form(self, fraction, mean, scale):
+    def closed_form(self, fraction: float, mean: Tensor, scale: Tensor) -> Gradient:
         """Return a function of (output, x, n_outliers, weights); see `Loss`."""
         compiled = [
             (compare, differentiate, columns, factor.to(mean))
             for compare, differentiate, columns, factor in self._compiled
         ]
 
-        def gradient(output, x, n_outliers=0, weights=None):
+        def gradient(
+            output: Tensor,
+            x: Tensor,
+            n_outliers: int = 0,
+            weights: Tensor | None = None,
+        ) -> tuple[Tensor | float, Tensor]:
             target = torch.addcmul(mean, x, scale)
             n_rows = len(output)
             inliers = slice(n_outliers, None)
@@ -174,7 +187,7 @@ class ColumnLosses:
 
         Columns are (n,), or (n, width) for n blocks of one width.
         """
-        together = {}
+        together: dict[tuple[str, int | None], tuple[list[Any], list[float]]] = {}
         for name, columns, factor, unit in self.parts:
             if name == "cross_entropy":
                 blocks, factors = together.setdefault((name, len(columns)), ([], []))
@@ -251,15 +264,15 @@ _FUNCTIONS = {
 }
 
 
-def loss_parts(loss):
-    """Return plain values that tell a resolved loss: what it is of which columns."""
+def loss_parts(loss: str | ColumnLosses | Callable[..., Any]) -> LossParts:
+    """Return a resolved loss as plain values: names of losses with their columns."""
     if isinstance(loss, ColumnLosses):
         return loss.parts
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", repr(loss))
     return ((name, None, 1.0, 1.0),)
 
 
-def most_likely(values, parts):
+def most_likely(values: Floats, parts: LossParts) -> Floats:
     """Return rows with the most likely categories in place of their probabilities.
 
     Parameters
@@ -280,6 +293,8 @@ def most_likely(values, parts):
     return values
 
 
-def scale_of(loss):
-    """Return what makes scales of variances; None where one is for all."""
+def scale_of(
+    loss: str | ColumnLosses | Callable[..., Any],
+) -> Callable[[Floats], Floats] | None:
+    """Return the function from variances to scales; None if all share one scale."""
     return loss.scale_of if isinstance(loss, ColumnLosses) else None

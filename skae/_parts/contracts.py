@@ -1,43 +1,53 @@
 """Contracts: what a part of each kind is given, and what it must return.
 
-Nobody need inherit from these: a part is what has the methods. `skae.check_part` tries
-them on a part of your own.
+You need not inherit from these classes: any object with the methods is a part.
+`skae.check_part` tests the methods of your own part.
 
-Shapes: ``x`` is a batch of scaled rows, (batch, n_features), float32, centred and of
-about unit variance; ``z`` holds their codes, (batch, n_components); ``h`` is what the
-encoder gives, (batch, n_outputs), its first columns the codes. All lie on the device
+``x`` is a batch of scaled rows, (batch, n_features), float32, centred and with about
+unit variance. ``z`` holds their codes, (batch, n_components). ``h`` is the output of
+the encoder, (batch, n_outputs); its first columns are the codes. All are on the device
 of the training. ``rng`` is a `numpy.random.Generator` of the fit.
 
-What holds for every part: it draws random numbers from ``rng`` alone, leaves its
-arguments and its own parameters as they are, and can be pickled and cloned.
+Every part must draw random numbers from ``rng`` alone, must not change its arguments or
+its own parameters, and can be pickled and cloned.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Corruption", "Latent", "LossFunction", "Network", "Penalty"]
+from .parameters import Parameters
+
+__all__ = ["Corruption", "Latent", "LossFunction", "Network", "Penalty", "Shape"]
+
+
+class Shape(NamedTuple):
+    """Widths of a row, of a code, and of the encoder's output."""
+
+    n_features: int
+    n_components: int
+    n_outputs: int
 
 
 @runtime_checkable
 class Corruption(Protocol):
-    """What is done to rows in training, to be undone by the network."""
+    """A corruption of rows in training, which the network learns to undo."""
 
     def corrupt(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """Return the batch corrupted: another tensor of its shape, dtype, device."""
+        """Return the corrupted batch: a new tensor of the same shape, dtype, device."""
         ...
 
 
 @runtime_checkable
 class Penalty(Protocol):
-    """What codes cost besides their error.
+    """A penalty on codes, added to the reconstruction error.
 
-    Two attributes are optional, and taken for true where they are missing:
-    ``needs_encoder``, whether ``encode`` is called, and ``keeps_axes``, whether turning
-    the codes would change the cost.
+    Two attributes are optional, and count as true if they are missing:
+    ``needs_encoder``, whether ``encode`` is called, and ``keeps_axes``, whether a
+    rotation of the codes would change the cost.
     """
 
     def penalize(
@@ -49,20 +59,20 @@ class Penalty(Protocol):
     ) -> Tensor:
         """Return the cost of each row, (batch,), differentiable with respect to ``z``.
 
-        In units of the loss, whose mean over features is about one for a reconstruction
-        by the mean.
+        The unit is that of the loss: if the mean is the reconstruction, the loss is
+        about one.
         """
         ...
 
 
 class LossFunction(Protocol):
-    """What is minimised: the error of rows, given the decoder's raw output."""
+    """The loss to minimise: the error of rows, given the decoder's raw output."""
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each row, (batch,), differentiable in ``output``.
 
-        Losses of all values, (batch, n_features), and the mean over a batch are taken
-        too. ``target`` is in the units of the output: scaled rows.
+        Losses of all values, (batch, n_features), and the mean over a batch are
+        accepted too. ``target`` holds scaled rows, in the units of the output.
         """
         ...
 
@@ -70,13 +80,13 @@ class LossFunction(Protocol):
 class Latent(Protocol):
     """What a code is: a point, or a distribution."""
 
-    #: Whether the codes' axes mean something, so that they may not be turned.
+    #: Whether the codes' axes have a meaning, so that codes must not be rotated.
     keeps_axes: bool
-    #: Whether a divergence from the prior is to be added to the loss.
+    #: Whether a divergence from the prior is added to the loss.
     has_kl: bool
 
     def n_outputs(self, n_components: int) -> int:
-        """Return the number of columns that the encoder has to give."""
+        """Return the number of columns that the encoder has to output."""
         ...
 
     def draw(self, h: Tensor, rng: np.random.Generator) -> Tensor:
@@ -86,10 +96,10 @@ class Latent(Protocol):
     def linear(
         self, encoder: np.ndarray, decoder: np.ndarray, variance: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return encoder, decoder and the encoder's offset to start from.
+        """Return linear encoder and decoder, and the encoder's offset, to start from.
 
-        Given those of points, (n_components, n_features) and its transpose, and the
-        variance of the codes.
+        The arguments are the encoder and decoder for codes that are points, of shape
+        (n_components, n_features) and its transpose, and the variance of these codes.
         """
         ...
 
@@ -98,39 +108,40 @@ class Latent(Protocol):
     ) -> dict[str, np.ndarray] | None:
         """Return a mixture of normal distributions to sample from, or None.
 
-        Arrays ``weights`` (n,), ``means`` (n, n_components) and ``covariances``
-        (n, n_components, n_components).
+        The dict has arrays ``weights`` (n,), ``means`` (n, n_components) and
+        ``covariances`` (n, n_components, n_components).
         """
         ...
 
 
 class Network(Protocol):
-    """What builds encoder and decoder."""
+    """A builder of encoder and decoder."""
 
-    def check(self, params: dict[str, Any], n_features: int) -> None:
-        """Raise ValueError where parameters of the estimator do not suit it."""
+    def check(self, params: Parameters, n_features: int) -> None:
+        """Raise ValueError if parameters of the estimator do not suit the network."""
         ...
 
     def hidden_layer_sizes(
         self, n_samples: int, n_features: int, n_components: int
     ) -> tuple[int, ...]:
-        """Return what ``hidden_layer_sizes="auto"`` stands for."""
+        """Return the value of ``hidden_layer_sizes="auto"``."""
         ...
 
-    def starts_plain(self, link: str) -> bool:
-        """Whether a linear start is not for this network."""
+    def starts_plain(self, link: str | tuple[Any, ...]) -> bool:
+        """Whether the network starts plain, not as PCA."""
         ...
 
     def build(
         self,
-        shape: tuple[int, int, int],
+        shape: Shape,
         hidden: tuple[int, ...],
-        activation: Any,
+        activation: str | Callable[..., Any],
         seed: int,
     ) -> tuple[torch.nn.Sequential, torch.nn.Sequential, int]:
-        """Return encoder, decoder and the widest layer's number of values a row.
+        """Return encoder, decoder and the width of the widest layer.
 
-        ``shape`` is (n_features, n_components, n_outputs). Both begin and end in a
-        linear layer, so that codes can be turned and the output may take any value.
+        ``shape`` is (n_features, n_components, n_outputs). Encoder and decoder must
+        begin and end with a linear layer, so that codes can be rotated and the output
+        can take any value.
         """
         ...

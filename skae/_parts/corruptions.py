@@ -1,28 +1,37 @@
-"""Corruptions: what is done to rows before they are encoded, to be undone.
+"""Corruptions: changes to rows before they are encoded, which the decoder must undo.
 
 A denoising autoencoder (Vincent et al. 2008) encodes a corrupted row and has to decode
-the clean one. Rows are corrupted each time anew while training, always alike where
-losses are compared, and never by the fitted estimator; in units of the scaled data,
-whose mean is zero.
+the clean one. In training, each step corrupts rows again. Where losses are compared,
+rows are always corrupted in the same way. The fitted estimator never corrupts rows.
+Corruptions work on scaled rows, whose mean is zero.
 """
 
+from collections.abc import Callable
 from numbers import Real
+from typing import TypeAlias
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
 from .._compat import Documented, Interval
 from .._runtime.calls import call
 from .base import resolve_part
+from .contracts import Corruption
 
 __all__ = [
     "CORRUPTIONS",
+    "CorruptionLike",
     "GaussianNoise",
     "Masking",
     "SwapNoise",
     "check_corruption",
     "corrupt",
 ]
+
+#: An object with a method `corrupt`, or a function that is one.
+CorruptionLike: TypeAlias = Corruption | Callable[..., Tensor]
 
 _SHARE = {"share": [Interval(Real, 0, 1, closed="both")]}
 
@@ -55,10 +64,10 @@ class Masking(Documented, BaseEstimator):
 
     _parameter_constraints = _SHARE
 
-    def __init__(self, share=0.3):
+    def __init__(self, share: float = 0.3) -> None:
         self.share = share
 
-    def corrupt(self, x, rng):
+    def corrupt(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Return a corrupted copy of rows.
 
         Parameters
@@ -79,8 +88,8 @@ class GaussianNoise(Documented, BaseEstimator):
     Parameters
     ----------
     scale : float, default=0.1
-        Standard deviation, in units of that of the data (of each feature with
-        ``standardize=True``) [1]_.
+        Standard deviation of the noise, in units of the standard deviation of the data
+        (of each feature with ``standardize=True``) [1]_.
 
     References
     ----------
@@ -95,21 +104,21 @@ class GaussianNoise(Documented, BaseEstimator):
 
     _parameter_constraints = {"scale": [Interval(Real, 0, 1e15, closed="both")]}
 
-    def __init__(self, scale=0.1):
+    def __init__(self, scale: float = 0.1) -> None:
         self.scale = scale
 
-    def corrupt(self, x, rng):
+    def corrupt(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Return a corrupted copy of rows; see `Masking.corrupt`."""
         noise = torch.from_numpy(rng.standard_normal(x.shape, dtype="float32"))
         return x.add(noise.to(x.device), alpha=self.scale)
 
 
 class SwapNoise(Documented, BaseEstimator):
-    """Take entries from other rows, so that each value is one that occurs.
+    """Replace entries by values from other rows, so that each value is a real one.
 
-    Each entry is replaced with probability ``share`` by that of the same feature in
-    another row of the batch, drawn at random. It is the noise of choice for tables,
-    whose features differ in kind and scale [1]_.
+    Each entry is replaced with probability ``share`` by the value of the same feature
+    in another row of the batch, drawn at random. This noise suits tables with features
+    of different kinds and scales [1]_.
 
     Parameters
     ----------
@@ -130,10 +139,10 @@ class SwapNoise(Documented, BaseEstimator):
 
     _parameter_constraints = _SHARE
 
-    def __init__(self, share=0.15):
+    def __init__(self, share: float = 0.15) -> None:
         self.share = share
 
-    def corrupt(self, x, rng):
+    def corrupt(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Return a corrupted copy of rows; see `Masking.corrupt`."""
         n_samples = len(x)
         if n_samples == 1:
@@ -145,7 +154,7 @@ class SwapNoise(Documented, BaseEstimator):
         return torch.where(_chosen(x, self.share, rng), others, x)
 
 
-def _chosen(x, share, rng):
+def _chosen(x: Tensor, share: float, rng: np.random.Generator) -> Tensor:
     chosen = rng.random(x.shape, dtype="float32") < share
     return torch.from_numpy(chosen).to(x.device)
 
@@ -158,15 +167,18 @@ CORRUPTIONS = {
 }
 
 
-def check_corruption(corruption):
-    """Resolve a name to its corruption, and see that the parameters are valid."""
+def check_corruption(corruption: str | CorruptionLike | None) -> CorruptionLike | None:
+    """Resolve a name to its corruption, and check that the parameters are valid."""
     return resolve_part("corruption", corruption, CORRUPTIONS)
 
 
-def corrupt(corruption, x, rng):
-    """Return corrupted rows, and make sure that they are; ``x`` stays as it is."""
+def corrupt(
+    corruption: CorruptionLike | None, x: Tensor, rng: np.random.Generator | None
+) -> Tensor:
+    """Return corrupted rows, after checks; ``x`` stays unchanged."""
     if corruption is None:
         return x
+    assert rng is not None  # there is one where anything is drawn
     if hasattr(corruption, "corrupt"):
         result = corruption.corrupt(x.clone(), rng)
     else:

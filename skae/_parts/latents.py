@@ -1,66 +1,86 @@
 """Latents: what a code is, a point or a distribution, and what to sample from.
 
-The encoder's output h is (batch, n_outputs); its first ``n_components`` columns are the
-code, or the mean of the codes' distribution. A prior is a mixture of normal
-distributions of codes, as plain arrays, so that nobody need ask where it is from.
+The encoder's output h is (batch, n_outputs). Its first ``n_components`` columns are the
+code, or the mean of the code's distribution. A prior is a mixture of normal
+distributions of codes, stored as plain arrays, independent of the latent it is from.
 """
 
 import warnings
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
+from torch import Tensor
 
 from .._compat import Documented, Interval
 from .._runtime.helpers import helper
+from .._typing import Floats
 from .base import resolve_part
 
-__all__ = ["LATENTS", "Gaussian", "Mixture", "Point", "check_latent", "draw_codes"]
+__all__ = [
+    "LATENTS",
+    "AnyLatent",
+    "Gaussian",
+    "Mixture",
+    "Point",
+    "Prior",
+    "check_latent",
+    "draw_codes",
+]
+
+#: A mixture of normal distributions: weights, means and covariances.
+Prior: TypeAlias = dict[str, np.ndarray]
 
 # Variances are kept within these logarithms, for float32's sake.
 _LOWEST, _HIGHEST = -10.0, 10.0
 
 
 class _Points:
-    """Codes that are points, without a cost."""
+    """Codes that are points, without a cost term."""
 
     keeps_axes = False
     has_kl = False
 
-    def n_outputs(self, n_components):
+    def n_outputs(self, n_components: int) -> int:
         return n_components
 
-    def draw(self, h, rng):
+    def draw(self, h: Tensor, rng: np.random.Generator | None) -> Tensor:
         return h
 
-    def linear(self, encoder, decoder, variance):
+    def linear(
+        self, encoder: Floats, decoder: Floats, variance: Floats
+    ) -> tuple[Floats, Floats, Floats]:
         return encoder, decoder, np.zeros(len(encoder))
 
 
 class Point(_Points):
-    """Codes that are points, and no more: the null object."""
+    """Codes that are points, without a density (the default)."""
 
-    def prior(self, n_components, encode, seed):
+    def prior(self, n_components: int, encode: Callable[[], Floats], seed: int) -> None:
         return None
 
 
 class Mixture(_Points, Documented, BaseEstimator):
     """Codes that are points, with a density to sample from.
 
-    When training has ended, a mixture of normal distributions
-    (`sklearn.mixture.GaussianMixture`) is fitted to the codes [1]_, of at most 10,000
-    training rows, or, after `partial_fit`, of those of the last call. It changes
-    neither the codes nor the reconstruction.
+    After training, a mixture of normal distributions
+    (`sklearn.mixture.GaussianMixture`) is fitted to the codes [1]_ of at most 10,000
+    training rows (after `partial_fit`, of the rows of the last call). The mixture
+    changes neither the codes nor the reconstruction.
 
     Parameters
     ----------
     n_components : int, default=20
-        Number of normal distributions in the mixture, as of
-        `sklearn.mixture.GaussianMixture`. Fewer where there are not ten rows for each.
+        Number of normal distributions in the mixture, as in
+        `sklearn.mixture.GaussianMixture`. It is reduced if there are fewer than ten
+        rows for each.
 
     References
     ----------
@@ -82,16 +102,18 @@ class Mixture(_Points, Documented, BaseEstimator):
         "n_components": [Interval(Integral, 1, None, closed="left")]
     }
 
-    def __init__(self, n_components=20):
+    def __init__(self, n_components: int = 20) -> None:
         self.n_components = n_components
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         if "n_mixtures" in state:  # its name before states had a version
             state["n_components"] = state.pop("n_mixtures")
         super().__setstate__(state)
 
-    def prior(self, n_components, encode, seed):
+    def prior(
+        self, n_components: int, encode: Callable[[], Floats], seed: int
+    ) -> Prior:
         """Return a mixture.
 
         Parameters
@@ -143,27 +165,29 @@ def _clusters(codes, n_clusters, seed):
 class Gaussian(Documented, BaseEstimator):
     """Codes that are normal distributions: the variational autoencoder.
 
-    The encoder gives the mean and the logarithm of the variance of each code; while
-    training, the code is drawn from them, and costs its divergence from the standard
-    normal prior, which `sample` draws from [1]_ ::
+    The encoder outputs the mean and the logarithm of the variance of each code. In
+    training, codes are drawn from this distribution. The divergence of the distribution
+    from a standard normal prior [1]_ is added to the loss ::
 
         beta / n_features * sum(variance + mean² - 1 - log(variance)) / 2
 
-    `transform` gives the means. With ``loss="log_loss"`` and ``beta=1`` the loss is the
-    negative evidence bound in nats, divided by the number of features; with the squared
-    error it is that of a decoder with the variance beta / 2, in units of the scaled
-    data. Training starts as the best linear variational autoencoder, which is
-    probabilistic PCA [3]_ [4]_, and has to beat its bound; components of less variance
-    than the decoder's are not used. Codes keep their axes and are not centred, and the
-    start is not held on to (``linearity="auto"`` is 0).
+    `sample` draws codes from the prior. `transform` returns the means. With
+    ``loss="log_loss"`` and ``beta=1``, the loss is the negative evidence lower bound
+    (ELBO) in nats, divided by the number of features. With the squared error, it is the
+    bound for a decoder with variance beta / 2, in units of the scaled data.
+
+    Training starts as the best linear variational autoencoder, which is probabilistic
+    PCA [3]_ [4]_. The network has to beat the bound of this start. Components with less
+    variance than the decoder's are not used. Codes keep their axes and are not centred.
+    They are not kept close to PCA's codes (``linearity="auto"`` is 0).
 
     Parameters
     ----------
     beta : float, default=1.0
-        Weight of the divergence [2]_. Less of it gives sharper reconstructions, more of
-        it codes that are closer to the prior.
+        Weight of the divergence [2]_. A smaller weight gives sharper reconstructions; a
+        larger weight gives codes that are closer to the prior.
     warm_up : float in [0, 1), default=0.1
-        Part of the training in which the weight rises from zero.
+        Part of the training in which the weight rises from zero to ``beta``.
 
     References
     ----------
@@ -194,46 +218,50 @@ class Gaussian(Documented, BaseEstimator):
         "warm_up": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, beta=1.0, warm_up=0.1):
+    def __init__(self, beta: float = 1.0, warm_up: float = 0.1) -> None:
         self.beta = beta
         self.warm_up = warm_up
 
-    def n_outputs(self, n_components):
-        """Columns that the encoder has to give."""
+    def n_outputs(self, n_components: int) -> int:
+        """Columns that the encoder has to output."""
         return 2 * n_components
 
-    def draw(self, h, rng):
+    def draw(self, h: Tensor, rng: np.random.Generator | None) -> Tensor:
         """Return codes (batch, n_components) from the encoder's output."""
+        assert rng is not None  # there is one where codes are drawn
         mean, log_variance = self._split(h)
         noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype="float32"))
         return mean + noise.to(mean) * (0.5 * log_variance).exp()
 
-    def kl_divergence(self, h, n_features):
+    def kl_divergence(self, h: Tensor, n_features: int) -> Tensor:
         """Return the weighted divergence of rows' codes from the prior, (batch,)."""
         mean, log_variance = self._split(h)
         divergence = log_variance.exp() + mean.square() - 1 - log_variance
         return 0.5 * self.beta / n_features * divergence.sum(dim=1)
 
-    def kl_weight(self, progress):
+    def kl_weight(self, progress: float) -> float:
         """Part of the weight at a progress in [0, 1] of the training."""
         return min(1.0, progress / self.warm_up) if self.warm_up else 1.0
 
-    def linear(self, encoder, decoder, variance):
+    def linear(
+        self, encoder: Floats, decoder: Floats, variance: Floats
+    ) -> tuple[Floats, Floats, Floats]:
         """Return the linear start with the least expected cost.
 
         Parameters
         ----------
         encoder, decoder : ndarray
-            Of points: (n_components, n_features), (n_features, n_components).
+            Those for point codes: (n_components, n_features), (n_features,
+            n_components).
         variance : ndarray of shape (n_components,)
-            Of their codes.
+            Variance of these codes.
 
         Returns
         -------
         encoder : ndarray of shape (n_outputs, n_features)
         decoder : ndarray of shape (n_features, n_components)
         offset : ndarray of shape (n_outputs,)
-            Of the encoder.
+            Offset of the encoder.
         """
         length = np.linalg.norm(decoder, axis=0)
         explained = length**2 * variance
@@ -247,27 +275,31 @@ class Gaussian(Documented, BaseEstimator):
         offset = np.concatenate([np.zeros(len(mean)), log_variance])
         return np.concatenate([mean, np.zeros_like(mean)]), decoder, offset
 
-    def prior(self, n_components, encode, seed):
+    def prior(
+        self, n_components: int, encode: Callable[[], Floats], seed: int
+    ) -> Prior:
         """Return the standard normal distribution; see `Mixture.prior`."""
         means, covariances = np.zeros((1, n_components)), np.eye(n_components)[None]
         return _mixture([1.0], means, covariances)
 
     @staticmethod
-    def _split(h):
+    def _split(h: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = h.chunk(2, dim=1)
         return mean, log_variance.clamp(_LOWEST, _HIGHEST)
 
 
+#: What may stand in the slot.
+AnyLatent: TypeAlias = Point | Gaussian | Mixture
 #: name -> latent with its defaults.
 LATENTS = {"gaussian": Gaussian, "mixture": Mixture}
 
 
-def check_latent(latent):
-    """Resolve a name, or None, to its latent; see that the parameters are valid."""
+def check_latent(latent: str | AnyLatent | None) -> AnyLatent:
+    """Resolve a name, or None, to its latent; check that the parameters are valid."""
     return Point() if latent is None else resolve_part("latent", latent, LATENTS)
 
 
-def _mixture(weights, means, covariances):
+def _mixture(weights: ArrayLike, means: Floats, covariances: Floats) -> Prior:
     """Arrays (n,), (n, n_components), (n, n_components, n_components)."""
     return {
         "weights": np.asarray(weights, dtype=np.float64),
@@ -276,7 +308,7 @@ def _mixture(weights, means, covariances):
     }
 
 
-def draw_codes(prior, n_samples, rng):
+def draw_codes(prior: Prior, n_samples: int, rng: np.random.RandomState) -> Floats:
     """Draw codes (n_samples, n_components), float64.
 
     Parameters

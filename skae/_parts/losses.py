@@ -1,58 +1,71 @@
-"""Losses: what a reconstruction is compared by, each with the link it is meant for.
+"""Losses, each with the link (output activation) that belongs to it.
 
-A loss compares the decoder's raw output with the rows it should reproduce and gives
-one number for each; training minimises their mean. The link turns the same raw output
-into values of ``X``.
+A loss compares the decoder's raw output with the rows it should reconstruct, and gives
+one number for each row. Training minimises their mean. The link turns the same raw
+output into values of ``X``.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from .._data.scaling import dense_rows, row_slices
+from .._typing import Bools, Floats, Rows
 from .base import check_row_values
 
 __all__ = [
     "LINKS",
     "LOSSES",
+    "Gradient",
     "Link",
     "Loss",
     "autograd_gradient",
     "check_loss",
-    "in_unit_interval",
-    "looks_like_pictures",
 ]
+
+
+class Gradient(Protocol):
+    """The mean loss of inliers, and the gradient to the output; see `Loss`."""
+
+    def __call__(
+        self,
+        output: Tensor,
+        x: Tensor,
+        n_outliers: int = 0,
+        weights: Tensor | None = None,
+    ) -> tuple[Tensor | float, Tensor]: ...
 
 
 @dataclass(frozen=True)
 class Link:
-    """A link function, as of generalised linear models.
+    """A link function, as in generalised linear models.
 
     ``inverse`` maps the decoder's raw output, a tensor, to values of ``X``. ``link``
-    maps values, an array, back. ``derivative`` is that of the inverse, as a function of
-    the value.
+    maps values, an array, back to the output. ``derivative`` is the derivative of the
+    inverse, as a function of the value.
     """
 
-    inverse: Callable
-    link: Callable
-    derivative: Callable
-    #: Open range of the values, where the link is finite.
+    inverse: Callable[[Tensor], Tensor]
+    link: Callable[[Floats], Floats]
+    derivative: Callable[[Floats], Floats]
+    #: Open range of values in which the link is finite.
     low: float = -np.inf
     high: float = np.inf
 
-    def start(self, mean):
+    def start(self, mean: Floats) -> Floats:
         """Raw output, shape (n_features,), whose reconstruction is about ``mean``."""
         return self.link(np.clip(mean, self.low, self.high))
 
-    def slope(self, mean):
+    def slope(self, mean: Floats) -> Floats:
         """Return the derivative at `start`, at least a tenth of the largest one.
 
-        Infinite where no linear map of the codes can start the output.
+        It is infinite where the output cannot start as a linear map of the codes.
         """
         slope = self.derivative(np.clip(mean, self.low, self.high))
         slope = np.maximum(slope, 0.1 * slope.max())
@@ -95,16 +108,18 @@ LINKS = {
     "tanh": Link(torch.tanh, np.arctanh, lambda v: 1 - v**2, _TINY - 1, 1 - _TINY),
     "relu": Link(torch.relu, _identity, np.ones_like, low=_TINY),
     "softplus": Link(F.softplus, _softplus_inverse, lambda v: -np.expm1(-v), low=_TINY),
-    # A step that is small near the mean is a factor far from it: start flat.
+    # A step that is small near the mean is huge far from it: start with a flat output.
     "exp": Link(_exp, np.log, lambda v: np.full_like(v, np.inf), low=_TINY),
     "softmax": Link(_softmax, np.log, _logistic_derivative, low=1e-6),
 }
 
 
-def autograd_gradient(function):
-    """Return what a `Loss.closed_form` returns, for any loss of rows."""
+def autograd_gradient(function: Callable[..., Tensor]) -> Gradient:
+    """Return the gradient function of a loss of rows, by autograd; see `Loss`."""
 
-    def gradient(output, x, n_outliers=0, weights=None):
+    def gradient(
+        output: Tensor, x: Tensor, n_outliers: int = 0, weights: Tensor | None = None
+    ) -> tuple[Tensor | float, Tensor]:
         output = output.detach().requires_grad_()
         with torch.enable_grad():
             losses = function(output, x)
@@ -127,8 +142,10 @@ def _mean_over_features(compare):
     return loss
 
 
-def _squared_error_gradient(fraction, mean, scale):
-    def gradient(output, x, n_outliers=0, weights=None):
+def _squared_error_gradient(fraction: float, mean: Tensor, scale: Tensor) -> Gradient:
+    def gradient(
+        output: Tensor, x: Tensor, n_outliers: int = 0, weights: Tensor | None = None
+    ) -> tuple[Tensor | float, Tensor]:
         difference = output.sub_(x)
         inliers = difference[n_outliers:] if n_outliers else difference
         if weights is not None:
@@ -144,12 +161,12 @@ def _squared_error_gradient(fraction, mean, scale):
     return gradient
 
 
-def _sigmoid(output, out):
-    """Write the logistic function of an output, the same bits with several threads.
+def _sigmoid(output: Tensor, out: Tensor) -> None:
+    """Write the logistic function of an output, bit for bit the same for any threads.
 
-    Threads share out the values evenly, and what vector instructions leave over at the
-    end of a share is computed otherwise. So the rows that would make uneven shares go
-    alone; they are too few for a second thread.
+    Each thread gets an equal share of the values. The last values of a share do not
+    fill a vector instruction, and are computed in another way. So the rows that would
+    make shares uneven are computed separately; they are too few for a second thread.
     """
     n_even = len(output) - len(output) % _EVEN_ROWS
     torch.sigmoid(output[:n_even], out=out[:n_even])
@@ -158,16 +175,23 @@ def _sigmoid(output, out):
 
 
 class _LogLossGradient:
-    """The same of the cross-entropy, with as few passes over memory as there can be.
+    """The gradient of the cross-entropy, with as few passes over memory as possible.
 
-    Targets are made with the factor that the gradient has, and buffers used again.
+    Targets are multiplied by the factor of the gradient, and buffers are used again.
     """
 
-    def __init__(self, fraction, mean, scale):
+    def __init__(self, fraction: float, mean: Tensor, scale: Tensor) -> None:
         self.fraction, self.mean, self.scale = fraction, mean, scale
-        self._buffers = {}  # batches have two sizes at most, a row apart
+        # Batches have two sizes at most, a row apart.
+        self._buffers: dict[int, tuple[Any, ...]] = {}
 
-    def __call__(self, output, x, n_outliers=0, weights=None):
+    def __call__(
+        self,
+        output: Tensor,
+        x: Tensor,
+        n_outliers: int = 0,
+        weights: Tensor | None = None,
+    ) -> tuple[Tensor | float, Tensor]:
         if weights is not None:
             return self._weighted(output, x, n_outliers, weights)
         # Where it is used, no rows are moved: outputs end where data do.
@@ -183,8 +207,10 @@ class _LogLossGradient:
         larger = torch.maximum(p, torch.sub(_factor(1.0), p, out=y), out=y)
         return value - factor * _sum_of_logs(larger), gradient
 
-    def _weighted(self, output, x, n_outliers, weights):
-        """Do the same for rows with weights, plainly."""
+    def _weighted(
+        self, output: Tensor, x: Tensor, n_outliers: int, weights: Tensor
+    ) -> tuple[Tensor | float, Tensor]:
+        """Do the same for rows with weights, without buffers."""
         target = torch.addcmul(self.mean, x, self.scale)
         losses = F.binary_cross_entropy_with_logits(output, target, reduction="none")
         losses = losses.mul_(weights)[n_outliers:]
@@ -193,8 +219,8 @@ class _LogLossGradient:
         gradient.sub_(target).mul_(weights).mul_(self.fraction / output.numel())
         return self.fraction * _total(losses) / losses.numel(), gradient
 
-    def _buffers_for(self, x):
-        """Return the factor, minus it times what makes ``x`` a target, and buffers."""
+    def _buffers_for(self, x: Tensor) -> tuple[Any, ...]:
+        """Return the factor, minus the factor times mean and scale, and buffers."""
         if x.shape[0] not in self._buffers:
             factor = self.fraction / x.numel()
             self._buffers[x.shape[0]] = (
@@ -209,22 +235,22 @@ class _LogLossGradient:
 
 
 @lru_cache(64)
-def _factor(value):
-    """Return a number as a tensor, by which to multiply takes half the time."""
+def _factor(value: float) -> Tensor:
+    """Return a number as a tensor: multiplying by it takes half the time."""
     return torch.tensor(value, dtype=torch.float32, device="cpu")
 
 
-def _number(value):
-    """Return a number, which is quick to work with, but where to ask for it waits."""
+def _number(value: Tensor) -> Tensor | float:
+    """Return a number, which is fast to use; a GPU would have to wait for it."""
     return value.item() if value.is_cpu else value
 
 
-def _total(values):
-    """Sum of a matrix, row by row: the same bits for any number of threads."""
+def _total(values: Tensor) -> Tensor | float:
+    """Sum of a matrix, row by row: bit for bit the same for any number of threads."""
     return _number(values.sum(dim=1).sum())
 
 
-def _sum_of_logs(values):
+def _sum_of_logs(values: Tensor) -> Tensor | float:
     """Sum of the logarithms of values, which are between 0.5 and 1.
 
     Logarithms are slow, so products of up to 64 values, which stay above 2**-64, are
@@ -252,15 +278,15 @@ def _poisson(output, target):
 
 
 def _without_rounding(target):
-    """Return counts or shares without the hair under zero that scaling may leave."""
-    return target.clamp(min=0.0)  # where logarithms end
+    """Return counts or shares without tiny negative values from scaling."""
+    return target.clamp(min=0.0)  # logarithms need values above zero
 
 
-def _anything(X):
+def _anything(X: Rows) -> None:
     """Accept every finite ``X``."""
 
 
-def _non_negative(X):
+def _non_negative(X: Rows) -> None:
     low = X.min()
     if low < 0:
         # The first words are those that scikit-learn's checks look for.
@@ -271,7 +297,7 @@ def _non_negative(X):
         )
 
 
-def _unit_interval(X):
+def _unit_interval(X: Rows) -> None:
     _non_negative(X)
     high = X.max()
     if high > 1:
@@ -282,7 +308,7 @@ def _unit_interval(X):
         )
 
 
-def _distributions(X):
+def _distributions(X: Rows) -> None:
     _non_negative(X)
     sums = np.ravel(X.sum(axis=1, dtype=np.float64))  # a column, of a sparse matrix
     worst = np.abs(sums - 1).argmax()
@@ -294,15 +320,15 @@ def _distributions(X):
         )
 
 
-def _everywhere(values):
+def _everywhere(values: Floats) -> Bools:
     return np.full(np.shape(values), True)
 
 
-def _at_the_bounds(values):
+def _at_the_bounds(values: Floats) -> Bools:
     return np.isin(values, (0.0, 1.0))
 
 
-def _nowhere(values):
+def _nowhere(values: Floats) -> Bools:
     return np.full(np.shape(values), False)
 
 
@@ -311,46 +337,49 @@ class Loss:
     """A loss, its link and the data it is made for.
 
     ``canonical`` losses take the raw output and compare it with ``X`` in its own
-    units, the link being part of their formula. The others compare the linked output
-    with ``X``, both in units of the scaled data.
+    units; the link is part of their formula. The others compare the linked output with
+    ``X``, both in units of the scaled data.
 
-    ``function`` of (output, target) gives the loss of each row, (batch,).
-    ``closed_form`` of (share, mean, scale) returns a function of (output, x,
-    n_outliers=0), which gives ``share`` times the mean loss, without the first
-    ``n_outliers`` rows, and of all rows the gradient to the output, which it may write
-    on. Of rows ``x`` as the network sees them; ``mean`` and ``scale`` make units of
-    ``X`` of them. Where it is None, autograd finds the gradient. ``vanishes`` tells of
-    values whether their loss is zero if they are met exactly.
+    ``function(output, target)`` returns the loss of each row, (batch,).
+
+    ``closed_form(share, mean, scale)`` returns a function of (output, x, n_outliers=0).
+    It takes rows ``x`` as the network sees them; ``mean`` and ``scale`` convert them to
+    units of ``X``. It returns ``share`` times the mean loss, without the first
+    ``n_outliers`` rows, and the gradient of the output for all rows. It may overwrite
+    the output. If ``closed_form`` is None, autograd computes the gradient.
+
+    ``vanishes(values)`` returns, for each value, whether the loss of an exact
+    reconstruction is zero.
     """
 
-    function: Callable
+    function: Callable[[Tensor, Tensor], Tensor]
     link: str = "identity"
     canonical: bool = False
-    check_data: Callable = _anything
-    closed_form: Callable | None = None
-    vanishes: Callable = _everywhere
+    check_data: Callable[[Rows], None] = _anything
+    closed_form: Callable[[float, Tensor, Tensor], Gradient] | None = None
+    vanishes: Callable[[Floats], Bools] = _everywhere
 
-    def check_gaps(self):
-        """Refuse missing entries where rows are compared as a whole."""
+    def check_gaps(self) -> None:
+        """Raise an error if the loss compares whole rows, without missing entries."""
         if self.canonical and self.link == "softmax":
             raise ValueError(
                 "loss='kl_divergence' compares rows as a whole, and cannot leave out "
-                "missing entries. Fill them first, as with a KNNImputer, or use "
-                "loss='squared_error'."
+                "missing entries. Fill them first, for example with a KNNImputer, or "
+                "use loss='squared_error'."
             )
 
     @property
-    def non_negative(self):
-        """Whether negative values are refused."""
+    def non_negative(self) -> bool:
+        """Whether negative values raise an error."""
         return self.check_data is not _anything
 
     @property
-    def compares_with_pca(self):
-        """Whether PCA's reconstruction has such a loss too."""
+    def compares_with_pca(self) -> bool:
+        """Whether PCA's reconstruction has a loss of this kind too."""
         return not self.canonical
 
-    def target_units(self, mean, scale):
-        """Return what makes of scaled rows what a canonical output is compared with."""
+    def target_units(self, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and scale that turn scaled rows into targets."""
         return mean, scale
 
 
@@ -375,7 +404,9 @@ LOSSES = {
 }
 
 
-def check_loss(loss, output_activation):
+def check_loss(
+    loss: str | Callable[..., Any], output_activation: str
+) -> tuple[Loss, str]:
     """Resolve ``loss`` and ``output_activation`` to a `Loss` and the link's name."""
     resolved = _own_loss(loss) if callable(loss) else LOSSES[loss]
     if output_activation == "auto":
@@ -390,21 +421,21 @@ def check_loss(loss, output_activation):
 
 
 def _own_loss(function):
-    """Return a `Loss` of someone's own function of (output, target)."""
+    """Return a `Loss` for a user's function of (output, target)."""
     if isinstance(function, type):
         raise TypeError(
-            f"loss must be a function or an object, not the class: "
+            f"loss must be a function or an object, not the class: pass "
             f"{function.__name__}()."
         )
 
     def loss(output, target):
-        # A copy: what a function does to its arguments should not be seen.
+        # A copy, so that a function cannot change the targets.
         losses = _of_rows(function, output, target.clone())
         losses = check_row_values(f"loss={function!r}", losses, len(target))
         if output.requires_grad and not losses.requires_grad:
             raise TypeError(
-                f"loss={function!r} must depend on its first argument, the output, by "
-                "operations of torch."
+                f"loss={function!r} must depend on its first argument, the output, "
+                "through torch operations."
             )
         return losses
 
@@ -412,9 +443,10 @@ def _own_loss(function):
 
 
 def _of_rows(function, output, target):
-    """Return the loss of each row, of a function of values, of rows or of a batch.
+    """Return the loss of each row, from a function of values, of rows or of a batch.
 
-    As torch's losses are, with ``reduction="none"``, and without.
+    torch's losses are functions of values with ``reduction="none"``, and of a batch
+    without.
     """
     losses = function(output, target)
     if not isinstance(losses, torch.Tensor):
@@ -422,30 +454,3 @@ def _of_rows(function, output, target):
     if losses.ndim == 0:
         losses = torch.vmap(function)(output, target)  # each row a batch of its own
     return losses.mean(dim=1) if losses.shape == output.shape else losses
-
-
-# Part of the values that are at the ends of the range of pictures.
-_AT_THE_ENDS = 0.1
-
-
-def in_unit_interval(X):
-    """Whether all values are in [0, 1]."""
-    parts = (dense_rows(X, rows) for rows in row_slices(*X.shape))
-    return all(values.min() >= 0 and values.max() <= 1 for values in parts)
-
-
-def looks_like_pictures(X):
-    """Whether values fill [0, 1], a tenth of them at its ends.
-
-    A logistic output then saturates where the data do, which a linear one has to learn
-    for each code anew.
-    """
-    n_zeros = n_ones = 0
-    for rows in row_slices(*X.shape):
-        values = dense_rows(X, rows)
-        if values.min() < 0 or values.max() > 1:
-            return False
-        n_zeros += np.count_nonzero(values == 0)
-        n_ones += np.count_nonzero(values == 1)
-    n_values = X.shape[0] * X.shape[1]
-    return min(n_zeros, n_ones) > 0 and n_zeros + n_ones >= _AT_THE_ENDS * n_values

@@ -1,4 +1,8 @@
-"""Mixed tables: a loss for each group of columns, and what belongs to it."""
+"""Mixed tables: a loss for each group of columns, given or found in the rows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from scipy.special import entr, xlogy
@@ -16,8 +20,11 @@ from .._data.column_kinds import (
 )
 from .._data.columns import column_names, find_columns, spell
 from .._data.scaling import dense_rows, row_slices, weighted
-from .column_losses import LINKS_OF, ColumnLosses
-from .losses import LOSSES, check_loss
+from .._typing import Floats, Rows
+from .column_links import PlainLink
+from .column_losses import LINKS_OF, ColumnLosses, LossParts
+from .losses import LOSSES, Loss, check_loss
+from .parameters import Parameters
 
 __all__ = ["Grouping", "MixedLoss", "choose_loss", "with_columns"]
 
@@ -31,72 +38,73 @@ _OF_KIND = {
 
 
 class MixedLoss(Documented, BaseEstimator):
-    """A loss for each group of columns: numbers, counts, binary ones, categories.
+    """A loss for each group of columns: numbers, counts, binary columns, categories.
 
-    For tables with columns of several kinds, categories as one-hot columns. A row's
-    loss is the mean over variables, where a block of one-hot columns is one variable.
-    Each group is in units of its best constant: the loss of a group is divided by what
-    predicting the mean of its columns costs, so that no group drowns the others
-    whatever its units are. Within a group, squared errors have the weights that the
-    columns' units give them, as in PCA; put a `StandardScaler` before, make a group of
-    each, or set ``standardize=True`` to weigh them alike.
+    It is for tables with several kinds of columns, with categories as one-hot columns.
+    The loss of a row is the mean over variables; a block of one-hot columns is one
+    variable. The loss of a group is divided by the loss of predicting the mean of its
+    columns. So no group dominates the others, whatever its units are. Within a group,
+    squared errors depend on the units of the columns, as in PCA. To weigh the columns
+    equally, put a `StandardScaler` before, make a group of each column, or set
+    ``standardize=True``.
 
     Parameters
     ----------
     groups : list of (loss, columns) tuples, default=()
-        As the ``transformers`` of `sklearn.compose.ColumnTransformer`, without a name.
+        Like ``transformers`` of `sklearn.compose.ColumnTransformer`, without names.
 
         loss : {"squared_error", "log_loss", "cross_entropy", "poisson"}
             - "squared_error": for numbers.
             - "log_loss": for binary columns, or shares in [0, 1].
-            - "cross_entropy": of a softmax over each block of one-hot columns. Where
-              the columns are several blocks, these must follow one another, each with
-              a single one in every row. A block of shares that sum to 1 is a group of
-              its own. Rows of zeros, which an encoder makes of unknown categories, cost
-              nothing.
-            - "poisson": half the Poisson deviance, for counts, of a rate that is a
-              softplus of the output: beyond the data it grows no faster than they do.
+            - "cross_entropy": for one-hot columns, with a softmax over each block. A
+              group may have several blocks, which must follow one another, each with a
+              single 1 in every row. A block of shares that sum to 1 must be a group of
+              its own. Rows of zeros, which an encoder makes from unknown categories,
+              have no loss.
+            - "poisson": half the Poisson deviance, for counts. The rate is a softplus
+              of the output, so that it grows only linearly beyond the data.
 
         columns : str, int, array-like of str or int, slice, array-like of bool or \
                 callable
-            Names of a data frame, or positions. A callable is given the frame and
-            returns one of the others, as `sklearn.compose.make_column_selector` does.
+            Names of columns of a data frame, or positions. A callable gets the frame
+            and returns one of the other forms, as
+            `sklearn.compose.make_column_selector` does.
 
     remainder : {"auto", "squared_error", "log_loss", "cross_entropy", "poisson"}, \
             default="auto"
-        Loss of the columns in no group. "auto" decides by the training rows:
+        Loss of the columns that are in no group. "auto" depends on the training rows:
 
-        - successive columns with a single one in every row are a block:
+        - successive columns with a single 1 in every row are a block:
           "cross_entropy";
         - other columns of zeros and ones: "log_loss", all in one group;
         - whole numbers from 0 up to at most 1,000, which a negative binomial
           distribution fits better than a normal one: "poisson", a group for each;
-        - the others: "squared_error", a group for each.
+        - all other columns: "squared_error", a group for each.
 
         ``loss="auto"`` of `AutoEncoderTransformer` is ``MixedLoss()``.
 
     See Also
     --------
-    AutoEncoderTransformer : Its attribute ``losses_`` tells which columns got which
+    AutoEncoderTransformer : Its attribute ``losses_`` says which columns have which
         loss.
 
     Notes
     -----
-    **Where this stands.** Losses of the exponential family with links of their own make
-    PCA a generalised low-rank model [1]_; with ``hidden_layer_sizes=()`` that is
-    what is trained, and otherwise its nonlinear extension. Factor analysis of mixed
-    data (FAMD) is PCA of one-hot columns, each divided by the root of its mean.
+    **Related methods.** PCA with losses of the exponential family, each with its own
+    link, is a generalised low-rank model [1]_. ``hidden_layer_sizes=()`` trains this
+    model; hidden layers make its nonlinear extension. Factor analysis of mixed data
+    (FAMD) is PCA of one-hot columns, each divided by the square root of its mean.
 
-    **Beside PCA.** Training starts from PCA of the columns, scaled so that each group's
-    variables have a mean variance of one (each column, with ``standardize=True``). Its
-    reconstruction, brought into the range of each column (probabilities within 0.001
-    of 0 and 1, of blocks to a sum of 1, rates above zero), has a loss too:
-    ``baseline_loss_``. If no network is better on the rows held out, this PCA is the
-    result, and `inverse_transform` gives what is within the range.
+    **Comparison with PCA.** Training starts from PCA of the columns, scaled so that
+    each group's variables have a mean variance of one (each column, with
+    ``standardize=True``). PCA's reconstruction is clipped to the range of each column:
+    probabilities between 0.001 and 0.999, blocks with a sum of 1, rates above zero. Its
+    loss is ``baseline_loss_``. If no network is better on the held-out rows, this PCA
+    is the result, and `inverse_transform` returns clipped values.
 
-    **Encoding.** Text and categories become numbers before: by `OneHotEncoder` in a
-    `ColumnTransformer`, or skrub's `TableVectorizer`. ``drop="if_binary"`` makes one
-    binary column of two categories. ``drop="first"`` leaves no blocks, but binary
+    **Encoding.** Convert text and categories to numbers first, with `OneHotEncoder` in
+    a `ColumnTransformer`, or with skrub's `TableVectorizer`. ``drop="if_binary"`` makes
+    one binary column of two categories. ``drop="first"`` leaves no blocks, but binary
     columns that exclude one another.
 
     References
@@ -122,19 +130,21 @@ class MixedLoss(Documented, BaseEstimator):
     True
     """
 
-    def __init__(self, groups=(), *, remainder="auto"):
+    def __init__(
+        self, groups: Sequence[tuple[str, Any]] = (), *, remainder: str = "auto"
+    ) -> None:
         self.groups = groups
         self.remainder = remainder
 
 
 class Grouping:
-    """What a `MixedLoss` asks for, in positions of columns.
+    """A `MixedLoss` with positions of columns.
 
     Parameters
     ----------
     loss : MixedLoss
     frame : object
-        What ``X`` was made of: names and selectors ask for it.
+        The original ``X``, in which names and selectors are looked up.
     n_features : int
 
     Attributes
@@ -144,14 +154,14 @@ class Grouping:
     others : ndarray of int
         Columns in no group.
     remainder : str
-        Their loss.
+        Loss of the others.
     is_open : bool
-        Whether all is left to the rows.
+        Whether all losses depend on the rows.
     names : tuple of str or None
-        Of the columns.
+        Names of the columns.
     """
 
-    def __init__(self, loss, frame, n_features):
+    def __init__(self, loss: MixedLoss, frame: object, n_features: int) -> None:
         self.names = column_names(frame)
         self.remainder = loss.remainder
         self.is_open = not loss.groups and loss.remainder == "auto"
@@ -165,20 +175,22 @@ class Grouping:
                 np.add.at(taken, columns, 1)
                 self.groups.append((name, columns))
         if (taken > 1).any():
-            column = spell(np.argmax(taken > 1), self.names)
+            column = spell(int(np.argmax(taken > 1)), self.names)
             raise ValueError(
                 f"Column {column} is twice in the groups of a MixedLoss: name it once."
             )
         self.others = np.flatnonzero(taken == 0)
 
 
-def with_columns(loss, frame, n_features):
-    """Return a `Grouping` of a loss for groups of columns; others as they are.
+def with_columns(
+    loss: str | MixedLoss | Callable[..., Any], frame: object, n_features: int
+) -> "str | Grouping | Callable[..., Any]":
+    """Return a `Grouping` for a `MixedLoss`; return other losses unchanged.
 
     Parameters
     ----------
     loss : str, callable or MixedLoss
-        As the estimator has it.
+        The estimator's parameter.
     frame : object
         Rows as the user gave them.
     n_features : int
@@ -190,48 +202,56 @@ def with_columns(loss, frame, n_features):
     return Grouping(loss, frame, n_features)
 
 
-def choose_loss(params, X, weights=None, parts=None, goes_on=False):
+def choose_loss(
+    params: Parameters,
+    X: Rows,
+    weights: Floats | None = None,
+    parts: LossParts | None = None,
+    goes_on: bool = False,
+) -> tuple[Parameters, Loss | ColumnLosses, PlainLink]:
     """Resolve ``loss`` and ``output_activation`` for some training rows.
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`, ``loss`` as `with_columns` returns it.
+    params : Parameters
+        With the ``loss`` that `with_columns` returns.
     X : ndarray or CSR matrix of shape (n_rows, n_features)
     weights : ndarray of shape (n_rows,) or None
-        Of the rows.
+        Weights of the rows.
     parts : tuple or None
-        What `loss_parts` has returned of the fit to go on from.
+        The result of `loss_parts` for the fit to continue.
     goes_on : bool
-        Whether these are more rows of the same, so that it stays what it is.
+        Whether these are more rows of the same stream, so that the loss stays the same.
 
     Returns
     -------
-    params : dict
-        With the name of a loss, a function or `ColumnLosses`.
+    params : Parameters
+        Parameters with the name of a loss, a function or `ColumnLosses`.
     loss : Loss or ColumnLosses
     link : str or tuple
-        What `link_of` takes.
+        Argument of `link_of`.
     """
-    asked = params["loss"]
+    asked = params.loss
     if isinstance(asked, Grouping):
-        if params["output_activation"] != "auto":
+        if params.output_activation != "auto":
             raise ValueError(
                 "Each group of a mixed loss has the output activation of its loss: "
-                f"leave output_activation='auto', got {params['output_activation']!r}."
+                f"leave output_activation='auto', got {params.output_activation!r}."
             )
         asked = _chosen(asked, X, weights, parts, goes_on)
-        params = {**params, "loss": asked}
+        params = replace(params, loss=asked)
+    loss: Loss | ColumnLosses
+    link: PlainLink
     if isinstance(asked, ColumnLosses):
         loss, link = asked, asked.link
     else:
-        loss, link = check_loss(asked, params["output_activation"])
+        loss, link = check_loss(asked, params.output_activation)
     loss.check_data(X)
     return params, loss, link
 
 
 def _chosen(grouping, X, weights, parts, goes_on):
-    """Return the `ColumnLosses` for rows, or the name of the loss that all have."""
+    """Return the `ColumnLosses` for rows, or the name of the loss of all columns."""
     names = grouping.names
     if parts and (grouping.is_open or goes_on):
         ((name, columns, *_), *_) = parts
@@ -259,7 +279,7 @@ def _chosen(grouping, X, weights, parts, goes_on):
 
 
 def _parts(name, blocks, weight=1.0, unit=1.0):
-    """Return parts of `ColumnLosses` of a group: a block each, or one of all columns.
+    """Return a group's parts of `ColumnLosses`: one for each block, or one in all.
 
     ``blocks`` are the columns of each variable.
     """
@@ -271,7 +291,7 @@ def _parts(name, blocks, weight=1.0, unit=1.0):
 
 
 def _found(X, columns, weights):
-    """Return the groups that "auto" makes of columns."""
+    """Return the groups that "auto" finds among columns."""
     found = column_kinds(X, columns, weights)
     blocks = [block for kind, block in found if kind == ONE_HOT]
     groups = [("cross_entropy", blocks)] if blocks else []
@@ -282,7 +302,7 @@ def _found(X, columns, weights):
 
 
 def _check_entry(entry):
-    """Return the name of a loss and columns, if they are one."""
+    """Return the name of a loss and its columns, or raise an error."""
     if not isinstance(entry, tuple | list) or len(entry) != 2:
         raise ValueError(
             "groups of a MixedLoss must be tuples (loss, columns), such as "
@@ -311,16 +331,17 @@ def _variables(name, columns, X, names):
     if len(np.concatenate([*blocks, ()])) != len(columns):
         raise ValueError(
             f"Columns {spell(columns[0], names)} to {spell(columns[-1], names)} "
-            "of a group with 'cross_entropy' are no blocks of one-hot columns: in each "
-            "block, of columns that follow one another, every row needs a single 1. "
-            "Make them by OneHotEncoder without drop, name the columns of each block "
-            "as a group, or use 'log_loss', where columns need not exclude one another."
+            "of a group with 'cross_entropy' are no blocks of one-hot columns. The "
+            "columns of a block must follow one another, and have a single 1 in every "
+            "row. Make them with OneHotEncoder without drop, name the columns of each "
+            "block as a group, or use 'log_loss', for which columns need not exclude "
+            "one another."
         )
     return blocks
 
 
 def _are_shares(X, columns):
-    """Whether columns together sum to one in every row, or to zero."""
+    """Whether the columns sum to one, or to zero, in every row."""
     for rows in row_slices(*X.shape):
         values = dense_rows(X, rows)[:, columns]
         sums = values.sum(axis=1, dtype=np.float64)
@@ -330,7 +351,7 @@ def _are_shares(X, columns):
 
 
 def _unit(X, weights, variables):
-    """Return the mean standard deviation of counts, or 1 if they are all alike."""
+    """Return the root mean variance of counts, or 1 if they are all equal."""
     columns = np.concatenate(variables)
     scaler = StandardScaler()
     for rows in row_slices(*X.shape):
@@ -341,7 +362,7 @@ def _unit(X, weights, variables):
 
 
 def _constant_cost(name, X, weights, columns):
-    """Return the mean loss of rows that the best constant has, of one variable."""
+    """Return the mean loss of the best constant prediction of one variable."""
     if name == "squared_error":
         return 1.0  # in units of the scaled data
     total = own = 0.0

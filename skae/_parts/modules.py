@@ -1,35 +1,40 @@
-"""`Modules`: encoder and decoder that users wrote."""
+"""`Modules`: users' own encoder and decoder."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
 from .._compat import Documented
-from .._nn.layers import Rescaling, turn
+from .._nn.layers import Activation, Rescaling, turn
 from .._nn.seeded_modules import UserModule, own_generator, two_rows
+from .column_links import PlainLink
+from .contracts import Shape
+from .parameters import Parameters
 
 __all__ = ["Modules"]
 
 
 class Modules(Documented, BaseEstimator):
-    """Encoder and decoder of one's own.
+    """Your own encoder and decoder.
 
-    Each is given as a factory, not as a module: a module has weights, which `clone`
-    would copy from one fold of a cross-validation into the next. The output should be
-    linear, and so should the codes. Two small linear layers stand between the modules
-    and the codes, so that these can be turned to their principal axes.
+    Each is given as a factory, not as a module. A module has weights, which `clone`
+    would copy from one fold of a cross-validation into the next. Encoder and decoder
+    should both end with a linear layer. skae adds two small linear layers between the
+    modules and the codes, so that the codes can be rotated to their principal axes.
 
-    Factories start their weights as they like, with torch's random numbers from a seed
-    of ``random_state``; so are those that modules draw in training. With a batch of one
-    row, layers that use the statistics of batches take those of earlier ones.
+    Factories initialise the weights. torch's random numbers are then seeded from
+    ``random_state``, as are those that modules draw in training. For a batch of one
+    row, layers that use batch statistics use the statistics of earlier batches.
 
     Parameters
     ----------
     encoder, decoder : callable
         ``f(n_in, n_out)`` that returns a `torch.nn.Module`, from (batch, n_in) to
-        (batch, n_out). A class, or a function with a name so that it can be pickled.
+        (batch, n_out). It must be a class or a named function, so that it can be
+        pickled.
 
     Examples
     --------
@@ -47,35 +52,43 @@ class Modules(Documented, BaseEstimator):
 
     _parameter_constraints = {"encoder": [callable], "decoder": [callable]}
 
-    def __init__(self, encoder, decoder):
+    def __init__(
+        self,
+        encoder: Callable[[int, int], nn.Module],
+        decoder: Callable[[int, int], nn.Module],
+    ) -> None:
         self.encoder = encoder
         self.decoder = decoder
 
-    def check(self, params, n_features):
-        """Refuse modules, and parameters that would have no effect."""
+    def check(self, params: Parameters, n_features: int) -> None:
+        """Raise an error for modules, and for parameters without effect."""
         for name in ("encoder", "decoder"):
             if isinstance(getattr(self, name), nn.Module):
                 raise TypeError(
                     f"{name} of Modules must be a factory f(n_in, n_out) that makes a "
-                    "module, not a module: its weights would go from fold to fold. "
-                    "Pass the class, or a function that calls it."
+                    "module, not a module: its weights would be copied from fold to "
+                    "fold. Pass the class, or a function that calls it."
                 )
         for name in ("hidden_layer_sizes", "activation"):
-            if not isinstance(params[name], str) or params[name] != "auto":
+            if not params.are_auto(name):
                 raise ValueError(
                     f"{name} has no effect on network=Modules(...), whose modules have "
                     f"their own: leave {name}='auto'."
                 )
 
-    def hidden_layer_sizes(self, n_samples, n_features, n_components):
-        """Nobody asks for them."""
+    def hidden_layer_sizes(
+        self, n_samples: int, n_features: int, n_components: int
+    ) -> tuple[int, ...]:
+        """Return none: modules have their own layers."""
         return ()
 
-    def starts_plain(self, link):
-        """No module does."""
+    def starts_plain(self, link: PlainLink) -> bool:
+        """Return False: modules are added to the linear start."""
         return False
 
-    def build(self, shape, hidden, activation, seed):
+    def build(
+        self, shape: Shape, hidden: tuple[int, ...], activation: Activation, seed: int
+    ) -> tuple[nn.Sequential, nn.Sequential, int]:
         """Return encoder, decoder and largest width known; see `Dense.build`."""
         n_features, k, n_outputs = shape
         with own_generator(seed):  # where the weights of modules start from
@@ -88,7 +101,7 @@ class Modules(Documented, BaseEstimator):
 
 @torch.no_grad()
 def _make(name, factory, n_in, n_out):
-    """Return a factory's module, once it is seen to be of use."""
+    """Return a factory's module, after a test with two rows."""
     try:
         # A copy, should the factory return the same one again.
         module = copy.deepcopy(factory(n_in, n_out))

@@ -1,15 +1,17 @@
 """Networks: encoder and decoder as stacks of layers, dense or convolutional.
 
-A network part builds both from the shapes of rows and codes. The encoder ends in a
-linear layer and the decoder begins with one, so that codes may take any value and can
-be turned; the output is linear too, since the link belongs to the loss.
+A network part builds both from the shapes of rows and codes. The encoder ends with a
+linear layer and the decoder begins with one, so that codes can take any value and can
+be rotated. The output is linear too, because the link belongs to the loss.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -18,6 +20,7 @@ from torch import nn
 from .._compat import Documented, Interval
 from .._nn.autoencoder import AutoEncoder
 from .._nn.layers import (
+    Activation,
     Dropout,
     FromImages,
     Rescaling,
@@ -28,11 +31,16 @@ from .._nn.layers import (
     stack,
 )
 from .base import resolve_part
+from .column_links import PlainLink
+from .contracts import Shape
 from .modules import Modules
+from .parameters import Parameters
 
 __all__ = [
     "NAMED_NETWORKS",
     "NETWORKS",
+    "AnyNetwork",
+    "Architecture",
     "Conv",
     "Dense",
     "Modules",
@@ -43,33 +51,26 @@ __all__ = [
 ]
 
 
-# Rows that can fill a third layer.
+# Number of rows from which on there is a third layer.
 _MANY_ROWS = 25_600
-
-
-class Shape(NamedTuple):
-    """Widths of a row, of a code, and of what the encoder gives for the code."""
-
-    n_features: int
-    n_components: int
-    n_outputs: int
 
 
 class Dense(Documented, BaseEstimator):
     """Linear layers and activations, mirrored in the decoder.
 
-    Their widths are ``hidden_layer_sizes``.
+    The widths of the hidden layers are ``hidden_layer_sizes``.
 
     Parameters
     ----------
     tied : bool, default=False
-        Whether the decoder's matrices are those of the encoder, transposed [1]_. Such
-        networks start plain: a correction that starts at zero in both would stay there.
+        Whether the decoder's matrices are those of the encoder, transposed [1]_. Tied
+        networks do not start as PCA: their corrections to PCA would start at zero in
+        both encoder and decoder, and stay there.
     layer_norm : bool, default=False
         Whether the values of hidden layers are centred and scaled, row by row, before
         the activation [2]_.
     dropout : float in [0, 1), default=0.0
-        Share of the hidden values that are zeroed at random while training [3]_.
+        Share of the hidden values that are set to zero at random in training [3]_.
 
     References
     ----------
@@ -91,33 +92,37 @@ class Dense(Documented, BaseEstimator):
         "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, tied=False, layer_norm=False, dropout=0.0):
+    def __init__(
+        self, tied: bool = False, layer_norm: bool = False, dropout: float = 0.0
+    ) -> None:
         self.tied = tied
         self.layer_norm = layer_norm
         self.dropout = dropout
 
-    def check(self, params, n_features):
-        """Refuse a start that tied weights would not leave, and what has no effect."""
-        hidden = params["hidden_layer_sizes"]
+    def check(self, params: Parameters, n_features: int) -> None:
+        """Raise an error for tied weights that start as PCA, and for unused options."""
+        hidden = params.hidden_layer_sizes
         if (self.layer_norm or self.dropout) and not isinstance(hidden, str):
             if not np.size(hidden):
                 raise ValueError(
                     "layer_norm and dropout of Dense have no effect without hidden "
                     f"layers, got hidden_layer_sizes={hidden!r}."
                 )
-        if self.tied and params["init"] == "pca":
+        if self.tied and params.init == "pca":
             raise ValueError(
                 "Dense(tied=True) cannot start with init='pca': corrections that begin "
-                "at zero in encoder and decoder at once stay there. Use init='auto' or "
+                "at zero in both encoder and decoder stay there. Use init='auto' or "
                 "'random'."
             )
 
-    def hidden_layer_sizes(self, n_samples, n_features, n_components):
-        """Two layers, the first some twice as wide as the data, between 64 and 512.
+    def hidden_layer_sizes(
+        self, n_samples: int, n_features: int, n_components: int
+    ) -> tuple[int, ...]:
+        """Two layers, the first about twice as wide as the data, between 64 and 512.
 
-        Short data get no more units than a quarter of their rows: they could not fill
-        them. Long data get 128 at least, and a third layer, unless it would narrow down
-        to the codes too early.
+        The first layer has no more units than a quarter of the number of rows, but at
+        least 64. With many rows it has at least 128 units, and there is a third layer,
+        unless that would be too narrow for the number of codes.
         """
         is_long = n_samples >= _MANY_ROWS
         wish = max(min(2 * n_features, n_samples // 4), 128 if is_long else 64)
@@ -125,12 +130,14 @@ class Dense(Documented, BaseEstimator):
         widths = (width, max(width // 2, 64), width // 4)
         return widths if is_long and n_components <= width // 16 else widths[:2]
 
-    def starts_plain(self, link):
-        """Whether a linear start is not for this network."""
+    def starts_plain(self, link: PlainLink) -> bool:
+        """Whether the network starts plain, not as PCA: with tied weights."""
         return self.tied
 
-    def build(self, shape, hidden, activation, seed):
-        """Return encoder, decoder, and the largest number of values of a row.
+    def build(
+        self, shape: Shape, hidden: tuple[int, ...], activation: Activation, seed: int
+    ) -> tuple[nn.Sequential, nn.Sequential, int]:
+        """Return encoder, decoder, and the width of the widest layer.
 
         Parameters
         ----------
@@ -138,19 +145,20 @@ class Dense(Documented, BaseEstimator):
         hidden : tuple of int
             Widths of the encoder's hidden layers.
         activation : str
-            Key of ``ACTIVATIONS``, or a class or function of someone's own.
+            Key of ``ACTIVATIONS``, or a user's class or function.
         seed : int
-            For modules that start their own weights.
+            For modules that initialise their own weights.
         """
         between = partial(self._between, partial(make_activation, activation))
         encoder = stack([shape.n_features, *hidden, shape.n_outputs], between)
         widths = [shape.n_components, *hidden[::-1], shape.n_features]
+        decoder: nn.Sequential
         if self.tied:
             others = [layer for layer in encoder if isinstance(layer, nn.Linear)]
-            decoder = stack(
+            layers = stack(
                 widths, between, lambda n_in, n_out: Transposed(others.pop(), n_in)
             )
-            decoder = nn.Sequential(*decoder, Rescaling(shape.n_features))
+            decoder = nn.Sequential(*layers, Rescaling(shape.n_features))
         else:
             decoder = stack(widths, between)
         return encoder, decoder, max(*widths, shape.n_outputs)
@@ -164,22 +172,23 @@ class Dense(Documented, BaseEstimator):
 
 
 class Conv(Documented, BaseEstimator):
-    """Convolutions before the dense layers, and their mirror image behind.
+    """Convolutions before the dense layers of the encoder, mirrored in the decoder.
 
-    Rows stay flat: each is a picture or a signal, pixel after pixel. Each convolution
-    halves height and width, rounded up, and each transposed one of the decoder doubles
-    them to what they were [1]_. ``hidden_layer_sizes="auto"`` is no layer between, and
-    ``init="auto"`` the plain start where the output is logistic, as that of pictures.
+    Rows of ``X`` stay flat: each row is a picture or a signal, pixel after pixel. Each
+    convolution of the encoder halves height and width, rounded up. Each transposed
+    convolution of the decoder restores them [1]_. ``hidden_layer_sizes="auto"`` means
+    no dense hidden layer. ``init="auto"`` is the plain start if the output is logistic,
+    as for pictures.
 
     Parameters
     ----------
     image_shape : tuple of int or None, default=None
-        (height, width), (height, width, channels) or, of signals, (length,), as numpy
-        flattens it. None: rows are signals.
+        Shape from which rows were flattened by numpy: (height, width), (height, width,
+        channels) or, for signals, (length,). None means that rows are signals.
     channels : tuple of int, default=(16, 32, 64)
-        Of one convolution after another.
+        Number of channels of each convolution.
     kernel_size : int, default=3
-        Odd.
+        Size of the kernels, an odd number.
 
     References
     ----------
@@ -204,19 +213,24 @@ class Conv(Documented, BaseEstimator):
         "kernel_size": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, image_shape=None, channels=(16, 32, 64), kernel_size=3):
+    def __init__(
+        self,
+        image_shape: Sequence[int] | None = None,
+        channels: Sequence[int] = (16, 32, 64),
+        kernel_size: int = 3,
+    ) -> None:
         self.image_shape = image_shape
         self.channels = channels
         self.kernel_size = kernel_size
 
-    def check(self, params, n_features):
-        """Refuse shapes that are none, or not that of the rows."""
+    def check(self, params: Parameters, n_features: int) -> None:
+        """Raise an error for invalid shapes, or shapes that do not fit the rows."""
         shape = _sizes("image_shape of Conv", self._image_shape(n_features))
         channels = _sizes("channels of Conv", self.channels)
         if not 1 <= len(shape) <= 3 or not channels:
             raise ValueError(
                 "Conv needs image_shape=(length,), (height, width) or (height, width, "
-                "channels), and the channels of one convolution at least, got "
+                "channels), and the channels of at least one convolution, got "
                 f"image_shape={shape} and channels={channels}."
             )
         if self.kernel_size % 2 == 0:
@@ -236,67 +250,74 @@ class Conv(Documented, BaseEstimator):
                 f"{self.kernel_size}: use at most {farthest}."
             )
 
-    def hidden_layer_sizes(self, n_samples, n_features, n_components):
-        """None: on MNIST, dense layers cost more time than they were worth."""
+    def hidden_layer_sizes(
+        self, n_samples: int, n_features: int, n_components: int
+    ) -> tuple[int, ...]:
+        """Return none: on MNIST, dense layers were not worth their time."""
         return ()
 
-    def starts_plain(self, link):
-        """Pictures do: on MNIST the linear start measured worse."""
+    def starts_plain(self, link: PlainLink) -> bool:
+        """Whether it starts plain: pictures do, as on MNIST the PCA start was worse."""
         return link != "identity"
 
-    def build(self, shape, hidden, activation, seed):
+    def build(
+        self, shape: Shape, hidden: tuple[int, ...], activation: Activation, seed: int
+    ) -> tuple[nn.Sequential, nn.Sequential, int]:
         """Return encoder, decoder and largest width; see `Dense.build`."""
         *size, n_colours = image_shape = self._image_shape(shape.n_features)
         if len(image_shape) < 3:
-            size, n_colours = image_shape, 1
+            size, n_colours = list(image_shape), 1
         sizes = [tuple(size)]
         for _ in self.channels:
             sizes.append(tuple(-(-n // 2) for n in sizes[-1]))
         channels = [n_colours, *self.channels]
-        k, activation = self.kernel_size, partial(make_activation, activation)
-        encoder, decoder = [], []
+        k, make = self.kernel_size, partial(make_activation, activation)
+        inward: list[nn.Module] = []
+        outward: list[nn.Module] = []
         for i, (n_in, n_out) in enumerate(pairwise(channels)):
-            encoder += [convolution(n_in, n_out, k, sizes[i]), activation()]
+            inward += [convolution(n_in, n_out, k, sizes[i]), make()]
             back = convolution(n_out, n_in, k, sizes[i], transposed=True)
-            decoder = [activation(), back, *decoder]
+            outward = [make(), back, *outward]
         n_flat = channels[-1] * math.prod(sizes[-1])
         encoder = nn.Sequential(
             ToImages(sizes[0], n_colours),
-            *encoder,
+            *inward,
             nn.Flatten(),
-            *stack([n_flat, *hidden, shape.n_outputs], lambda _: [activation()]),
+            *stack([n_flat, *hidden, shape.n_outputs], lambda _: [make()]),
         )
         decoder = nn.Sequential(
-            *stack(
-                [shape.n_components, *hidden[::-1], n_flat], lambda _: [activation()]
-            ),
+            *stack([shape.n_components, *hidden[::-1], n_flat], lambda _: [make()]),
             nn.Unflatten(1, (channels[-1], *sizes[-1])),
-            *decoder,
+            *outward,
             FromImages(),
             Rescaling(shape.n_features),
         )
         widths = [c * math.prod(s) for c, s in zip(channels, sizes, strict=True)]
         return encoder, decoder, max(*widths, *hidden, shape.n_outputs)
 
-    def _image_shape(self, n_features):
+    def _image_shape(self, n_features: int) -> Sequence[int]:
         return (n_features,) if self.image_shape is None else self.image_shape
 
 
+#: What may stand in the slot.
+AnyNetwork: TypeAlias = Dense | Conv | Modules
 #: name -> network with its defaults, for the estimator's parameter.
 NAMED_NETWORKS = {"dense": Dense, "conv": Conv}
 #: name of the class -> network.
 NETWORKS = {"Dense": Dense, "Conv": Conv, "Modules": Modules}
 
 
-def check_network(network, params, n_features):
-    """Resolve None to the dense network, and see that the parameters are valid."""
-    network = resolve_part("network", network or "dense", NAMED_NETWORKS)
-    network.check(params, n_features)
-    return network
+def check_network(
+    network: str | AnyNetwork | None, params: Parameters, n_features: int
+) -> AnyNetwork:
+    """Resolve None to the dense network, and check that the parameters are valid."""
+    part = resolve_part("network", network or "dense", NAMED_NETWORKS)
+    part.check(params, n_features)
+    return part
 
 
-def describe_network(network):
-    """Return the name and the parameters of a part, plain values that compare."""
+def describe_network(network: AnyNetwork) -> tuple[str, dict[str, Any]]:
+    """Return the name and the parameters of a part, as plain comparable values."""
     options = network.get_params(deep=False)
     for name in ("image_shape", "channels"):
         if options.get(name) is not None:
@@ -304,33 +325,48 @@ def describe_network(network):
     return type(network).__name__, options
 
 
-def make_autoencoder(
-    n_features,
-    n_components,
-    n_outputs,
-    hidden_layer_sizes,
-    activation,
-    init,
-    network,
-    seed=0,
-):
-    """Return an `AutoEncoder` of an architecture; the arguments are what is stored.
+@dataclass(frozen=True)
+class Architecture:
+    """What a network is built from: plain values, which are stored by name.
 
-    Parameters
+    Attributes
     ----------
     n_features, n_components, n_outputs : int
         See `AutoEncoder`.
+    network : pair
+        Key of ``NETWORKS``, and the parameters of that part.
     hidden_layer_sizes : tuple of int
         Widths of the encoder's hidden layers; the decoder has them in reverse.
     activation : str or callable
-        Key of ``ACTIVATIONS``, or what makes a module.
+        Key of ``ACTIVATIONS``, or a function that makes a module.
     init : {"pca", "random", "faded", "linear"}
         See `AutoEncoder`.
-    network : pair
-        Key of ``NETWORKS``, and the parameters of that part.
-    seed : int
-        For modules that start their own weights.
     """
+
+    n_features: int
+    n_components: int
+    n_outputs: int
+    network: tuple[str, dict[str, Any]]
+    hidden_layer_sizes: tuple[int, ...]
+    activation: Activation
+    init: str
+
+    def build(self, seed: int = 0) -> AutoEncoder:
+        """Return the network; the seed is for modules that initialise their weights."""
+        return make_autoencoder(**vars(self), seed=seed)
+
+
+def make_autoencoder(
+    n_features: int,
+    n_components: int,
+    n_outputs: int,
+    hidden_layer_sizes: tuple[int, ...],
+    activation: Activation,
+    init: str,
+    network: tuple[str, dict[str, Any]],
+    seed: int = 0,
+) -> AutoEncoder:
+    """Return an `AutoEncoder`; see `Architecture`."""
     shape = Shape(n_features, n_components, n_outputs)
     if init == "linear":
         built = None, None, max(n_features, n_outputs)

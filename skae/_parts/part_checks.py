@@ -1,4 +1,4 @@
-"""`check_part`: whether a part of one's own keeps the contract of its kind."""
+"""`check_part`: whether a user's part keeps the contract of its kind."""
 
 import pickle
 
@@ -17,36 +17,38 @@ _N_FEATURES, _N_COMPONENTS = 6, 2
 _KINDS = ("corruption", "loss", "penalty")
 
 
-def check_part(part, kind="auto"):
-    """Check that a corruption, a penalty or a loss of one's own keeps its contract.
+def check_part(part: object, kind: str = "auto") -> None:
+    """Check that your own corruption, penalty or loss keeps its contract.
 
-    It is called on small batches, of one row and of several, as in a training: what it
-    returns must have the right shape and dtype and be finite, its random numbers must
-    come from the generator it is given, its arguments must stay as they are, and the
-    gradient of a penalty or a loss must be there and be finite. It must also survive
-    `pickle` and, if it has parameters, `sklearn.base.clone`.
+    The part is called on small batches, of one row and of several, as in a training. It
+    must meet these conditions:
+
+    - It returns finite values of the right shape and dtype.
+    - Its random numbers come only from the generator that it is given.
+    - It does not change its arguments.
+    - The gradient of a penalty or a loss exists and is finite.
+    - It can be pickled and, if it has parameters, cloned (`sklearn.base.clone`).
 
     Parameters
     ----------
     part : object or callable
-        What is given as ``corruption``, ``penalty`` or ``loss`` to
-        `AutoEncoderTransformer`.
+        A value for ``corruption``, ``penalty`` or ``loss`` of `AutoEncoderTransformer`.
     kind : {"auto", "corruption", "loss", "penalty"}, default="auto"
-        What it is. "auto" looks for the methods ``corrupt`` and ``penalize``, and takes
-        any other function for a loss.
+        Kind of the part. "auto" looks for the methods ``corrupt`` and ``penalize``, and
+        takes any other function as a loss.
 
     Raises
     ------
     AssertionError
-        If it does not keep the contract; the message names what is broken.
+        If the part does not keep the contract. The message says which condition fails.
     TypeError
-        If it does not return what can be computed with.
+        If the part does not return a tensor of the right kind.
     ValueError
         If ``kind`` is not one of these.
 
     See Also
     --------
-    sklearn.utils.estimator_checks.check_estimator : The same for estimators.
+    sklearn.utils.estimator_checks.check_estimator : Similar checks for estimators.
 
     Examples
     --------
@@ -124,7 +126,7 @@ def _check_penalty(part, n_samples):
     _assert(
         values.requires_grad,
         part,
-        "must depend on the codes by operations of torch, or training never sees it",
+        "must depend on the codes through torch operations, or it has no gradient",
     )
     values.mean().backward()
     _assert(torch.isfinite(weight.grad).all(), part, "must have a finite gradient")
@@ -160,12 +162,17 @@ _CHECKS = {
 }
 
 
+def _numpy_state():
+    """Return what numpy's global generator draws from."""
+    return np.random.get_state(legacy=False)["state"]["key"].copy()
+
+
 def _repeatable(part, function):
-    """Return what a part gives for a seed, once it is seen that the seed is all."""
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    """Return the result of a part for a seed; check that it depends on no other."""
+    before = torch.get_rng_state(), _numpy_state()
     first = function(np.random.default_rng(0))
     drew_torch = not torch.equal(before[0], torch.get_rng_state())
-    drew_numpy = (before[1] != np.random.get_state()[1]).any()
+    drew_numpy = (before[1] != _numpy_state()).any()
     _assert(
         not (drew_torch or drew_numpy),
         part,

@@ -1,32 +1,39 @@
-"""Penalties: what codes cost besides their error, to be sparse or smooth.
+"""Penalties on codes, added to the loss, that make codes sparse or smooth.
 
 A penalty has a method ``penalize(z, x, encode, rng)`` that returns the cost of each row
-of a batch; penalties add up. It says about itself:
+of a batch. Penalties can be added. A penalty has two attributes:
 
 ``needs_encoder``
     Whether it calls ``encode``. If not, the rest of the network needs no autograd.
 ``keeps_axes``
-    Whether it gives each code a meaning of its own, so that they may not be turned.
+    Whether each code has a meaning of its own, so that codes must not be rotated.
 
-Where it does not say so, both are taken for true, which is always right. A function of
-``(z)``, ``(z, x)`` or all four, of rows' costs or one for all, is a penalty too.
+If they are missing, both count as true, which is always safe. A function of ``(z)``,
+``(z, x)`` or all four arguments is a penalty too. It returns a cost for each row, or
+one for the batch.
 """
 
 import warnings
+from collections.abc import Callable
 from functools import cache
 from numbers import Real
+from typing import TypeAlias, cast
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from torch import Tensor
 from torch.autograd import forward_ad
 
 from .._compat import Documented, HasMethods, Interval, close_forward_derivatives
 from .._runtime.calls import call, n_required
 from .._runtime.forks import forkable_lock
 from .base import check_row_values, resolve_part
+from .contracts import Penalty
 
 __all__ = [
     "PENALTIES",
+    "PenaltyLike",
     "Contraction",
     "PenaltySum",
     "Sparsity",
@@ -36,44 +43,47 @@ __all__ = [
     "penalize",
 ]
 
+#: An object with a method `penalize`, or a function of (z, x) that is one.
+PenaltyLike: TypeAlias = Penalty | Callable[..., Tensor]
+
 _WEIGHT = {"weight": [Interval(Real, 0, None, closed="left")]}
 
 
 class _Addable:
-    """Penalties add up, with those of someone's own too."""
+    """Penalties can be added, also to users' own."""
 
-    def __add__(self, other):
+    def __add__(self: Penalty, other: PenaltyLike) -> "PenaltySum":
         return PenaltySum(self, other)
 
-    def __radd__(self, other):
+    def __radd__(self: Penalty, other: PenaltyLike | int) -> Penalty:
         # Zero is where sum() begins.
-        return self if other == 0 else PenaltySum(other, self)
+        return self if other == 0 else PenaltySum(cast(PenaltyLike, other), self)
 
 
 class Sparsity(_Addable, Documented, BaseEstimator):
-    """Few codes of a row far from zero.
+    """Sparse codes: for each row, only a few codes are far from zero.
 
-    Without ``target``, the mean absolute value of each code (L1) over its root mean
-    square, averaged over the codes: 0.8 where they are normally distributed, and small
-    where few of them are not zero [1]_. With a ``target`` p, the Kullback-Leibler
-    divergence [2]_ ::
+    Without ``target``, the penalty is the mean absolute value of each code (L1),
+    divided by its root mean square, and averaged over the codes. It is 0.8 for normally
+    distributed codes, and small if most of them are zero [1]_. With a ``target`` p, it
+    is the Kullback-Leibler divergence [2]_ ::
 
         p log(p / a) + (1 - p) log((1 - p) / (1 - a))
 
-    of each code's mean activation a, averaged over the codes. Codes are linear, so
-    the activation of a code z is taken to be z² / (z² + mean of z²), in [0, 1). Both
-    are of no unit: codes that are merely smaller are not sparser.
+    averaged over the codes, where a is the mean activation of a code. Codes are linear,
+    so the activation of a code z is defined as z² / (z² + mean of z²), in [0, 1). Both
+    penalties have no unit: making all codes smaller does not change them.
 
-    The codes keep their axes and their zero, and with ``init="auto"`` the start is the
-    plain network: PCA's codes are not sparse, and hard to leave.
+    Sparse codes are not rotated or centred. With ``init="auto"`` the start is the plain
+    network, because PCA's codes are not sparse, and training hardly leaves them.
 
     Parameters
     ----------
     weight : float, default=0.1
-        Of the penalty, against the loss.
+        Weight of the penalty, compared with the loss.
     target : float in (0, 1) or None, default=None
-        Mean activation, about the share of rows that a code is far from zero in. It is
-        weighed against the loss too, and reached with a ``weight`` of about 10.
+        Mean activation: about the share of rows in which a code is far from zero. The
+        codes come near it only if ``weight`` is large enough, about 10.
 
     References
     ----------
@@ -106,11 +116,17 @@ class Sparsity(_Addable, Documented, BaseEstimator):
         "target": [Interval(Real, 0, 1, closed="neither"), None],
     }
 
-    def __init__(self, weight=0.1, target=None):
+    def __init__(self, weight: float = 0.1, target: float | None = None) -> None:
         self.weight = weight
         self.target = target
 
-    def penalize(self, z, x, encode, rng):
+    def penalize(
+        self,
+        z: Tensor,
+        x: Tensor,
+        encode: Callable[[Tensor], Tensor],
+        rng: np.random.Generator,
+    ) -> Tensor:
         """Return the cost of rows.
 
         Parameters
@@ -120,7 +136,7 @@ class Sparsity(_Addable, Documented, BaseEstimator):
         x : Tensor of shape (batch, n_features)
             The scaled rows that were encoded.
         encode : callable
-            From such rows to codes.
+            Function from scaled rows to codes.
         rng : numpy.random.Generator
 
         Returns
@@ -141,21 +157,22 @@ class Sparsity(_Addable, Documented, BaseEstimator):
 
 
 class Contraction(_Addable, Documented, BaseEstimator):
-    """Codes that change little where rows change little.
+    """Smooth codes: small changes of a row change its code little.
 
-    The squared Frobenius norm of the encoder's Jacobian at each row [1]_, divided by
-    the number of features, as the loss is. Its unbiased estimate is the squared length
-    of the Jacobian's product with one random direction of independent signs
-    (Hutchinson 1989), which takes one forward derivative and never the Jacobian.
+    The penalty is the squared Frobenius norm of the encoder's Jacobian at each row
+    [1]_. Like the loss, it is divided by the number of features. It is estimated
+    without bias by the squared length of the Jacobian's product with one random vector
+    of signs (Hutchinson 1989). This needs one forward derivative, not the Jacobian.
 
-    It falls with the scale of the codes too, which ``linearity`` holds where the start
-    is PCA; else use ``network=Dense(tied=True)``, as the paper does.
+    Smaller codes have a smaller penalty too. If the start is PCA, ``linearity`` keeps
+    the scale of the codes. Otherwise use ``network=Dense(tied=True)``, as the paper
+    does.
 
     Parameters
     ----------
     weight : float, default=0.1
-        Of the penalty, against the loss. Of PCA's codes it is ``weight`` times their
-        share of the features' number.
+        Weight of the penalty, compared with the loss. For PCA's codes, the penalty is
+        ``weight`` times the number of codes divided by the number of features.
 
     References
     ----------
@@ -175,10 +192,16 @@ class Contraction(_Addable, Documented, BaseEstimator):
 
     _parameter_constraints = _WEIGHT
 
-    def __init__(self, weight=0.1):
+    def __init__(self, weight: float = 0.1) -> None:
         self.weight = weight
 
-    def penalize(self, z, x, encode, rng):
+    def penalize(
+        self,
+        z: Tensor,
+        x: Tensor,
+        encode: Callable[[Tensor], Tensor],
+        rng: np.random.Generator,
+    ) -> Tensor:
         """Return the cost of rows; see `Sparsity.penalize`."""
         _load_forward_derivatives()
         signs = torch.from_numpy(rng.integers(0, 2, size=x.shape)).to(x).mul_(2).sub_(1)
@@ -189,10 +212,10 @@ class Contraction(_Addable, Documented, BaseEstimator):
 
 
 class _ForwardDerivatives:
-    """A level of forward derivatives, of which torch has one in a process.
+    """A level of forward derivatives. torch has only one in a process.
 
-    An interrupt in the steps by which torch opens or closes it may leave it open, and a
-    process that is forked meanwhile inherits it so. It is closed when next needed.
+    An interrupt while torch opens or closes the level may leave it open. A process that
+    is forked at this moment inherits the open level. It is closed at its next use.
     """
 
     _is_open = False
@@ -219,14 +242,14 @@ _FORWARD_DERIVATIVES = _ForwardDerivatives()
 
 @cache
 def _load_forward_derivatives():
-    """Let torch import them without its warning of a deprecation of its own."""
+    """Let torch import forward derivatives without its own deprecation warning."""
     with warnings.catch_warnings(), _ONE_AT_A_TIME, _FORWARD_DERIVATIVES:
         warnings.simplefilter("ignore", DeprecationWarning)
         forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
 
 
 class PenaltySum(_Addable, Documented, BaseEstimator):
-    """What ``first + second`` makes of two penalties.
+    """The sum of two penalties, from ``first + second``.
 
     Parameters
     ----------
@@ -246,18 +269,18 @@ class PenaltySum(_Addable, Documented, BaseEstimator):
         "second": [HasMethods("penalize"), callable],
     }
 
-    def __init__(self, first, second):
+    def __init__(self, first: PenaltyLike, second: PenaltyLike) -> None:
         self.first = first
         self.second = second
 
     @property
-    def needs_encoder(self):
-        """Whether one of them does."""
+    def needs_encoder(self) -> bool:
+        """Whether one of the penalties needs the encoder."""
         return needs_encoder(self.first) or needs_encoder(self.second)
 
     @property
-    def keeps_axes(self):
-        """Whether one of them does."""
+    def keeps_axes(self) -> bool:
+        """Whether one of the penalties keeps the axes."""
         return keeps_axes(self.first) or keeps_axes(self.second)
 
     def _validate_params(self):
@@ -265,34 +288,49 @@ class PenaltySum(_Addable, Documented, BaseEstimator):
         for term in (self.first, self.second):
             check_penalty(term)
 
-    def penalize(self, z, x, encode, rng):
+    def penalize(
+        self,
+        z: Tensor,
+        x: Tensor,
+        encode: Callable[[Tensor], Tensor],
+        rng: np.random.Generator,
+    ) -> Tensor:
         """Return the cost of rows; see `Sparsity.penalize`."""
-        return sum(penalize(p, z, x, encode, rng) for p in (self.first, self.second))
+        first = penalize(self.first, z, x, encode, rng)
+        return first + penalize(self.second, z, x, encode, rng)
 
 
 #: name -> penalty with its defaults.
 PENALTIES = {"sparsity": Sparsity, "contraction": Contraction}
 
 
-def check_penalty(penalty):
-    """Resolve a name to its penalty, and see that the parameters are valid."""
+def check_penalty(penalty: str | PenaltyLike | None) -> PenaltyLike | None:
+    """Resolve a name to its penalty, and check that the parameters are valid."""
     return resolve_part("penalty", penalty, PENALTIES)
 
 
-def needs_encoder(penalty):
-    """Whether the penalty asks for more than codes and rows."""
-    is_function = penalty is not None and not hasattr(penalty, "penalize")
-    unless_said = not is_function or n_required(penalty, 4) > 2
-    return penalty is not None and getattr(penalty, "needs_encoder", unless_said)
+def needs_encoder(penalty: PenaltyLike | None) -> bool:
+    """Whether the penalty needs more than codes and rows."""
+    if penalty is None:
+        return False
+    function = cast(Callable[..., Tensor], penalty)
+    unless_said = hasattr(penalty, "penalize") or n_required(function, 4) > 2
+    return getattr(penalty, "needs_encoder", unless_said)
 
 
-def keeps_axes(penalty):
-    """Whether turning the codes would change the penalty."""
+def keeps_axes(penalty: PenaltyLike | None) -> bool:
+    """Whether a rotation of the codes would change the penalty."""
     return penalty is not None and getattr(penalty, "keeps_axes", True)
 
 
-def penalize(penalty, z, x, encode, rng):
-    """Return the cost of rows, and make sure that it is one number for each."""
+def penalize(
+    penalty: PenaltyLike,
+    z: Tensor,
+    x: Tensor,
+    encode: Callable[[Tensor], Tensor],
+    rng: np.random.Generator,
+) -> Tensor:
+    """Return the cost of rows, after a check that it is one number for each."""
     if hasattr(penalty, "penalize"):
         values = penalty.penalize(z, x, encode, rng)
     else:

@@ -1,14 +1,19 @@
 """Slots: the parts of the estimator, resolved in one place when `fit` begins."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from .corruptions import CORRUPTIONS, check_corruption
 from .latents import LATENTS, check_latent
 from .mixed import MixedLoss
 from .networks import NAMED_NETWORKS, Modules, check_network
+from .parameters import Parameters
 from .penalties import PENALTIES, check_penalty
 
 __all__ = ["check_slots", "user_parts", "with_parts"]
 
-_NAMED = {
+_NAMED: dict[str, Mapping[str, type]] = {
     "network": NAMED_NETWORKS,
     "corruption": CORRUPTIONS,
     "latent": LATENTS,
@@ -18,18 +23,18 @@ _NAMED = {
 }
 
 
-def with_parts(params, current):
-    """Return parameters to set, with a part in each slot of which they set a parameter.
+def with_parts(params: dict[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters to set, with names replaced by parts where this is needed.
 
-    ``latent="gaussian", latent__beta=0.1`` makes a part of the name, whose parameter
-    can be set; so does ``network__dropout=0.1`` of the dense network, which None is.
+    ``latent="gaussian", latent__beta=0.1`` turns the name into a part, whose parameter
+    can be set. So does ``network__dropout=0.1`` with None, the dense network.
 
     Parameters
     ----------
     params : dict
-        What `set_params` is given.
+        Arguments of `set_params`.
     current : dict
-        What the slots hold.
+        Current values of the slots.
     """
     parts = {}
     for key in params:
@@ -50,36 +55,35 @@ def with_parts(params, current):
     return params | parts
 
 
-def check_slots(params, n_features):
-    """Return the parameters with a part in each slot, or None where none is one.
+def check_slots(params: Parameters, n_features: int) -> Parameters:
+    """Return the parameters with a part, or None, in each slot.
 
     Parameters
     ----------
-    params : dict
-        Parameters of `AutoEncoderTransformer`.
+    params : Parameters
     n_features : int
     """
-    latent = check_latent(params["latent"])
-    if params["whiten"] and latent.has_kl:
+    latent = check_latent(params.latent)
+    if params.whiten and latent.has_kl:
         raise ValueError(
-            f"whiten=True is not for latent={params['latent']!r}, whose codes have "
+            f"whiten=True is not for latent={params.latent!r}, whose codes have "
             "unit variance in the prior that they are drawn from: set whiten=False."
         )
-    return {
-        **params,
-        "network": check_network(params["network"], params, n_features),
-        "corruption": check_corruption(params["corruption"]),
-        "latent": latent,
-        "penalty": check_penalty(params["penalty"]),
-    }
+    return replace(
+        params,
+        network=check_network(params.network, params, n_features),
+        corruption=check_corruption(params.corruption),
+        latent=latent,
+        penalty=check_penalty(params.penalty),
+    )
 
 
-def user_parts(params):
-    """Name the parts whose numbers may be of someone's own making, for messages."""
-    parts = [(slot, params[slot]) for slot in ("corruption", "penalty")]
+def user_parts(params: Parameters) -> str:
+    """Name the parts that users may have written, for messages."""
+    parts = [("corruption", params.corruption), ("penalty", params.penalty)]
     parts = [(slot, part) for slot, part in parts if part is not None]
-    if callable(params["loss"]):
-        parts.append(("loss", params["loss"]))
-    if isinstance(params["network"], Modules):
-        parts.append(("network", params["network"]))
+    if callable(params.loss):
+        parts.append(("loss", params.loss))
+    if isinstance(params.network, Modules):
+        parts.append(("network", params.network))
     return " or ".join(f"{slot}={part!r}" for slot, part in parts)

@@ -1,1 +1,1 @@
-"""The process around a computation: devices, threads, what others set, warnings."""
+"""The process around a computation: devices, threads, global settings, warnings."""

@@ -1,26 +1,31 @@
-"""Calls of functions that users wrote: how many arguments they ask for."""
+"""Calls of users' functions, with as many arguments as they require."""
 
 import inspect
+from collections.abc import Callable
 from functools import lru_cache
+from typing import TypeVar
 
 import torch
 
 __all__ = ["call", "n_required"]
 
+Result = TypeVar("Result")
 
-def call(function, *arguments):
-    """Call a function of someone's own with as many of the arguments as it asks for."""
+
+def call(function: Callable[..., Result], *arguments: object) -> Result:
+    """Call a user's function with as many of the arguments as it requires."""
     return function(*arguments[: n_required(function, len(arguments))])
 
 
 @lru_cache(64)
-def n_required(function, most):
-    """How many positional arguments a callable asks for, at least; ``most`` if any.
+def n_required(function: Callable[..., object], most: int) -> int:
+    """Return how many positional arguments a callable requires, ``most`` at most.
 
-    One if it does not say so, as functions written in C do not.
+    Return ``most`` for a callable with ``*args``. Return 1 for a callable without a
+    signature, such as many functions written in C.
     """
     if isinstance(function, torch.nn.Module):
-        function = function.forward  # its call takes anything
+        function = function.forward  # __call__ takes any arguments
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Clock: how long something has gone on, and how long it may."""
+"""Clock: elapsed time and time limits."""
 
 import math
 import time
@@ -6,39 +6,39 @@ import time
 __all__ = ["TimeLimit"]
 
 
-def now():
-    """Return seconds of a clock that nobody sets."""
+def now() -> float:
+    """Return the seconds of a clock that is never adjusted."""
     return time.monotonic()
 
 
 class TimeLimit:
-    """Seconds from now on, if they are limited at all.
+    """A time limit that counts from now on, or no limit.
 
     Parameters
     ----------
     seconds : float or None, default=None
-        None: as long as it takes.
+        None means no limit.
     """
 
-    def __init__(self, seconds=None):
+    def __init__(self, seconds: float | None = None) -> None:
         self.seconds = math.inf if seconds is None else max(0.0, seconds)
         self._begin = now() if self.is_set else 0.0
 
     @property
-    def is_set(self):
-        """Whether they are limited."""
+    def is_set(self) -> bool:
+        """Whether there is a limit."""
         return self.seconds < math.inf
 
     @property
-    def left(self):
+    def left(self) -> float:
         """Seconds that are left."""
         if not self.is_set:
             return math.inf
         return max(0.0, self.seconds - (now() - self._begin))
 
     @property
-    def part_spent(self):
-        """Part of the seconds that is over, 0 to 1; 0 where they are not limited."""
+    def part_spent(self) -> float:
+        """Share of the time that is over, from 0 to 1. It is 0 without a limit."""
         if not self.is_set:
             return 0.0
         return 1 - self.left / self.seconds if self.seconds else 1.0

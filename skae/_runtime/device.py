@@ -1,7 +1,9 @@
-"""Device: which one trains, and what it has room for.
+"""Device: which device to use, and how much free memory it has.
 
-Nothing here runs at import, and CUDA is asked only when the device may be one.
+Nothing here runs at import. CUDA is queried only if the device may be a GPU.
 """
+
+from collections.abc import Callable
 
 import torch
 
@@ -9,19 +11,23 @@ from .._compat import cuda_is_lost
 
 __all__ = ["check_device", "free_memory", "inference_device"]
 
-# Floating point operations of a training step from which the GPU is used. Two CPU cores
-# need a millisecond for so many. In some two thousand steps the GPU's speed then pays
-# for the seconds that CUDA takes to start.
+# From this number of floating point operations per training step on, the GPU is used.
+# Two CPU cores take about a millisecond for so many. In about two thousand steps the
+# GPU then saves the seconds that CUDA takes to start. Measured in docs/choices.md,
+# "Steps on a GPU".
 _CUDA_STEP_FLOPS = 2e8
-# Floating point operations of all rows to encode from which the GPU is used: its speed
-# then pays for copying the weights there.
+# From this number of floating point operations for all rows to encode on, the GPU is
+# used. Below it, copying the weights to the GPU takes longer than the GPU saves.
+# Measured in docs/choices.md, "Steps on a GPU".
 _CUDA_ROWS_FLOPS = 1e9
 
 
 _CPU = torch.device("cpu")
 
 
-def check_device(device, step_flops):
+def check_device(
+    device: str | torch.device, step_flops: Callable[[], float]
+) -> torch.device:
     """Resolve the parameter ``device`` to a `torch.device`.
 
     Parameters
@@ -34,7 +40,7 @@ def check_device(device, step_flops):
     Raises
     ------
     ValueError
-        If the device is not one of these, or is not on this machine.
+        If the device is none of these, or if this machine does not have it.
     """
     if device == "auto":
         wins = step_flops() >= _CUDA_STEP_FLOPS and _has_cuda()
@@ -62,11 +68,11 @@ def check_device(device, step_flops):
     return torch.device("cuda", int(index or 0))
 
 
-def inference_device(name, flops):
+def inference_device(name: str, flops: Callable[[], float]) -> torch.device:
     """Return the device that trained a model, or the CPU.
 
-    That is taken where the device is missing, in processes that are forked after CUDA
-    has started, and where few rows are not worth the way there.
+    The CPU is used if the device is missing, in processes that were forked after CUDA
+    had started, and if there are too few rows to pay for the copy to the GPU.
 
     Parameters
     ----------
@@ -81,10 +87,10 @@ def inference_device(name, flops):
     return device if is_there and flops() >= _CUDA_ROWS_FLOPS else _CPU
 
 
-def _has_cuda():
+def _has_cuda() -> bool:
     return not cuda_is_lost() and torch.cuda.is_available()
 
 
-def free_memory(device):
-    """Bytes free on a CUDA device."""
+def free_memory(device: torch.device) -> int:
+    """Return the free bytes of a CUDA device."""
     return torch.cuda.mem_get_info(device)[0]

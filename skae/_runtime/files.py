@@ -1,4 +1,4 @@
-"""Files: written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import os
 import secrets
@@ -7,23 +7,33 @@ from pathlib import Path
 __all__ = ["write_whole"]
 
 
-def write_whole(path, text):
-    """Write a text file; one that is there is replaced when all is on the disk.
+def write_whole(path: str | os.PathLike[str], text: str) -> Path:
+    """Write a text file. Replace an existing one only after all text is on the disk.
 
-    Whoever reads it meanwhile, or after a crash, finds the old text or the new one.
+    Readers find either the old text or the new text, even after a crash.
 
     Parameters
     ----------
     path : str or os.PathLike
-        Its folder must exist.
+        Path of the file. Its folder must exist.
     text : str
 
     Returns
     -------
     path : Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
     """
     path = Path(path)
-    # In the same folder: a rename from elsewhere may be a copy.
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {str(path.parent)!r} to write {path.name!r} to: make "
+            "it first, or pass another path."
+        )
+    # In the same folder, because a rename between file systems would be a copy.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "x", encoding="utf-8") as file:

@@ -1,46 +1,52 @@
-"""Helpers: estimators of scikit-learn that are fitted on the way, as PCA is.
+"""Helpers: scikit-learn estimators, such as PCA, that skae fits internally.
 
-Libraries that log experiments put their own code around `fit` of scikit-learn's
-classes, and would take a helper for the model of their user. So helpers are fitted by
-what scikit-learn has written, whatever stands around it.
+Libraries that log experiments wrap `fit` of scikit-learn's classes. They would log a
+helper as if it were the user's model. So helpers are fitted by scikit-learn's original
+methods, without such wrappers.
 """
 
 from functools import lru_cache
+from typing import Any, TypeVar
+
+from sklearn.base import BaseEstimator
 
 __all__ = ["helper"]
+
+Estimator = TypeVar("Estimator", bound=BaseEstimator)
 
 _FITS = ("fit", "fit_transform", "fit_predict", "partial_fit")
 
 
-def helper(estimator):
-    """Let an estimator, and those among its parameters, be fitted by nobody else.
+def helper(estimator: Estimator) -> Estimator:
+    """Let an estimator, and estimators in its parameters, be fitted without wrappers.
 
     Parameters
     ----------
     estimator : estimator
-        One's own, or a clone.
+        An estimator that skae made, or a clone.
 
     Returns
     -------
     estimator : estimator
-        The same one, whose class has the methods that were there before others put
-        their own around them, if any did.
+        The same object. If methods of its class were wrapped, its class is now a
+        subclass with the original methods.
     """
     for part in (estimator, *estimator.get_params().values()):
         if hasattr(part, "get_params") and not isinstance(part, type):
-            part.__class__ = _unwrapped(type(part), *_wrapped_methods(type(part)))
+            cls: Any = type(part)
+            part.__class__ = _unwrapped(cls, *_wrapped_methods(cls))
     return estimator
 
 
 def _wrapped_methods(cls):
-    """Return the names of methods to fit that somebody else stands around."""
+    """Return the names of methods for fitting that another library has wrapped."""
     names = [name for name in _FITS if hasattr(cls, name)]
     return [name for name in names if _own(cls, name) is not getattr(cls, name)]
 
 
 @lru_cache(64)
 def _unwrapped(cls, *names):
-    """Return a subclass with methods as they were written, or the class itself."""
+    """Return a subclass with the original methods, or the class itself."""
     if not names:
         return cls
     methods = {name: _own(cls, name) for name in names}
@@ -48,7 +54,7 @@ def _unwrapped(cls, *names):
 
 
 def _own(cls, name):
-    """Return a method as it was written in the package of the class that defines it."""
+    """Return the original method, from the package of the class that defines it."""
     definer = next(c for c in cls.__mro__ if name in vars(c))
     function, package = getattr(cls, name), _package(definer.__module__)
     while hasattr(function, "__wrapped__") and _written_in(function) != package:
@@ -57,7 +63,7 @@ def _own(cls, name):
 
 
 def _written_in(function):
-    """Return the package a function is written in, whatever ``__module__`` says."""
+    """Return the package a function was written in, even if ``__module__`` differs."""
     return _package(getattr(function, "__globals__", {}).get("__name__", ""))
 
 

@@ -1,16 +1,19 @@
-"""Isolation: what others set for a whole process reaches neither a fit nor its use.
+"""Isolation: settings of the process do not change the results of skae.
 
-Notebooks and libraries change how torch, numpy and scikit-learn work by default, and a
-transformer that stands in a pipeline should give the same numbers all the same. Default
-device, autocast, gradient modes, numpy's handling of floating point errors and
-scikit-learn's configuration belong to a thread, and are set aside for it alone. What
-torch has once for all threads is left alone where naming a dtype will do, and else
-changed for as long as somebody computes here. Two settings are kept on purpose: the
-number of threads, and deterministic algorithms, which change no result on a CPU.
+Notebooks and libraries change the defaults of torch, numpy and scikit-learn. A
+transformer in a pipeline should give the same numbers in spite of that. Default device,
+autocast, gradient modes, numpy's handling of floating point errors and scikit-learn's
+configuration are settings of a thread. They are reset for the calling thread only.
+Other settings of torch hold for all threads. If it is enough to name a dtype, they are
+not touched. Otherwise they are changed as long as any thread computes in skae. Two
+settings are respected on purpose: the number of threads, and deterministic algorithms.
+They change no result on a CPU.
 """
 
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import sklearn
@@ -20,14 +23,17 @@ from .forks import after_fork, forkable_lock
 
 __all__ = ["isolated", "isolated_fit"]
 
-# numpy's own.
-_FLOATING_POINT_ERRORS = {
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+# numpy's defaults.
+_FLOATING_POINT_ERRORS: dict[str, Any] = {
     "divide": "warn",
     "over": "warn",
     "under": "ignore",
     "invalid": "warn",
 }
-# scikit-learn's own, of what the estimators that are fitted here would heed.
+# scikit-learn's defaults, for the settings that influence the estimators fitted here.
 _CONFIGURATION = {
     "assume_finite": False,
     "working_memory": 1024,
@@ -41,11 +47,11 @@ _CONFIGURATION = {
 _CONFIGURATION = {k: v for k, v in _CONFIGURATION.items() if k in sklearn.get_config()}
 
 
-def isolated(function):
-    """Let a function compute with the defaults of torch and numpy."""
+def isolated(function: Callable[P, Result]) -> Callable[P, Result]:
+    """Make a function compute with the defaults of torch and numpy."""
 
     @wraps(function)
-    def run(*args, **kwargs):
+    def run(*args: P.args, **kwargs: P.kwargs) -> Result:
         with np.errstate(**_FLOATING_POINT_ERRORS):
             if _torch_is_as_it_comes():
                 return function(*args, **kwargs)
@@ -56,7 +62,7 @@ def isolated(function):
 
 
 @contextmanager
-def isolated_fit():
+def isolated_fit() -> Iterator[None]:
     """Return a context that trains with the defaults of torch, numpy, scikit-learn."""
     with (
         np.errstate(**_FLOATING_POINT_ERRORS),
@@ -68,7 +74,7 @@ def isolated_fit():
 
 
 def _torch_is_as_it_comes():
-    """Whether there is nothing to set aside; asked before a single row is encoded."""
+    """Whether all settings of torch have their defaults. Fast, for single rows."""
     return (
         _default_device_is_cpu()
         and not _autocast_devices()
@@ -92,7 +98,7 @@ def _torch_as_it_comes():
 def _default_device_is_cpu():
     try:
         return torch.empty(0).is_cpu
-    except (AssertionError, RuntimeError):  # it is one that is not there
+    except (AssertionError, RuntimeError):  # the device does not exist
         return False
 
 
@@ -101,31 +107,31 @@ def _autocast_devices():
 
 
 class _Setting:
-    """A setting of the whole process, which many may need as it comes at a time.
+    """A setting of the whole process, whose default several threads may need at a time.
 
     Parameters
     ----------
     get, set : callable
     wanted : tuple
-        Values that do no harm; the first is set instead of any other.
+        Values that are acceptable. The first replaces any other value.
     """
 
     def __init__(self, get, set, *wanted):
         self.get, self.set, self.wanted = get, set, wanted
         self._users = []
-        self._before = None  # what was set when the first came, alone in a tuple
+        self._before = None  # value before the first user, in a tuple
         self._lock = forkable_lock()
         after_fork(self._leave_alone)
 
     def is_changed(self):
-        """Whether somebody has changed it, whoever has put it right meanwhile."""
+        """Whether the setting has been changed, even if skae has reset it for now."""
         return bool(self._users) or self.get() not in self.wanted
 
     @contextmanager
     def as_it_comes(self):
-        """Change it for the first who comes, and put it back behind the last.
+        """Reset it when the first user enters, and restore it after the last user.
 
-        Wherever an interrupt comes, who has come goes again, once.
+        An interrupt at any place does not leave a user behind.
         """
         user = object()
         try:
@@ -146,24 +152,24 @@ class _Setting:
             self._before = None
 
     def _leave_alone(self):
-        """Put it back in a forked process, where the other threads are not."""
+        """Restore it in a forked process, which does not have the other threads."""
         self._users.clear()
         self._put_back()
 
 
 def _precision_of_cpu(operation):
-    """Return the setting of what products in float32 are rounded to on the way."""
+    """Return the setting for the internal precision of float32 products."""
     backend = getattr(torch.backends.mkldnn, operation)
 
     def change(value):
-        backend.fp32_precision = "none"  # that of all operations, if that will do
+        backend.fp32_precision = "none"  # use the setting of all operations if possible
         if backend.fp32_precision != value:
             backend.fp32_precision = value
 
     return _Setting(lambda: backend.fp32_precision, change, "ieee", "none")
 
 
-# Gradients that are not finite are the business of the fit, which steps back.
+# torch must not raise errors for gradients that are not finite: the fit handles these.
 _OF_ALL_THREADS = [
     _Setting(torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, False)
 ]

@@ -1,25 +1,28 @@
-"""Threads: as many as pay at the moment, found out by timing the work itself.
+"""Threads: how many to use at the moment, found by timing the work itself.
 
-Threads of OpenMP wait for each other actively. Where another program has their core,
-each of the dozens of waits in a training step takes as long as the scheduler's turn,
-and two threads may be thirty times slower than one. No constant can tell: it depends on
-what else the machine does. So the steps themselves are timed, now and then with more
-threads and with fewer.
+Threads of OpenMP wait for each other actively. If another program uses one of their
+cores, each of the dozens of waits in a training step takes a time slice of the
+scheduler. Then two threads may be thirty times slower than one. No fixed number of
+threads is right, because it depends on the other programs of the machine. So the steps
+themselves are timed, and now and then more or fewer threads are tried. Measured in
+docs/choices.md, "Threads", and in docs/steady.md.
 
-The number of threads must not change a result. Products of most shapes give the same
-bits however they are shared out, of some they do not: so a number of threads is used
-for a training only if it gives the bits of one thread (`ThreadTuner.at_work`). What has
-no steps to time, as rows to be encoded, is cut into parts that do not depend on the
-threads, and each part is worked on by one (`in_parts`).
+The number of threads must not change a result. For most shapes, matrix products give
+the same bits with any number of threads, but not for all shapes. So training uses a
+number of threads only if it gives the same bits as one thread (`ThreadTuner.at_work`).
+Work without steps to time, such as the encoding of rows, is split into parts that do
+not depend on the number of threads. One thread works on each part (`in_parts`).
 """
 
 import ctypes
 import math
 import os
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from time import perf_counter
+from typing import Any, Self, TypeVar
 
 import joblib
 import torch
@@ -29,23 +32,29 @@ from .._compat import torch_library
 
 __all__ = ["ThreadTuner", "in_parts", "one_thread"]
 
-# Seconds of work that are timed at once, and pieces at least: of a trial, and of what
-# it is compared with.
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+# Seconds of work in a trial, and in the block of work that a trial is compared with.
+# Each has at least so many pieces.
 _TRIAL_SECONDS, _BLOCK_SECONDS = 0.004, 0.02
 _LEAST_PIECES = 2
-# A trial of more threads has to be faster by this part to be followed, one of fewer may
-# be as much slower: they leave cores to others.
+# A larger number of threads is adopted if work is faster by this share. A smaller
+# number is adopted even if work is slower by less than this share, because it leaves
+# cores to other programs.
 _WORTH_A_THREAD = 0.05
-# A trial that takes so many times as long as the same work did before ends at once.
+# A trial ends at once if its work takes more than so many times as long as before.
 _HOPELESS = 2.0
-# Work that slows down by this factor has met other work: one thread is tried.
+# If work slows down by this factor, another program probably uses the cores. Then one
+# thread is used.
 _DISTURBED = 1.3
-# Seconds of work between trials: from the first to the last number, doubled while
-# trials bring nothing; and so many times what the last trial has lost.
+# Seconds of work between trials: first the first number, then doubled after each trial
+# without success, up to the second number. The pause is also at least so many times the
+# seconds that the last trial has lost.
 _FIRST_PAUSE, _LAST_PAUSE = 0.02, 2.0
 _REPAYMENT = 100
 
-# Threads that paid when last tried in this process: where the next work begins.
+# The number of threads that was adopted last in this process. New work begins with it.
 _paid_last = 1
 _forked = False
 
@@ -55,75 +64,85 @@ def _note_fork():
     _forked = True
 
 
-# OpenMP's threads do not come along into a forked process, and to wait for them would
-# never end. One thread needs none.
+# A forked process does not have OpenMP's threads, and would wait for them for ever.
+# With one thread there is no such wait.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
 
 
 class ThreadTuner:
-    """Chooses how many threads work, of those that the caller may use.
+    """Chooses how many of the threads that the caller may use do the work.
 
-    As a context it lets the calling thread work alone, except in `at_work`, and puts
-    its number of threads back in the end. Other threads and processes see nothing of
-    it.
+    Within this context the calling thread works alone, except in `at_work`. At the end
+    its number of threads is restored. Other threads and processes are not affected.
 
     Parameters
     ----------
     most : int, optional
-        Threads at most. By default as many as torch would use, or as the process has
-        cores: those of its affinity mask or of its quota, if there is one.
+        Largest number of threads. By default the smaller of torch's number of threads
+        and the number of cores of the process, which respects its affinity mask and its
+        quota.
 
     Attributes
     ----------
     n_threads : int
-        How many are `at_work` at the moment.
+        Number of threads that `at_work` uses at the moment.
     """
 
-    def __init__(self, most=None):
+    def __init__(self, most: int | None = None) -> None:
         most = _allowed() if most is None else most
-        #: One, two, four and so on, and all.
+        #: The powers of two below the largest number, and the largest number.
         self._choices = [2**i for i in range(math.ceil(math.log2(most)))] + [most]
         self._place = self._held = self._usual()
         self._libraries = _libraries()
         self._tunes = False
-        self._outcome = None
+        # Seconds of a piece, when its number of threads was chosen.
+        self._cost: float | None = None
+        self._outcome: Callable[[Any], torch.Tensor] | None = None
+        self._checked: set[tuple[int, Hashable]] = set()
         self._pause, self._until_trial = _FIRST_PAUSE, 0.0
         self._upward = True
 
     @property
-    def n_threads(self):
+    def n_threads(self) -> int:
         return self._choices[self._place]
 
-    def begin_work(self, most=math.inf, outcome=None):
-        """Forget how long pieces took, if others come now.
+    def begin_work(
+        self,
+        most: float = math.inf,
+        outcome: Callable[[Any], torch.Tensor] | None = None,
+    ) -> None:
+        """Prepare for new work, and forget the times of other work.
 
-        When it was last seen that more threads do not pay is not forgotten: the machine
-        is the same, and each trial costs.
+        The pause until the next trial is not reset, because the machine is the same and
+        each trial costs time.
 
         Parameters
         ----------
         most : int or float
-            Threads that are worth a trial.
+            Largest number of threads to try.
         outcome : callable, optional
-            Returns a tensor of a piece of work without doing it. Numbers of threads
-            with which it has not the bits that it has with one are not used.
+            Takes a piece of work, and returns a tensor of its results without side
+            effects. Numbers of threads that change a bit of this tensor are not used.
         """
         if self._tunes and outcome is not None and outcome == self._outcome:
             return
         self._last = sum(choice <= most for choice in self._choices) - 1
         self._outcome, self._checked = outcome, set()
         self._tunes = self._last > 0
-        self._cost = None  # seconds of a piece, when its number of threads was chosen
+        self._cost = None  # seconds of a piece when the number of threads was adopted
         self._held = min(self._held, self._last)
         self._move_to(self._held)
 
-    def at_work(self, piece, kind=None):
-        """Return a context for work on a piece; those of a kind take the same steps."""
+    def at_work(self, piece: object, kind: Hashable = None) -> "_AtWork":
+        """Return a context for work on a piece.
+
+        Pieces of the same ``kind`` need the same operations.
+        """
         return _AtWork(self, piece, kind)
 
-    def _begin(self, piece, kind):
-        """Let as many threads work as were chosen; return when that was, or None."""
+    def _begin(self, piece: object, kind: Hashable) -> float | None:
+        """Set the chosen number of threads. Return the start time, None if untimed."""
         if not self._tunes:
             return None
         if self._place and (self._place, kind) not in self._checked:
@@ -133,8 +152,8 @@ class ThreadTuner:
             self._libraries.set(self.n_threads)
         return begin
 
-    def _end(self, begin):
-        """Choose for the next piece, by how long this one took."""
+    def _end(self, begin: float) -> None:
+        """Choose the number of threads for the next piece, from the time so far."""
         self._seconds += perf_counter() - begin
         self._pieces += 1
         if self._place != self._held:
@@ -142,29 +161,29 @@ class ThreadTuner:
         elif self._seconds >= _BLOCK_SECONDS and self._pieces >= _LEAST_PIECES:
             self._hold()
 
-    def __enter__(self):
-        torch.get_num_threads()  # a thread's first question would undo what is set
+    def __enter__(self) -> Self:
+        torch.get_num_threads()  # a thread's first call would reset what is set
         self._before = self._libraries.get()
         try:
             self._libraries.set(1)
             return self
-        except BaseException:  # Ctrl-C among them
+        except BaseException:  # also for Ctrl-C
             self._libraries.put_back(self._before)
             raise
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._libraries.put_back(self._before)
 
     def _usual(self):
         return sum(choice <= _paid_last for choice in self._choices[1:])
 
     def _move_to(self, place):
-        """Work with another number of threads, or with the same, from now on."""
+        """Use this number of threads from now on, and restart the timing."""
         self._place = place
         self._seconds, self._pieces = 0.0, 0
 
     def _hold(self):
-        """Look at a block of work with the number of threads that was chosen."""
+        """Evaluate a block of work with the adopted number of threads."""
         cost = self._seconds / self._pieces
         self._until_trial -= self._seconds
         disturbed = self._cost is not None and cost > _DISTURBED * self._cost
@@ -194,7 +213,7 @@ class ThreadTuner:
             self._libraries.set(1)
 
     def _check(self, piece, kind):
-        """Go back to fewer threads if so many would change the result."""
+        """Reduce the number of threads as long as it would change the result."""
         while self._place and self._outcome is not None:
             alone = self._outcome(piece).clone()
             with self._together():
@@ -214,7 +233,7 @@ class ThreadTuner:
         return self._held + (1 if self._upward else -1)
 
     def _try(self):
-        """Look at the trial so far: follow it, give it up, or let it go on."""
+        """Evaluate the present trial: adopt its number of threads, end it, or go on."""
         cost, more = self._seconds / self._pieces, self._place > self._held
         enough = self._seconds >= _TRIAL_SECONDS and self._pieces >= _LEAST_PIECES
         hopeless = (
@@ -234,12 +253,12 @@ class ThreadTuner:
 
 
 class _AtWork:
-    """What `ThreadTuner.at_work` returns: a class is quicker than a generator."""
+    """The context of `ThreadTuner.at_work`. A class is faster than a generator."""
 
-    def __init__(self, tuner, piece, kind):
+    def __init__(self, tuner: ThreadTuner, piece: object, kind: Hashable) -> None:
         self._tuner, self._piece, self._kind = tuner, piece, kind
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._begin = self._tuner._begin(self._piece, self._kind)
 
     def __exit__(self, error, *_):
@@ -252,15 +271,16 @@ class _AtWork:
             tuner._end(self._begin)
 
 
-def in_parts(function, parts):
-    """Call a function of each part, on all cores, each part by one thread.
+def in_parts(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
+    """Call a function with each part, on all cores, with one thread for each part.
 
     Parameters
     ----------
     function : callable
         May be called by several threads at once.
     parts : list
-        Not made by how many threads there are, so that the results are not either.
+        Parts that do not depend on the number of threads, so that the results do not
+        either.
 
     Returns
     -------
@@ -282,34 +302,35 @@ def in_parts(function, parts):
 class one_thread:  # noqa: N801, used as a function
     """A context in which the calling thread works alone."""
 
-    def __enter__(self):
-        torch.get_num_threads()  # a thread's first question would undo what is set
+    def __enter__(self) -> None:
+        torch.get_num_threads()  # a thread's first call would reset what is set
         self._libraries = _libraries()
         self._before = self._libraries.get()
         self._libraries.set(1)
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._libraries.put_back(self._before)
 
 
 def _allowed():
-    """How many threads the caller may use, and can."""
+    """Return how many threads the caller may use, limited by the number of cores."""
     asked = torch.get_num_threads()
     return 1 if _forked or asked == 1 else min(asked, _cores(os.getpid()))
 
 
 @cache
 def _cores(process):
-    """Cores of a process: to read its quota takes a while."""
+    """Return the cores of a process. Cached, because reading the quota is slow."""
     return joblib.cpu_count()
 
 
 class _Libraries:
-    """How many threads OpenMP and MKL take for the calling thread alone."""
+    """The numbers of threads that OpenMP and MKL use for the calling thread."""
 
     def __init__(self):
         openmp = ThreadpoolController().select(user_api="openmp").lib_controllers
-        # Looked up once: a row is encoded in the time of a few hundred look-ups.
+        # Looked up once, because encoding a row takes only as long as a few hundred
+        # look-ups.
         libraries = [library.dynlib for library in openmp]
         self._get = [library.omp_get_max_threads for library in libraries]
         self._set = [library.omp_set_num_threads for library in libraries]
@@ -331,10 +352,11 @@ class _Libraries:
 
 
 def _mkl_setter():
-    """Return what sets MKL's number of threads in the calling thread alone.
+    """Return a function that sets MKL's number of threads for the calling thread only.
 
-    It returns the number before; zero stands for that of the process. MKL looks at it
-    first, and at OpenMP's only if `torch.set_num_threads` was never called.
+    The function returns the previous number. Zero means the number of the process. MKL
+    uses this number first. It uses OpenMP's number only if `torch.set_num_threads` was
+    never called.
     """
     try:
         library = ctypes.CDLL(torch_library())
@@ -345,5 +367,5 @@ def _mkl_setter():
 
 @cache
 def _libraries():
-    """Return those of this process; to find them takes milliseconds."""
+    """Return the libraries of this process. Cached: finding them takes milliseconds."""
     return _Libraries()

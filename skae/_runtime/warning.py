@@ -1,4 +1,4 @@
-"""Warnings: what a fit tells whoever called it, at the line that did."""
+"""Warnings: shown at the user's line that called `fit`."""
 
 import sys
 import warnings
@@ -7,22 +7,23 @@ from sklearn.exceptions import ConvergenceWarning
 
 __all__ = ["ValidationWarning", "warn"]
 
-# Libraries whose lines nobody can change.
+# Libraries whose lines are not the user's.
 _LIBRARIES = ("skae", "sklearn", "torch", "joblib")
-# Functions that fit many models, of scikit-learn and of the outlier detector: what is
-# true of one says little.
+# Functions of scikit-learn and of the outlier detector that fit many models. There a
+# warning about a single model is of little use.
 _OF_MANY = ("_fit_and_score", "_parallel_build_estimators", "fit_member")
 
 
 class ValidationWarning(ConvergenceWarning):
-    """What validation has found: the result is PCA, or the rows can hardly tell.
+    """Warns that the result is PCA, or that held-out rows say little about new rows.
 
-    None is given where a search, a cross-validation or an ensemble fits many models.
+    It is not given within a search, a cross-validation or an ensemble, which fit many
+    models.
     """
 
 
-def warn(message, category=ConvergenceWarning):
-    """Warn whoever called `fit`, from the first line that is not a library's."""
+def warn(message: str, category: type[Warning] = ConvergenceWarning) -> None:
+    """Show a warning at the innermost line that does not belong to a library."""
     level, frame, of_many = 1, sys._getframe(1), False
     while frame.f_back is not None and _is_of_a_library(frame):
         of_many |= frame.f_code.co_name in _OF_MANY
@@ -35,5 +36,5 @@ def _is_of_a_library(frame):
     return frame.f_globals.get("__name__", "").split(".")[0] in _LIBRARIES
 
 
-# Filters name the public place.
+# Warning filters use the public name.
 ValidationWarning.__module__ = "skae"

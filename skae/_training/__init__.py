@@ -1,1 +1,1 @@
-"""A loss minimised over batches: no policy, no estimator."""
+"""Minimise a loss over batches. No policy and no estimator is in here."""

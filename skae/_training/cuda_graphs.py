@@ -1,31 +1,41 @@
-"""Replay: steps of training, on a GPU recorded once and launched as one.
+"""Replay: training steps on a GPU, recorded as CUDA graphs.
 
-A step of a dense network is some forty kernels of a few microseconds, and to launch
-each takes longer than to run it. A CUDA graph launches them all at once.
+A step of a dense network consists of about forty kernels of a few microseconds each. To
+launch a kernel takes longer than to run it. A CUDA graph launches them all at once.
+Measured in docs/choices.md, "Steps on a GPU".
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from .._runtime.forks import forkable_lock
+from .batch import Batch
+from .objective import Objective
+from .optimizers import Optimizer
 
 __all__ = ["recorded_steps"]
 
-# Steps of one kind before one is recorded: a few do not pay for it.
+# Steps of one kind before one is recorded. For fewer steps a recording does not pay
+# off; see docs/choices.md, "Steps on a GPU".
 _BEFORE_RECORDING = 32
-# Steps that a clock may be behind those that were launched.
+# With a time limit, at most so many steps are launched ahead of those that are done.
 _LAUNCHED_AHEAD = 16
-# Recordings of fits beside each other would mix, on one stream.
+# Fits in several threads would otherwise record on the same stream at the same time.
 _ONE_AT_A_TIME = forkable_lock()
 
 
-def recorded_steps(objective, optimizer):
-    """Return a function that makes a step with a batch, and returns its mean loss.
+def recorded_steps(
+    objective: Objective, optimizer: Optimizer
+) -> Callable[[Batch], Tensor | float] | None:
+    """Return a function that makes a step with a batch and returns the mean loss.
 
-    None where steps cannot be recorded.
+    Return None if steps cannot be recorded.
     """
     if objective.parameters.values.is_cuda and objective.is_replayable:
         return _Replay(objective, optimizer)
@@ -33,17 +43,17 @@ def recorded_steps(objective, optimizer):
 
 
 class _Replay:
-    """Make steps, those of a kind that comes often as a recorded graph.
+    """Make steps. Those of a kind that is frequent are recorded and replayed.
 
-    They are of one kind if they have as many rows, and as many outliers.
+    Steps are of one kind if their batches have the same numbers of rows and outliers.
     """
 
-    def __init__(self, objective, optimizer):
+    def __init__(self, objective: Objective, optimizer: Optimizer) -> None:
         self.objective, self.optimizer = objective, optimizer
-        self.n_seen = Counter()
-        self.recordings = {}
+        self.n_seen: Counter[tuple[int, int]] = Counter()
+        self.recordings: dict[tuple[int, int], _Recording] = {}
 
-    def __call__(self, batch):
+    def __call__(self, batch: Batch) -> Tensor | float:
         kind = batch.x.shape[0], batch.n_outliers
         self.n_seen[kind] += 1
         if self.n_seen[kind] <= _BEFORE_RECORDING:
@@ -56,13 +66,16 @@ class _Replay:
 
 
 class _Recording:
-    """A step with tensors of its own, into which those of others are copied."""
+    """A recorded step, into whose tensors each batch is copied."""
 
-    def __init__(self, objective, optimizer, batch):
+    def __init__(
+        self, objective: Objective, optimizer: Optimizer, batch: Batch
+    ) -> None:
         self.optimizer = optimizer
         self.lr = torch.zeros((), dtype=torch.float32, device=batch.x.device)
         self.inputs = {name: tensor.clone() for name, tensor in batch.tensors().items()}
-        own = replace(batch, **{"inputs": self.inputs["x"], **self.inputs})
+        given: dict[str, Any] = {"inputs": self.inputs["x"], **self.inputs}
+        own = replace(batch, **given)
 
         def kernels():
             loss = objective.backward(own)
@@ -71,11 +84,14 @@ class _Recording:
 
         self.launch, self.loss = _record(kernels, batch.x.device)
 
-    def replay(self, batch):
-        """Make the step with a batch of its kind, and return its loss till the next."""
+    def replay(self, batch: Batch) -> Tensor:
+        """Make the step with a batch of this kind, and return the loss.
+
+        The next replay overwrites the tensor that is returned.
+        """
         timed = self.optimizer.limit.is_set
         if timed and self.optimizer.n_steps_made % _LAUNCHED_AHEAD == 0:
-            self.loss.item()  # waits for the steps before
+            self.loss.item()  # waits for earlier steps
         for name, tensor in batch.tensors().items():
             self.inputs[name].copy_(tensor)
         self.lr.fill_(self.optimizer.lr)
@@ -84,11 +100,16 @@ class _Recording:
         return self.loss
 
 
-def _record(kernels, device):
-    """Return what launches the kernels that a function launches, and its result."""
+def _record(
+    kernels: Callable[[], Tensor], device: torch.device
+) -> tuple[Callable[[], None], Tensor]:
+    """Record the kernels of a function; return how to launch them, and the result."""
     graph = torch.cuda.CUDAGraph()
-    # Other threads may use the GPU meanwhile: another fit, say.
-    options = {"stream": _stream(device), "capture_error_mode": "thread_local"}
+    # Other threads, such as another fit, may use the GPU meanwhile.
+    options: dict[str, Any] = {
+        "stream": _stream(device),
+        "capture_error_mode": "thread_local",
+    }
     with (
         _ONE_AT_A_TIME,
         torch.cuda.device(device),
@@ -99,6 +120,6 @@ def _record(kernels, device):
 
 
 @cache
-def _stream(device):
-    """One for each device: torch's own would be that of the first that was used."""
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """Return a stream of this device. torch's default is on the first device used."""
     return torch.cuda.Stream(device)

@@ -1,26 +1,32 @@
-"""Flat: all parameters of a training in one buffer, and all their gradients."""
+"""Flat parameters: one buffer for all parameters, and one for their gradients."""
+
+from collections.abc import Iterable
+from typing import cast
 
 import torch
+from torch import Tensor, nn
 
 __all__ = ["FlatParameters"]
 
 
 class FlatParameters:
-    """All parameters of modules laid end to end, and so their gradients.
+    """All parameters of modules in one buffer, and all gradients in another.
 
-    One buffer makes the optimizer's step, zeroing and copying one operation each,
-    however many layers there are. Matrices come first, since only they are decayed,
-    kernels of convolutions among them, behind the others.
+    With one buffer, the optimizer's step, zeroing and copying are one operation each,
+    however many layers there are. Weights of linear layers come first, then kernels of
+    convolutions, then all other parameters. Only weights and kernels decay.
 
     Parameters
     ----------
     *modules : nn.Module
-        Their parameters become views of ``values``, their gradients of ``gradients``.
+        Their parameters become views of ``values``, and the gradients of these become
+        views of ``gradients``.
     buffers : iterable of Tensor
-        What is learnt outside of parameters, as the means of batches are.
+        What is learnt outside of parameters, such as the running means of batch
+        normalisation.
     """
 
-    def __init__(self, *modules, buffers=()):
+    def __init__(self, *modules: nn.Module, buffers: Iterable[Tensor] = ()) -> None:
         parameters = [p for module in modules for p in module.parameters()]
         self.buffers = list(buffers)
         parameters.sort(key=lambda p: (p.ndim < 2, p.ndim))
@@ -35,17 +41,19 @@ class FlatParameters:
         split = sum(p.numel() for p in parameters if p.ndim >= 2)
         self.matrices = self.values[:split]
         self.matrix_gradients = self.gradients[:split]
-        #: The weights of linear layers, each with its gradient.
-        self.linear = [(p.detach(), p.grad) for p in parameters if p.ndim == 2]
+        #: Pairs of a linear layer's weights and their gradient.
+        self.linear = [
+            (p.detach(), cast(Tensor, p.grad)) for p in parameters if p.ndim == 2
+        ]
 
-    def copy(self):
-        """Return the values, and behind them those of the buffers, as they are now."""
+    def copy(self) -> Tensor:
+        """Return a copy of the present values, followed by those of the buffers."""
         if not self.buffers:
             return self.values.clone()
         return torch.cat([self.values, *(b.reshape(-1) for b in self.buffers)])
 
-    def restore(self, copy):
-        """Put values back that `copy` returned."""
+    def restore(self, copy: Tensor) -> None:
+        """Restore values that `copy` returned."""
         sizes = [self.values.numel(), *(b.numel() for b in self.buffers)]
         values, *buffers = copy.split(sizes)
         self.values.copy_(values)
@@ -53,14 +61,14 @@ class FlatParameters:
             buffer.copy_(value.view_as(buffer))
 
 
-def _tall(p):
-    """Return a matrix as it is laid out: wide ones lie transposed.
+def _tall(p: Tensor) -> Tensor:
+    """Return a matrix in its layout in memory: wide ones are transposed.
 
-    The product that is the gradient of a wide first layer then takes a tenth less.
+    The gradient of a wide first layer then takes a tenth less time to compute.
     """
     return p.t() if p.ndim == 2 and p.shape[0] < p.shape[1] else p
 
 
-def _like(p, laid_out):
-    """Turn a matrix back that lies transposed."""
+def _like(p: Tensor, laid_out: Tensor) -> Tensor:
+    """Undo the transposition of `_tall`."""
     return laid_out if laid_out.shape == p.shape else laid_out.t()

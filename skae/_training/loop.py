@@ -1,99 +1,138 @@
-"""Training: one epoch after another, and the losses of rows in between."""
+"""Training loop: one epoch after another, and the evaluation of rows in between."""
 
 import math
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import numpy as np
 import torch
 
+from .._data.batches import Batches
+from .._runtime.memory import in_halves
+from .._runtime.threads import ThreadTuner
+from .batch import Batch
 from .cuda_graphs import recorded_steps
+from .microbatches import Microbatches
+from .objective import Objective
+from .optimizers import Optimizer
 
 __all__ = ["epochs", "evaluate", "row_losses", "evaluation_batches"]
 
-# Steps that are drawn at once, where an epoch has less and more of them are to come.
-# One by one it would take as long as the steps of a small network.
+# If an epoch has fewer steps than this, the batches of several epochs are drawn at
+# once. Drawn one by one, they would take as long as the steps of a small network.
 _DRAWN_AHEAD = 16
 
 
-def epochs(objective, batches, optimizer, rng, threads):
-    """Train, one epoch a turn, for as long as the caller asks for another.
+def epochs(
+    objective: Objective,
+    batches: Batches,
+    optimizer: Optimizer,
+    rng: np.random.Generator,
+    threads: ThreadTuner,
+) -> Iterator[float]:
+    """Train for one epoch each time that the caller asks for the next item.
 
     Yields
     ------
     loss : float
-        The losses of the epoch's batches as they were met, averaged over rows; NaN once
-        the weights are not finite. An epoch ends where the time does.
+        The training loss, averaged over the epoch's rows. Each batch counts with its
+        loss before its step. NaN once the weights are not finite. An epoch ends early
+        when the time is up.
     """
     n_ahead = int(min(_DRAWN_AHEAD, optimizer.n_steps - optimizer.n_steps_made))
     n_epochs = max(1, n_ahead // batches.n_batches)
     made = _batches(objective, batches, optimizer, rng, n_epochs)
-    recorded = recorded_steps(objective, optimizer)
+    step = recorded_steps(objective, optimizer)  # None: operations are launched singly
     while True:
         objective.train(True)
-        total = n_samples = 0
+        total: torch.Tensor | float = 0
+        n_samples = 0
         with objective.without_autograd():
             for batch in islice(made, batches.n_batches):
-                with threads.at_work(batch, batch.x.shape[0]):
-                    if recorded is None:
-                        loss = objective.backward(batch, optimizer.progress)
-                        optimizer.step()
-                    else:
-                        loss = recorded(batch)
+                with threads.at_work(batch, len(batch)):
+                    try:
+                        if step is None:
+                            loss = objective.backward(batch, optimizer.progress)
+                            optimizer.step()
+                        else:
+                            loss = step(batch)
+                    except RuntimeError as error:
+                        given, loss = (objective, optimizer, len(batch)), None
+                        step = Microbatches.after(error, *given)
+                    if loss is None:
+                        assert step is not None
+                        loss = step(batch)
                 total += batch.n_inliers * loss
                 n_samples += batch.n_inliers
                 if optimizer.out_of_time:
                     break
-            # Asked once an epoch: a step that broke the weights shows in the loss only
-            # later. Of numbers that are not finite, the sum is not either.
+            # Checked once an epoch, because a step that breaks the weights shows in the
+            # loss only later. If any weight is not finite, the sum is not finite
+            # either.
             sound = math.isfinite(objective.parameters.values.sum())
             objective.avoid_underflow()
         loss = float(total) / n_samples + float(batches.mean(batches.off_basis))
         yield loss if sound else math.nan
 
 
-def _batches(objective, batches, optimizer, rng, n_epochs):
+def _batches(
+    objective: Objective,
+    batches: Batches,
+    optimizer: Optimizer,
+    rng: np.random.Generator,
+    n_epochs: int,
+) -> Iterator[Batch]:
     """Yield the batches of one epoch after another, without end."""
     n_made = optimizer.n_steps_made
     while True:
-        for *rows, sizes in batches.shuffled(rng, n_epochs):
+        for x, targets, weights, gaps, sizes in batches.shuffled(rng, n_epochs):
             progress = (n_made + np.arange(len(sizes))) / optimizer.n_steps
-            yield from objective.training_batches(*rows, sizes, rng, progress)
+            given = x, targets, weights, gaps, sizes
+            yield from objective.training_batches(*given, rng, progress)
             n_made += len(sizes)
 
 
-def evaluate(objective, batches):
+def evaluate(objective: Objective, batches: Batches) -> float:
     """Return the mean loss over all rows, without changing anything."""
     return float(batches.mean(row_losses(objective, batches)))
 
 
-def evaluation_batches(objective, batches, hides=True):
-    """Yield batches of all rows in order, in which all that is random is always alike.
+def evaluation_batches(
+    objective: Objective, batches: Batches, hides: bool = True
+) -> Iterator[Batch]:
+    """Yield batches of all rows in order, with the same random draws at each call.
 
-    Rows are corrupted as in training, and codes drawn. If it ``hides``, rows with gaps
-    have more of them, as in training.
+    Rows are corrupted and codes are drawn as in training. If ``hides`` is True, more
+    entries of rows with gaps are hidden, as in training.
     """
     for number, (part, rows) in enumerate(
         zip(batches.parts(), batches.in_order(), strict=True)
     ):
         rng = np.random.default_rng(number) if objective.is_random else None
-        observed = batches.observed_in(part)
-        yield objective.evaluation_batch(*rows, observed, rng, hides)
+        gaps = batches.gaps_in(part)
+        yield objective.evaluation_batch(*rows, gaps, rng, hides)
 
 
-def row_losses(objective, batches, function=None, hides=True):
+def row_losses(
+    objective: Objective,
+    batches: Batches,
+    function: Callable[[Batch], torch.Tensor] | None = None,
+    hides: bool = True,
+) -> torch.Tensor:
     """Return the losses of all rows, a tensor of shape (n_samples,), float64.
 
-    ``function`` of a batch, if not the whole objective; see `evaluation_batches`.
+    ``function`` takes a batch and returns its losses; the default is the whole
+    objective. For ``hides`` see `evaluation_batches`.
     """
     function = function or objective
     objective.train(False)
-    # Made first: small tensors kept between large ones would scatter the memory.
+    # Allocated first: small tensors between large ones would fragment the memory.
     losses = torch.empty(batches.n_samples, dtype=torch.float64, device=batches.device)
     start = 0
     with objective.without_autograd():
         for batch in evaluation_batches(objective, batches, hides):
-            end = start + len(batch.x)
-            losses[start:end] = function(batch)
+            end = start + len(batch)
+            losses[start:end] = in_halves(function, batch)
             start = end
     if function != objective.target_losses:
         losses += torch.from_numpy(batches.off_basis).to(losses)

@@ -1,27 +1,35 @@
-"""Nested dropout: codes in the order of what they are worth.
+"""Nested dropout: codes ordered by importance.
 
-Training leaves out the codes after a random one of each row, so that the first codes
-have to do without the later ones (Rippel, Gelbart, Adams 2014).
+For each row a random number of first codes is drawn, and training sets the later ones
+to zero. So the first codes have to work without the later ones (Rippel, Gelbart, Adams
+2014).
 """
 
+import numpy as np
 import torch
 
 __all__ = ["first_codes", "in_turn"]
 
 
-def first_codes(x, n_components, rng):
-    """Draw, for each row of ``x``, which of its first codes are kept.
+def first_codes(
+    x: torch.Tensor, n_components: int, rng: np.random.Generator
+) -> torch.Tensor:
+    """Draw for each row of ``x`` how many of its first codes are used.
 
     Returns
     -------
     kept : Tensor of shape (batch, n_components)
-        Ones and then zeros; how many ones, from 1 on, is uniform.
+        Ones for the codes that are used, then zeros. The number of ones is uniform
+        between 1 and ``n_components``.
     """
     n_kept = torch.from_numpy(rng.integers(1, n_components + 1, size=(len(x), 1)))
     return (torch.arange(n_components) < n_kept).to(x)
 
 
-def in_turn(x, n_components):
-    """Return the same for one row after another: one is kept, then two, and so on."""
+def in_turn(x: torch.Tensor, n_components: int) -> torch.Tensor:
+    """Return a mask as `first_codes` does, with one code for the first row, then two.
+
+    After ``n_components`` codes it begins with one again.
+    """
     n_kept = 1 + torch.arange(len(x))[:, None] % n_components
     return (torch.arange(n_components) < n_kept).to(x)

@@ -1,68 +1,81 @@
-"""Objective: what training minimises, on a batch, and its gradient.
+"""Objective: the loss of a batch that training minimises, and its gradient.
 
-Encoder and decoder of dense networks have their gradients written out; what is between
-them, where codes are drawn or cost something, is small enough for autograd.
+For the encoder and decoder of dense networks, gradients are computed without autograd.
+The operations between them, on codes that are drawn or penalised, are small: autograd
+is fast enough there.
 """
 
-import torch
-from torch import inference_mode, no_grad
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import cast
 
+import numpy as np
+import torch
+from torch import Tensor, inference_mode, no_grad
+
+from .._data.row_versions import BatchGaps
+from .._nn.autoencoder import AutoEncoder
 from .._nn.dense_backprop import DenseBackprop
 from .._nn.fast_forward import FastForward
+from .._nn.head import Head
 from .._nn.layers import Dropout
 from .._nn.seeded_modules import UserModule
-from .._parts.corruptions import corrupt
-from .._parts.latents import Point
+from .._parts.corruptions import CorruptionLike, corrupt
+from .._parts.latents import AnyLatent, Point
 from .._parts.losses import LOSSES
-from .._parts.penalties import Sparsity, needs_encoder
+from .._parts.penalties import PenaltyLike, Sparsity, needs_encoder
+from .._typing import Floats
 from .batch import Batch, weighted
 from .flat_parameters import FlatParameters
 from .nested_dropout import first_codes, in_turn
-from .terms import CodeCosts
+from .outliers import Outliers
+from .random_gaps import RandomGaps
+from .terms import CodeCosts, PullToPCA, Reconstruction
 
 __all__ = ["Objective"]
 
 
 class Objective:
-    """loss(decode(z), x) + cost(h) + penalty(z, x) + head(z, t), a batch's mean.
+    """The mean of loss(decode(z), x) + cost(h) + penalty(z, x) + head(z, t).
 
-    With h = encode(corrupt(x)) and z = latent(h). Outliers, which were moved outward by
-    a factor c, are compared in proportion, those on their rays with where they came
-    from: their outputs and codes are divided by c. They have no target t.
+    Here h = encode(corrupt(x)) and z = latent(h). Outliers are training rows that were
+    scaled away from the mean by a factor c. Their outputs and codes are divided by c
+    before they are compared with the row before scaling; see `augment_outliers` for
+    spikes. Outliers have no target t.
 
     Parameters
     ----------
     network : AutoEncoder
     reconstruction : Reconstruction
     pull : PullToPCA or None
-        For networks that are anchored to PCA.
+        The pull of codes towards PCA's, for networks that are anchored to PCA.
     outliers : Outliers or None
-        None where no rows are moved outward.
+        None if no rows are turned into outliers.
     ordered : bool
-        Whether the later codes are left out at random while training.
+        Whether nested dropout sets later codes to zero while training.
     head : Head or None
-        None where rows have no target.
+        None if rows have no target.
     corruption : object with a method corrupt(x, rng), or None
-        What is done to rows before they are encoded.
+        Adds noise to rows before they are encoded.
     latent : Point, Gaussian or Mixture
     penalty : object with a method penalize(z, x, encode, rng), or None
     gaps : RandomGaps or None
-        None where all rows are complete.
+        None if all rows are complete.
     """
 
     def __init__(
         self,
-        network,
-        reconstruction,
-        pull=None,
-        outliers=None,
-        ordered=False,
-        head=None,
-        corruption=None,
-        latent=Point(),  # noqa: B008, it has no state
-        penalty=None,
-        gaps=None,
-    ):
+        network: AutoEncoder,
+        reconstruction: Reconstruction,
+        pull: PullToPCA | None = None,
+        outliers: Outliers | None = None,
+        ordered: bool = False,
+        head: Head | None = None,
+        corruption: CorruptionLike | None = None,
+        latent: AnyLatent = Point(),  # noqa: B008, it has no state
+        penalty: PenaltyLike | None = None,
+        gaps: RandomGaps | None = None,
+    ) -> None:
         self.network = network
         self._modules = list(network.modules())
         self.reconstruction = reconstruction
@@ -80,67 +93,82 @@ class Objective:
         )
         is_written = DenseBackprop.handles(network) and not needs_encoder(penalty)
         self.dense = DenseBackprop(network) if is_written else None
-        self.fast = FastForward(network)  # where losses are compared
+        self.fast = FastForward(network)  # for evaluation
 
     @property
-    def is_random(self):
-        """Whether anything is drawn where losses are compared."""
+    def is_random(self) -> bool:
+        """Whether evaluation draws random numbers."""
         is_drawn = self.corruption is not None or self.gaps is not None
         return bool(self.costs) or is_drawn
 
-    def without_autograd(self):
-        """Return a context for steps: whatever needs autograd in them asks for it.
+    def without_autograd(self) -> AbstractContextManager[object]:
+        """Return a context for steps. Operations that need autograd in it switch it on.
 
-        Operations begin sooner where it cannot be asked for at all, since neither loss
-        nor layers nor anyone's own part will.
+        If neither the loss nor the layers nor a user's part need autograd, inference
+        mode is returned, which has less overhead.
         """
         is_written = self.reconstruction.closed_form and self.dense is not None
         return inference_mode() if is_written and not self.is_random else no_grad()
 
     @property
-    def is_replayable(self):
-        """Whether the same operations make every step: nothing is drawn on the way.
+    def is_replayable(self) -> bool:
+        """Whether every step consists of the same operations, without random draws.
 
-        Those of someone's own network, loss or penalty could be any. What is drawn
-        before a step, as corruptions are, does not matter.
+        A user's network, loss or penalty could do anything, so the answer is no. Draws
+        before a step, such as corruptions, do not matter.
         """
         others = any(isinstance(m, Dropout | UserModule) for m in self._modules)
         is_known = self.reconstruction.loss in LOSSES.values()
         return not others and not self.costs and is_known
 
     @property
-    def repeats_with_threads(self):
-        """Whether a step gives the same bits with any number of threads.
+    def repeats_with_threads(self) -> bool:
+        """Whether a step gives bitwise equal results with any number of threads.
 
-        Gradients of convolutions are sums whose last digits depend on it, and parts of
-        someone's own may do anything.
+        The last digits of the gradients of convolutions depend on the number of
+        threads. Users' parts may do anything. See docs/choices.md, "Threads".
         """
         penalty = self.costs.penalty
         is_known = self.reconstruction.loss in LOSSES.values()
         is_known &= penalty is None or type(penalty) is Sparsity
         return self.dense is not None and is_known
 
-    def avoid_underflow(self):
-        """Keep gradients of later steps from becoming subnormal, which is slow."""
+    def avoid_underflow(self) -> None:
+        """Prevent subnormal numbers in the gradients of later steps: they are slow."""
         if self.dense is not None and self.parameters.values.is_cpu:
             self.dense.avoid_underflow()
 
-    def train(self, mode):
-        """Put the network in training mode, or in that of evaluation.
+    def train(self, mode: bool) -> None:
+        """Put the network in training mode or in evaluation mode.
 
-        As `torch.nn.Module.train` does, whose checks take a twentieth of a small fit.
+        `torch.nn.Module.train` does the same, but its checks take a twentieth of the
+        time of a small fit.
         """
         for module in self._modules:
             vars(module)["training"] = mode
 
-    def training_batches(self, x, targets, weights, observed, sizes, rng, progress=1.0):
-        """Yield batches of some sizes, whose rows lie one after another.
+    def training_batches(
+        self,
+        x: Tensor,
+        targets: Tensor,
+        weights: Tensor | None,
+        gaps: BatchGaps | None,
+        sizes: list[int],
+        rng: np.random.Generator,
+        progress: Floats | float = 1.0,
+    ) -> Iterator[Batch]:
+        """Split rows into consecutive batches of the given sizes, with random draws.
 
-        How they are met is drawn for all of them at once, and ``x`` written on.
-        ``progress`` is the part of the training that is over before each of them.
+        Random numbers are drawn for all batches at once. ``x`` may be overwritten.
+        ``progress`` is the share of the training that is over before each batch.
         """
-        inputs = self._inputs(x, observed, rng)
-        given = {"weights": weights, "observed": observed}
+        given: dict[str, Tensor | Sequence[Tensor] | None] = {"weights": weights}
+        inputs = x
+        if gaps is not None:
+            assert self.gaps is not None
+            inputs = self.gaps.hide(x, gaps, rng)
+            given["observed"] = gaps.observed
+        inputs = corrupt(self.corruption, inputs, rng)
         if self.outliers is not None:
             inputs, factors = self.outliers.augment(x, inputs, sizes, rng, progress)
             given["factors"] = factors
@@ -152,27 +180,36 @@ class Objective:
             for name, values in given.items()
             if values is not None
         }
-        for i, parts in enumerate(zip(*rows, strict=True)):
+        for i, (x, targets, inputs) in enumerate(zip(*rows, strict=True)):
             way = {name: values[i] for name, values in ways.items()}
-            yield Batch(*parts, rng, **way)
+            yield Batch(x, targets, inputs, rng, **way)
 
-    def _inputs(self, x, observed, rng):
-        """Return what is encoded: rows with more gaps, where they have some."""
-        if observed is not None:
-            x = self.gaps.hide(x, observed, rng)
-        return corrupt(self.corruption, x, rng)
+    def evaluation_batch(
+        self,
+        x: Tensor,
+        targets: Tensor,
+        gaps: BatchGaps | None,
+        rng: np.random.Generator | None,
+        hides: bool = True,
+    ) -> Batch:
+        """Return a batch for evaluation, with its random draws.
 
-    def evaluation_batch(self, x, targets, observed, rng, hides=True):
-        """Draw how a batch is met where losses are compared.
-
-        Where the codes are ordered, rows keep one code, two, and so on in turn.
+        If the codes are ordered, the first row uses one code, the second two, and so
+        on.
         """
-        inputs = self._inputs(x, observed if hides else None, rng)
-        mask = in_turn(x, self.network.n_components) if self.ordered else None
-        return Batch(x, targets, inputs, rng, observed=observed, code_mask=mask)
+        given: dict[str, Tensor] = {}
+        inputs = x
+        if gaps is not None:
+            assert self.gaps is not None
+            given["observed"] = gaps.observed
+            if hides:  # always with the same seed; versions are stored after it
+                inputs = self.gaps.hide(x, gaps, np.random.default_rng(0))
+        if self.ordered:
+            given["code_mask"] = in_turn(x, self.network.n_components)
+        return Batch(x, targets, corrupt(self.corruption, inputs, rng), rng, **given)
 
-    def __call__(self, batch):
-        """Losses of the rows of a batch, (batch,), without the pull."""
+    def __call__(self, batch: Batch) -> Tensor:
+        """Return the losses of a batch's rows, (batch,), without the pull to PCA."""
         h, z, code = self._encode(self.fast, batch)
         output = self.fast.decoder(code)
         losses = self.reconstruction.losses(output, batch.x, batch.observed)
@@ -181,28 +218,31 @@ class Objective:
             losses = losses + divergences + penalties
         return losses if self.head is None else losses + self.head(code, batch.targets)
 
-    def reconstruction_losses(self, batch):
-        """Return the part of the losses that is the reconstruction's."""
+    def reconstruction_losses(self, batch: Batch) -> Tensor:
+        """Return only the reconstruction losses of the rows of a batch."""
         _, _, code = self._encode(self.fast, batch)
         output = self.fast.decoder(code)
         return self.reconstruction.losses(output, batch.x, batch.observed)
 
-    def target_losses(self, batch):
-        """Return the part of the losses that is the target's, if there is a head."""
+    def target_losses(self, batch: Batch) -> Tensor:
+        """Return only the losses of the targets. There has to be a head."""
+        assert self.head is not None
         _, _, code = self._encode(self.fast, batch)
         return self.head(code, batch.targets)
 
-    def _encode(self, network, batch):
-        """Return what the encoder gives, the codes, and what is left of them."""
+    def _encode(
+        self, network: AutoEncoder | FastForward, batch: Batch
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the encoder's output, the codes, and the codes after dropout."""
         h = network.encoder(batch.inputs)
         z = self.latent.draw(h, batch.rng)
         return h, z, z if batch.code_mask is None else z * batch.code_mask
 
-    def backward(self, batch, progress=1.0):
-        """Return the mean loss of a batch, with its gradient in ``parameters``.
+    def backward(self, batch: Batch, progress: float = 1.0) -> Tensor | float:
+        """Return the mean loss of a batch; write its gradient into ``parameters``.
 
-        A number, or a tensor where that has to be waited for. ``progress`` is the part
-        of the training that is over.
+        The loss is a number, or a tensor if the device still has to compute it.
+        ``progress`` is the share of the training that is over.
         """
         if self.dense is None:
             return self._autograd_backward(batch, progress)
@@ -229,22 +269,23 @@ class Objective:
         if self.costs:
             with torch.enable_grad():
                 ((drawn * gradient).sum() + cost_now).backward()
-            loss, gradient = loss + cost.detach(), h.grad
-        if residual is not None:
+            loss, gradient = loss + cost.detach(), cast(Tensor, h.grad)
+        if self.pull is not None and residual is not None:
             self.pull.add_gradient(gradient, residual, batch)
         self.dense.encoder.backward(gradient, to_input=False)
         return loss
 
-    def gradient_alone(self, batch):
-        """Return the gradient of a batch, and leave everything else as it was."""
+    def gradient_alone(self, batch: Batch) -> Tensor:
+        """Return the gradient of a batch, without any other side effect."""
+        assert batch.rng is not None  # set in training
         state = batch.rng.bit_generator.state
         self.backward(batch)
         batch.rng.bit_generator.state = state
         return self.parameters.gradients
 
     @torch.enable_grad()
-    def _autograd_backward(self, batch, progress):
-        """Do the same for networks of any layers, and penalties of any kind."""
+    def _autograd_backward(self, batch: Batch, progress: float) -> Tensor:
+        """Do what `backward` does, for any layers and any penalty, with autograd."""
         self.parameters.gradients.zero_()
         divisor = batch.x.new_ones(len(batch.x), 1)
         divisor[: batch.n_outliers] = batch.factors
@@ -254,7 +295,7 @@ class Objective:
         total = (self.reconstruction.row_weights(batch) * losses).mean()
         loss = batch.mean(losses)
         if self.pull is not None:
-            linear_codes = self.network.encoder.anchor(batch.inputs)
+            linear_codes = self.network.anchors[0].anchor(batch.inputs)
             residual = self.pull.residual(h, linear_codes) / divisor
             total = total + self.pull.mean(residual, batch)
         if self.costs:

@@ -1,22 +1,51 @@
-"""Optimizers: steps along flat gradients, and schedules of the step size.
+"""Optimizers: update rules on flat buffers, and schedules of the step size.
 
-Each rule works on one buffer for all parameters, in place, so that a step takes a
-handful of operations however many layers there are. Its size may be a number, or a
-tensor, which can change where the operations are recorded.
+Each rule updates one buffer of all parameters in place, so that a step takes only a few
+operations, however many layers there are. The step size may be a number or a tensor. A
+tensor can change after the operations have been recorded for a GPU.
 """
 
 import math
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from .._compat import fused_adam
 from .._runtime.clock import TimeLimit
+from .flat_parameters import FlatParameters
 
 __all__ = ["SCHEDULES", "SOLVERS", "WARM_UP", "Optimizer"]
 
-# Parts of a buffer that a GPU works on at once: as many as one launch takes.
+# Number of parts that a buffer is split into on a GPU. One launch of a kernel takes 32.
+# Measured in docs/choices.md, "Steps on a GPU".
 _GPU_PARTS = 32
+
+
+class Rule(Protocol):
+    """The attributes of a `Config` that tell how steps are made."""
+
+    @property
+    def solver(self) -> str: ...  # noqa: D102
+
+    @property
+    def learning_rate(self) -> str: ...  # noqa: D102
+
+    @property
+    def learning_rate_init(self) -> float: ...  # noqa: D102
+
+    @property
+    def alpha(self) -> float: ...  # noqa: D102
+
+
+class _Solver(Protocol):
+    default_lr: float
+    decoupled: bool
+    state: tuple[str, ...]
+
+    def __init__(self, parameters: FlatParameters) -> None: ...
+
+    def step(self, lr: float | torch.Tensor) -> None: ...
 
 
 class _Adam:
@@ -27,23 +56,23 @@ class _Adam:
     beta2 = 0.999
     state: tuple[str, ...] = ("mean", "square", "count")
 
-    def __init__(self, parameters):
+    def __init__(self, parameters: FlatParameters) -> None:
         self.values, self.gradients = parameters.values, parameters.gradients
         self._begin()
 
-    def _begin(self):
+    def _begin(self) -> None:
         self.mean = torch.zeros_like(self.values)
         self.square = torch.zeros_like(self.values)
         self.count = self.values.new_zeros(())
         self._one = torch.ones_like(self.count)
         state = self.values, self.gradients, self.mean, self.square
-        # Each block of a GPU takes 65,536 values of a tensor: with one tensor alone,
-        # most of them would stay idle.
+        # On a GPU each block of threads takes 65,536 values of one tensor. With a
+        # single tensor, most blocks would be idle.
         n_parts = _GPU_PARTS if self.values.is_cuda else 1
         self._lists = *(list(tensor.chunk(n_parts)) for tensor in state), []
         self._counts = [self.count] * len(self._lists[0])
 
-    def step(self, lr):
+    def step(self, lr: float | torch.Tensor) -> None:
         self.count.add_(self._one)
         fused_adam(
             *self._lists,
@@ -61,7 +90,9 @@ class _Adam:
 class _AdamW(_Adam):
     """Adam with decoupled weight decay (Loshchilov, Hutter 2019).
 
-    A shorter memory of squares follows a step size that moves all the time.
+    The squares are averaged over fewer steps than in Adam, because the step size of the
+    schedule changes all the time. The step size was measured in docs/choices.md,
+    "Network and training".
     """
 
     default_lr = 8e-3
@@ -70,17 +101,18 @@ class _AdamW(_Adam):
 
 
 class _Muon(_AdamW):
-    """Muon (Jordan et al. 2024): the momentum of each matrix, made orthogonal.
+    """Muon (Jordan et al. 2024): the momentum of each matrix is made orthogonal.
 
-    All directions of a matrix move alike, also those that gradients hardly show. Steps
-    are as large as those of Adam (Liu et al. 2025), which moves all that is no matrix.
-    To make a matrix orthogonal costs as much as some hundred rows, whatever the batch.
+    So all singular directions of a matrix get steps of the same size, also those with
+    small gradients. Steps are scaled to the size of Adam's (Liu et al. 2025). Adam
+    updates all parameters that are not weights of linear layers. To make a matrix
+    orthogonal costs as much as some hundred rows, whatever the batch size.
     """
 
     default_lr = 1e-2
     state = (*_AdamW.state, "momentum")
 
-    def __init__(self, parameters):
+    def __init__(self, parameters: FlatParameters) -> None:
         n_linear = sum(weight.numel() for weight, _ in parameters.linear)
         self.values = parameters.values[n_linear:]
         self.gradients = parameters.gradients[n_linear:]
@@ -89,20 +121,21 @@ class _Muon(_AdamW):
         self.linear_gradients = parameters.gradients[:n_linear]
         self.momentum = torch.zeros_like(self.linear_gradients)
 
-    def step(self, lr):
+    def step(self, lr: float | torch.Tensor) -> None:
         super().step(lr)
         self.momentum.mul_(0.95).add_(self.linear_gradients)
-        # Nesterov's: where the momentum will be.
+        # Nesterov's momentum.
         self.linear_gradients.add_(self.momentum, alpha=0.95)
         for weight, direction in self.linear:
             step = lr * 0.2 * max(weight.shape) ** 0.5
             weight.sub_(_orthogonal(direction).mul_(step))
 
 
-def _orthogonal(matrix):
-    """Return a matrix with the same singular vectors, and values between .7 and 1.2.
+def _orthogonal(matrix: torch.Tensor) -> torch.Tensor:
+    """Return a matrix with the same singular vectors, and singular values of .7 to 1.2.
 
-    By five steps of Newton and Schulz, with coefficients for a fast start.
+    Five steps of the Newton-Schulz iteration, with Muon's coefficients, which make the
+    first steps converge fast.
     """
     x = matrix if len(matrix) <= matrix.shape[1] else matrix.t()
     x = x / torch.linalg.vector_norm(x).clamp(min=1e-30)
@@ -114,17 +147,17 @@ def _orthogonal(matrix):
 
 
 class _RMSProp:
-    """RMSProp (Tieleman, Hinton 2012), with the decay that Keras has."""
+    """RMSProp (Tieleman, Hinton 2012), with the decay of Keras."""
 
     default_lr = 1e-3
     decoupled = False
-    state = ("square",)
+    state: tuple[str, ...] = ("square",)
 
-    def __init__(self, parameters):
+    def __init__(self, parameters: FlatParameters) -> None:
         self.values, self.gradients = parameters.values, parameters.gradients
         self.square = torch.zeros_like(self.values)
 
-    def step(self, lr):
+    def step(self, lr: float | torch.Tensor) -> None:
         self.square.mul_(0.9).addcmul_(self.gradients, self.gradients, value=0.1)
         root = self.square.sqrt().add_(1e-7)
         self.values.addcdiv_(self.gradients, root.div_(lr), value=-1)
@@ -133,19 +166,20 @@ class _RMSProp:
 class _SGD:
     """Stochastic gradient descent with Nesterov momentum (Sutskever et al. 2013).
 
-    Gradients longer than 1 are shortened to 1 (Pascanu et al. 2013): their size is not
-    that of the distance to go, and one step size could not suit all data.
+    Gradients with a norm above 1 are clipped to norm 1 (Pascanu et al. 2013). The norm
+    does not tell how far the minimum is, and without clipping one step size could not
+    suit all data.
     """
 
     default_lr = 0.05
     decoupled = False
-    state = ("velocity",)
+    state: tuple[str, ...] = ("velocity",)
 
-    def __init__(self, parameters):
+    def __init__(self, parameters: FlatParameters) -> None:
         self.values, self.gradients = parameters.values, parameters.gradients
         self.velocity = torch.zeros_like(self.values)
 
-    def step(self, lr):
+    def step(self, lr: float | torch.Tensor) -> None:
         norm = torch.linalg.vector_norm(self.gradients)
         self.gradients.div_(norm.clamp(min=1.0))
         self.velocity.mul_(0.9).add_(self.gradients)
@@ -153,8 +187,8 @@ class _SGD:
         self.values.sub_(ahead.mul_(lr))
 
 
-#: name -> rule; its ``default_lr`` is the step size that "auto" stands for.
-SOLVERS = {
+#: name -> rule. With "auto" the step size is its ``default_lr``.
+SOLVERS: dict[str, type[_Solver]] = {
     "adam": _Adam,
     "adamw": _AdamW,
     "muon": _Muon,
@@ -163,22 +197,22 @@ SOLVERS = {
 }
 
 
-def _constant(progress):
+def _constant(progress: float) -> float:
     return 1.0
 
 
-#: Part of a one-cycle schedule in which the step size rises.
+#: Share of a one-cycle schedule in which the step size rises.
 WARM_UP = 0.2
 
 
-def _one_cycle(progress, warm_up=WARM_UP):
-    """Rise along a line, then fall to zero along a half cosine (Smith, 2018)."""
+def _one_cycle(progress: float, warm_up: float = WARM_UP) -> float:
+    """Rise linearly, then fall to zero along half a cosine (Smith, 2018)."""
     if progress < warm_up:
         return 0.1 + 0.9 * progress / warm_up
     return 0.5 + 0.5 * math.cos(math.pi * (progress - warm_up) / (1 - warm_up))
 
 
-#: name -> factor of the step size at a progress in [0, 1).
+#: name -> function from the progress in [0, 1) to a factor of the step size.
 SCHEDULES = {"constant": _constant, "one_cycle": _one_cycle}
 
 
@@ -188,22 +222,24 @@ class Optimizer:
     Parameters
     ----------
     parameters : FlatParameters
-        What is trained; only its matrices are decayed.
+        What is trained. Only its matrices decay.
     config : Config
-        Names the solver and the schedule; holds the step size and the weight decay.
+        Has the names of solver and schedule, the step size and the weight decay.
     n_steps : int or float
-        Steps after which it ends, if they are made before.
+        Number of steps in the schedule, unless a time limit ends it earlier.
 
     Attributes
     ----------
     n_steps_made : int
     progress : float
-        Part of the training that is over; more steps are as if all of it were.
+        Share of the training that is over. It stays at 1 after the last step.
     limit : TimeLimit
-        With which the schedule ends, if it has not before.
+        Time limit. The schedule ends with it at the latest.
     """
 
-    def __init__(self, parameters, config, n_steps):
+    def __init__(
+        self, parameters: FlatParameters, config: Rule, n_steps: float
+    ) -> None:
         self.parameters = parameters
         self.rule = SOLVERS[config.solver](parameters)
         self.schedule = SCHEDULES[config.learning_rate]
@@ -213,50 +249,50 @@ class Optimizer:
         self.limit = TimeLimit()
         self.skip_to(0)
 
-    def skip_to(self, n_steps_made):
-        """Be where the schedule is after so many steps."""
+    def skip_to(self, n_steps_made: float) -> None:
+        """Go to the place of the schedule after so many steps."""
         self.n_steps_made = n_steps_made
         progress = max(n_steps_made / self.n_steps, self.limit.part_spent)
         self.progress = min(1.0, progress)
 
-    def begin_within(self, limit):
-        """Count the time from now on."""
+    def begin_within(self, limit: TimeLimit) -> None:
+        """Set the time limit, which counts from now on."""
         self.limit = limit
         self.skip_to(self.n_steps_made)
 
-    def decay_from_here(self, alpha, n_steps):
-        """Let weights decay from now on, and end the schedule in so many steps.
+    def decay_from_here(self, alpha: float, n_steps: float) -> None:
+        """Let weights decay from now on, and end the schedule in ``n_steps`` steps.
 
-        A flat part of it is not skipped: what is left is gone through faster.
+        No part of the schedule is skipped: the rest is compressed into these steps.
         """
         self.alpha = alpha
         self.n_steps = n_steps / max(1 - self.progress, 1e-6)
         self.n_steps_made = self.progress * self.n_steps
 
-    def go_back_to(self, progress, n_steps):
-        """Be where the schedule was earlier, and end it from there in so many steps."""
+    def go_back_to(self, progress: float, n_steps: float) -> None:
+        """Go back in the schedule, and end it ``n_steps`` steps after that place."""
         self.progress = progress
         self.decay_from_here(self.alpha, n_steps)
 
     @property
-    def steps_of_schedule(self):
-        """With how many steps the schedule ends, at the pace so far."""
+    def steps_of_schedule(self) -> float:
+        """Total number of steps of the schedule, if the pace stays the same."""
         return self.n_steps_made / self.progress
 
     @property
-    def out_of_time(self):
+    def out_of_time(self) -> bool:
         """Whether there is no time for another step."""
         return self.limit.part_spent >= 1
 
-    def state_dict(self):
-        """Return what the rule remembers of the steps so far, by name, as arrays."""
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return the state of the rule, such as its momentum, as arrays by name."""
         return {
             name: getattr(self.rule, name).cpu().numpy().copy()
             for name in self.rule.state
         }
 
-    def load_state_dict(self, state):
-        """Go on from what `state_dict` returned; another rule or size begins anew."""
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Restore a state of the rule. Ignore one of another rule or other sizes."""
         shapes, now = (
             {name: array.shape for name, array in arrays.items()}
             for arrays in (state, self.state_dict())
@@ -267,17 +303,17 @@ class Optimizer:
             getattr(self.rule, name).copy_(torch.tensor(np.asarray(array)))
 
     @property
-    def lr(self):
-        """The step size that is due."""
+    def lr(self) -> float:
+        """The step size of the next step."""
         return self.base_lr * self.schedule(self.progress)
 
-    def step(self):
+    def step(self) -> None:
         """Move the parameters once along the negative gradient."""
         self.update(self.lr)
         self.skip_to(self.n_steps_made + 1)
 
-    def update(self, lr):
-        """Move them by a step of some size: a number, or a tensor of one."""
+    def update(self, lr: float | torch.Tensor) -> None:
+        """Make an update with step size ``lr``, a number or a tensor with one value."""
         if self.alpha and self.rule.decoupled:
             self.parameters.matrices.mul_(1 - lr * self.alpha)
         elif self.alpha:

@@ -1,16 +1,21 @@
-"""Outliers: rows moved outward, for a network to learn what to do far from its data.
+"""Outliers: artificial far rows, so that networks learn what to do far from the data.
 
-A network that has only seen rows like the training rows may answer anything for others:
-the nonlinear parts of encoder and decoder, which cancel inside, go separate ways. So a
-part of each batch is moved along its rays from the mean, or gets a spike in one
-feature, as a sentinel or a wrong unit makes in real tables, and has to be reconstructed
-as well as where it came from, in proportion.
+The output of a network for rows far from its training rows can be arbitrary. The
+nonlinear parts of encoder and decoder cancel each other near the training rows, but not
+far away. So some rows of each batch are scaled away from the mean by a factor. Others
+get a spike in one feature, such as a sentinel value or a wrong unit causes in real
+tables. The error of such a row, divided by its factor, has to be as small as that of
+other rows. Measured in docs/choices.md, "Far rows".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from .._typing import Bools, Floats
 
 __all__ = [
     "Outliers",
@@ -21,27 +26,29 @@ __all__ = [
     "stretch",
 ]
 
-# Part of the rows that are moved, and of these the part that gets a spike.
+# Share of the rows that become outliers, and share of the outliers that get a spike.
+# Measured in docs/choices.md, "Far rows".
 _PART = 1 / 16
 _SPIKED = 1 / 4
-# Part of the variance left by the linear start under which they count for less.
+# Outliers count less if PCA leaves less than this share of the variance. Measured in
+# docs/choices.md, "Far rows".
 _LITTLE_LEFT = 0.2
 
 
 @dataclass(frozen=True)
 class Outliers:
-    """How far rows are moved outward while training, and from when on.
+    """How far rows are scaled away from the mean in training, and from when on.
 
     Attributes
     ----------
     radius : float
-        How far from the mean, at most.
+        Largest distance of an outlier from the mean, unless the row was farther before.
     spikes : ndarray of shape (2 * n_features,)
-        From `spike_distribution`.
+        Cumulative probabilities from `spike_distribution`.
     basis : Tensor of shape (n_all_features, n_features) or None
-        What the values of rows are coordinates on, if not the features.
+        The basis, if the values of rows are coordinates instead of features.
     begin : float
-        Part of the training after which rows are moved.
+        Share of the training after which outliers are made.
     """
 
     radius: float
@@ -49,11 +56,18 @@ class Outliers:
     basis: torch.Tensor | None = None
     begin: float = 0.0
 
-    def augment(self, x, inputs, sizes, rng, progress):
-        """Return inputs with outliers, and the factors of each batch's.
+    def augment(
+        self,
+        x: Tensor,
+        inputs: Tensor,
+        sizes: list[int],
+        rng: np.random.Generator,
+        progress: Floats | float,
+    ) -> tuple[Tensor, Sequence[Tensor] | None]:
+        """Return inputs with outliers, and the factors of each batch's outliers.
 
-        Parameters are those of `augment_outliers`, ``x`` is written on; ``progress`` is
-        the part of the training that is over before each batch.
+        For parameters see `augment_outliers`. ``x`` is overwritten. ``progress`` is the
+        share of the training that is over before each batch.
         """
         augmented = np.broadcast_to(progress >= self.begin, len(sizes))
         if not augmented.any():
@@ -66,37 +80,47 @@ class Outliers:
         return inputs, factors
 
 
-def augment_outliers(x, inputs, sizes, radius, spikes, rng, basis=None, augmented=True):
-    """Move some rows of each of several batches outward, in place.
+def augment_outliers(
+    x: Tensor,
+    inputs: Tensor,
+    sizes: list[int],
+    radius: float,
+    spikes: Floats,
+    rng: np.random.Generator,
+    basis: Tensor | None = None,
+    augmented: Bools | bool = True,
+) -> Sequence[Tensor]:
+    """Turn some rows of each of several batches into outliers, in place.
 
-    Those are its first rows, which come in random order. The first of them get a spike,
-    the others are stretched.
+    The first rows of each batch become outliers; rows are in random order. The first
+    outliers get a spike, the others are scaled.
 
     Parameters
     ----------
     x : Tensor of shape (n_samples, n_features)
-        Rows of the batches, which lie one after another. Spiked ones become what their
-        reconstruction, divided by their factor, is to be compared with.
+        Rows of all batches, one batch after another. A row that gets a spike is
+        replaced by the target for its reconstruction divided by its factor.
     inputs : Tensor of shape (n_samples, n_features)
-        What is encoded.
+        Rows that are encoded.
     sizes : list of int
-        Rows of each batch.
+        Number of rows of each batch.
     radius : float
     spikes : ndarray of shape (2 * n_features,)
-        From `spike_distribution`.
+        Cumulative probabilities from `spike_distribution`.
     rng : numpy.random.Generator
     basis : Tensor of shape (n_features, n_axes), optional
-        What the values of rows are coordinates on, if not the features.
+        The basis, if the values of rows are coordinates instead of features.
     augmented : ndarray of bool of shape (n_batches,), default=True
-        In which batches rows are moved.
+        Which batches get outliers.
 
     Returns
     -------
     factors : list of Tensor of shape (n_outliers, 1)
-        For each batch, by which its rows were moved.
+        For each batch, the factors of its outliers.
     """
     rows, is_spiked, n_outliers = _draw(np.array(sizes), rng, augmented)
-    # Their places, since a GPU would have to be asked for those where a mask is true.
+    # Indices instead of masks: to find the True values of a mask, one has to wait for a
+    # GPU.
     places = rows, np.flatnonzero(~is_spiked), np.flatnonzero(is_spiked)
     rows, on_rays, off = (torch.from_numpy(v).to(x.device) for v in places)
     before = x[rows]
@@ -105,15 +129,16 @@ def augment_outliers(x, inputs, sizes, radius, spikes, rng, basis=None, augmente
     stretched, spiked = rows[on_rays], rows[off]
     inputs[stretched] = inputs[stretched] * factors[on_rays]
     inputs[spiked] = inputs[spiked] + added
-    # What they are compared with does not lie on their way from the mean.
+    # With a spike the outlier is not a multiple of the row, so its target is set here.
     x[spiked] = (before[off] + added) / factors[off]
     return factors.split(n_outliers.tolist())
 
 
 def _draw(sizes, rng, augmented):
-    """Draw which rows are moved, whether they get a spike, and how many of each batch.
+    """Draw which rows become outliers, which of these get a spike, and the counts.
 
-    A sixteenth of its rows on average, and never all; a quarter of these.
+    In each batch a sixteenth of the rows on average, but never all, become outliers. A
+    quarter of these get a spike.
     """
     n_outliers = (_PART * sizes + rng.random(len(sizes))).astype(int)
     n_outliers = np.where(augmented, np.minimum(n_outliers, sizes - 1), 0)
@@ -123,10 +148,11 @@ def _draw(sizes, rng, augmented):
     return rows, place < np.repeat(n_spiked, n_outliers), n_outliers
 
 
-def stretch(x, radius, rng):
-    """Draw a factor for each row, (n_samples, 1), up to that of the radius.
+def stretch(x: Tensor, radius: float, rng: np.random.Generator) -> Tensor:
+    """Draw a factor for each row, (n_samples, 1), which takes it to the radius at most.
 
-    Their logarithms are uniform: each distance on the way counts alike.
+    The logarithms of the factors are uniform, so each order of magnitude of the
+    distance is equally frequent.
     """
     distance = torch.linalg.vector_norm(x, dim=1, keepdim=True)
     exponent = torch.from_numpy(rng.random((x.shape[0], 1), dtype="float32"))
@@ -134,20 +160,21 @@ def stretch(x, radius, rng):
     return farthest ** exponent.to(x.device)
 
 
-def outlier_weight(unexplained):
-    """Return what outliers count for, by the part of the variance left to explain.
+def outlier_weight(unexplained: float) -> float:
+    """Return the weight of outliers, from the share of variance that PCA leaves.
 
-    Their errors are of the size of the rows, whatever is left: where that is little,
-    they would drown it.
+    The errors of outliers are in proportion to the size of the rows. If PCA leaves
+    little variance, outliers of full weight would dominate the loss.
     """
     return min(1.0, unexplained / _LITTLE_LEFT)
 
 
-def spike_distribution(x):
-    """How probable a spike is in each feature, to either side.
+def spike_distribution(x: Floats) -> Floats:
+    """Return how probable a spike is in each feature, up and down.
 
-    Half evenly over all that vary, half in proportion to the square of the farthest
-    value: what has had one is likely to have one again.
+    Half of the probability is the same for all features that vary. The other half is in
+    proportion to the square of a feature's farthest value, because a feature with one
+    far value is likely to have another in new rows.
 
     Parameters
     ----------
@@ -157,7 +184,8 @@ def spike_distribution(x):
     Returns
     -------
     spikes : ndarray of shape (2 * n_features,)
-        The probabilities' running sum, up and down for each feature in turn.
+        Cumulative probabilities, up and down for the first feature, then for the
+        second, and so on.
     """
     farthest = np.stack([x.max(axis=0), -x.min(axis=0)], axis=1).ravel()
     varies = farthest > 0
@@ -166,17 +194,23 @@ def spike_distribution(x):
     return spikes / spikes[-1]
 
 
-def spike(x, factors, spikes, rng, basis=None):
-    """Draw a spike for each row: a value of one feature, to be added to it.
+def spike(
+    x: Tensor,
+    factors: Tensor,
+    spikes: Floats,
+    rng: np.random.Generator,
+    basis: Tensor | None = None,
+) -> Tensor:
+    """Draw a spike for each row: a number to be added to one feature.
 
-    With it the row is as far from the mean as its factor says.
+    With the spike the row is about ``factors`` times as far from the mean as before.
 
     Parameters
     ----------
     x : Tensor of shape (n_samples, n_features)
     factors : Tensor of shape (n_samples, 1)
     spikes : ndarray of shape (2 * n_features,)
-        From `spike_distribution`.
+        Cumulative probabilities from `spike_distribution`.
     rng : numpy.random.Generator
     basis : Tensor of shape (n_features, n_axes), optional
         See `augment_outliers`.
@@ -188,9 +222,9 @@ def spike(x, factors, spikes, rng, basis=None):
     length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
     height = length * (factors.square() - 1).clamp_(min=0).sqrt_()
     drawn = np.searchsorted(spikes, rng.random((x.shape[0], 1)), side="right")
-    feature, is_down = np.divmod(drawn, 2)
+    of_feature, is_down = np.divmod(drawn, 2)
     height *= torch.from_numpy((1 - 2 * is_down).astype(np.int8)).to(x.device)
-    feature = torch.from_numpy(feature).to(x.device)
+    feature = torch.from_numpy(of_feature).to(x.device)
     if basis is not None:
         return basis[feature[:, 0]] * height
     return torch.zeros_like(x).scatter_(1, feature, height)

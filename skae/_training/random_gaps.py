@@ -1,53 +1,64 @@
-"""Random gaps: entries that are hidden while training, besides those that are missing.
+"""Random gaps: observed entries that are hidden in training, as if missing.
 
-A network that meets gaps filled by a linear method learns to answer for them if some of
-its targets were hidden: what was observed there is known, and has to come back.
+Gaps are filled by a linear method before rows are encoded. To learn better values for
+gaps, the network must see gaps whose true values are known. So observed entries are
+hidden, and the network has to reconstruct them.
 """
 
 import numpy as np
 import torch
 
+from .._data.row_versions import BatchGaps, Places
+from .._linear.ppca import PPCA
+from .._typing import Bools
+
 __all__ = ["RandomGaps"]
 
-# Part of the observed entries that are hidden at random; and part of the rows that get
-# the gaps of another row instead, if it has some: gaps may come in blocks.
+# Share of the observed entries that are hidden at random. Share of the rows that get
+# the gaps of another row instead, if that row has any, since gaps may come in blocks.
 _SHARE = 0.2
 _LIKE_OTHERS = 0.5
 
 
 class RandomGaps:
-    """Hides entries of rows, and fills them like those that are missing.
+    """Hides entries of rows, and fills them in the same way as missing ones.
 
     Parameters
     ----------
     ppca : PPCA
-        Of scaled rows.
+        The linear method that fills gaps, fitted to scaled rows.
     """
 
-    def __init__(self, ppca):
+    def __init__(self, ppca: PPCA) -> None:
         self.ppca = ppca
 
-    def hide(self, x, observed, rng):
-        """Return rows as they would be with more gaps, all of them filled.
+    def hide(
+        self, x: torch.Tensor, gaps: BatchGaps, rng: np.random.Generator
+    ) -> torch.Tensor:
+        """Hide more entries of rows, and return the rows with all gaps filled.
 
         Parameters
         ----------
         x : Tensor of shape (batch, n_features)
-            Rows whose gaps are filled.
-        observed : Tensor of bool of shape (batch, n_features)
+            Rows whose own gaps are already filled.
+        gaps : BatchGaps
         rng : numpy.random.Generator
 
         Returns
         -------
         inputs : Tensor of shape (batch, n_features)
         """
-        hidden = self.draw(observed.cpu().numpy(), rng)
-        filled = self.ppca.fill(x.cpu().numpy(), hidden)
-        return torch.from_numpy(filled).to(x.device)
+
+        def make(places: Places) -> torch.Tensor:
+            hidden = self.draw(gaps.observed[places].cpu().numpy(), rng)
+            filled = self.ppca.fill(x[places].cpu().numpy(), hidden)
+            return torch.from_numpy(filled).to(x.device)
+
+        return gaps.versions.draw(gaps.rows, rng, make)
 
     @staticmethod
-    def draw(observed, rng):
-        """Return which entries are missing with those that are hidden."""
+    def draw(observed: Bools, rng: np.random.Generator) -> Bools:
+        """Return a mask of the entries that are missing or hidden."""
         missing = ~observed
         hidden = rng.random(observed.shape, dtype="float32") < _SHARE
         of_another = missing[rng.permutation(len(missing))]

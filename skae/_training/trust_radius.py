@@ -1,85 +1,114 @@
-"""Trust radius: how far from the data a network is to be trusted.
+"""Trust radius: the distance from the mean up to which a network is used.
 
-Where a network has not learnt what to do far from its data, its nonlinear part fades,
-from the outermost row on if need be, and PCA answers beyond.
+Far from its data a network has not learnt what to do. There its nonlinear part fades,
+and PCA is used instead. If necessary, it fades from the distance of the farthest
+training row on. Measured in docs/choices.md, "Far rows".
 """
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
+
+from .._data.batches import Batches
+from .._nn.autoencoder import AutoEncoder
 
 __all__ = ["blend_into_pca", "choose_trust_radius", "shrink_trust_radius"]
 
-# Factors at which rows are tried, and the error there, over PCA's, that is too much.
+# Rows are tested at these multiples of their length. An error there is too large if it
+# is more than so many times PCA's. See docs/choices.md, "Far rows".
 _TRIED = (3.0, 10.0, 100.0)
 _TOLERATED_ERROR = 1.2
-# Plain networks give way from so many times farther on than they have learnt: they are
-# linear in each direction there. And linear codes are so many times as long as theirs,
-# so that they are soon beyond those that the network decodes.
+# Plain networks are used up to so many times the distance of the farthest outlier that
+# they have learnt from, because they are linear in each direction there. Linear codes
+# are made so many times as long as the network's codes, so that the decoder soon
+# recognises them as far. Measured in docs/choices.md, "Far rows".
 _PLAIN_FACTOR = 10.0
 _LONGER = 4.0
-# Part by which rounding alone may raise an error.
+# Relative increase of an error that rounding alone may cause.
 _ROUNDING = 1e-6
 
 
 @torch.no_grad()
-def shrink_trust_radius(network, batches, learnt, pca_error, outlier_factor):
-    """Let corrections fade earlier, if they are no good far from the data.
+def shrink_trust_radius(
+    network: AutoEncoder,
+    batches: Batches,
+    learnt: Batches,
+    pca_error: float,
+    outlier_factor: float,
+) -> None:
+    """Let corrections fade at a smaller distance, if they are bad far from the data.
 
-    They begin to at ``outlier_factor`` times the outermost row that was learnt from and
-    the longest of the network's own codes of such rows. If far rows come back badly,
-    they do so from the outermost itself on, or, since that may be broken, from the
-    outermost of the rows that are watched. Never where it makes these worse in their
-    place.
+    At first they fade from ``outlier_factor`` times the norm of the farthest training
+    row, and of the longest code of a training row, on. If the reconstruction of far
+    rows is bad, they fade from the norm of the farthest row itself on. That row may
+    have a broken value; then they fade from the farthest validation row on. A radius is
+    not used if it increases the error of validation rows that are not far.
 
     Parameters
     ----------
     network : AutoEncoder
-        Anchored, and in evaluation mode; its radii are ``outlier_factor`` times the
-        outermost row and PCA's longest code.
+        An anchored network in evaluation mode. Its radii are ``outlier_factor`` times
+        the largest norm of rows and of PCA's codes.
     batches : Batches
-        Rows to watch, where they are and moved outward.
+        Validation rows, which are tested as they are and scaled away from the mean.
     learnt : Batches
-        Rows that were learnt from, all or many of them.
+        Training rows, all or many of them.
     pca_error : float
-        PCA's mean squared error on the watched rows, where they are.
+        PCA's mean squared error on the validation rows as they are.
     outlier_factor : float
     """
-    radii = network.encoder.trust_radius, network.decoder.trust_radius
+    radii = _radii(network)
     row, code = _outermost(network, learnt)
-    row = torch.maximum(row, radii[0] / outlier_factor)  # of them all
+    row = torch.maximum(row, radii[0] / outlier_factor)  # of all rows of the fit
     _set(radii, (row * outlier_factor, torch.maximum(code * outlier_factor, radii[1])))
     _choose_nearer(network, batches, [(row, code)], _TOLERATED_ERROR * pca_error)
 
 
 @torch.no_grad()
-def blend_into_pca(network, linear, batches, learnt, pca_error, outlier_factor):
-    """Let a plain network give way to linear maps far from the rows.
+def blend_into_pca(
+    network: AutoEncoder,
+    linear: AutoEncoder,
+    batches: Batches,
+    learnt: Batches,
+    pca_error: float,
+    outlier_factor: float,
+) -> None:
+    """Let PCA's linear maps replace a plain network far from the rows.
 
     Parameters
     ----------
     network : AutoEncoder
-        Plain, in evaluation mode; its codes have the mean zero.
+        A plain network in evaluation mode, whose codes have mean zero.
     linear : AutoEncoder
-        PCA, whose codes are turned and scaled to go with the network's.
-    batches, learnt, pca_error, reach
-        As for `shrink_trust_radius`.
+        PCA, whose codes are rotated and scaled to match the network's.
+    batches, learnt, pca_error, outlier_factor
+        See `shrink_trust_radius`.
     """
     encoder, decoder = _aligned(network, linear, learnt, outlier_factor)
     network.fade()
     network.to(encoder.device).eval()
-    network.encoder.linear.copy_(encoder)
-    network.decoder.linear.copy_(decoder)
+    for part, linear_map in zip(network.anchors, (encoder, decoder), strict=True):
+        part.linear.copy_(linear_map)
     choose_trust_radius(network, batches, learnt, pca_error, outlier_factor)
 
 
 @torch.no_grad()
-def choose_trust_radius(network, batches, learnt, pca_error, outlier_factor):
-    """Choose the radii of a network that gives way, as for `shrink_trust_radius`.
+def choose_trust_radius(
+    network: AutoEncoder,
+    batches: Batches,
+    learnt: Batches,
+    pca_error: float,
+    outlier_factor: float,
+) -> None:
+    """Choose the radii of a network that PCA replaces far from the rows.
 
-    Its codes need not grow in proportion: the radius of its decoder is the longest code
-    of the rows moved outward.
+    For parameters see `shrink_trust_radius`. The codes of such a network need not grow
+    in proportion to the rows. So the radius of its decoder is the longest code of rows
+    that were scaled away from the mean.
     """
-    radii = network.encoder.trust_radius, network.decoder.trust_radius
+    radii = _radii(network)
     _set(radii, (torch.inf, torch.inf))
     factors = _PLAIN_FACTOR * outlier_factor, outlier_factor, 1.0
     farthest, *nearer = [_outermost(network, learnt, factor) for factor in factors]
@@ -87,16 +116,20 @@ def choose_trust_radius(network, batches, learnt, pca_error, outlier_factor):
     _choose_nearer(network, batches, nearer, _TOLERATED_ERROR * pca_error)
 
 
-def _aligned(network, linear, batches, outlier_factor):
-    """Return linear maps whose codes go the network's way, but farther.
+def _aligned(
+    network: AutoEncoder, linear: AutoEncoder, batches: Batches, outlier_factor: float
+) -> tuple[Tensor, Tensor]:
+    """Return PCA's maps, with codes in the network's directions, but longer.
 
-    They are as near as can be to those of rows moved outward, by an orthogonal matrix
-    (Procrustes) and one scale: there and back they are PCA.
+    An orthogonal matrix (Procrustes) and one scale bring PCA's codes of far rows as
+    near to the network's codes as possible. Then they are made ``_LONGER`` times as
+    long. The reconstructions stay PCA's.
     """
-    cross = own = others = 0.0
+    into_codes, back = (part.linear.double() for part in linear.anchors)
+    cross, own, others = (back.new_zeros(()) for _ in range(3))
     for x in (outlier_factor * x for x, _ in batches.in_order()):
         z = network.encode(x).double()
-        of_pca = x.double() @ linear.encoder.linear.t().double()
+        of_pca = x.double() @ into_codes.t()
         cross = cross + z.t() @ of_pca
         own, others = own + z.square().sum(), others + of_pca.square().sum()
     left, _, right = torch.linalg.svd(cross)
@@ -104,18 +137,18 @@ def _aligned(network, linear, batches, outlier_factor):
     scale = _LONGER * (own / others).sqrt()
     if not (torch.isfinite(scale) and scale > 0):
         scale = torch.ones_like(scale)
-    encoder = scale * (turn @ linear.encoder.linear.double())
-    decoder = linear.decoder.linear.double() @ turn.t() / scale
+    encoder = scale * (turn @ into_codes)
+    decoder = back @ turn.t() / scale
     return encoder.float(), decoder.float()
 
 
 def _choose_nearer(network, batches, nearer, bound):
-    """Set the radii that are best for far rows, and none for these where they are.
+    """Choose radii by the error of far rows, without harm to rows that are not far.
 
-    Those that are there stay if their error far away is within the bound; then the
-    first of the nearer ones is tried, and so on.
+    The present radii stay if the error of far rows is within the bound. Otherwise the
+    first smaller ones are tried, then the next.
     """
-    radii = network.encoder.trust_radius, network.decoder.trust_radius
+    radii = _radii(network)
     monitored = _outermost(network, batches)
     both = [torch.maximum(*pair) for pair in zip(nearer[-1], monitored, strict=True)]
     chosen = [radius.clone() for radius in radii]
@@ -131,13 +164,18 @@ def _choose_nearer(network, batches, nearer, bound):
     _set(radii, chosen)
 
 
-def _set(radii, values):
+def _radii(network: AutoEncoder) -> tuple[Tensor, Tensor]:
+    encoder, decoder = network.anchors
+    return encoder.trust_radius, decoder.trust_radius
+
+
+def _set(radii: Sequence[Tensor], values: Iterable[Tensor | float]) -> None:
     for radius, value in zip(radii, values, strict=True):
         radius.fill_(value)
 
 
-def _outermost(network, batches, factor=1.0):
-    """Largest lengths of rows times a factor, and of their codes."""
+def _outermost(network: AutoEncoder, batches: Batches, factor: float = 1.0) -> Tensor:
+    """Return the largest norms of rows, times a factor, and of the codes of these."""
     moved = (factor * x for x, _ in batches.in_order())
     lengths = [
         torch.stack([torch.linalg.vector_norm(v, dim=1).max() for v in (x, z)])
@@ -146,13 +184,13 @@ def _outermost(network, batches, factor=1.0):
     return torch.stack(lengths).amax(dim=0)
 
 
-def _far_error(network, batches):
-    """Mean squared error of rows moved outward, in proportion, where it is worst."""
+def _far_error(network: AutoEncoder, batches: Batches) -> float:
+    """Return the largest of the errors of rows scaled by the factors to test."""
     return max(_error(network, batches, factor) for factor in _TRIED)
 
 
-def _error(network, batches, factor=1.0):
-    """Mean squared error of rows times a factor, in proportion; never NaN."""
+def _error(network: AutoEncoder, batches: Batches, factor: float = 1.0) -> float:
+    """Return the mean squared error of scaled rows over factor squared; never NaN."""
     total = 0.0
     for x, _ in batches.in_order():
         moved = factor * x
