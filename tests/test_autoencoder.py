@@ -49,10 +49,12 @@ def test_every_activation_trains(activation, X):
         activation=activation,
         hidden_layer_sizes=(32,),
         init="random",
+        early_stopping=False,
+        max_iter=150,
         random_state=0,
     ).fit(X)
     assert model._architecture["activation"] == activation
-    assert model.score(X) > 0.5
+    assert model.result_ == "network" and model.score(X) > 0.9
 
 
 @pytest.mark.parametrize("n_components", [1, 3])

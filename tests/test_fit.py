@@ -102,7 +102,7 @@ class TestStartFromPCA:
     ):
         X, check = digits[0][:600], digits[0][600:700]
         model = make(init="pca", n_components=n_components, random_state=seed)
-        model.fit(X, X_val=check)
+        model.set_params(max_iter=100).fit(X, X_val=check)
         error = model.reconstruction_error(check).mean()
         assert error <= self.pca_error(X, check, n_components) * (1 + 1e-6)
         assert model.score(check) >= model.baseline_score_ - 1e-6

@@ -61,6 +61,7 @@ def test_without_order_the_first_codes_are_of_little_use(ordered, split):
     assert with_order < 0.8 * error(model, Z, check)
 
 
+@pytest.mark.slow
 def test_missing_codes_are_zeros_and_too_many_are_refused(ordered, split):
     Z = ordered.transform(split[1])
     padded = np.hstack([Z[:, :2], np.zeros((len(Z), 4))])
@@ -71,6 +72,7 @@ def test_missing_codes_are_zeros_and_too_many_are_refused(ordered, split):
         ordered.inverse_transform(np.hstack([Z, Z[:, :1]]))
 
 
+@pytest.mark.slow
 def test_explained_variance_falls_and_adds_up(ordered, split):
     ratio = ordered.explained_variance_ratio_
     assert ratio[0] > ratio[-1] > 0

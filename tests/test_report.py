@@ -60,9 +60,22 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def page(model, tmp_path_factory):
+def drawn():
+    """Return the pictures of errors on the page, once there is one."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def page(model, drawn, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "wine.html"
-    assert report(model, WINE.data, WINE.target, path=path, title="<Wine>") == path
+    show = ErrorDisplay.plot
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ErrorDisplay,
+            "plot",
+            lambda self, **kw: drawn.append(self) or show(self, **kw),
+        )
+        assert report(model, WINE.data, WINE.target, path=path, title="<Wine>") == path
     return path.read_text(encoding="utf-8")
 
 
@@ -76,14 +89,8 @@ def test_the_page_is_whole_and_asks_the_network_for_nothing(page):
     assert not re.search("https?://", page)
 
 
-def test_features_have_their_names(model, monkeypatch, tmp_path):
+def test_features_have_their_names(page, drawn):
     """Also in the pictures, of what a pipeline hands to its last step."""
-    drawn = []
-    show = ErrorDisplay.plot
-    monkeypatch.setattr(
-        ErrorDisplay, "plot", lambda self, **kw: drawn.append(self) or show(self, **kw)
-    )
-    report(model, WINE.data, path=tmp_path / "page.html")
     assert drawn[0].feature_names == list(WINE.data.columns)
 
 
