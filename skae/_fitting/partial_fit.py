@@ -14,7 +14,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from .._data.first_rows import StreamedRows, are_many, outgrows
 from .._data.targets import Target, no_values
 from .._inference.code_transform import CodeTransform
-from .._inference.fitted_state import FittedState
+from .._inference.fitted_state import FittedState, stored
 from .._linear.ppca import PPCA
 from .._parts.column_links import PlainLink
 from .._parts.column_losses import ColumnLosses, loss_parts
@@ -114,6 +114,7 @@ def continue_autoencoder(
     moments = measure(training, deployed, dataset, seed)
     if memory and memory.moments:
         moments = moments.after(memory.moments, training.scaling.scale)
+    imputation = measure_imputation(deployed, part.X, seed, previous)
     kept = {"moments": vars(moments)} | ({"first": vars(first)} if first else {})
     explained = n_samples, seed, params.whiten, moments, previous
     return {
@@ -127,11 +128,11 @@ def continue_autoencoder(
         "baseline_score_": baseline,
         "baseline_loss_": None,  # it would be of other rows each time
         **describe(training, deployed, dataset, *explained),
-        "_imputation": measure_imputation(deployed, part.X, seed),
+        "_imputation": stored(imputation),
         "_loss_parts": loss_parts(params.loss),
         "_ordered": params.ordered,
         "target_type_": None if target is None else target.kind,
-        "_target": None if target is None else vars(target),
+        "_target": stored(target),
         "_memory": vars(training.checkpoint()) | kept,
     }
 
