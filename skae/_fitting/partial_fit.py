@@ -98,18 +98,10 @@ def continue_autoencoder(
     baseline = previous.baseline_score if previous else None
     if baseline is None:
         baseline = baseline_score(training, training.batches)
-    training.begin_work()
-    curve = [*curve, next(training.epochs())]
-    if not math.isfinite(curve[-1]):
-        raise ValueError(
-            "Training diverged on these rows with learning_rate_init="
-            f"{training.config.learning_rate_init:g}. Use a smaller one; what was "
-            "learnt before is kept."
-        )
-    code_transform = (
-        # That of the fit that this goes on from: codes then compare.
-        previous.code_transform if previous else CodeTransform.of(n_components)
-    )
+    curve = [*curve, _one_pass(training)]
+    code_transform = CodeTransform.of(n_components)
+    if previous:  # codes then compare with those of the fit that this goes on from
+        code_transform = previous.code_transform
     deployed = deploy(training, training.network, training.link, code_transform)
     moments = measure(training, deployed, dataset, seed)
     if memory and memory.moments:
@@ -213,6 +205,19 @@ def _read(
     gaps.note(dataset)
     dataset = dataset.merged()
     return params, loss, link, target, dataset, gaps.ppca
+
+
+def _one_pass(training: TrainingSession) -> float:
+    """Train for an epoch, and return its loss."""
+    training.begin_work()
+    loss = next(training.epochs())
+    if not math.isfinite(loss):
+        raise ValueError(
+            "Training diverged on these rows with learning_rate_init="
+            f"{training.config.learning_rate_init:g}. Use a smaller one; what was "
+            "learnt before is kept."
+        )
+    return loss
 
 
 def _config(

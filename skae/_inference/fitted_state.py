@@ -23,7 +23,6 @@ from .imputation import Imputation
 
 __all__ = ["FittedState", "StreamMemory", "stored"]
 
-
 Made = TypeVar("Made")
 
 
