@@ -1,35 +1,34 @@
 """Tables: which rows are held out, and how classes are shared out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from skae import AutoEncoderTransformer
 from skae._data.targets import no_values
-from skae._fitting.dataset import Dataset, make_datasets, split
+from skae._fitting.dataset import Dataset, TrainingData, make_datasets, split
 
-PARAMS = AutoEncoderTransformer(supervision=1.0).get_params()
+from .variants import parameters
+
+PARAMS = parameters(supervision=1.0)
 
 
 @pytest.mark.parametrize(
     ("n_samples", "held_out"), [(15, 7), (40, 8), (500, 100), (900, 100), (2000, 200)]
 )
 def test_short_data_hold_out_a_larger_part(n_samples, held_out):
-    dataset = Dataset(np.arange(2 * n_samples).reshape(-1, 2), no_values(n_samples))
-    rows, (_, others) = split(PARAMS, dataset, None, None, 0)
+    X = np.arange(2 * n_samples).reshape(-1, 2)
+    dataset = Dataset(X, no_values(n_samples))
+    rows, (_, others) = split(PARAMS, TrainingData(X), dataset, None, None, 0)
     assert len(others) == held_out
     assert sorted([*rows, *others]) == list(range(n_samples))
 
 
 def held_out_of(y, **params):
     y = np.array(y)
-    target, dataset, _ = make_datasets(
-        PARAMS | params,
-        (np.arange(2 * len(y)).reshape(-1, 2), y),
-        None,
-        (None, None),
-        seed=0,
-    )
-    rows, (_, others) = split(PARAMS, dataset, None, target, 0)
+    data = TrainingData(np.arange(2 * len(y)).reshape(-1, 2), y)
+    target, dataset, _ = make_datasets(replace(PARAMS, **params), data, seed=0)
+    rows, (_, others) = split(PARAMS, data, dataset, None, target, 0)
     assert sorted([*rows, *others]) == list(range(len(y)))
     return y[others]
 

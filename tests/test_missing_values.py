@@ -362,6 +362,22 @@ def test_parts_of_a_stream_have_gaps():
     assert_array_equal(ae.impute(G)[~MISSING], X[~MISSING])
 
 
+@pytest.mark.parametrize("go_on", ["validate", "partial_fit", "warm_start"])
+def test_sparse_rows_leave_how_gaps_are_filled(go_on):
+    """They have no gaps of their own to tell."""
+    X, model = circle(100), make(warm_start=True, max_iter=5)
+    rows, _ = with_gaps(X)
+    if go_on == "validate":
+        model.fit(rows, X_val=csr_array(X))
+    else:
+        before = model.fit(rows)._imputation
+        getattr(model, "fit" if go_on == "warm_start" else go_on)(csr_array(X))
+        assert model._imputation == before
+    filled = model.impute(rows)
+    assert_array_equal(filled[~np.isnan(rows)], rows[~np.isnan(rows)])
+    assert np.isfinite(filled).all()
+
+
 def test_warm_start_keeps_what_fills():
     ae = make(warm_start=True).fit(G)
     before = ae.impute(G)

@@ -16,7 +16,7 @@ from .._data.scaling import (
 )
 from .._inference.codec import Codec
 from .._inference.explained_variance import Moments, explain
-from .._inference.fitted_state import FittedState
+from .._inference.fitted_state import FittedState, stored
 from .._linear.pca import pca_errors
 from .dataset import Dataset
 from .deployment import Deployed
@@ -114,7 +114,7 @@ def describe(
         "_scaling": vars(scaling),
         "_code_transform": vars(code_transform),
         "_link": deployed.link,
-        "_ppca": None if ppca is None else vars(ppca),
+        "_ppca": stored(ppca),
         "_prior": training.latent.prior(
             n_components, lambda: codec.encode(X[prior_rows]), seed
         ),

@@ -14,7 +14,8 @@ from sklearn.utils import check_random_state
 
 from .._data.holdout import have_near_copies
 from .._inference.explained_variance import score_of
-from .._inference.fitted_state import FittedState
+from .._inference.fitted_state import FittedState, stored
+from .._inference.imputation import Imputation
 from .._parts.column_links import PlainLink
 from .._parts.column_losses import ColumnLosses, loss_parts
 from .._parts.losses import Loss
@@ -24,7 +25,7 @@ from .._parts.slots import check_slots
 from .._runtime.clock import TimeLimit
 from .._runtime.threads import ThreadTuner
 from .._runtime.warning import ValidationWarning, warn
-from .._typing import Ints, Rows
+from .._typing import Ints, Rows, is_sparse
 from .attributes import baseline_score, describe, measure
 from .components import count_components
 from .contest import contest, enter
@@ -188,11 +189,11 @@ def _attributes(
             source.params.whiten,
             moments,
         ),
-        "_imputation": _imputation(source, trial, final),
+        "_imputation": stored(_imputation(source, trial, final)),
         "_loss_parts": loss_parts(source.params.loss),
         "_ordered": source.params.ordered,
         "target_type_": None if target is None else target.kind,
-        "_target": None if target is None else vars(target),
+        "_target": stored(target),
     }
 
 
@@ -246,15 +247,16 @@ def _before_refit(source: Source, trial: Trial, final: Finalist) -> Finalist:
     return Finalist(source, trial.training, network)
 
 
-def _imputation(
-    source: Source, trial: Trial, final: Finalist
-) -> dict[str, float] | None:
+def _imputation(source: Source, trial: Trial, final: Finalist) -> Imputation | None:
     """Return how gaps are filled, by the rows held out, or else by training rows."""
     if source.ppca is None:
         return None
     batches = trial.validation or trial.some
+    if is_sparse(batches.given):  # such rows to validate on have no gaps
+        batches = trial.some
     deployed = _before_refit(source, trial, final).deployed
-    return measure_imputation(deployed, batches.given[batches.rows], source.seed)
+    X = batches.given[batches.rows]
+    return measure_imputation(deployed, X, source.seed, source.previous)
 
 
 def _why_linear(source: Source, trial: Trial, loss: float) -> str:

@@ -15,7 +15,7 @@ from .._linear.ppca import PPCA
 from .._parts.mixed import Grouping
 from .._parts.parameters import Parameters
 from .._training.random_gaps import RandomGaps
-from .._typing import Floats, Ints, Rows
+from .._typing import Floats, Ints, Rows, is_sparse
 from .dataset import Dataset, HeldOut
 from .deployment import Deployed
 
@@ -118,9 +118,11 @@ class Gaps:
 
 
 def measure_imputation(
-    deployed: Deployed, X: Rows, seed: int
-) -> dict[str, float] | None:
-    """Hide entries of rows, and return an `Imputation` by name, or None.
+    deployed: Deployed, X: Rows, seed: int, previous: FittedState | None
+) -> Imputation | None:
+    """Hide entries of rows, and return what an `Imputation` learns from them, or None.
+
+    Sparse rows have no gaps: after them it stays what it was.
 
     Parameters
     ----------
@@ -128,12 +130,16 @@ def measure_imputation(
     X : ndarray or CSR matrix of shape (n_samples, n_features)
         NaN stands for what is missing anyway.
     seed : int
+    previous : FittedState or None
+        Of the fit to go on from.
     """
     codec = deployed.codec
-    if codec.ppca is None or issparse(X):
+    if codec.ppca is None:
         return None
+    if is_sparse(X):
+        return None if previous is None else previous.imputation
     X, rng = X[:_MOST_ROWS], np.random.default_rng(seed)
     observed = ~np.isnan(X)
     missing = RandomGaps.draw(observed, rng)
     filled = codec.ppca.fill(X, missing)
-    return vars(Imputation.fit(codec, X, missing & observed, filled, rng))
+    return Imputation.fit(codec, X, missing & observed, filled, rng)

@@ -14,7 +14,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from .._data.first_rows import StreamedRows, are_many, outgrows
 from .._data.targets import Target, no_values
 from .._inference.code_transform import CodeTransform
-from .._inference.fitted_state import FittedState
+from .._inference.fitted_state import FittedState, stored
 from .._linear.ppca import PPCA
 from .._parts.column_links import PlainLink
 from .._parts.column_losses import ColumnLosses, loss_parts
@@ -98,22 +98,15 @@ def continue_autoencoder(
     baseline = previous.baseline_score if previous else None
     if baseline is None:
         baseline = baseline_score(training, training.batches)
-    training.begin_work()
-    curve = [*curve, next(training.epochs())]
-    if not math.isfinite(curve[-1]):
-        raise ValueError(
-            "Training diverged on these rows with learning_rate_init="
-            f"{training.config.learning_rate_init:g}. Use a smaller one; what was "
-            "learnt before is kept."
-        )
-    code_transform = (
-        # That of the fit that this goes on from: codes then compare.
-        previous.code_transform if previous else CodeTransform.of(n_components)
-    )
+    curve = [*curve, _one_pass(training)]
+    code_transform = CodeTransform.of(n_components)
+    if previous:  # codes then compare with those of the fit that this goes on from
+        code_transform = previous.code_transform
     deployed = deploy(training, training.network, training.link, code_transform)
     moments = measure(training, deployed, dataset, seed)
     if memory and memory.moments:
         moments = moments.after(memory.moments, training.scaling.scale)
+    imputation = measure_imputation(deployed, part.X, seed, previous)
     kept = {"moments": vars(moments)} | ({"first": vars(first)} if first else {})
     explained = n_samples, seed, params.whiten, moments, previous
     return {
@@ -127,11 +120,11 @@ def continue_autoencoder(
         "baseline_score_": baseline,
         "baseline_loss_": None,  # it would be of other rows each time
         **describe(training, deployed, dataset, *explained),
-        "_imputation": measure_imputation(deployed, part.X, seed),
+        "_imputation": stored(imputation),
         "_loss_parts": loss_parts(params.loss),
         "_ordered": params.ordered,
         "target_type_": None if target is None else target.kind,
-        "_target": None if target is None else vars(target),
+        "_target": stored(target),
         "_memory": vars(training.checkpoint()) | kept,
     }
 
@@ -212,6 +205,19 @@ def _read(
     gaps.note(dataset)
     dataset = dataset.merged()
     return params, loss, link, target, dataset, gaps.ppca
+
+
+def _one_pass(training: TrainingSession) -> float:
+    """Train for an epoch, and return its loss."""
+    training.begin_work()
+    loss = next(training.epochs())
+    if not math.isfinite(loss):
+        raise ValueError(
+            "Training diverged on these rows with learning_rate_init="
+            f"{training.config.learning_rate_init:g}. Use a smaller one; what was "
+            "learnt before is kept."
+        )
+    return loss
 
 
 def _config(

@@ -21,10 +21,14 @@ from .code_transform import CodeTransform
 from .explained_variance import EXPLAINED, Moments
 from .imputation import Imputation
 
-__all__ = ["FittedState", "StreamMemory"]
-
+__all__ = ["FittedState", "StreamMemory", "stored"]
 
 Made = TypeVar("Made")
+
+
+def stored(value: object | None) -> dict[str, Any] | None:
+    """Return the fields of an object by name, as they are stored, or None."""
+    return None if value is None else vars(value)
 
 
 def _made(cls: type[Made], values: dict[str, Any] | None) -> Made | None:

@@ -56,9 +56,8 @@ class Parameters:
     @classmethod
     def of(cls, estimator: object) -> Self:
         """Return those of an estimator, those too that a subclass does not ask for."""
-        return cls(
-            **{field.name: getattr(estimator, field.name) for field in fields(cls)}
-        )
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: getattr(estimator, name) for name in names})
 
     def are_auto(self, *names: str) -> bool:
         """Whether all of some parameters are "auto"."""
