@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from skae import Contraction, GaussianNoise, Masking, Sparsity, SwapNoise, check_part
+from skae import (
+    Contraction,
+    Conv,
+    GaussianNoise,
+    Masking,
+    Mixture,
+    Sparsity,
+    SwapNoise,
+    check_part,
+)
 
 from .test_own_parts import Near, SaltAndPepper, log_cosh
 from .variants import huber
@@ -135,3 +144,9 @@ def test_what_does_not_return_rows_is_refused():
 
 def sum_of_all(z):
     return z.sum(dim=0)
+
+
+@pytest.mark.parametrize("part", [Conv(), Mixture(2)])
+def test_parts_of_other_kinds_are_refused(part):
+    with pytest.raises(TypeError, match="checks corruptions, penalties and losses"):
+        check_part(part)

@@ -42,7 +42,8 @@ def check_part(part: object, kind: str = "auto") -> None:
     AssertionError
         If the part does not keep the contract. The message says which condition fails.
     TypeError
-        If the part does not return a tensor of the right kind.
+        If the part does not return a tensor of the right kind, or is of no kind that
+        can be checked, such as a network.
     ValueError
         If ``kind`` is not one of these.
 
@@ -73,7 +74,14 @@ def check_part(part: object, kind: str = "auto") -> None:
 def _kind_of(part):
     if isinstance(part, Corruption):
         return "corruption"
-    return "penalty" if isinstance(part, Penalty) else "loss"
+    if isinstance(part, Penalty):
+        return "penalty"
+    if callable(part):
+        return "loss"
+    raise TypeError(
+        f"check_part checks corruptions, penalties and losses, but {part!r} has none of "
+        "the methods corrupt and penalize, and cannot be called."
+    )
 
 
 def _survives_copies(part):
