@@ -79,8 +79,8 @@ def _kind_of(part):
     if callable(part):
         return "loss"
     raise TypeError(
-        f"check_part checks corruptions, penalties and losses, but {part!r} has none of "
-        "the methods corrupt and penalize, and cannot be called."
+        f"check_part checks corruptions, penalties and losses, but {part!r} has none "
+        "of the methods corrupt and penalize, and cannot be called."
     )
 
 
