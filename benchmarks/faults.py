@@ -614,7 +614,11 @@ FAULTS = {
     "write": ("SIGTERM or SIGKILL while a file is replaced", killed_while_writing, 50),
     "worker": ("SIGKILL of a worker in a grid search", killed_worker, 3),
     "fork": ("fork while another thread fits", fork, 20),
-    "threads": ("two fits, and ten threads that encode by the same two", threads, 10),
+    "threads": (
+        "two threads fit two estimators, while ten threads encode with them",
+        threads,
+        10,
+    ),
 }
 
 

@@ -1,6 +1,6 @@
 """Monitor the sensors of a machine: when something is wrong, and with which sensor.
 
-Twenty synthetic sensors measure the same three causes (load, speed, weather). Each has
+Twenty synthetic sensors depend on the same three causes (load, speed, weather). Each has
 its own nonlinear response, and noise. A detector learns from 2,000 normal minutes. The
 next 600 minutes contain three faults: one sensor drifts, the cables of two sensors are
 swapped, and friction heats three parts more than load and speed explain. Most values
