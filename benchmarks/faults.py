@@ -613,7 +613,7 @@ FAULTS = {
     "disk": ("a full disk under `report` (`RLIMIT_FSIZE`)", full_disk, 10),
     "write": ("SIGTERM or SIGKILL while a file is replaced", killed_while_writing, 50),
     "worker": ("SIGKILL of a worker in a grid search", killed_worker, 3),
-    "fork": ("fork while another thread fits", fork, 20),
+    "fork": ("fork while another thread fits", fork, 30),
     "threads": (
         "two threads fit two estimators, while ten threads encode with them",
         threads,

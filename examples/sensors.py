@@ -1,12 +1,12 @@
 """Monitor the sensors of a machine: when something is wrong, and with which sensor.
 
-Twenty synthetic sensors depend on the same three causes (load, speed, weather). Each has
-its own nonlinear response, and noise. A detector learns from 2,000 normal minutes. The
-next 600 minutes contain three faults: one sensor drifts, the cables of two sensors are
-swapped, and friction heats three parts more than load and speed explain. Most values
-stay within their usual range. Prints the share of minutes that limits for each sensor,
-an isolation forest, PCA and autoencoders flag, for normal minutes and for each fault.
-Also prints which sensors contribute most. Saves the scores over time as
+Twenty synthetic sensors depend on the same three causes (load, speed, weather). Each
+has its own nonlinear response, and noise. A detector learns from 2,000 normal minutes.
+The next 600 minutes contain three faults: one sensor drifts, the cables of two sensors
+are swapped, and friction heats three parts more than load and speed explain. Most
+values stay within their usual range. Prints the share of minutes that limits for each
+sensor, an isolation forest, PCA and autoencoders flag, for normal minutes and for each
+fault. Also prints which sensors contribute most. Saves the scores over time as
 ``out/sensors.png``. Takes about twenty seconds.
 
     python examples/sensors.py

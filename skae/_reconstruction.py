@@ -19,6 +19,7 @@ from ._inference.sensitivity import sensitivity
 from ._inference.torch_module import TorchAutoEncoder, to_torch
 from ._parts.column_losses import most_likely
 from ._parts.latents import draw_codes
+from ._runtime.warning import warn
 from ._typing import Floats, Ints, MatrixLike, RandomState
 
 __all__ = ["ReconstructingTransformer"]
@@ -341,7 +342,9 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         `torch.export`, `torch.compile`, `torch.onnx.export`, quantization and further
         training work. Weights are parameters, including those of PCA's linear maps. The
         scaling of rows and codes is in buffers. A file of ``torch.save`` refers to
-        classes of skae; a state dict, an exported program and ONNX do not.
+        classes of skae; a state dict, an exported program and ONNX do not. The module
+        takes complete rows only, and there is a warning if it was fitted with
+        ``missing_values``.
 
         Parameters
         ----------
@@ -374,7 +377,14 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         (torch.Size([5, 8]), torch.Size([5, 64]))
         """
         check_is_fitted(self)
-        return to_torch(FittedState.of(self.__dict__), dtype)
+        state = FittedState.of(self.__dict__)
+        if state.ppca is not None:
+            warn(
+                "The exported module takes complete rows only: fill gaps before, as "
+                "impute does, whatever value stands for them.",
+                UserWarning,
+            )
+        return to_torch(state, dtype)
 
     def get_covariance(self) -> np.ndarray:
         """Covariance of the features, from a linear approximation of the decoder.

@@ -181,3 +181,13 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     message = "no folder .*missing.* to write 'a.html'"
     with pytest.raises(FileNotFoundError, match=message):
         write_whole(tmp_path / "missing" / "a.html", "text")
+
+
+def test_a_link_and_the_mode_of_a_file_stay(tmp_path):
+    target, link = tmp_path / "page.html", tmp_path / "link.html"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    assert write_whole(link, "new") == link
+    assert link.is_symlink() and target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o640

@@ -18,7 +18,7 @@ from skae import (
 from skae._inference.state import STATE_VERSION, from_pickle
 
 from .conftest import rows
-from .fitted import GOLDEN, read
+from .fitted import GOLDEN, fitted, read
 from .variants import VARIANTS, autoencoder
 
 FILES = GOLDEN
@@ -34,9 +34,10 @@ def golden(request):
     return _read(request.param)
 
 
-def test_every_version_before_this_has_a_golden_file():
+def test_every_version_has_a_golden_file():
+    """The present one too: a change of its format shows at once."""
     names = {path.name for path in FILES}
-    assert names == {f"state_{v}.pkl.xz" for v in range(STATE_VERSION)}
+    assert names == {f"state_{v}.pkl.xz" for v in range(STATE_VERSION + 1)}
 
 
 def test_what_older_versions_fitted_gives_the_same(golden):
@@ -68,6 +69,46 @@ def test_a_newer_version_is_refused_in_a_sentence():
     state["_state_version"] = STATE_VERSION + 1
     with pytest.raises(ValueError, match="newer version of skae.*Update skae"):
         model.__setstate__(state)
+
+
+@pytest.mark.parametrize("version", ["x", None, -1, 2.5, True])
+def test_a_version_that_is_none_is_a_damaged_file(version):
+    model = AutoEncoderTransformer()
+    state = model.__getstate__() | {"_state_version": version}
+    with pytest.raises(ValueError, match="damaged"):
+        model.__setstate__(state)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["_scaling", "_architecture", "_code_transform", "_link", "n_components_"]
+    + ["n_features_in_", "device_", "n_samples_"],
+)
+def test_a_key_that_is_lost_is_seen_when_the_file_is_read(key):
+    model, _ = fitted("default")
+    state = model.__getstate__()
+    state[key[:-1] + "?"] = state.pop(key)
+    again = AutoEncoderTransformer()
+    before = dict(vars(again))
+    with pytest.raises(ValueError, match="damaged"):
+        again.__setstate__(state)
+    assert vars(again) == before
+
+
+def test_fields_and_weights_that_do_not_fit_are_named():
+    model, X = fitted("default")
+    state = model.__getstate__()
+    renamed = {**state["_scaling"]}
+    renamed["meen"] = renamed.pop("mean")
+    with pytest.raises(ValueError, match="damaged.*meen"):
+        AutoEncoderTransformer().__setstate__(state | {"_scaling": renamed})
+    weights = dict(state["_weights"])
+    name = next(iter(weights))
+    weights["?" + name] = weights.pop(name)
+    again = AutoEncoderTransformer()
+    again.__setstate__(state | {"_weights": weights})
+    with pytest.raises(ValueError, match="damaged"):
+        again.transform(X)
 
 
 def _written_by(release):
@@ -138,6 +179,27 @@ def test_what_older_versions_of_a_detector_fitted_gives_the_same():
     with lzma.open(GOLDEN[0].with_name("detector_2.pkl.xz")) as file:
         state, X, scores = pickle.load(file)
     assert_allclose(read(state).score_samples(X), scores, rtol=1e-4)
+
+
+def test_what_older_versions_of_an_imputer_fitted_gives_the_same():
+    with lzma.open(GOLDEN[0].with_name("imputer_2.pkl.xz")) as file:
+        state, X, filled = pickle.load(file)
+    assert_allclose(read(state).transform(X), filled, rtol=1e-4, atol=1e-4)
+
+
+def test_rows_with_gaps_and_mixed_tables_are_in_the_newest_file():
+    """With what only they have: how gaps are filled, and several losses."""
+    golden = _read(FILES[-1])
+    for name in ("gaps", "gaps by a number"):
+        model = read(golden[name][0])
+        assert model.result_ == "network"
+        assert model._imputation["network_share"] > 0
+        assert np.isfinite(model.impute(golden[name][1])).all()
+    for name in ("mixed, found", "mixed, given"):
+        model = read(golden[name][0])
+        assert {loss for loss, _ in model.losses_} >= {"poisson", "cross_entropy"}
+        again = pickle.loads(pickle.dumps(model)).partial_fit(golden[name][1])
+        assert np.isfinite(again.transform(golden[name][1])).all()
 
 
 def test_the_version_is_in_the_pickle_and_not_in_the_estimator():

@@ -17,7 +17,7 @@ from .._runtime.threads import one_thread
 from .._typing import Floats, Rows
 from .codec import Codec, from_numpy
 from .explained_variance import score_of
-from .fitted_state import FittedState
+from .fitted_state import FittedState, damaged
 
 __all__ = ["cached_codec", "decode", "encode", "score", "squared_errors"]
 
@@ -91,6 +91,9 @@ def cached_codec(estimator: BaseEstimator, dtype: np.dtype, n_samples: int) -> C
 def _codec(state: FittedState, dtype: torch.dtype) -> Codec:
     """Build the codec of what an estimator has learnt."""
     with one_thread():
-        network = from_numpy(state.architecture, state.weights, dtype).eval()
+        try:
+            network = from_numpy(state.architecture, state.weights, dtype).eval()
+        except RuntimeError as error:  # weights of other names or shapes
+            raise damaged(error) from error
         both = state.scaling, state.link
         return Codec(network, *both, state.code_transform, state.ppca)

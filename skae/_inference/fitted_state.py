@@ -21,9 +21,18 @@ from .code_transform import CodeTransform
 from .explained_variance import EXPLAINED, Moments
 from .imputation import Imputation
 
-__all__ = ["FittedState", "StreamMemory", "stored"]
+__all__ = ["FittedState", "StreamMemory", "damaged", "stored"]
 
 Made = TypeVar("Made")
+
+
+def damaged(error: Exception) -> ValueError:
+    """Return the error that says that what was fitted is not whole."""
+    return ValueError(
+        "What was fitted is incomplete or damaged, as a corrupt file would be "
+        f"({type(error).__name__}: {str(error)[:200]}). Load it from another copy, or "
+        "fit it again."
+    )
 
 
 def stored(value: object | None) -> dict[str, Any] | None:
@@ -115,8 +124,19 @@ class FittedState:
         """Return that of a fitted estimator's attributes, those of one moment.
 
         Other threads may fit it meanwhile.
+
+        Raises
+        ------
+        ValueError
+            If attributes are missing, or are not what was stored.
         """
-        learnt = attributes.copy()
+        try:
+            return cls._of(attributes.copy())
+        except (KeyError, TypeError, AttributeError) as error:
+            raise damaged(error) from error
+
+    @classmethod
+    def _of(cls, learnt: dict[str, Any]) -> Self:
         memory = learnt.get("_memory")
         return cls(
             n_samples=learnt["n_samples_"],

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 __all__ = ["write_whole"]
@@ -33,14 +34,17 @@ def write_whole(path: str | os.PathLike[str], text: str) -> Path:
             f"There is no folder {str(path.parent)!r} to write {path.name!r} to: make "
             "it first, or pass another path."
         )
+    target = path.resolve()  # for a link, the file that it points to
     # In the same folder, because a rename between file systems would be a copy.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
