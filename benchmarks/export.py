@@ -28,13 +28,20 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
 import skae.onnx
-from skae import AutoEncoderTransformer, skops_types
+from skae import (
+    AutoEncoderImputer,
+    AutoEncoderTransformer,
+    ReconstructionOutlierDetector,
+    skops_types,
+)
 
 sys.path.append(str(Path(__file__).parent.parent))
 from tests.fitted import fitted, near_and_far  # noqa: E402
 from tests.variants import VARIANTS  # noqa: E402
 
-OTHERS = ["answered by PCA", "stream", "wide", "whitened"]
+OTHERS = ["answered by PCA", "stream", "wide", "whitened", "supervised, stream"]
+OTHERS += ["mixed, found", "mixed, given", "mixed, found, stream"]
+OTHERS += ["gaps", "gaps by a number", "gaps, stream"]
 SECONDS = 1.0  # of each measurement
 
 
@@ -49,19 +56,29 @@ def by_pickle(model, X, Z):
 
 def by_joblib(model, X, Z):
     """Return what comes back from joblib."""
+    again = through_joblib(model)
+    return again.transform(X), again.inverse_transform(Z)
+
+
+def through_joblib(model):
+    """Return the model that joblib reads again."""
     file = io.BytesIO()
     joblib.dump(model, file)
     file.seek(0)
-    again = joblib.load(file)
-    return again.transform(X), again.inverse_transform(Z)
+    return joblib.load(file)
 
 
 def by_skops(model, X, Z):
-    """Return what comes back from skops, with the user's own functions trusted too."""
+    """Return what comes back from skops."""
+    again = through_skops(model)
+    return again.transform(X), again.inverse_transform(Z)
+
+
+def through_skops(model):
+    """Return the model that skops reads again; users' own functions are trusted too."""
     data = skops.io.dumps(model)
     own = [t for t in skops.io.get_untrusted_types(data=data) if t.startswith("tests.")]
-    again = skops.io.loads(data, trusted=[*skops_types(), *own])
-    return again.transform(X), again.inverse_transform(Z)
+    return skops.io.loads(data, trusted=[*skops_types(), *own])
 
 
 def by_torch(model, X, Z):
@@ -106,6 +123,8 @@ def cell(model, X, run, tolerance):
     """Return what the table says of a model in a format."""
     dtype = np.float32 if run is by_onnx else np.float64
     X = X.astype(dtype)
+    if run in (by_torch, by_onnx) and model.missing_values is not None:
+        X = model.impute(X)  # they take complete rows
     Z = model.transform(X)
     R = model.inverse_transform(Z)
     try:
@@ -125,6 +144,26 @@ def table():
         X = near_and_far(model, X)
         cells = [cell(model, X, *how) for how in FORMATS.values()]
         print(f"| {name} |", " | ".join(cells), "|", flush=True)
+    X = near_and_far(*fitted("default"))
+    for model, method in [
+        (ReconstructionOutlierDetector(n_estimators=2), "score_samples"),
+        (AutoEncoderImputer(AutoEncoderTransformer(2, max_iter=5)), "transform"),
+    ]:
+        cells = [cell_of_other(model.fit(X), X, method, name) for name in FORMATS]
+        print(f"| {type(model).__name__} |", " | ".join(cells), "|", flush=True)
+
+
+def cell_of_other(model, X, method, name):
+    """Return what the table says of an estimator that is no autoencoder."""
+    ways = {
+        "pickle": lambda: pickle.loads(pickle.dumps(model)),
+        "joblib": lambda: through_joblib(model),
+        "skops": lambda: through_skops(model),
+    }
+    if name not in ways:
+        return "no"
+    found, expected = (getattr(m, method)(X) for m in (ways[name](), model))
+    return "yes" if np.array_equal(found, expected) else "no"
 
 
 def microseconds(call):
