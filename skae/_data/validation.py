@@ -21,7 +21,14 @@ from .conversion import (
     refuse_pictures,
 )
 
-__all__ = ["as_given", "check_codes", "check_observed", "check_rows", "is_nan"]
+__all__ = [
+    "NO_GAPS_IN_MIXED",
+    "as_given",
+    "check_codes",
+    "check_observed",
+    "check_rows",
+    "is_nan",
+]
 
 FLOATS = [np.float64, np.float32]
 # Names of float32 in libraries of data frames.
@@ -33,11 +40,11 @@ _NO_GAPS = (
     "missing_values=np.nan: {} then fills gaps, and leaves them out of what is "
     "compared. Or put an imputer of sklearn.impute before it."
 )
-_NO_GAPS_IN_MIXED = (
-    "Input X contains NaN, and a MixedLoss, or loss='auto', takes no missing values. "
-    "Let OneHotEncoder make a category of what is missing, and an imputer of "
-    "sklearn.impute fill the numbers; or use loss='squared_error' with "
-    "missing_values=np.nan."
+#: What to do with missing values where each column has its own loss.
+NO_GAPS_IN_MIXED = (
+    "A MixedLoss, or loss='auto', takes no missing values. Let OneHotEncoder make a "
+    "category of what is missing, and an imputer of sklearn.impute fill the numbers; "
+    "or use loss='squared_error' with missing_values."
 )
 # Messages for arrays with three or more dimensions.
 _FLAT_ROWS = (
@@ -91,7 +98,9 @@ def check_rows(
     except ValueError as error:
         if "contains NaN" in str(error) and hasattr(estimator, "missing_values"):
             takes_gaps = getattr(estimator, "_takes_gaps", True)
-            message = _NO_GAPS if takes_gaps else _NO_GAPS_IN_MIXED
+            message = (
+                _NO_GAPS if takes_gaps else f"Input X contains NaN. {NO_GAPS_IN_MIXED}"
+            )
             raise ValueError(message.format(type(estimator).__name__)) from None
         raise
     return _with_nan(X, missing_values)

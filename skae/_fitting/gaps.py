@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from scipy.sparse import issparse
 
+from .._data.validation import NO_GAPS_IN_MIXED
 from .._inference.fitted_state import FittedState
 from .._inference.imputation import Imputation
 from .._linear.ppca import PPCA
@@ -65,11 +66,7 @@ class Gaps:
         masks = self._missing, self._missing_val
         self.exist = any(mask is not None and mask.any() for mask in masks)
         if self.exist and isinstance(params.loss, Grouping):
-            raise ValueError(
-                "A MixedLoss, or loss='auto', takes no missing values. Let "
-                "OneHotEncoder make a category of what is missing, and an imputer fill "
-                "the numbers; or use loss='squared_error'."
-            )
+            raise ValueError(NO_GAPS_IN_MIXED)
         self._kept = None if previous is None else previous.ppca
         if self._kept is not None:
             self.ppca = self._kept

@@ -25,13 +25,25 @@ __all__ = ["FittedState", "StreamMemory", "damaged", "stored"]
 
 Made = TypeVar("Made")
 
+# Attributes of every fitted estimator.
+_OF_EACH = (
+    "_architecture",
+    "_weights",
+    "_scaling",
+    "_code_transform",
+    "_link",
+    "device_",
+    "n_components_",
+    "n_features_in_",
+    "n_samples_",
+)
 
-def damaged(error: Exception) -> ValueError:
-    """Return the error that says that what was fitted is not whole."""
+
+def damaged(why: object) -> ValueError:
+    """Return the error that says that what was fitted is not whole, and why."""
     return ValueError(
         "What was fitted is incomplete or damaged, as a corrupt file would be "
-        f"({type(error).__name__}: {str(error)[:200]}). Load it from another copy, or "
-        "fit it again."
+        f"({str(why)[:200]}). Load it from another copy, or fit it again."
     )
 
 
@@ -130,8 +142,12 @@ class FittedState:
         ValueError
             If attributes are missing, or are not what was stored.
         """
+        learnt = attributes.copy()
+        lost = [name for name in _OF_EACH if name not in learnt]
+        if lost:
+            raise damaged(f"{', '.join(lost)} is missing")
         try:
-            return cls._of(attributes.copy())
+            return cls._of(learnt)
         except (KeyError, TypeError, AttributeError) as error:
             raise damaged(error) from error
 

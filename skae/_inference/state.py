@@ -18,6 +18,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from .._parts.column_losses import loss_parts
 from .._version import __version__
+from .fitted_state import FittedState, damaged
 
 __all__ = ["STATE_VERSION", "from_pickle", "to_pickle"]
 
@@ -27,13 +28,6 @@ _KEY = "_state_version"
 # Key of the release of skae that wrote the state.
 _RELEASE = "_skae_version"
 _BEFORE_RELEASES = "0.0"
-# Attributes that every fitted estimator with a network has.
-_FITTED = {"_architecture", "_code_transform", "_link", "_scaling", "device_"}
-_FITTED |= {"n_components_", "n_features_in_", "n_samples_"}
-_DAMAGED = (
-    "This {} is incomplete or damaged, as a corrupt file would be: {}. Load it from "
-    "another copy, or fit it again."
-)
 # Names of a network's buffers before version 2.
 _RADIUS = re.compile(r"^((?:en|de)coder\.)radius$")
 
@@ -108,7 +102,7 @@ def from_pickle(state: dict[str, Any], name: str) -> dict[str, Any]:
     state = dict(state)
     version, release = state.pop(_KEY, 0), state.pop(_RELEASE, _BEFORE_RELEASES)
     if type(version) is not int or version < 0:
-        raise ValueError(_DAMAGED.format(name, f"its version is {version!r}"))
+        raise damaged(f"the version of its state is {version!r}")
     if version > STATE_VERSION:
         raise ValueError(
             f"This {name} was written by a newer version of skae: its state has "
@@ -119,9 +113,8 @@ def from_pickle(state: dict[str, Any], name: str) -> dict[str, Any]:
         warnings.warn(OtherReleaseWarning(name, release), stacklevel=3)
     for migrate in _MIGRATIONS[version:]:
         state = migrate(state)
-    lost = sorted(_FITTED - state.keys())
-    if "_weights" in state and lost:
-        raise ValueError(_DAMAGED.format(name, f"{', '.join(lost)} is missing"))
+    if "_weights" in state:
+        FittedState.of(state)  # raises an error if something is missing
     return state
 
 
