@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.datasets import make_swiss_roll
+from sklearn.model_selection import PredefinedSplit
 
 from skae import AutoEncoderTransformer
 from skae._fitting import finalists
@@ -17,16 +19,34 @@ def make(**params):
     )
 
 
+@pytest.fixture
+def roll_with_outlier():
+    """Return rows on a curved surface, and a fold of each; one held out is far out."""
+    X, _ = make_swiss_roll(300, random_state=0)
+    fold = np.where(np.arange(300) % 5 == 0, 0, -1)
+    X[5] *= 3
+    return X, fold
+
+
 @pytest.fixture(scope="module")
 def pictures(digits):
     return digits[0][:400]
 
 
 class TestFineTuning:
-    @pytest.fixture(autouse=True)
-    def expensive(self, monkeypatch):
-        """Let every network be one that takes long."""
-        monkeypatch.setattr(finalists, "_EXPENSIVE_FLOPS", 0.0)
+    @pytest.fixture
+    def made(self, monkeypatch):
+        """Return the names of the second trainings that are made."""
+        seen = []
+        for name in ("_fine_tuned", "_from_the_start"):
+            function = getattr(finalists, name)
+
+            def noted(*args, name=name, function=function):
+                seen.append(name)
+                return function(*args)
+
+            monkeypatch.setattr(finalists, name, noted)
+        return seen
 
     @pytest.fixture
     def rates(self, monkeypatch):
@@ -44,7 +64,7 @@ class TestFineTuning:
         model = make().fit(pictures)
         n_before = model.n_iter_ * 3  # batches of 320 rows
         after = rates[n_before:]
-        assert len(after) == round(0.2 * model.best_iter_) * 4
+        assert len(after) == round(0.3 * model.best_iter_) * 4
         assert max(after) == pytest.approx(0.2 * max(rates), rel=0.05)
         assert np.diff(after).max() < 0
         assert after[-1] < 1e-3 * max(rates)
@@ -76,7 +96,7 @@ class TestFineTuning:
         monkeypatch.setattr(Trial, "fine_tune", spikes)
         monkeypatch.setattr(finalists, "_from_the_start", lambda *args: iter(()))
         broken = make().fit(pictures)
-        monkeypatch.setattr(finalists, "_EXPENSIVE_FLOPS", np.inf)
+        monkeypatch.setattr(finalists, "_fine_tuned", lambda *args: iter(()))
         not_again = make().fit(pictures)
         assert_array_equal(broken.transform(pictures), not_again.transform(pictures))
 
@@ -86,7 +106,7 @@ class TestFineTuning:
 
         monkeypatch.setattr(Trial, "fine_tune", spikes)
         broken = make().fit(pictures)
-        monkeypatch.setattr(finalists, "_EXPENSIVE_FLOPS", np.inf)
+        monkeypatch.setattr(finalists, "_fine_tuned", lambda *args: iter(()))
         again = make().fit(pictures)
         assert_array_equal(broken.transform(pictures), again.transform(pictures))
 
@@ -103,3 +123,38 @@ class TestFineTuning:
         monkeypatch.setattr(Trial, "fine_tune", monitored)
         model.fit(pictures)
         assert seen == [0.0]
+
+    @pytest.mark.parametrize("n_samples", [400, 2100])
+    def test_what_it_knows_is_fine_tuned(self, digits, made, brief, n_samples):
+        X = np.resize(digits[0], (n_samples, 64))
+        X += 0.01 * np.random.default_rng(0).normal(size=X.shape)  # no equal rows
+        model = make(max_iter="auto").fit(X)
+        assert model.result_ == "network"
+        assert made == ["_fine_tuned"]
+
+    @pytest.mark.parametrize(
+        ("n_samples", "expected"), [(400, ["_from_the_start"]), (2100, [])]
+    )
+    def test_farther_rows_need_another_start(
+        self, digits, made, brief, monkeypatch, n_samples, expected
+    ):
+        X = np.resize(digits[0], (n_samples, 64))
+        X += 0.01 * np.random.default_rng(0).normal(size=X.shape)
+        monkeypatch.setattr(finalists, "_AS_FAR", 0.5)
+        assert make(max_iter="auto").fit(X).result_ == "network"
+        assert made == expected
+
+    def test_very_few_rows_are_learnt_from_the_start(self, pictures, made):
+        assert make(max_iter=200).fit(pictures[:199]).result_ == "network"
+        assert made == ["_from_the_start"]
+
+    def test_parts_that_users_write_are_not_tuned(self, pictures, made):
+        assert make(corruption="masking").fit(pictures).result_ == "network"
+        assert made == ["_from_the_start"]
+
+    def test_a_row_held_out_that_is_farther_out_is_noticed(
+        self, roll_with_outlier, made
+    ):
+        X, held_out = roll_with_outlier
+        make(n_components=2, validation=PredefinedSplit(held_out)).fit(X)
+        assert made == ["_from_the_start"]

@@ -110,7 +110,7 @@ class TestGaussian:
         model = AutoEncoderTransformer(4, latent="gaussian", random_state=0)
         Z = model.set_params(max_iter=60).fit_transform(digits[0][:900])
         assert_allclose(Z.mean(axis=0), 0, atol=0.2)
-        assert_allclose(Z.std(axis=0), 1, atol=0.2)
+        assert_allclose(Z.std(axis=0), 1, atol=0.25)
 
     def test_loss_is_the_bound(self, digits):
         """Best loss is that of the kept weights, by a formula of its own."""

@@ -34,13 +34,16 @@ __all__ = ["Finalist", "finalists", "with_trust_radii"]
 # are only rounding.
 _ROUNDING = 1e-6
 _NOTHING = 1e-14
-# From this number of floating point operations on, about two seconds, networks are
-# fine-tuned on all rows instead of being trained again. Measured in docs/choices.md,
+# Smallest number of rows for fine-tuning, and largest number for training again from
+# the start, which is done where fine-tuning is not. Measured in docs/choices.md,
 # "Answering with PCA".
-_EXPENSIVE_FLOPS = 1e11
+_LEAST_TUNED = 200
+_MOST_REPEATED = 2_000
 # If the step size of the best epoch was more than this share of the largest one, the
 # best weights have not settled.
 _LONG_STEP = 0.25
+# Held-out rows may be so many times as long as the longest row that was learnt from.
+_AS_FAR = 1.1
 # A second training may take this multiple of the time of the first, because it has more
 # rows.
 _LONGER = 1.3
@@ -149,20 +152,33 @@ def finalists(source: Source, trial: Trial) -> Iterator[Finalist]:
 def _on_all_rows(source: Source, trial: Trial, rows: Ints) -> Iterator[TrainingSession]:
     """Yield trainings that have learnt from all rows, and are better for it.
 
-    Those that were held out have told what to keep. In a large table they would hardly
-    add anything. To make the epochs that were good again, from the start, is best
-    where there are few rows, and as dear as what came before. So networks that take
-    long are fine-tuned.
+    The held-out rows have told what to keep. Now the network is fine-tuned on all rows.
+    If there are very few rows, training again from the start is better, and takes
+    little time; but not if the best weights have not settled. Small tables are also
+    trained again if held-out rows are farther out than the others, because the network
+    would need other outliers and another radius, or if the network has parts of a user,
+    whose state is not known.
     """
-    can_go_on = not user_parts(source.params)
-    expensive = (
-        trial.early_stopping.best_iter * trial.training.epoch_flops > _EXPENSIVE_FLOPS
-    )
-    cut_short = trial.training.starts_anchored and trial.best_step > _LONG_STEP
-    if can_go_on and (expensive or cut_short or not _has_time_again(source, trial)):
+    n_samples = source.dataset.n_samples
+    can_tune = not user_parts(source.params) and not _reach_farther(source, trial)
+    can_repeat = n_samples <= _MOST_REPEATED and _has_time_again(source, trial)
+    unsettled = trial.training.starts_anchored and trial.best_step > _LONG_STEP
+    if can_tune and (n_samples >= _LEAST_TUNED or unsettled or not can_repeat):
         yield from _fine_tuned(source, trial, rows)
-    if _has_time_again(source, trial) and not source.progress.stopped_by:
+    if can_repeat and not source.progress.stopped_by:
         yield from _from_the_start(source, trial, rows)
+
+
+def _reach_farther(source: Source, trial: Trial) -> bool:
+    """Whether held-out rows are farther out than those that were learnt from."""
+    held_out = source.validation(trial.training)
+    assert held_out is not None  # or there would be no rows to learn from besides
+    return _longest(held_out) > _AS_FAR * _longest(trial.training.batches)
+
+
+def _longest(batches: Batches) -> float:
+    """Return the length of the longest row."""
+    return max(float(x.norm(dim=1).max()) for x, _ in batches.in_order())
 
 
 def _has_time_again(source: Source, trial: Trial) -> bool:
@@ -215,7 +231,7 @@ def _improvement(
     Rows that were held out are then learnt from: they can only have come nearer.
     """
     held_out = source.validation(training)
-    assert held_out is not None  # or there would be no rows to learn from besides
+    assert held_out is not None
     start_loss = evaluate(training.objective, training.batches)
 
     def is_better():

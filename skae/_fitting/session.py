@@ -262,11 +262,6 @@ class TrainingSession:
             most = min(most, _MUON_THREADS)
         self.threads.begin_work(most, self.objective.gradient_alone)
 
-    @property
-    def epoch_flops(self) -> float:
-        """Floating point operations of an epoch."""
-        return self.batches.n_batches * self._step_flops()
-
     def epochs(self) -> Iterator[float]:
         """Train, yielding the loss of one epoch after another."""
         return epochs(

@@ -26,9 +26,9 @@ from .trial import Trial
 
 __all__ = ["Source"]
 
-# Up to so many rows, a validated network is trained again on all rows. Measured in
-# docs/choices.md, "Answering with PCA".
-_REFIT_ROWS = 2_000
+# Up to so many rows, a validated network also learns from the held-out rows. Measured
+# in docs/choices.md, "Answering with PCA".
+_REFIT_ROWS = 10_000
 # Share of the time for the first training. The second training, on all rows, has the
 # rest.
 _TIME_BEFORE_REFIT = 0.8
