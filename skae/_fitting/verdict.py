@@ -21,26 +21,26 @@ def is_lower(
     rows: Ints | Bools | slice = slice(None),
     of_many_variables: bool = False,
 ) -> bool:
-    """Whether the losses of rows are lower than others, the same rows', beyond doubt.
+    """Whether losses of rows are significantly lower than other losses of these rows.
 
-    Their mean must be, by some part and by more than the noise of so few rows, and so
-    must most of them, by the signed-rank test (Wilcoxon 1945): one row far out can move
-    the mean alone.
+    The mean must be lower, by a given share and by more than the noise of so few rows.
+    Most losses must be lower too, by the signed-rank test (Wilcoxon 1945), because a
+    single far row can move the mean.
 
     Parameters
     ----------
     losses, others : ndarray of shape (n_samples,)
     by_chance : float
-        How probable so many lower losses may be where there is no difference.
+        Significance level of the signed-rank test.
     by_part : float
-        Part by which the mean must be lower.
+        Share by which the mean must be lower.
     weights : ndarray of shape (n_samples,) or None
-        Of the rows in the mean, of which fewer then count.
+        Weights of the rows in the mean. They reduce the effective number of rows.
     rows : slice or ndarray of int or bool
-        Those that are evidence.
+        Rows that count as evidence.
     of_many_variables : bool
-        Whether losses are means over many variables in their own units, whose noise is
-        smaller than that of squared errors, and is measured.
+        Whether losses are means over many variables in their own units. Their noise is
+        smaller than that of squared errors, and is estimated from the losses.
     """
     losses, others = losses[rows], others[rows]
     n_samples, gain = len(losses), others - losses
