@@ -13,8 +13,8 @@ from .._training.early_stopping import EarlyStopping
 
 __all__ = ["generalisation_gap", "overfits"]
 
-# A network may overfit after this share of all epochs, and after at least this number of
-# epochs, without gain on held-out rows while the training loss falls.
+# A network may overfit if the training loss falls for this share of all epochs, and for
+# at least this number of epochs, without gain on held-out rows.
 _IN_VAIN = 0.06
 _LEAST_EPOCHS = 3
 # Smallest gap that then means overfitting. If rows are few, the loss also rises by
