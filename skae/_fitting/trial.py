@@ -312,7 +312,7 @@ class Trial:
                     return
 
     def fine_tune(self, training: TrainingSession) -> None:
-        """Continue from the best weights in small steps, on the rows of ``training``."""
+        """Continue from the best weights in small steps, on rows of ``training``."""
         parts = self._parts_to_best()
         if not any(n_made for how, n_made in parts if how is not None):
             training.optimizer.alpha = training.config.alpha  # decay has not helped

@@ -1,4 +1,4 @@
-"""Microbatches: batches that do not fit in memory, worked on in parts."""
+"""Microbatches: batches that do not fit in memory are processed in parts."""
 
 from typing import Self
 
@@ -17,7 +17,7 @@ _LEAST_ROWS = 2
 
 
 class Microbatches:
-    """Make steps with batches that are split into parts, one after another.
+    """Makes steps with batches that are processed in parts, one after another.
 
     If losses are means over rows, the weighted sum of the parts' gradients is the
     gradient of the batch, except for rounding. The numbers of outliers in two parts
@@ -28,8 +28,7 @@ class Microbatches:
     objective : Objective
     optimizer : Optimizer
     n_parts : int
-        How many parts to begin with. The number doubles whenever a part does not fit in
-        memory.
+        Initial number of parts. It doubles whenever a part does not fit in memory.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class Microbatches:
         optimizer: Optimizer,
         n_samples: int,
     ) -> Self:
-        """Return an object that goes on after an error in a step of ``n_samples`` rows.
+        """Return an object to continue after an error in a step of ``n_samples`` rows.
 
         Raises
         ------
