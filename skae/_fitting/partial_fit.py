@@ -100,7 +100,7 @@ def continue_autoencoder(
         baseline = baseline_score(training, training.batches)
     curve = [*curve, _one_pass(training)]
     code_transform = CodeTransform.of(n_components)
-    if previous:  # codes then compare with those of the fit that this goes on from
+    if previous:  # codes then stay comparable with the earlier ones
         code_transform = previous.code_transform
     deployed = deploy(training, training.network, training.link, code_transform)
     moments = measure(training, deployed, dataset, seed)
