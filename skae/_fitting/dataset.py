@@ -117,8 +117,8 @@ class Dataset:
     def merged(self) -> Self:
         """Return a dataset in which only the first of several equal rows remains.
 
-        This row gets the sum of their weights. So a row that occurs twice is the same as a
-        row of twice the weight, bit for bit, and is learnt from once. If rows have
+        This row gets the sum of their weights. So a row that occurs twice is the same
+        as a row of twice the weight, bit for bit, and is learnt from once. If rows have
         weights, they are sorted, unless there are too many. The order of the data then
         does not matter.
         """

@@ -63,7 +63,7 @@ class EarlyStopping:
         return self._last_improvement == self.n_iter
 
     def should_stop(self, loss: float, out_of_time: bool = False) -> bool:
-        """Record the loss of an epoch. Return whether training ends, and set ``reason``."""
+        """Record the loss of an epoch. Return whether training ends; set ``reason``."""
         self.n_iter += 1
         if loss < self.best_loss:
             values = self.parameters.copy()  # first: an interrupt may happen during it
