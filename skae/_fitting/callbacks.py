@@ -63,13 +63,13 @@ class Callbacks(Observer):
         self._snapshot: Snapshot | None = None
         self._configuration = sklearn.get_config()
         self._are_bars = are_progress_bars(context)
-        self._told_at = perf_counter()
+        self._bars_updated_at = perf_counter()
         self._trainings: dict[Task, Any] = {}
         self._epochs: dict[Task, Any] = {}
-        self._n_untold: dict[Task, int] = {}
+        self._n_pending_epochs: dict[Task, int] = {}
         self._n_children = {context: 0}
 
-    def see(self, X: ArrayLike, y: ArrayLike | None) -> None:
+    def set_data(self, X: ArrayLike, y: ArrayLike | None) -> None:
         """Store the rows that are passed to the hooks."""
         self.X, self.y = X, X if y is None else y
 
@@ -92,14 +92,14 @@ class Callbacks(Observer):
         """End the task of an epoch. Return whether a hook asks to stop training."""
         if not self._are_bars:
             return self._end_epoch(task)
-        self._n_untold[task] = self._n_untold.get(task, 0) + 1
-        if perf_counter() - self._told_at >= _BETWEEN_REDRAWS:
-            self._tell_bars(task)
+        self._n_pending_epochs[task] = self._n_pending_epochs.get(task, 0) + 1
+        if perf_counter() - self._bars_updated_at >= _BETWEEN_REDRAWS:
+            self._update_bars(task)
         return False  # progress bars cannot end a training
 
     def end_training(self, task: Task) -> bool:
         """End the task of a training, and of an interrupted epoch if there is one."""
-        self._tell_bars(task)
+        self._update_bars(task)
         if task in self._epochs:
             self._end(self._epochs.pop(task), None)
         training = self._trainings.pop(task)
@@ -110,12 +110,12 @@ class Callbacks(Observer):
         if not failed:
             self._end(self.context, {})
 
-    def _tell_bars(self, task):
+    def _update_bars(self, task):
         """Begin and end the tasks of the epochs that progress bars do not know yet."""
-        for _ in range(self._n_untold.pop(task, 0)):
+        for _ in range(self._n_pending_epochs.pop(task, 0)):
             self._begin_epoch(task)
             self._end_epoch(task)
-        self._told_at = perf_counter()
+        self._bars_updated_at = perf_counter()
 
     def _begin_epoch(self, task):
         self._epochs[task] = epoch = self._child(self._trainings[task], "epoch", 0)

@@ -51,7 +51,7 @@ def canonicalise(
     if not network.anchored:
         _centre(network, mean)
         mean = np.zeros_like(mean)
-    _turn(network, axes)
+    _rotate(network, axes)
     return CodeTransform(axes @ mean, radius)
 
 
@@ -61,7 +61,7 @@ def canonicalise_signs(
 ) -> CodeTransform:
     """Fix only the signs of the codes, if they already have an order and an origin."""
     _, _, loadings = _moments(network, np.inf, tables)
-    _turn(network, _signs(loadings) * np.eye(network.n_components))
+    _rotate(network, _signs(loadings) * np.eye(network.n_components))
     return CodeTransform.of(network.n_components)
 
 
@@ -112,7 +112,7 @@ def centre(network: AutoEncoder, tables: Sequence[Batches]) -> None:
 
 
 def _encode(network, x):
-    """Return the output of the encoder, in the precision of its linear maps."""
+    """Return the output of the encoder. A linear one may be more exact than rows."""
     if network.linear:
         x = x.to(network.encoder.linear.dtype)
     return network.encoder(x)
@@ -131,7 +131,7 @@ def _centre(network, mean):
     _set(first.bias, _get(first.bias) + _get(first.weight) @ mean)
 
 
-def _turn(network, axes):
+def _rotate(network, axes):
     """Let the encoder return axes @ z, and the decoder undo the rotation."""
     encoder, decoder = network.encoder, network.decoder
     if network.anchored:

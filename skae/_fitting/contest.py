@@ -20,7 +20,7 @@ from .source import Source
 from .trial import Trial
 from .weight_decay import decay_if_overfitted, try_decay
 
-__all__ = ["Regime", "contest", "enter", "regimes"]
+__all__ = ["Regime", "contest", "make_trials", "regimes"]
 
 # Trials are compared after these shares of the epochs. A trial goes on if its loss is
 # at most this multiple of the best loss. After the last round one trial remains.
@@ -95,7 +95,7 @@ def regimes(
     return [first, *others]
 
 
-def enter(source: Source, rows: Ints, link: PlainLink) -> list[Trial]:
+def make_trials(source: Source, rows: Ints, link: PlainLink) -> list[Trial]:
     """Return the competing trials, before their first epoch."""
     params = source.params
     validates = params.early_stopping and source.held_out is not None
@@ -120,8 +120,8 @@ def contest(entrants: list[Trial]) -> Trial:
     entrants : list of Trial
         Trials before their first epoch. Others have to beat the first by a margin.
     """
-    best = _ahead(entrants, _pca_loss(entrants))
-    best.progress.only(best)
+    best = _successive_halving(entrants, _pca_loss(entrants))
+    best.progress.keep_only(best)
     try_decay(best)
     best.advance()
     decay_if_overfitted(best)
@@ -136,7 +136,7 @@ def _pca_loss(entrants: list[Trial]) -> float | None:
     return None
 
 
-def _ahead(entrants: list[Trial], pca_loss: float | None) -> Trial:
+def _successive_halving(entrants: list[Trial], pca_loss: float | None) -> Trial:
     """Return the winner of successive halving.
 
     A network that starts as PCA and can improve on PCA does so soon. If it does not,
@@ -151,9 +151,9 @@ def _ahead(entrants: list[Trial], pca_loss: float | None) -> Trial:
         for trial in running:
             trial.advance(max(1, round(part * n_epochs)))
             if trial.training.starts_linear and _learns_soon(trial.params):
-                if trial.is_behind(pca_loss):
+                if trial.has_not_improved_on(pca_loss):
                     trial.give_up()
-        if first.is_behind(pca_loss):
+        if first.has_not_improved_on(pca_loss):
             ratio = _OF_PCA  # a plateau: other trials need time to pass it
         least = min(trial.early_stopping.best_loss for trial in running)
         running = [
@@ -164,7 +164,7 @@ def _ahead(entrants: list[Trial], pca_loss: float | None) -> Trial:
         if len(running) == 1:
             return first
     best = min(running, key=lambda trial: trial.early_stopping.best_loss)
-    if best.is_behind(pca_loss) and _learns_soon(best.params):
+    if best.has_not_improved_on(pca_loss) and _learns_soon(best.params):
         best.give_up()
         return first
     is_plain = best.regime.init == "random"
@@ -173,7 +173,7 @@ def _ahead(entrants: list[Trial], pca_loss: float | None) -> Trial:
     ahead = (
         best.early_stopping.best_loss < (1 - margin) * first.early_stopping.best_loss
     )
-    return best if ahead or first.is_behind(pca_loss) else first
+    return best if ahead or first.has_not_improved_on(pca_loss) else first
 
 
 def _learns_soon(params: Parameters) -> bool:

@@ -15,7 +15,7 @@ from .._parts.parameters import Parameters
 from .._runtime.caching import cached_property
 from .._runtime.warning import warn
 from .._typing import Bools, Floats, Ints, Rows
-from .pseudo_labels import teach
+from .pseudo_labels import predict_missing_targets
 
 __all__ = [
     "Dataset",
@@ -209,7 +209,7 @@ def make_datasets(
         dataset_val = Dataset(X_val, values_val)
     values = no_values(X.shape[0])
     if target is not None and y is not None:
-        values = teach(params.teacher, X, y, target, seed)
+        values = predict_missing_targets(params.teacher, X, y, target, seed)
     return target, Dataset(X, values, data.sample_weight), dataset_val
 
 

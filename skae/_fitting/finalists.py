@@ -73,8 +73,8 @@ class Finalist:
         return deploy(self.training, self.network, link, self._code_transform())
 
     @property
-    def keeps_promise(self) -> bool:
-        """Whether the network is not worse than PCA on the rows it is measured on."""
+    def is_acceptable(self) -> bool:
+        """Whether it may be the result: not worse than PCA, if PCA is the fallback."""
         if self.is_linear or not self.source.falls_back_to_pca:
             return True
         objective = self.training.objective
@@ -130,7 +130,7 @@ def finalists(source: Source, trial: Trial) -> Iterator[Finalist]:
     """Yield the candidates for the result: the best first, the linear start last."""
     n_samples, training = source.dataset.n_samples, trial.training
     everything = source.dataset.rows
-    refits = training.starts_anchored or trial.is_chosen
+    refits = training.starts_anchored or trial.must_beat_pca
     refits &= not source.progress.stopped_by
     if trial.kept or not (training.starts_linear or source.falls_back_to_pca):
         if trial.kept and refits and source.refits(training.rows):

@@ -28,7 +28,7 @@ from .._runtime.warning import ValidationWarning, warn
 from .._typing import Ints, Rows, is_sparse
 from .attributes import baseline_score, describe, measure
 from .components import count_components
-from .contest import contest, enter
+from .contest import contest, make_trials
 from .dataset import TrainingData, is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
 from .gaps import Gaps, measure_imputation
@@ -68,14 +68,14 @@ def fit_autoencoder(
         Attributes of the estimator by name.
     """
     source, rows, link = _prepare(params, data, previous, threads, limit, progress)
-    entrants = enter(source, rows, link)
+    entrants = make_trials(source, rows, link)
     n_trainings = len(entrants) + source.refits(rows)
     progress.begin_fit(source, partial(_snapshot, source), n_trainings)
     trial = contest(entrants)
     progress.end_training()
     trial.judge()
     for final in finalists(source, trial):
-        if final.keeps_promise:
+        if final.is_acceptable:
             break
     progress.end_training()
     reason = trial.early_stopping.reason
@@ -303,7 +303,7 @@ def _choose_loss(
 
 def _baseline_loss(source: Source, trial: Trial) -> float | None:
     """Return PCA's loss on the rows of the loss curves, None if not comparable."""
-    if not source.asks_for_less_error or source.params.ordered:
+    if not source.is_comparable_with_pca or source.params.ordered:
         return None
     batches = trial.validation or trial.some
     return float(batches.mean(trial.losses_of_pca(batches)))

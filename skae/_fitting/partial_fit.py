@@ -31,7 +31,7 @@ from .config import Config
 from .dataset import Dataset
 from .deployment import deploy
 from .gaps import Gaps, measure_imputation
-from .pseudo_labels import teach
+from .pseudo_labels import predict_missing_targets
 from .session import TrainingSession
 
 __all__ = ["continue_autoencoder"]
@@ -270,4 +270,4 @@ def _targets(
         target.check_learnable()
     if y is None:
         return target, target.unknown(n_samples)
-    return target, teach(params.teacher, X, y, target, seed)
+    return target, predict_missing_targets(params.teacher, X, y, target, seed)

@@ -23,7 +23,7 @@ from .session import TrainingSession
 __all__ = ["Observer", "Progress", "Task"]
 
 
-class Watched(Protocol):
+class TrialLike(Protocol):
     """The attributes of a `Trial` that observers need."""
 
     training: TrainingSession
@@ -35,19 +35,19 @@ class Watched(Protocol):
     def monitored(self) -> Batches: ...  # noqa: D102
 
 
-class Fit(Protocol):
+class SourceLike(Protocol):
     """The attributes of a `Source` that observers need."""
 
     previous: FittedState | None
 
     @property
-    def asks_for_less_error(self) -> bool: ...  # noqa: D102
+    def is_comparable_with_pca(self) -> bool: ...  # noqa: D102
 
 
 class Observer:
     """Base class of observers of a fit. Its methods do nothing."""
 
-    def see(self, X: ArrayLike, y: ArrayLike | None) -> None:
+    def set_data(self, X: ArrayLike, y: ArrayLike | None) -> None:
         """Take the rows of the fit, and their target or None."""
 
     def begin_fit(self, snapshot: "Snapshot | None", n_trainings: int) -> None:
@@ -104,7 +104,7 @@ class Task:
     """
 
     name: str
-    trial: Watched
+    trial: TrialLike
     training: TrainingSession
     max_iter: float
     baseline_loss: float | None = None
@@ -152,7 +152,7 @@ class Progress:
         self.observers = observers
         self.on_interrupt = on_interrupt
         self.stopped_by: str | None = None
-        self.source: Fit | None = None
+        self.source: SourceLike | None = None
         self._tasks: dict[int, Task] = {}
 
     def __enter__(self) -> Self:
@@ -162,10 +162,10 @@ class Progress:
         for observer in self.observers:
             observer.close(failed=kind is not None)
 
-    def see(self, X: ArrayLike, y: ArrayLike | None) -> None:
+    def set_data(self, X: ArrayLike, y: ArrayLike | None) -> None:
         """Pass the rows of the fit to the observers."""
         for observer in self.observers:
-            observer.see(X, y)
+            observer.set_data(X, y)
 
     def conclude(self, summary: Callable[[], str]) -> None:
         """Pass a function that returns the summary of the fit to the observers."""
@@ -173,7 +173,7 @@ class Progress:
             observer.conclude(summary)
 
     def begin_fit(
-        self, source: Fit | None, snapshot: Snapshot | None, n_trainings: int
+        self, source: SourceLike | None, snapshot: Snapshot | None, n_trainings: int
     ) -> None:
         """Notify the observers that training begins.
 
@@ -188,14 +188,14 @@ class Progress:
         for observer in self.observers:
             observer.begin_fit(snapshot, n_trainings)
 
-    def epochs(self, trial: Watched, losses: Iterator[float]) -> Iterator[float]:
+    def epochs(self, trial: TrialLike, losses: Iterator[float]) -> Iterator[float]:
         """Wrap ``losses``, one per epoch, to notify the observers of each beginning.
 
         The caller may continue with the rest of ``losses`` later.
         """
         return self._epochs(trial, losses) if self.observers else losses
 
-    def _epochs(self, trial: Watched, losses: Iterator[float]) -> Iterator[float]:
+    def _epochs(self, trial: TrialLike, losses: Iterator[float]) -> Iterator[float]:
         task = self._task_of(trial)
         while True:
             for observer in self.observers:
@@ -205,7 +205,7 @@ class Progress:
                 return
             yield loss
 
-    def end_epoch(self, trial: Watched) -> bool:
+    def end_epoch(self, trial: TrialLike) -> bool:
         """Notify the observers of the end of an epoch. Return whether to stop."""
         if self.observers:
             curve = trial.validation_curve
@@ -215,17 +215,17 @@ class Progress:
                 trial.loss_curve[-1],
                 curve[-1] if curve else None,
             )
-            self._tell(task)
+            self._notify_epoch_end(task)
         return self.ends(trial)
 
-    def ends(self, trial: Watched) -> bool:
+    def ends(self, trial: TrialLike) -> bool:
         """Return whether training has to end. If so, set the trial's stop reason."""
         if self.stopped_by and trial.early_stopping.reason is None:
             trial.early_stopping.reason = self.stopped_by
         return self.stopped_by is not None
 
     @contextmanager
-    def interruptible(self, trial: Watched) -> Iterator[None]:
+    def interruptible(self, trial: TrialLike) -> Iterator[None]:
         """Let a KeyboardInterrupt end training, if ``on_interrupt`` is "keep".
 
         The interrupted epoch does not count.
@@ -242,7 +242,7 @@ class Progress:
 
     def repeated(
         self,
-        trial: Watched,
+        trial: TrialLike,
         training: TrainingSession,
         losses: Iterator[float],
         n_epochs: int,
@@ -261,7 +261,7 @@ class Progress:
                 if self.observers:
                     task = self._tasks[key]
                     task.end_epoch(task.epoch + 1, loss)
-                    self._tell(task)
+                    self._notify_epoch_end(task)
             except KeyboardInterrupt:
                 if self.on_interrupt == "raise":
                     raise
@@ -269,7 +269,7 @@ class Progress:
             else:
                 yield loss
 
-    def only(self, trial: Watched) -> None:
+    def keep_only(self, trial: TrialLike) -> None:
         """End the tasks of all competing trials except ``trial``, which goes on."""
         for key in list(self._tasks):
             if self._tasks[key].trial is not trial:
@@ -286,12 +286,12 @@ class Progress:
             if observer.end_training(task):
                 self.stopped_by = self.stopped_by or "callback"
 
-    def _tell(self, task: Task) -> None:
+    def _notify_epoch_end(self, task: Task) -> None:
         for observer in self.observers:
             if observer.end_epoch(task):
                 self.stopped_by = self.stopped_by or "callback"
 
-    def _task_of(self, trial: Watched) -> Task:
+    def _task_of(self, trial: TrialLike) -> Task:
         key = id(trial)
         if key not in self._tasks:
             assert self.source is not None  # training has begun
@@ -315,12 +315,12 @@ def _name(training: TrainingSession, previous: FittedState | None) -> str:
     return name if link == "identity" else f"{name}-{link}"
 
 
-def _baseline_loss(source: Fit, trial: Watched) -> float | None:
+def _baseline_loss(source: SourceLike, trial: TrialLike) -> float | None:
     """Return the baseline's loss on the monitored rows, or None."""
     training, objective = trial.training, trial.training.objective
     if training.starts_linear:
         return trial.early_stopping.start_loss
-    if not source.asks_for_less_error:
+    if not source.is_comparable_with_pca:
         return None
     steps = evaluation_batches(objective, trial.monitored)
     loss = objective.reconstruction.losses_of_linear

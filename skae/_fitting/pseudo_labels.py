@@ -28,7 +28,7 @@ from .._linear.pcovr import RIDGE_ALPHAS
 from .._runtime.helpers import helper
 from .._typing import Floats, Rows
 
-__all__ = ["teach"]
+__all__ = ["predict_missing_targets"]
 
 _N_FOLDS = 5
 # For teacher="auto": the largest number of labelled rows, and the largest number of
@@ -38,7 +38,7 @@ _ROWS = 5_000
 _MOST_TRIED = 32
 
 
-def teach(
+def predict_missing_targets(
     teacher: str | BaseEstimator | None,
     X: Rows,
     y: ArrayLike,
@@ -72,9 +72,11 @@ def teach(
     for i, (known, answers) in enumerate(target.answers(y)):
         columns = slice(ends[i] - target.sizes[i], ends[i])
         try:
-            told = _told(teacher, X, known, answers, target.kind == "continuous", seed)
-            if told is not None:
-                values[~known, columns] = target.encode_output(i, told)
+            predicted = _predict_unlabelled(
+                teacher, X, known, answers, target.kind == "continuous", seed
+            )
+            if predicted is not None:
+                values[~known, columns] = target.encode_output(i, predicted)
         except Exception as error:
             error.add_note(f"So says teacher={teacher!r}, of the rows with a target.")
             raise
@@ -96,7 +98,7 @@ def _check(teacher, kind):
         )
 
 
-def _told(teacher, X, known, answers, is_number, seed):
+def _predict_unlabelled(teacher, X, known, answers, is_number, seed):
     """Return predictions for the rows without a known answer, or None."""
     rows, others = np.flatnonzero(known), np.flatnonzero(~known)
     n_answers = len(answers) if is_number else len(np.unique(answers))
@@ -109,10 +111,10 @@ def _told(teacher, X, known, answers, is_number, seed):
     if model is None:
         return None
     parts = row_slices(len(others), X.shape[1])
-    told = np.concatenate([np.ravel(model.predict(X[others[p]])) for p in parts])
+    predicted = np.concatenate([np.ravel(model.predict(X[others[p]])) for p in parts])
     # Predictions are clipped to the range of the known targets: extrapolated
     # pseudo-labels would be too uncertain.
-    return np.clip(told, answers.min(), answers.max()) if is_number else told
+    return np.clip(predicted, answers.min(), answers.max()) if is_number else predicted
 
 
 def _best_model(X, rows, answers, is_number, seed):

@@ -119,7 +119,7 @@ class Source:
             *monitored,
             distinct=self.distinct,
             regime=regime,
-            is_chosen=self.asks_for_less_error and self.params.init != "random",
+            must_beat_pca=self.is_comparable_with_pca and self.params.init != "random",
             may_decay=self.may_decay,
             progress=self.progress,
         )
@@ -190,7 +190,7 @@ class Source:
             and params.n_iter_no_change == "auto"
             and params.max_time is None
             and self.previous is None
-            and self.asks_for_less_error
+            and self.is_comparable_with_pca
             and not params.ordered
             and not user_parts(params)
         )
@@ -223,7 +223,7 @@ class Source:
         return self.held_out is not None and self.held_out[0] is self.dataset
 
     @property
-    def asks_for_less_error(self) -> bool:
+    def is_comparable_with_pca(self) -> bool:
         """Whether the only goal is the reconstruction, in units of the data.
 
         PCA's error is comparable then. A target, a penalty or drawn codes increase the
@@ -249,6 +249,6 @@ class Source:
         It does not if the fit continues another one, nor if the user asks for a plain
         network without validation.
         """
-        if self.previous is not None or not self.asks_for_less_error:
+        if self.previous is not None or not self.is_comparable_with_pca:
             return False
         return self.params.early_stopping or self.params.init != "random"

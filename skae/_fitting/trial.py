@@ -23,12 +23,12 @@ from .config import Regime
 from .overfitting import generalisation_gap, overfits
 from .progress import Progress
 from .session import TrainingSession
-from .verdict import BY_CHANCE, is_lower
+from .verdict import SIGNIFICANCE, is_lower
 
 __all__ = ["Trial"]
 
 # Factor of the significance level if only rows with a target are tested.
-_MORE_BY_CHANCE_OF_SOME = 10
+_LABELLED_FACTOR = 10
 # If ``linearity`` is above 0, a network is preferred to PCA only if it decreases the
 # error by at least this share. A smaller gain is worth less than what linear models on
 # the codes lose. Measured in docs/choices.md, "Codes: error against usefulness".
@@ -75,7 +75,7 @@ class Trial:
     regime : Regime
     distinct : ndarray of int or slice
         Which validation rows count as evidence: one of several equal rows.
-    is_chosen : bool
+    must_beat_pca : bool
         Whether the regime was chosen for the user. It then has to be significantly
         better than PCA, even if it does not start as PCA.
     may_decay : bool
@@ -100,7 +100,7 @@ class Trial:
         some: Batches,
         regime: Regime,
         distinct: Ints | slice = slice(None),
-        is_chosen: bool = False,
+        must_beat_pca: bool = False,
         may_decay: bool = False,
         progress: Progress | None = None,
     ) -> None:
@@ -111,7 +111,7 @@ class Trial:
         self.some = some
         self.distinct = distinct
         self.regime = regime
-        self.is_chosen = is_chosen
+        self.must_beat_pca = must_beat_pca
         self.kept = False
         self.held_out = validation if params.early_stopping else None
         self.may_decay = (
@@ -145,7 +145,7 @@ class Trial:
         return self.held_out or self.some
 
     @property
-    def _watched(self) -> Batches:
+    def _held_out_rows(self) -> Batches:
         """The held-out rows, which must exist."""
         assert self.held_out is not None
         return self.held_out
@@ -162,9 +162,9 @@ class Trial:
         A regime that the user has asked for is always promising.
         """
         least = self._pca_loss * (1 - _PROMISING)
-        return not self.is_chosen or self.early_stopping.best_loss < least
+        return not self.must_beat_pca or self.early_stopping.best_loss < least
 
-    def is_behind(self, loss: float) -> bool:
+    def has_not_improved_on(self, loss: float) -> bool:
         """Whether the best loss is not yet clearly below ``loss``."""
         least = min(_SOON, self.monitored.n_samples**-0.5 / 2)
         return not self.early_stopping.best_loss < loss * (1 - least)
@@ -184,11 +184,11 @@ class Trial:
                 return
             self.training.begin_work()
             for loss in islice(self.progress.epochs(self, self._epochs), stop):
-                self._take(loss)
+                self._record_epoch(loss)
                 if self.progress.end_epoch(self) or self.has_stopped:
                     break
 
-    def _take(self, loss: float) -> None:
+    def _record_epoch(self, loss: float) -> None:
         """Record the losses of an epoch, and check whether it was the last."""
         training = self.training
         self.loss_curve.append(loss)
@@ -205,7 +205,7 @@ class Trial:
     @cached_property
     def _pca_loss(self) -> float:
         """PCA's loss on the held-out rows."""
-        return self._watched.mean(self.losses_of_pca(self._watched))
+        return self._held_out_rows.mean(self.losses_of_pca(self._held_out_rows))
 
     @cached_property
     def _pca_gap(self) -> float:
@@ -332,29 +332,29 @@ class Trial:
         n_entrants : int
             Number of competing trials. The best of many may be better by chance.
         """
-        early_stopping, by_chance = self.early_stopping, BY_CHANCE / n_entrants
+        early_stopping, significance = self.early_stopping, SIGNIFICANCE / n_entrants
         self.kept = early_stopping.best_iter > 0
         if self.held_out is not None and self.kept:
             if self.training.starts_linear:
-                self.kept = self._beats_its_start(by_chance)
-            elif self.is_chosen:
+                self.kept = self._beats_its_start(significance)
+            elif self.must_beat_pca:
                 early_stopping.settle()
-                self.kept = self._beats_pca(by_chance)
+                self.kept = self._beats_pca(significance)
         if not self.kept and self.training.starts_linear:
             early_stopping.back_to_start()
         early_stopping.settle()
         return self
 
-    def _beats_pca(self, by_chance: float) -> bool:
+    def _beats_pca(self, significance: float) -> bool:
         """Whether the network is significantly better than PCA on held-out rows."""
-        objective, monitored = self.training.objective, self._watched
+        objective, monitored = self.training.objective, self._held_out_rows
         of_rows = objective.reconstruction_losses
         losses = row_losses(objective, monitored, of_rows, hides=False).cpu().numpy()
         errors = self.losses_of_pca(monitored, hides=False)
         return is_lower(
             losses,
             errors,
-            by_chance,
+            significance,
             weights=monitored.row_weights,
             rows=self.distinct,
             of_many_variables=objective.reconstruction.loss.canonical,
@@ -368,9 +368,9 @@ class Trial:
         losses = pca_losses(self.training.pca, steps, loss)
         return batches.feature_fraction * losses + batches.off_basis
 
-    def _beats_its_start(self, by_chance: float) -> bool:
+    def _beats_its_start(self, significance: float) -> bool:
         """Whether the best weights are significantly better than the first ones."""
-        training, validation = self.training, self._watched
+        training, validation = self.training, self._held_out_rows
         best, best_of_target = self._losses_with(self.early_stopping.best_values)
         start, start_of_target = self._losses_with(self.early_stopping.start_values)
         asked, worth = None, 0.0
@@ -381,13 +381,13 @@ class Trial:
             if known.any() and not known.all():
                 # The other rows only have a reconstruction loss, and would dominate the
                 # test.
-                asked, by_chance = known, by_chance * _MORE_BY_CHANCE_OF_SOME
+                asked, significance = known, significance * _LABELLED_FACTOR
         distinct = np.zeros(len(best), bool)
         distinct[self.distinct] = True
         if asked is not None:
             distinct &= asked
         weights = validation.row_weights
-        lower = is_lower(best, start, by_chance, worth, weights, distinct)
+        lower = is_lower(best, start, significance, worth, weights, distinct)
         return lower and best_of_target <= start_of_target
 
     def _losses_with(self, values: Tensor) -> tuple[Floats, float]:
@@ -395,7 +395,7 @@ class Trial:
 
         No entries are hidden: the loss of unpredictable ones would outweigh the gain.
         """
-        objective, monitored = self.training.objective, self._watched
+        objective, monitored = self.training.objective, self._held_out_rows
         objective.parameters.restore(values)
         mean_of_target = 0.0
         if objective.head is not None:

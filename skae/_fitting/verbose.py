@@ -103,7 +103,7 @@ def _baseline(task):
 
 def _bar(name):
     """Return a progress bar, or None if nobody watches or tqdm is not installed."""
-    if not _is_watched():
+    if not _is_interactive():
         return None
     try:
         # In notebooks without widgets, use a terminal's progress bar, without a
@@ -117,6 +117,6 @@ def _bar(name):
     return tqdm(desc=name, leave=False, unit="epoch", miniters=1, file=sys.stdout)
 
 
-def _is_watched():
+def _is_interactive():
     """Whether the output is a notebook or a terminal."""
     return "ipykernel" in sys.modules or sys.stdout.isatty()

@@ -5,17 +5,17 @@ from scipy.stats import wilcoxon
 
 from .._typing import Bools, Floats, Ints
 
-__all__ = ["BY_CHANCE", "is_lower"]
+__all__ = ["SIGNIFICANCE", "is_lower"]
 
 # Significance level of the test for a gain. Measured in docs/choices.md, "Answering
 # with PCA".
-BY_CHANCE = 0.01
+SIGNIFICANCE = 0.01
 
 
 def is_lower(
     losses: Floats,
     others: Floats,
-    by_chance: float = BY_CHANCE,
+    significance: float = SIGNIFICANCE,
     by_part: float = 0.0,
     weights: Floats | None = None,
     rows: Ints | Bools | slice = slice(None),
@@ -30,7 +30,7 @@ def is_lower(
     Parameters
     ----------
     losses, others : ndarray of shape (n_samples,)
-    by_chance : float
+    significance : float
         Significance level of the signed-rank test.
     by_part : float
         Share by which the mean must be lower.
@@ -55,7 +55,7 @@ def is_lower(
     if not mean < other_mean * (1 - max(by_part, noise)):
         return False
     # With fewer than seven rows, the losses of all rows have to be lower.
-    by_chance = max(by_chance, 0.5**n_samples)
+    significance = max(significance, 0.5**n_samples)
     # Rows without a difference count half for each side.
     test = wilcoxon(gain, zero_method="zsplit", alternative="greater")
-    return bool(test.pvalue <= by_chance)
+    return bool(test.pvalue <= significance)

@@ -36,7 +36,7 @@ class Microbatches:
     ) -> None:
         self.objective, self.optimizer = objective, optimizer
         self.n_parts = n_parts
-        self._told = False
+        self._has_warned = False
 
     @classmethod
     def after(
@@ -65,7 +65,7 @@ class Microbatches:
                 loss = self._backward(batch)
             except RuntimeError as error:
                 self._halve(error, len(batch))
-        self._tell(len(batch))
+        self._warn_once(len(batch))
         self.optimizer.step()
         return loss
 
@@ -75,10 +75,10 @@ class Microbatches:
             raise error
         self.n_parts = n_parts
 
-    def _tell(self, n_samples: int) -> None:
+    def _warn_once(self, n_samples: int) -> None:
         """Warn once, after a step in parts has succeeded."""
-        if not self._told:
-            self._told = True
+        if not self._has_warned:
+            self._has_warned = True
             warn(
                 f"There is not enough memory for a batch of {n_samples} rows: it is "
                 "worked on in parts, which takes longer. A smaller batch_size may be "

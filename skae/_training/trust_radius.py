@@ -60,7 +60,7 @@ def shrink_trust_radius(
     outlier_factor : float
     """
     radii = _radii(network)
-    row, code = _outermost(network, learnt)
+    row, code = _largest_norms(network, learnt)
     row = torch.maximum(row, radii[0] / outlier_factor)  # of all rows
     _set(radii, (row * outlier_factor, torch.maximum(code * outlier_factor, radii[1])))
     _choose_nearer(network, batches, [(row, code)], _TOLERATED_ERROR * pca_error)
@@ -111,7 +111,7 @@ def choose_trust_radius(
     radii = _radii(network)
     _set(radii, (torch.inf, torch.inf))
     factors = _PLAIN_FACTOR * outlier_factor, outlier_factor, 1.0
-    farthest, *nearer = [_outermost(network, learnt, factor) for factor in factors]
+    farthest, *nearer = [_largest_norms(network, learnt, factor) for factor in factors]
     _set(radii, farthest)
     _choose_nearer(network, batches, nearer, _TOLERATED_ERROR * pca_error)
 
@@ -133,12 +133,12 @@ def _aligned(
         cross = cross + z.t() @ of_pca
         own, others = own + z.square().sum(), others + of_pca.square().sum()
     left, _, right = torch.linalg.svd(cross)
-    turn = left @ right
+    rotation = left @ right
     scale = _LONGER * (own / others).sqrt()
     if not (torch.isfinite(scale) and scale > 0):
         scale = torch.ones_like(scale)
-    encoder = scale * (turn @ into_codes)
-    decoder = back @ turn.t() / scale
+    encoder = scale * (rotation @ into_codes)
+    decoder = back @ rotation.t() / scale
     return encoder.float(), decoder.float()
 
 
@@ -149,7 +149,7 @@ def _choose_nearer(network, batches, nearer, bound):
     smaller radii are tried, one pair after another.
     """
     radii = _radii(network)
-    monitored = _outermost(network, batches)
+    monitored = _largest_norms(network, batches)
     both = [torch.maximum(*pair) for pair in zip(nearer[-1], monitored, strict=True)]
     chosen = [radius.clone() for radius in radii]
     in_place = _error(network, batches)
@@ -174,7 +174,9 @@ def _set(radii: Sequence[Tensor], values: Iterable[Tensor | float]) -> None:
         radius.fill_(value)
 
 
-def _outermost(network: AutoEncoder, batches: Batches, factor: float = 1.0) -> Tensor:
+def _largest_norms(
+    network: AutoEncoder, batches: Batches, factor: float = 1.0
+) -> Tensor:
     """Return the largest norms of rows, scaled by a factor, and of their codes."""
     moved = (factor * x for x, _ in batches.in_order())
     lengths = [
