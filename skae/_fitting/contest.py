@@ -54,7 +54,7 @@ def regimes(
     ----------
     params : Parameters
         Parameters from `check_slots`, with a part in each slot.
-    link : str
+    link : str or tuple
         The link of the loss.
     X : ndarray or CSR matrix
     previous : FittedState or None

@@ -69,7 +69,7 @@ def learnt_features(idle: Bools, n_components: int) -> Ints:
     """Return the features to learn, (n_learnt,), sorted.
 
     These are all features that are not ``idle``. Idle features are added until there
-    are as many features as codes, and a number that makes matrix products fast.
+    are as many as codes, and until matrix products of this width are fast.
     """
     n_least = max(int(np.count_nonzero(~idle)), n_components)
     n_learnt = min(-(-n_least // _ALIGNED) * _ALIGNED, len(idle))

@@ -293,7 +293,7 @@ def _why_linear(source: Source, trial: Trial, loss: float) -> str:
 def _choose_loss(
     params: Parameters, data: TrainingData, previous: FittedState | None
 ) -> tuple[Parameters, Loss | ColumnLosses, PlainLink]:
-    """Return the parameters, the loss and its link. Check the loss for the data."""
+    """Return the parameters, the loss and its link. Check that the data suit it."""
     parts = None if previous is None else previous.loss_parts
     params, loss, link = choose_loss(params, data.X, data.sample_weight, parts)
     if data.X_val is not None:

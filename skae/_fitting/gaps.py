@@ -22,7 +22,8 @@ from .deployment import Deployed
 
 __all__ = ["Gaps", "measure_imputation"]
 
-# Largest number of rows in which entries are hidden, to test how well gaps are filled.
+# Largest number of rows in which entries are hidden, to measure how well the network
+# and the linear method fill gaps.
 _MOST_ROWS = 10_000
 
 

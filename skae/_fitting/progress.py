@@ -189,7 +189,7 @@ class Progress:
             observer.begin_fit(snapshot, n_trainings)
 
     def epochs(self, trial: TrialLike, losses: Iterator[float]) -> Iterator[float]:
-        """Wrap ``losses``, one per epoch, to notify the observers of each beginning.
+        """Yield ``losses``, one per epoch. Notify the observers when an epoch begins.
 
         The caller may continue with the rest of ``losses`` later.
         """

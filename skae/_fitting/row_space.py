@@ -65,7 +65,7 @@ def row_space(x: Floats, n_components: int) -> Floats:
     x : ndarray of shape (n_samples, n_features)
         Scaled rows, more features than rows.
     n_components : int
-        Number of codes. At least three times as many directions are kept.
+        Number of codes. At least three times as many directions are kept, if there are.
 
     Returns
     -------

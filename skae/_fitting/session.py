@@ -73,7 +73,8 @@ _OUTLIERS_FROM = 0.5
 _PLAIN_WEIGHT = 0.05
 # With fewer floating point operations, a step is over before a second thread wakes up.
 _SHARED_STEP_FLOPS = 5e6
-# Up to this number of threads, Muon's products have the same bits as with one thread.
+# With this number of threads, Muon's products of any shape had the same bits as with
+# one thread.
 _MUON_THREADS = 2
 
 

@@ -54,7 +54,7 @@ def is_lower(
         noise *= gain.std() / other_mean
     if not mean < other_mean * (1 - max(by_part, noise)):
         return False
-    # With fewer than seven rows, the losses of all rows have to be lower.
+    # With fewer than seven rows (at the default level), all losses have to be lower.
     significance = max(significance, 0.5**n_samples)
     # Rows without a difference count half for each side.
     test = wilcoxon(gain, zero_method="zsplit", alternative="greater")
