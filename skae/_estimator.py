@@ -569,7 +569,7 @@ class AutoEncoderTransformer(
             previous = FittedState.of(self.__dict__) if continued else None
             params = self._params(frame)
             data = TrainingData(X, y, weights, X_val, y_val, groups)
-            progress.see(X, y)
+            progress.set_data(X, y)
             with isolated_fit(), explains_out_of_memory():
                 learnt = fit_autoencoder(
                     params, data, previous, threads, limit, progress
@@ -629,7 +629,7 @@ class AutoEncoderTransformer(
             if not continued:
                 check_observed(self, X)
             params = self._params(frame)
-            progress.see(X, y)
+            progress.set_data(X, y)
             progress.begin_fit(None, None, 0)
             part = StreamedRows(X, y, classes, weights)
             previous = FittedState.of(self.__dict__) if continued else None

@@ -18,7 +18,7 @@ from sklearn.svm import LinearSVC
 
 from skae import AutoEncoderTransformer
 from skae._data.targets import Target
-from skae._fitting.pseudo_labels import teach
+from skae._fitting.pseudo_labels import predict_missing_targets
 
 FEW = {"max_iter": 5, "random_state": 0}
 
@@ -36,7 +36,11 @@ def partly(y, n_known=60, unknown=np.nan):
 
 def told(teacher, X, y, target=None):
     target = target or Target.fit(y, "auto")
-    return target, target.encode(y), teach(teacher, X, y, target, seed=0)
+    return (
+        target,
+        target.encode(y),
+        predict_missing_targets(teacher, X, y, target, seed=0),
+    )
 
 
 @pytest.mark.parametrize("teacher", ["auto", LinearRegression()])

@@ -150,7 +150,7 @@ class TestLines:
 class TestBar:
     @pytest.fixture
     def terminal(self, monkeypatch):
-        monkeypatch.setattr(verbose, "_is_watched", lambda: True)
+        monkeypatch.setattr(verbose, "_is_interactive", lambda: True)
 
     @pytest.fixture
     def bars(self, terminal, monkeypatch):
@@ -193,7 +193,7 @@ class TestBar:
         monkeypatch.setattr(sys, "stdout", io.StringIO())
         assert verbose._bar("name") is None
         monkeypatch.setitem(sys.modules, "ipykernel", None)
-        assert verbose._is_watched()
+        assert verbose._is_interactive()
 
     def test_there_is_none_without_tqdm(self, terminal, monkeypatch, lines):
         monkeypatch.setitem(sys.modules, "tqdm", None)

@@ -16,8 +16,8 @@ __all__ = ["Batches", "Sample"]
 # Up to this size, or up to half of a GPU's free memory, all rows are held in one
 # tensor. For larger data each batch is read from X when it is needed.
 _RESIDENT_BYTES = 2**28
-# Bytes of rows that are gathered at once, for several batches of a small network. So
-# many fit into a CPU's cache, or keep a GPU busy.
+# Bytes of rows that are gathered at once, for several batches of a small network. They
+# fit into a CPU's cache, or keep a GPU busy.
 _GATHERED_BYTES = {"cpu": 2**22, "cuda": 2**26}
 # Number of random versions of a row with gaps, in which other entries are hidden.
 # Versions are reused, because filling gaps takes longer than a training step.
@@ -78,7 +78,7 @@ class Batches:
     scaling : Scaling
         Scaling of all features.
     batch_size : int
-        Largest number of rows of a batch.
+        Largest number of rows in a batch.
     device : torch.device
     features : ndarray of int of shape (n_features,), optional
         Indices of the features that are learnt.
@@ -174,7 +174,7 @@ class Batches:
     def shuffled(
         self, rng: np.random.Generator, n_epochs: int = 1
     ) -> Iterator[Shuffled]:
-        """Yield every row once an epoch, in random order, in nearly equal batches.
+        """Yield every row once per epoch, in random order, in nearly equal batches.
 
         Sizes are nearly equal, because the noisy gradient of a small last batch would
         count as much as that of a full batch. Each item has several batches; see
@@ -196,9 +196,9 @@ class Batches:
     def _gathered(
         self, resident: torch.Tensor, order: torch.Tensor, sizes: list[int]
     ) -> Iterator[Shuffled]:
-        """Yield batches of resident rows in a given order, with many gathered at once.
+        """Yield batches of resident rows in a given order. Gather many at once.
 
-        The next item reuses the memory of the last.
+        Each item reuses the memory of the item before.
         """
         n_bytes = _GATHERED_BYTES[self.device.type]
         n_batches = max(1, n_bytes // (4 * self.n_features * sizes[0]))
@@ -220,11 +220,11 @@ class Batches:
         return self.targets[rows], weights, observed
 
     def observed_in(self, part: slice) -> torch.Tensor | None:
-        """Return which values of a slice of rows were observed, None if all were."""
+        """Return which values of a slice of rows were observed, or None if all were."""
         return None if self.observed is None else self.observed[part]
 
     def gaps_in(self, part: slice) -> BatchGaps | None:
-        """Return the gaps of a slice of rows, with their version for evaluation."""
+        """Return the gaps of a slice of rows, with the row version for evaluation."""
         if self.observed is None:
             return None
         rows = torch.arange(part.start, part.stop, device=self.device)

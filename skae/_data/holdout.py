@@ -1,4 +1,4 @@
-"""Hold-out: which rows are for validation, and whether they are like new rows.
+"""Hold-out: which rows are for validation, and whether they resemble new rows.
 
 Held-out rows with copies in the training rows say little about new rows. So equal rows,
 which bootstrapping and oversampling make, stay on one side of the split. So do users'
@@ -72,7 +72,7 @@ def hold_out(
 
 
 def _splittable(strata, n_held_out):
-    """Merge strata of one row with the largest. Return None for too many strata."""
+    """Merge strata of one row into the largest. Return None if there are too many."""
     if strata is None:
         return None
     _, strata, sizes = np.unique(strata, return_inverse=True, return_counts=True)
@@ -82,10 +82,10 @@ def _splittable(strata, n_held_out):
 
 
 def _draw_groups(groups, n_held_out, seed):
-    """Draw groups in random order until they have enough rows; return a mask of them.
+    """Draw groups at random until they have enough rows. Return a mask of groups.
 
-    A group that would make more than 1.5 times as many rows is left out. If no group
-    remains, the smallest one is used.
+    A group is skipped if the rows would be more than 1.5 times as many. If all groups
+    are skipped, the smallest one is used.
     """
     sizes = np.bincount(groups)
     chosen, n_samples = np.zeros(len(sizes), bool), 0
@@ -164,10 +164,10 @@ def _alike(numbers):
 
 
 def have_near_copies(X: Rows, rows: Ints, seed: int) -> bool:
-    """Whether the row nearest to a row mostly follows or precedes it closely in ``X``.
+    """Whether the nearest row of most rows is one of their neighbours in ``X``.
 
-    This is true of overlapping windows of a time series, and of quantities that change
-    slowly. If the order of rows means nothing, it is hardly ever true.
+    This is true for overlapping windows of a time series, and for quantities that
+    change slowly. If the order of rows has no meaning, it is hardly ever true.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def have_near_copies(X: Rows, rows: Ints, seed: int) -> bool:
         return False
     rng = np.random.default_rng(seed)
     asked = rng.choice(rows, min(_ASKED_ROWS, len(rows)), replace=False)
-    # If there are many rows, only a random sample of the distant ones is compared.
+    # If there are many rows, they are compared with neighbours and a random sample.
     n_others = min(n_samples, max(_FEWEST_ROWS, _MOST_VALUES // X.shape[1]))
     near = np.unique(asked[:, None] + np.arange(-_NEXT, _NEXT + 1))
     others = near[(near >= 0) & (near < n_samples)]

@@ -30,7 +30,7 @@ Classes: TypeAlias = np.ndarray | Sequence[Any]
 
 TARGET_TYPES = ("continuous", "multiclass", "multilabel")
 # Integers with more distinct values than this, and more than the square root of the
-# number of rows, cause a warning. Whole floats with so many are taken for numbers
+# number of rows, cause a warning. Whole floats with as many are taken for numbers
 # instead of classes.
 _MANY_CLASSES = 20
 _INFINITE = "y contains infinity. NaN means a row without a target."
@@ -71,7 +71,7 @@ class Target:
         missing_label: Label = "auto",
         weights: Floats | None = None,
     ) -> Self | None:
-        """Find kind, classes and units. Return None if no row is labelled.
+        """Find the kind, classes and units of ``y``. Return None if no row is labelled.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class Target:
         return cls(kind, tuple(classes), mean, scale, uncertainty)
 
     def check_learnable(self) -> None:
-        """Refuse a single class, from which nothing can be learnt."""
+        """Raise an error if there is a single class: nothing can be learnt from it."""
         if self.kind != "continuous" and max(map(len, self.classes)) < 2:
             raise ValueError(
                 f"y must hold at least two classes where supervision > 0, got only "
@@ -149,7 +149,7 @@ class Target:
             )
 
     def check_classes(self, classes: Classes) -> None:
-        """Refuse classes that differ from those of the first call."""
+        """Raise an error if classes differ from those of the first call."""
         given = classes if len(self.classes) > 1 else [classes]
         same = len(given) == len(self.classes) and all(
             np.array_equal(np.unique(new), old)
@@ -179,7 +179,7 @@ class Target:
         return np.hstack([self.encode_output(i, c) for i, c in enumerate(outputs)])
 
     def answers(self, y: ArrayLike) -> Iterator[tuple[Bools, np.ndarray]]:
-        """Yield for each output which rows have a target, and the targets in ``y``."""
+        """Yield for each output a mask of rows with a target, and these targets."""
         for column in columns(y):
             known = self._known(column)
             as_given = _as_numbers if self.kind == "continuous" else _as_classes
@@ -229,11 +229,11 @@ class Target:
         return values
 
     def weights(self, values: Floats) -> Floats:
-        """Return a weight for each column of ``values``, shape (sum of ``sizes``,).
+        """Return a weight for each column of ``values``, (sum of ``sizes``,).
 
-        With these weights, the mean loss of all rows is 1 for the best constant
+        With these weights, the mean loss over all rows is 1 for the best constant
         prediction, for any units, classes and number of known rows. Rows without a
-        target have the loss 0.
+        target have loss 0.
         """
         starts = np.cumsum([0, *self.sizes[:-1]])
         n_known = np.count_nonzero(~np.isnan(values[:, starts]), axis=0)
@@ -251,7 +251,7 @@ class Target:
 
 
 def _any_known(known):
-    """Whether there is any target. Refuse a single output without any."""
+    """Whether there is any target. Raise an error if only some outputs have none."""
     n_known = [len(column) for column in known]
     if any(n_known) and not all(n_known):
         raise ValueError(
@@ -269,8 +269,8 @@ def no_values(n_samples: int) -> Floats:
 def _kind(known):
     """Find the kind as scikit-learn does, from the known values of each output.
 
-    There is one difference: whole floats with too many distinct values for classes are
-    numbers.
+    There is one difference: whole floats with too many distinct values to be classes
+    are numbers.
     """
     known = [np.array(column.tolist()) for column in known if len(column)]
     types = {type_of_target(column, input_name="y") for column in known}
@@ -358,7 +358,7 @@ def _entropy(labels, classes, weights):
 
 
 def _label(block):
-    """Return the class of each row, -1 if it is not known."""
+    """Return the class of each row, or -1 if it is unknown."""
     if block.shape[1] == 1:
         return block[:, 0].astype(int)
     return np.where(block[:, 0] < 0, -1, block.argmax(axis=1))

@@ -15,7 +15,7 @@ __all__ = ["weigh"]
 def weigh(
     sample_weight: ArrayLike | None, X: Rows, *others: ArrayLike | None
 ) -> tuple[Any, ...]:
-    """Drop rows of weight zero; return the other rows, arrays and weights.
+    """Drop rows with weight zero. Return the other rows, arrays and weights.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def weigh(
     Returns
     -------
     X, *others
-        Rows with a positive weight.
+        Rows and array elements with a positive weight.
     sample_weight : ndarray of shape (n_samples,) or None
         Weights of these rows. None if all are 1.
 

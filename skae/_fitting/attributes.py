@@ -24,14 +24,14 @@ from .session import TrainingSession
 
 __all__ = ["baseline_score", "describe", "measure"]
 
-# Largest number of rows whose codes the prior is fitted to.
+# Largest number of rows to whose codes the prior is fitted.
 _PRIOR_ROWS = 10_000
 # Number of rows of a stream that are enough to estimate variances.
 _ENOUGH_ROWS = 100
 
 
 def baseline_score(training: TrainingSession, batches: Batches) -> float:
-    """Return what the estimator's `score` of these rows would be if it were PCA."""
+    """Return the `score` of these rows that the estimator would have if it were PCA."""
     scaling = training.scaling
     pairs = zip(batches.parts(), batches.in_order(), strict=True)
     errors = pca_errors(
@@ -47,7 +47,7 @@ def baseline_score(training: TrainingSession, batches: Batches) -> float:
 
 
 def _constant_error(scaling: Scaling, batches: Batches) -> float:
-    """Error of features that never moved in training, which networks do not see."""
+    """Return the error of features that networks do not see: constant in training."""
     n_features = len(scaling.mean)
     constant = np.flatnonzero(scaling.constant)
     if not len(constant):
@@ -64,7 +64,7 @@ def _constant_error(scaling: Scaling, batches: Batches) -> float:
 def measure(
     training: TrainingSession, deployed: Deployed, dataset: Dataset, seed: int
 ) -> Moments:
-    """Return the `Moments` of rows, in codes that are not whitened."""
+    """Return the `Moments` of a dataset, with codes that are not whitened."""
     codec, code_transform = deployed.codec, replace(deployed.code_transform, scale=None)
     codec = Codec(
         codec.network, training.scaling, deployed.link, code_transform, codec.ppca
@@ -82,10 +82,11 @@ def describe(
     moments: Moments,
     previous: FittedState | None = None,
 ) -> dict[str, Any]:
-    """Return the attributes that a training and what is deployed of it make.
+    """Return the fitted attributes of a training and of its deployed network.
 
-    Of ``n_samples`` rows seen so far; the ``dataset`` is of this call. If ``moments``
-    are of too few to tell variances, these stay those of the ``previous`` state.
+    ``n_samples`` counts all rows seen so far. ``dataset`` has the rows of this call. If
+    ``moments`` have too few rows to estimate variances, the variances of the
+    ``previous`` state are kept.
     """
     scaling, code_transform = training.scaling, deployed.code_transform
     n_components = training.config.n_components
@@ -122,7 +123,7 @@ def describe(
 
 
 def _rows_of_prior(dataset, rows, seed):
-    """Return the rows whose codes the prior is of: as often as they count."""
+    """Return random rows to fit the prior to, drawn in proportion to their weights."""
     rng, weights = np.random.default_rng(seed), dataset.weights_of(rows)
     if weights is None:
         return np.sort(rng.permutation(rows)[:_PRIOR_ROWS])

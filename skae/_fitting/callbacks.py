@@ -24,13 +24,12 @@ from .progress import Observer, Snapshot, Task
 
 __all__ = ["Callbacks"]
 
-# Seconds between calls of a progress bar. Another thread redraws it. To wake that
-# thread for each epoch of a small network would take a noticeable share of the epoch's
-# time.
+# Seconds between calls of a progress bar. Another thread redraws it. Waking that thread
+# for each epoch of a small network would take a noticeable share of the epoch's time.
 _BETWEEN_REDRAWS = 0.1
 
 
-#: A function that returns attributes, the attributes, or None if there are none yet.
+#: Fitted attributes, a function that returns them, or None if there are none yet.
 Learnt: TypeAlias = Callable[[], dict[str, Any]] | dict[str, Any] | None
 
 
@@ -40,19 +39,19 @@ class Callbacks(Observer):
     Parameters
     ----------
     estimator : estimator
-        What the hooks are told is being fitted.
+        The estimator that is fitted. It is passed to the hooks.
     context : CallbackContext
-        Of the task that is the fit.
+        The context of the task that represents the fit.
 
     Attributes
     ----------
     X, y : array-like
-        What the hooks are given; the rows are their own target where there is none.
+        The data that is passed to the hooks. Without a target, ``y`` is ``X``.
     """
 
     @classmethod
     def of(cls, estimator: BaseEstimator, task_name: str) -> list[Self]:
-        """Return observers: one, or none where no callbacks are set."""
+        """Return a list of one observer, or an empty list if no callbacks are set."""
         context = callback_context(estimator, task_name)
         return [] if context is None else [cls(estimator, context)]
 
@@ -64,24 +63,24 @@ class Callbacks(Observer):
         self._snapshot: Snapshot | None = None
         self._configuration = sklearn.get_config()
         self._are_bars = are_progress_bars(context)
-        self._told_at = perf_counter()
+        self._bars_updated_at = perf_counter()
         self._trainings: dict[Task, Any] = {}
         self._epochs: dict[Task, Any] = {}
-        self._n_untold: dict[Task, int] = {}
+        self._n_pending_epochs: dict[Task, int] = {}
         self._n_children = {context: 0}
 
-    def see(self, X: ArrayLike, y: ArrayLike | None) -> None:
-        """Remember the rows that hooks are given."""
+    def set_data(self, X: ArrayLike, y: ArrayLike | None) -> None:
+        """Store the rows that are passed to the hooks."""
         self.X, self.y = X, X if y is None else y
 
     def begin_fit(self, snapshot: Snapshot | None, n_trainings: int) -> None:
-        """Begin the task that is the fit; its parts are so many trainings."""
+        """Begin the task of the fit, which has ``n_trainings`` subtasks."""
         self._snapshot = snapshot
         self.context.max_subtasks = n_trainings
         self._begin(self.context, None)
 
     def begin_epoch(self, task: Task) -> None:
-        """Begin an epoch, and with the first one its training."""
+        """Begin the task of an epoch, and before the first one that of its training."""
         if task not in self._trainings:
             training = self._child(self.context, task.name, _count(task.max_iter))
             self._trainings[task] = training
@@ -90,33 +89,33 @@ class Callbacks(Observer):
             self._begin_epoch(task)
 
     def end_epoch(self, task: Task) -> bool:
-        """End an epoch; return whether a hook has asked to end the training."""
+        """End the task of an epoch. Return whether a hook asks to stop training."""
         if not self._are_bars:
             return self._end_epoch(task)
-        self._n_untold[task] = self._n_untold.get(task, 0) + 1
-        if perf_counter() - self._told_at >= _BETWEEN_REDRAWS:
-            self._tell_bars(task)
+        self._n_pending_epochs[task] = self._n_pending_epochs.get(task, 0) + 1
+        if perf_counter() - self._bars_updated_at >= _BETWEEN_REDRAWS:
+            self._update_bars(task)
         return False  # progress bars cannot end a training
 
     def end_training(self, task: Task) -> bool:
-        """End a training, and the epoch that was cut short, if one was."""
-        self._tell_bars(task)
+        """End the task of a training, and of an interrupted epoch if there is one."""
+        self._update_bars(task)
         if task in self._epochs:
             self._end(self._epochs.pop(task), None)
         training = self._trainings.pop(task)
         return self._end(training, self._learnt(task))
 
     def close(self, failed: bool) -> None:
-        """End the fit, unless it failed: scikit-learn has a hook of its own then."""
+        """End the task of the fit. If it failed, scikit-learn calls its own hook."""
         if not failed:
             self._end(self.context, {})
 
-    def _tell_bars(self, task):
-        """Begin and end the epochs that bars have not been told of."""
-        for _ in range(self._n_untold.pop(task, 0)):
+    def _update_bars(self, task):
+        """Begin and end the tasks of the epochs that progress bars do not know yet."""
+        for _ in range(self._n_pending_epochs.pop(task, 0)):
             self._begin_epoch(task)
             self._end_epoch(task)
-        self._told_at = perf_counter()
+        self._bars_updated_at = perf_counter()
 
     def _begin_epoch(self, task):
         self._epochs[task] = epoch = self._child(self._trainings[task], "epoch", 0)
@@ -132,7 +131,7 @@ class Callbacks(Observer):
         return partial(self._snapshot, task)
 
     def _child(self, parent, name, max_subtasks):
-        """Return a new part of a task, which may have more than was known before."""
+        """Return a new subtask of ``parent``, whose number of subtasks may grow."""
         n_children = self._n_children[parent] = self._n_children[parent] + 1
         if parent.max_subtasks is not None:
             parent.max_subtasks = max(parent.max_subtasks, n_children)
@@ -159,12 +158,12 @@ class Callbacks(Observer):
             )
 
     def _as_users_set_it(self) -> AbstractContextManager[object]:
-        """Return scikit-learn's configuration outside of the fit, as a context."""
+        """Return a context with scikit-learn's configuration from before the fit."""
         if sklearn.get_config() == self._configuration:
             return nullcontext()
         return sklearn.config_context(**self._configuration)
 
 
 def _count(n):
-    """Return a number of parts as contexts have it: None is not known."""
+    """Return a number of subtasks for a context, None if it is not known."""
     return None if n == math.inf else int(n)

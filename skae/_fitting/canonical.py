@@ -28,21 +28,21 @@ _NEAR = 0.8
 def canonicalise(
     network: AutoEncoder, tables: Sequence[Batches], radius: float
 ) -> CodeTransform:
-    """Turn the codes of ``network`` in place; its reconstructions stay the same.
+    """Make the codes of ``network`` canonical in place, and keep its reconstructions.
 
     Parameters
     ----------
     network : AutoEncoder
-        In evaluation mode.
+        A network in evaluation mode.
     tables : list of Batches
-        The rows whose codes are centred and uncorrelated in the end.
+        The rows whose codes become centred and uncorrelated.
     radius : float
-        From which on lengths of codes are shortened.
+        Length of codes from which on they are shortened.
 
     Returns
     -------
     code_transform : CodeTransform
-        What the codes are seen in.
+        The last step of encoding, with the origin of the codes and the radius.
     """
     mean, covariance, loadings = _moments(network, radius, tables)
     _, axes = np.linalg.eigh(covariance)
@@ -51,7 +51,7 @@ def canonicalise(
     if not network.anchored:
         _centre(network, mean)
         mean = np.zeros_like(mean)
-    _turn(network, axes)
+    _rotate(network, axes)
     return CodeTransform(axes @ mean, radius)
 
 
@@ -59,22 +59,22 @@ def canonicalise(
 def canonicalise_signs(
     network: AutoEncoder, tables: Sequence[Batches]
 ) -> CodeTransform:
-    """Do no more than to fix the signs of codes that have an order and an origin."""
+    """Fix only the signs of the codes, if they already have an order and an origin."""
     _, _, loadings = _moments(network, np.inf, tables)
-    _turn(network, _signs(loadings) * np.eye(network.n_components))
+    _rotate(network, _signs(loadings) * np.eye(network.n_components))
     return CodeTransform.of(network.n_components)
 
 
 @torch.no_grad()
 def radius_of(network: AutoEncoder, batches: Batches) -> float:
-    """Return from which length on codes are far out, by those of some rows."""
+    """Return the length from which on codes are far out, from the codes of rows."""
     codes = (_encode(network, x) for x, _ in batches.in_order())
     lengths = torch.cat([torch.linalg.vector_norm(z, dim=1) for z in codes])
     return float(lengths.quantile(_NEAR)) or np.inf
 
 
 def _moments(network, radius, tables):
-    """Mean and covariance of the codes, and their covariance with the features."""
+    """Return mean and covariance of codes, and their covariance with the features."""
     count = sum(batches.n_samples * batches.mean_weight for batches in tables)
     n_features = tables[0].n_features
     nothing = torch.zeros((), dtype=torch.float64, device=tables[0].device)
@@ -96,7 +96,7 @@ def _moments(network, radius, tables):
 
 
 def _with_weights(batches):
-    """Yield rows with their weights, which add up to how many rows these stand for."""
+    """Yield rows with their weights, whose sum is the number of rows represented."""
     for part, (x, _) in zip(batches.parts(), batches.in_order(), strict=True):
         weights = batches.row_weights
         if weights is not None:
@@ -106,33 +106,33 @@ def _with_weights(batches):
 
 @torch.no_grad()
 def centre(network: AutoEncoder, tables: Sequence[Batches]) -> None:
-    """Let the codes of rows have the mean zero, and the decoder undo it."""
+    """Shift the codes of rows to mean zero, and let the decoder undo the shift."""
     mean, _, _ = _moments(network, np.inf, tables)
     _centre(network, mean)
 
 
 def _encode(network, x):
-    """Return what the encoder gives, also if it is more exact than the rows."""
+    """Return the output of the encoder. A linear one may be more exact than rows."""
     if network.linear:
         x = x.to(network.encoder.linear.dtype)
     return network.encoder(x)
 
 
 def _signs(loadings):
-    """Return 1 or -1 for each code, (n_components, 1): that of its largest loading."""
+    """Return the sign of each code's largest loading, 1 or -1, (n_components, 1)."""
     largest = loadings[np.arange(len(loadings)), abs(loadings).argmax(axis=1)]
     return np.where(largest < 0, -1.0, 1.0)[:, None]
 
 
 def _centre(network, mean):
-    """Let the encoder make z - mean, and the decoder undo it."""
+    """Let the encoder return z - mean, and the decoder undo the shift."""
     last, first = network.layers[0][-1], network.layers[1][0]
     _set(last.bias, _get(last.bias) - mean)
     _set(first.bias, _get(first.bias) + _get(first.weight) @ mean)
 
 
-def _turn(network, axes):
-    """Let the encoder make axes @ z, and the decoder undo it."""
+def _rotate(network, axes):
+    """Let the encoder return axes @ z, and the decoder undo the rotation."""
     encoder, decoder = network.encoder, network.decoder
     if network.anchored:
         _set(encoder.linear, axes @ _get(encoder.linear))

@@ -1,4 +1,4 @@
-"""Components: how many codes ``n_components`` means, as in PCA."""
+"""Components: the number of codes that ``n_components`` means, as in PCA."""
 
 from numbers import Integral
 
@@ -18,7 +18,7 @@ __all__ = ["count_components"]
 def count_components(
     params: Parameters, dataset: Dataset, seed: int, previous: FittedState | None
 ) -> int:
-    """Resolve ``n_components`` as PCA does: a share of variance, or None for all."""
+    """Return ``n_components`` as a number, from a share of variance or None for all."""
     n_components = params.n_components
     if isinstance(n_components, Integral):
         return int(n_components)

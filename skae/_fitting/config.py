@@ -1,4 +1,4 @@
-"""Config: resolves every "auto", from the shape of the data.
+"""Config: resolves every "auto" from the shape of the data.
 
 The rules were chosen on MNIST and on real tables. docs/choices.md has the measurements.
 """
@@ -21,8 +21,8 @@ from .._training.optimizers import SOLVERS
 
 __all__ = ["Config", "Regime"]
 
-# Number of optimiser steps of a training: enough for 60,000 images, and a second or two
-# for small data. Measured in docs/choices.md, "Network and training".
+# Number of optimiser steps of a training. It is enough for 60,000 images, and takes a
+# second or two for small data. Measured in docs/choices.md, "Network and training".
 _STEPS = 2_000
 # Smallest number of epochs, even for the largest data.
 _LEAST_EPOCHS = 5
@@ -38,14 +38,14 @@ _ANCHORED_LINKS = ("identity", "logistic")
 
 @dataclass(frozen=True)
 class Regime:
-    """What parameters that are left to chance stand for.
+    """Values for link, initialisation and linearity, which may compete in a contest.
 
     Attributes
     ----------
     link : str or tuple
-        What `link_of` takes.
+        The link, as `link_of` takes it.
     init : str
-        "pca", "random", or "auto" for what belongs to the link.
+        "pca", "random", or "auto" for the default of the link.
     linearity : str or float
     """
 
@@ -89,10 +89,10 @@ class Config:
         previous: FittedState | None,
         has_targets: bool = False,
     ) -> Self:
-        """Resolve ``params``, with parts for their slots, for so many training rows.
+        """Resolve ``params`` from `check_slots` for ``n_samples`` training rows.
 
-        What "auto" stood for in the network of the ``previous`` fit, it stands for
-        again. ``has_targets`` says whether all of these rows have one.
+        If there is a ``previous`` fit, "auto" stands for the values of its network.
+        ``has_targets`` says whether all training rows have a target.
         """
         before = None if previous is None else previous.architecture
         if before is not None and before.init == "linear":
@@ -147,15 +147,16 @@ class Config:
     def affordable(
         self, params: Parameters, row_flops: Callable[[], float], has_targets: bool
     ) -> Self:
-        """Return one with as many epochs as few rows are worth, if those are fewer.
+        """Return a config with fewer epochs if convolutions make epochs expensive.
 
         Parameters
         ----------
         params : Parameters
-            What the config was made of.
+            The parameters from which the config was resolved.
         row_flops : callable
-            Returns the floating point operations of a row in a step.
+            Returns the floating point operations of a training step with one row.
         has_targets : bool
+            Whether all training rows have a target.
         """
         is_open = params.max_iter == "auto" and params.max_time is None
         if not is_open or type(params.network) is not Conv:
@@ -170,7 +171,7 @@ class Config:
 
     @property
     def architecture(self) -> Architecture:
-        """Of the network."""
+        """Architecture of the network."""
         return Architecture(
             n_features=self.n_features,
             n_components=self.n_components,
@@ -183,17 +184,18 @@ class Config:
 
 
 def _epochs(n_samples: int, batch_size: int, is_timed: bool) -> float:
-    """As many as make enough steps, or as there is time for."""
+    """Return the number of epochs with enough steps, infinity with a time limit."""
     if is_timed:
         return math.inf
     return max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(n_samples / batch_size)))
 
 
 def _patience(max_iter: float, has_targets: bool, is_drawn: bool) -> float:
-    """Return how many epochs may bring nothing: fewer where a target is overfitted.
+    """Return the patience: how many epochs in a row may bring no improvement.
 
-    Where few rows have one, what it brings is too noisy for that; and what brings codes
-    forward that are drawn shows late.
+    It is shorter if all rows have a target, because targets are overfitted. If few rows
+    have one, their loss is too noisy for that. It is longer if codes are drawn, because
+    improvements then show late.
     """
     if max_iter == math.inf:
         return math.inf
@@ -202,7 +204,7 @@ def _patience(max_iter: float, has_targets: bool, is_drawn: bool) -> float:
 
 
 def _batch_size(n_samples: int, max_iter: int | str) -> int:
-    """128 rows, or 256 where that leaves a hundred steps an epoch, enough in all."""
+    """Return 256 if an epoch then has 100 steps, and training enough; else 128."""
     n_steps = n_samples // 256
     few = not isinstance(max_iter, str) and max_iter * n_steps < _STEPS
     return 256 if n_steps >= 100 and not few else 128

@@ -20,7 +20,7 @@ from .source import Source
 from .trial import Trial
 from .weight_decay import decay_if_overfitted, try_decay
 
-__all__ = ["Regime", "contest", "enter", "regimes"]
+__all__ = ["Regime", "contest", "make_trials", "regimes"]
 
 # Trials are compared after these shares of the epochs. A trial goes on if its loss is
 # at most this multiple of the best loss. After the last round one trial remains.
@@ -28,15 +28,15 @@ __all__ = ["Regime", "contest", "enter", "regimes"]
 _ROUNDS = ((0.05, 1.3), (0.1, 1.0), (0.2, 1.0))
 # The multiple of the best loss if the first trial has learnt nothing yet.
 _OF_PCA = 2.0
-# With fewer epochs there is no contest, because they say too little.
+# With fewer epochs there is no contest, because their losses say too little.
 _LEAST_EPOCHS = 5
 # Share by which the loss of another trial must be lower than that of the first. Of
 # several trials, one may be better by chance, and the first has other advantages.
 _MARGIN = 0.05
-# The same for a plain network if ``linearity`` is above 0. Its codes are not kept close
-# to PCA's. Linear models on these codes would lose more than a small gain is worth. See
-# docs/choices.md, "Plain networks: how clearly they have to win, and what they learn
-# far out".
+# The same share for a plain network if ``linearity`` is above 0. Its codes are not kept
+# close to PCA's. Linear models on these codes would lose more than a small gain is
+# worth. See docs/choices.md, "Plain networks: how clearly they have to win, and what
+# they learn far out".
 _MARGIN_OF_PLAIN = 0.25
 
 
@@ -48,20 +48,21 @@ def regimes(
     validates: bool,
     has_target: bool,
 ) -> list[Regime]:
-    """Return the regimes to try: one where all is said, or nothing can be told.
+    """Return the competing regimes: one if the user chose it or none can be compared.
 
     Parameters
     ----------
     params : Parameters
-        With parts for their slots.
-    link : str
-        What belongs to the loss.
+        Parameters from `check_slots`, with a part in each slot.
+    link : str or tuple
+        The link of the loss.
     X : ndarray or CSR matrix
     previous : FittedState or None
-        Of the fit to go on from.
+        State of the fit to continue.
     validates : bool
-        Whether there are rows to validate on.
+        Whether there are validation rows.
     has_target : bool
+        Whether there is a target.
     """
     first = Regime(link, params.init, params.linearity)
     linear = params.loss == "squared_error" and params.output_activation == "auto"
@@ -94,8 +95,8 @@ def regimes(
     return [first, *others]
 
 
-def enter(source: Source, rows: Ints, link: PlainLink) -> list[Trial]:
-    """Return the trials that compete, at their start."""
+def make_trials(source: Source, rows: Ints, link: PlainLink) -> list[Trial]:
+    """Return the competing trials, before their first epoch."""
     params = source.params
     validates = params.early_stopping and source.held_out is not None
     has_target = source.target is not None
@@ -112,15 +113,15 @@ def enter(source: Source, rows: Ints, link: PlainLink) -> list[Trial]:
 
 
 def contest(entrants: list[Trial]) -> Trial:
-    """Let trials compete, and return the best at its end.
+    """Let trials compete, and return the best one after its last epoch.
 
     Parameters
     ----------
     entrants : list of Trial
-        At their start; the first is to be beaten by a margin.
+        Trials before their first epoch. Others have to beat the first by a margin.
     """
-    best = _ahead(entrants, _pca_loss(entrants))
-    best.progress.only(best)
+    best = _successive_halving(entrants, _pca_loss(entrants))
+    best.progress.keep_only(best)
     try_decay(best)
     best.advance()
     decay_if_overfitted(best)
@@ -128,17 +129,18 @@ def contest(entrants: list[Trial]) -> Trial:
 
 
 def _pca_loss(entrants: list[Trial]) -> float | None:
-    """PCA's loss on the watched rows, if a trial starts there and has to beat it."""
+    """Return PCA's loss on held-out rows, if a trial starts as PCA, else None."""
     for trial in entrants:
         if trial.training.starts_linear and trial.held_out is not None:
             return trial.early_stopping.start_loss
     return None
 
 
-def _ahead(entrants: list[Trial], pca_loss: float | None) -> Trial:
-    """Return the trial that is ahead after its part of the epochs.
+def _successive_halving(entrants: list[Trial], pca_loss: float | None) -> Trial:
+    """Return the winner of successive halving.
 
-    A network that starts as PCA and will be better soon is. One that is not gives up.
+    A network that starts as PCA and can improve on PCA does so soon. If it does not,
+    its training is stopped.
     """
     first, *_ = entrants
     n_epochs = first.training.config.max_iter
@@ -149,9 +151,9 @@ def _ahead(entrants: list[Trial], pca_loss: float | None) -> Trial:
         for trial in running:
             trial.advance(max(1, round(part * n_epochs)))
             if trial.training.starts_linear and _learns_soon(trial.params):
-                if trial.is_behind(pca_loss):
+                if trial.has_not_improved_on(pca_loss):
                     trial.give_up()
-        if first.is_behind(pca_loss):
+        if first.has_not_improved_on(pca_loss):
             ratio = _OF_PCA  # a plateau: other trials need time to pass it
         least = min(trial.early_stopping.best_loss for trial in running)
         running = [
@@ -162,7 +164,7 @@ def _ahead(entrants: list[Trial], pca_loss: float | None) -> Trial:
         if len(running) == 1:
             return first
     best = min(running, key=lambda trial: trial.early_stopping.best_loss)
-    if best.is_behind(pca_loss) and _learns_soon(best.params):
+    if best.has_not_improved_on(pca_loss) and _learns_soon(best.params):
         best.give_up()
         return first
     is_plain = best.regime.init == "random"
@@ -171,14 +173,14 @@ def _ahead(entrants: list[Trial], pca_loss: float | None) -> Trial:
     ahead = (
         best.early_stopping.best_loss < (1 - margin) * first.early_stopping.best_loss
     )
-    return best if ahead or first.is_behind(pca_loss) else first
+    return best if ahead or first.has_not_improved_on(pca_loss) else first
 
 
 def _learns_soon(params: Parameters) -> bool:
-    """Whether steps are as long as they should be, so that what they bring shows.
+    """Whether improvements have to show soon: dense networks with default steps.
 
-    Other networks than dense ones may take longer, and who says for how many epochs to
-    train is not to get fewer.
+    Other networks may take longer. If the user has set the number of epochs, training
+    is not stopped earlier.
     """
     steps = "solver", "learning_rate", "learning_rate_init"
     epochs = "n_iter_no_change", "max_iter"

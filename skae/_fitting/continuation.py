@@ -25,25 +25,25 @@ def previous_network(
     seed: int,
     rng: np.random.Generator,
 ) -> AutoEncoder:
-    """Return the fitted network, to go on from where the last fit ended.
+    """Return the network of the previous fit, ready for further training.
 
-    If that ended with linear maps, it is the network that starts from them, or one that
-    starts anew if it is to be plain. Features that no network has learnt yet start at
-    what they were.
+    If the previous fit ended with linear maps, the network starts from these. A plain
+    network is initialised anew instead. Features that no network has learnt yet start
+    at their previous constant.
 
     Parameters
     ----------
     previous : FittedState
-        Of the fit to go on from.
+        State of the fit to continue.
     architecture : Architecture
-        That the parameters ask for now.
+        Architecture that the present parameters ask for.
     link : str or tuple
-        What `link_of` takes, as they ask for.
+        Link that they ask for, as `link_of` takes it.
     scaling : Scaling
-        Of all features, with those that vary by now.
+        Scaling of all features, including those that vary only now.
     seed : int
     rng : numpy.random.Generator
-        Draws the weights of a network that starts.
+        Draws the weights of a network that is initialised anew.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def previous_network(
     Raises
     ------
     ValueError
-        If the parameters ask for another network.
+        If the parameters ask for a different network.
     """
     network = _fitted(previous, architecture, link, scaling, seed, rng)
     _start_moved(network, previous.scaling.constant, link, scaling)
@@ -94,7 +94,7 @@ def _fitted(
 
 @torch.no_grad()
 def _start_moved(network, were_constant, link, scaling):
-    """Let features that no network has learnt yet start at what they were."""
+    """Let features that no network has learnt yet start at their previous constant."""
     moved = were_constant & ~scaling.constant
     last = network.layers[1][-1]
     if moved.any() and isinstance(last, nn.Linear):

@@ -15,7 +15,7 @@ from .._parts.parameters import Parameters
 from .._runtime.caching import cached_property
 from .._runtime.warning import warn
 from .._typing import Bools, Floats, Ints, Rows
-from .pseudo_labels import teach
+from .pseudo_labels import predict_missing_targets
 
 __all__ = [
     "Dataset",
@@ -27,15 +27,16 @@ __all__ = [
     "split",
 ]
 
-# With fewer rows, none are held out.
+# With fewer rows than this, none are held out.
 _TOO_FEW_ROWS = 15
-# Up to so many rows with weights are sorted, so that their order does not matter.
+# Rows with weights are sorted, so that their order does not matter, unless there are
+# more than this.
 _ORDERED_ROWS = 10_000
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What `fit` is given.
+    """The data that is passed to `fit`.
 
     Attributes
     ----------
@@ -43,13 +44,13 @@ class TrainingData:
     y : array-like or None
         Targets.
     sample_weight : ndarray of shape (n_samples,) or None
-        How many rows each one stands for.
+        Number of rows that each row represents.
     X_val : ndarray or CSR matrix of shape (n_validation_samples, n_features) or None
-        Rows to validate on. None where some of ``X`` are held out for that.
+        Validation rows. If None, rows of ``X`` may be held out instead.
     y_val : array-like or None
-        Their targets.
+        Targets of the validation rows.
     groups : array-like of shape (n_samples,) or None
-        Of rows that are held out together.
+        Groups of rows that are held out together.
     """
 
     X: Rows
@@ -62,19 +63,19 @@ class TrainingData:
 
 @dataclass
 class Dataset:
-    """Rows with their targets and weights: what they are trained on, or validated.
+    """Rows for training or validation, with their targets and weights.
 
     Attributes
     ----------
     X : ndarray or CSR matrix of shape (n_all, n_features)
     targets : ndarray of shape (n_all, width)
-        Values of a `Target`, float32, of no width if there is none.
+        Targets as a `Target` encodes them, float32. Without a target, width is 0.
     weights : ndarray of shape (n_all,) or None
-        How many rows each one stands for; None for one each.
+        Number of rows that each row represents. None if all are 1.
     missing : ndarray of bool of shape (n_all, n_features) or None
-        Which entries of ``X`` fill gaps; None where none do.
+        Which entries of ``X`` are filled gaps. None if there are no gaps.
     given : ndarray of shape (n_all, n_features) or None
-        ``X`` as it was before gaps were filled, with NaN in them, if there are any.
+        ``X`` before gaps were filled, with NaN in the gaps. None if there are no gaps.
     """
 
     X: Rows
@@ -85,41 +86,41 @@ class Dataset:
 
     @property
     def with_gaps(self) -> Rows:
-        """The rows as they were before gaps were filled, with NaN in them."""
+        """The rows before gaps were filled, with NaN in the gaps."""
         return self.X if self.given is None else self.given
 
     @cached_property
     def rows(self) -> Ints:
-        """The rows that stand for any, (n_samples,)."""
+        """Indices of the rows with a weight above zero, (n_samples,)."""
         if self.weights is None:
             return np.arange(self.X.shape[0])
         return np.flatnonzero(self.weights)
 
     @property
     def n_samples(self) -> int:
-        """How many these are."""
+        """Number of these rows."""
         return len(self.rows)
 
     @property
     def n_represented(self) -> int:
-        """How many rows they stand for, at least as many as they are."""
+        """Number of rows that these rows represent, at least ``n_samples``."""
         if self.weights is None:
             return self.n_samples
         return max(self.n_samples, round(float(self.weights.sum())))
 
     def weights_of(self, rows: Ints) -> Floats | None:
-        """Return weights of rows, one on average, or None where all are one."""
+        """Return weights of rows, with mean 1, or None if all are 1."""
         if self.weights is None:
             return None
         return self.weights[rows] / self.weights[rows].mean()
 
     def merged(self) -> Self:
-        """Return the same with each of several equal rows once, the first of them.
+        """Return a dataset in which only the first of several equal rows remains.
 
-        It has the weights of all. So a row that is there twice is what a row of twice
-        the weight is, bit for bit, and is learnt from once. Where rows have weights,
-        they come in an order of their own, unless they are many: that of the data does
-        not count then.
+        This row gets the sum of their weights. So a row that occurs twice is the same
+        as a row of twice the weight, bit for bit, and is learnt from once. If rows have
+        weights, they are sorted, unless there are too many. The order of the data then
+        does not matter.
         """
         group, has_targets = self.copies, self.targets.shape[1] > 0
         if group is not None and has_targets:
@@ -146,43 +147,43 @@ class Dataset:
 
     @cached_property
     def copies(self) -> Ints | None:
-        """Numbers of the rows, the same for equal ones; None if all are different."""
+        """A number for each row, the same for equal rows. None if all are different."""
         return equal_rows(self._known)
 
     @property
     def _known(self) -> Rows:
-        """What tells rows apart: their observed values, and which these are."""
+        """What distinguishes rows: observed values, and which entries are missing."""
         if self.missing is None:
             return self.X
         assert self.given is not None
         return np.hstack([np.where(self.missing, 0.0, self.given), self.missing])
 
     def first_of_each(self, rows: Ints) -> Ints | slice:
-        """Return the places in ``rows`` of those that no earlier one is equal to."""
+        """Return the positions in ``rows`` of the first of each set of equal rows."""
         if self.copies is None:
             return slice(None)
         return np.sort(np.unique(self.copies[rows], return_index=True)[1])
 
 
-#: A dataset, and the indices of its rows for validation.
+#: A dataset, and the indices of its validation rows.
 HeldOut: TypeAlias = tuple[Dataset, Ints]
 
 
 class Splitter(Protocol):
-    """What is asked of a splitter of scikit-learn's."""
+    """The interface of a cross-validation splitter of scikit-learn."""
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Any]:
-        """Yield rows to learn from, and rows to validate on."""
+        """Yield indices of training rows, and of validation rows."""
         ...
 
 
 def make_datasets(
     params: Parameters, data: TrainingData, seed: int
 ) -> tuple[Target | None, Dataset, Dataset | None]:
-    """Return the target or None, and datasets: all rows, and those to validate on.
+    """Return the target or None, the dataset, and the validation dataset or None.
 
-    Rows of the data of which a teacher tells the target are as good as others, also
-    where they are held out; those to validate on stay as they are.
+    Targets that a teacher predicts count like given targets, also for rows that are
+    held out later. Nothing is predicted for the rows of ``X_val``.
     """
     X, y, X_val, y_val = data.X, data.y, data.X_val, data.y_val
     target: Target | None = None
@@ -208,7 +209,7 @@ def make_datasets(
         dataset_val = Dataset(X_val, values_val)
     values = no_values(X.shape[0])
     if target is not None and y is not None:
-        values = teach(params.teacher, X, y, target, seed)
+        values = predict_missing_targets(params.teacher, X, y, target, seed)
     return target, Dataset(X, values, data.sample_weight), dataset_val
 
 
@@ -232,13 +233,13 @@ def split(
     target: Target | None,
     seed: int,
 ) -> tuple[Ints, HeldOut | None]:
-    """Return rows to train on, and the dataset and rows to validate on, or None.
+    """Return the training rows, and the validation rows with their dataset or None.
 
     Parameters
     ----------
     params : Parameters
     data : TrainingData
-        Its groups stay on one side, and its targets are for splitters that ask for it.
+        Its groups are not split. Its targets are passed to splitters.
     dataset, dataset_val : Dataset, Dataset or None
     target : Target or None
     seed : int
@@ -269,12 +270,12 @@ def split(
 
 
 def is_splitter(validation: object) -> bool:
-    """Whether rows are held out by the last split of a splitter of scikit-learn's."""
+    """Whether ``validation`` is a scikit-learn splitter, whose last split is used."""
     return not isinstance(validation, str) and hasattr(validation, "split")
 
 
 def _check_groups(groups: ArrayLike, n_samples: int) -> Ints:
-    """Return groups as numbers, (n_samples,)."""
+    """Return the number of each row's group, (n_samples,)."""
     column = column_or_1d(groups)
     if len(column) != n_samples:
         raise ValueError(
@@ -293,7 +294,7 @@ def _check_groups(groups: ArrayLike, n_samples: int) -> Ints:
 def _split_by(
     splitter: Splitter, dataset: Dataset, y: ArrayLike | None, groups: Ints | None
 ) -> tuple[Ints, HeldOut]:
-    """Return the last split of a splitter: of a series, that with the latest rows."""
+    """Return the last split of a splitter. In a series it has the latest rows."""
     given = {} if groups is None else {"groups": groups}
     n_all = dataset.X.shape[0]
     last = [((), ()), *splitter.split(np.zeros((n_all, 1)), y, **given)][-1]

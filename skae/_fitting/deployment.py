@@ -28,18 +28,18 @@ __all__ = ["Deployed", "deploy"]
 
 @dataclass(frozen=True)
 class Deployed:
-    """A network with all that `transform` and `inverse_transform` need.
+    """A network with everything that `transform` and `inverse_transform` need.
 
     Attributes
     ----------
     architecture : Architecture
     weights : dict
-        Arrays by name.
+        Weights as arrays by name.
     link : str or tuple
-        What `link_of` takes.
+        The link, as `link_of` takes it.
     code_transform : CodeTransform
     codec : Codec
-        In float64.
+        The codec of the network, in float64.
     """
 
     architecture: Architecture
@@ -50,20 +50,19 @@ class Deployed:
 
     @property
     def is_pca(self) -> bool:
-        """Whether both ways are one linear map, which is stored once."""
+        """Whether encoder and decoder are one linear map, which is stored once."""
         is_linear = self.architecture.init == "linear"
         return is_linear and "decoder.linear" not in self.weights
 
     def row_losses(self, objective: Objective, batches: Batches) -> Floats:
-        """Losses of rows after `transform` and `inverse_transform`, (n_samples,).
+        """Return losses after `transform` and `inverse_transform`, (n_samples,).
 
-        They are those of the reconstruction alone: rows are not corrupted, and codes
-        are not drawn.
+        Only the reconstruction counts: rows are not corrupted, and codes are not drawn.
 
         Parameters
         ----------
         objective : Objective
-            Whose loss it is.
+            The objective with the reconstruction loss.
         batches : Batches
         """
         reconstruction = objective.reconstruction
@@ -101,7 +100,7 @@ def deploy(
     link: PlainLink,
     code_transform: CodeTransform,
 ) -> Deployed:
-    """Return a network of a training, widened to all features, as `Deployed`."""
+    """Return a training's network as `Deployed`, widened to all features."""
     architecture = replace(training.config.architecture, init=network.init)
     weights = to_numpy(training.of_all_features(network, architecture))
     exact = from_numpy(architecture, weights, torch.float64).eval()

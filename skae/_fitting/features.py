@@ -36,18 +36,18 @@ def idle_features(
     link: PlainLink,
     scaling: Scaling,
 ) -> Bools:
-    """Which features need no learning: constant in all rows, and free of loss.
+    """Return which features need no learning: constant in all rows, with zero loss.
 
     Parameters
     ----------
     params : Parameters
-        With parts for their slots.
+        Parameters from `check_slots`, with a part in each slot.
     dataset : Dataset
     rows : ndarray of int
-        Its rows that the scaling was measured on, or all.
+        Indices of the rows that the scaling was fitted to, or of all rows.
     loss : Loss
     link : str or tuple
-        What `link_of` takes.
+        The link, as `link_of` takes it.
     scaling : Scaling
 
     Returns
@@ -68,8 +68,8 @@ def idle_features(
 def learnt_features(idle: Bools, n_components: int) -> Ints:
     """Return the features to learn, (n_learnt,), sorted.
 
-    These are all that are not ``idle``. Idle ones are added until there are as many as
-    codes, and until their number is one with which products are fast.
+    These are all features that are not ``idle``. Idle features are added until there
+    are as many as codes, and until matrix products of this width are fast.
     """
     n_least = max(int(np.count_nonzero(~idle)), n_components)
     n_learnt = min(-(-n_least // _ALIGNED) * _ALIGNED, len(idle))
@@ -80,9 +80,9 @@ def learnt_features(idle: Bools, n_components: int) -> Ints:
 def widen(
     network: AutoEncoder, architecture: Architecture, features: Ints
 ) -> AutoEncoder:
-    """Return a network of an architecture that does for ``features`` what this does.
+    """Return a network of ``architecture`` that does the same for ``features``.
 
-    Codes do not depend on the others, whose output is zero.
+    Its codes do not depend on other features, and its output for these is zero.
     """
     if len(features) == architecture.n_features:
         return network
@@ -98,7 +98,7 @@ def widen(
 def narrow(
     network: AutoEncoder, architecture: Architecture, features: Ints
 ) -> AutoEncoder:
-    """Return a network that does for ``features`` what one of an architecture does."""
+    """Return a network of ``features`` alone that does the same for these."""
     if len(features) == architecture.n_features:
         return network
     small = replace(architecture, n_features=len(features)).build()
@@ -112,7 +112,7 @@ def _pairs(wide, narrow):
 
 
 def _places(of_wide, of_narrow, features):
-    """Index of the part of a wide network's weights that a narrow one has."""
+    """Return the index of a narrow network's weights in those of a wide one."""
     return tuple(
         slice(None) if n == m else torch.from_numpy(features)
         for n, m in zip(of_wide.shape, of_narrow.shape, strict=True)

@@ -50,14 +50,14 @@ _LONGER = 1.3
 
 
 class Finalist:
-    """A network that may be returned, with what it is measured on.
+    """A candidate for the result: a network, and the rows that it is measured on.
 
     Parameters
     ----------
-    source : _Source
+    source : Source
     training : TrainingSession
     network : AutoEncoder
-        Its own, or its linear start.
+        The training's own network, or its linear start.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class Finalist:
 
     @cached_property
     def deployed(self) -> Deployed:
-        """The network as it will answer, its codes in canonical form."""
+        """The network in the form of `transform`, with codes in canonical form."""
         training = self.training
         link = training.linear_link if self.is_linear else training.link
         return deploy(self.training, self.network, link, self._code_transform())
 
     @property
-    def keeps_promise(self) -> bool:
-        """Whether it is not worse than PCA where it can be measured."""
+    def is_acceptable(self) -> bool:
+        """Whether it may be the result: not worse than PCA, if PCA is the fallback."""
         if self.is_linear or not self.source.falls_back_to_pca:
             return True
         objective = self.training.objective
@@ -92,19 +92,19 @@ class Finalist:
         return True
 
     def _deployed_start(self) -> Deployed:
-        """Return the linear start as it would answer, its codes as they are."""
+        """Return the linear start in the form of `transform`, with unchanged codes."""
         network = self.training.linear_network()
         code_transform = CodeTransform.of(network.n_components)
         return deploy(self.training, network, self.training.linear_link, code_transform)
 
     @property
     def _measured(self) -> list[Batches]:
-        """Rows that were learnt from, and those that were validated on."""
+        """Training rows, and validation rows if there are any."""
         validation = self.source.validation(self.training)
         return [self.source.some(self.training), *filter(None, [validation])]
 
     def _code_transform(self) -> CodeTransform:
-        """Bring the codes of rows into canonical form, and return their transform."""
+        """Bring the codes into canonical form, and return the code transform."""
         network, params, training = self.network, self.source.params, self.training
         if params.latent.keeps_axes or keeps_axes(params.penalty):
             return CodeTransform.of(network.n_components)
@@ -119,7 +119,7 @@ class Finalist:
         return canonicalise(network, seen, radius)
 
     def _seen(self) -> list[Batches]:
-        """Rows of the table, also those that were held out, or some of them."""
+        """Return the rows of the table, including held-out rows, or a sample."""
         source, training = self.source, self.training
         some = source.coded(source.dataset.rows)
         if some is not None:
@@ -130,10 +130,10 @@ class Finalist:
 
 
 def finalists(source: Source, trial: Trial) -> Iterator[Finalist]:
-    """Yield what may be returned, the best first, and the linear start in the end."""
+    """Yield the candidates for the result: the best first, the linear start last."""
     n_samples, training = source.dataset.n_samples, trial.training
     everything = source.dataset.rows
-    refits = training.starts_anchored or trial.is_chosen
+    refits = training.starts_anchored or trial.must_beat_pca
     refits &= not source.progress.stopped_by
     if trial.kept or not (training.starts_linear or source.falls_back_to_pca):
         if trial.kept and refits and source.refits(training.rows):
@@ -191,7 +191,7 @@ def _has_time_again(source: Source, trial: Trial) -> bool:
 
 
 def _fine_tuned(source: Source, trial: Trial, rows: Ints) -> Iterator[TrainingSession]:
-    """Yield a training that goes on from the best weights, if it helps."""
+    """Yield a training that continues from the best weights, if this helps."""
     training = trial.training.with_rows(source.dataset, rows)
     # Training changes the weights in place, so the network is copied.
     trial.training.network = copy.deepcopy(training.network)
@@ -205,7 +205,7 @@ def _fine_tuned(source: Source, trial: Trial, rows: Ints) -> Iterator[TrainingSe
 def _from_the_start(
     source: Source, trial: Trial, rows: Ints
 ) -> Iterator[TrainingSession]:
-    """Yield a training that makes the good epochs again, if it helps."""
+    """Yield a new training that repeats the good epochs, if this helps."""
     config = trial.training.config
     if source.limit.is_set:  # as many steps as there was time for
         training = trial.training
@@ -226,9 +226,9 @@ def _time_left(source: Source) -> TimeLimit:
 def _improvement(
     source: Source, trial: Trial, training: TrainingSession
 ) -> Callable[[], bool]:
-    """Return what tells whether a training has become better since now.
+    """Return a function that tells whether a training has improved since this call.
 
-    Rows that were held out are then learnt from: they can only have come nearer.
+    The training learns from the held-out rows too, so their loss must not increase.
     """
     held_out = source.validation(training)
     assert held_out is not None
@@ -252,9 +252,9 @@ def with_trust_radii(
     training: TrainingSession,
     network: AutoEncoder | None = None,
 ) -> AutoEncoder:
-    """Return its network, or a copy that is given, made ready to leave the training.
+    """Return the training's network, or the given copy, with its final trust radii.
 
-    Far from the rows it is as good as PCA, or gives way to it.
+    Far from the rows the network is as good as PCA, or PCA replaces it.
     """
     network = (training.network if network is None else network).eval()
     learnt = source.some(training)

@@ -28,7 +28,7 @@ from .._runtime.warning import ValidationWarning, warn
 from .._typing import Ints, Rows, is_sparse
 from .attributes import baseline_score, describe, measure
 from .components import count_components
-from .contest import contest, enter
+from .contest import contest, make_trials
 from .dataset import TrainingData, is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
 from .gaps import Gaps, measure_imputation
@@ -54,28 +54,28 @@ def fit_autoencoder(
     params : Parameters
     data : TrainingData
     previous : FittedState or None
-        Of the fit to go on from.
+        State of the fit to continue.
     threads : ThreadTuner
-        Chooses how many work.
+        Chooses the number of threads.
     limit : TimeLimit
-        Of the whole fit, which has begun.
+        Time limit of the whole fit, which is already running.
     progress : Progress
-        Who is told how it goes on.
+        Notifies the observers of the fit.
 
     Returns
     -------
     learnt : dict
-        The estimator's attributes by name.
+        Attributes of the estimator by name.
     """
     source, rows, link = _prepare(params, data, previous, threads, limit, progress)
-    entrants = enter(source, rows, link)
+    entrants = make_trials(source, rows, link)
     n_trainings = len(entrants) + source.refits(rows)
     progress.begin_fit(source, partial(_snapshot, source), n_trainings)
     trial = contest(entrants)
     progress.end_training()
     trial.judge()
     for final in finalists(source, trial):
-        if final.keeps_promise:
+        if final.is_acceptable:
             break
     progress.end_training()
     reason = trial.early_stopping.reason
@@ -95,10 +95,10 @@ def _prepare(
     limit: TimeLimit,
     progress: Progress,
 ) -> tuple[Source, Ints, PlainLink]:
-    """Return the source of all trainings, the rows to learn from, and the link."""
+    """Return the source of all trainings, the training rows, and the link."""
     params = check_slots(params, data.X.shape[1])
     if params.validation is None and data.X_val is None:
-        params = replace(params, early_stopping=False)  # which is the same
+        params = replace(params, early_stopping=False)  # means the same
     seed = check_random_state(params.random_state).randint(2**31 - 1)
     gaps = Gaps(params, data.X, data.X_val, previous, seed, data.sample_weight)
     data = replace(data, X=gaps.fill(data.X), X_val=gaps.fill(data.X_val))
@@ -132,7 +132,7 @@ def _prepare(
 
 
 def _warn_of_near_copies(X: Rows, held_out: Ints, seed: int) -> None:
-    """Say so if rows that are held out are nearest to those around them."""
+    """Warn if the rows nearest to held-out rows are their neighbours in ``X``."""
     if have_near_copies(X, held_out, seed):
         warn(
             "Rows that follow one another are nearest to one another, as overlapping "
@@ -144,7 +144,7 @@ def _warn_of_near_copies(X: Rows, held_out: Ints, seed: int) -> None:
 
 
 def _best(trial: Trial, final: Finalist) -> tuple[float, int]:
-    """Return the loss of what is returned, and the epoch that it is of."""
+    """Return the loss of the result, and the epoch of this loss."""
     early_stopping, training = trial.early_stopping, trial.training
     if not final.is_linear:
         return early_stopping.best_loss, early_stopping.best_iter
@@ -163,7 +163,8 @@ def _attributes(
 ) -> dict[str, Any]:
     """Return the estimator's attributes by name.
 
-    Of a finalist, its loss with the epoch that it is of, and why training ended.
+    ``best`` is the loss of ``final`` and the epoch of this loss. ``reason`` says why
+    training ended.
     """
     dataset, target = source.dataset, source.target
     validates = trial.validation is not None
@@ -198,10 +199,10 @@ def _attributes(
 
 
 def _snapshot(source: Source, task: Task) -> dict[str, Any]:
-    """Return the estimator's attributes as if a training had ended where it is.
+    """Return the estimator's attributes as if a training ended now.
 
-    With its weights as they are now, whether or not they are the best. The training
-    goes on as if nobody had looked.
+    They belong to the present weights, which need not be the best. The training itself
+    is not affected.
     """
     trial, training = cast(Trial, task.trial), task.training
     early_stopping = trial.early_stopping
@@ -220,7 +221,7 @@ def _snapshot(source: Source, task: Task) -> dict[str, Any]:
 def _summary(
     source: Source, trial: Trial, final: Finalist, best: tuple[float, int]
 ) -> str:
-    """Return in a line what is kept, why, and how good it is beside PCA."""
+    """Return one line: what is kept, why, and how good it is compared with PCA."""
     n_epochs, baseline = len(trial.loss_curve), _baseline_of(trial)
     which = "training" if trial.validation is None else "held-out"
     if final.is_linear:
@@ -239,7 +240,7 @@ def _summary(
 
 
 def _before_refit(source: Source, trial: Trial, final: Finalist) -> Finalist:
-    """Return a finalist that has not learnt from the rows held out, as it was then."""
+    """Return the finalist as it was before the training on held-out rows, if any."""
     if final.is_linear or final.training is trial.training:
         return final
     network = copy.deepcopy(trial.training.network)
@@ -248,11 +249,11 @@ def _before_refit(source: Source, trial: Trial, final: Finalist) -> Finalist:
 
 
 def _imputation(source: Source, trial: Trial, final: Finalist) -> Imputation | None:
-    """Return how gaps are filled, by the rows held out, or else by training rows."""
+    """Return how gaps are filled, fitted to held-out rows, or else training rows."""
     if source.ppca is None:
         return None
     batches = trial.validation or trial.some
-    if is_sparse(batches.given):  # such rows to validate on have no gaps
+    if is_sparse(batches.given):  # sparse validation rows have no gaps
         batches = trial.some
     deployed = _before_refit(source, trial, final).deployed
     X = batches.given[batches.rows]
@@ -260,7 +261,7 @@ def _imputation(source: Source, trial: Trial, final: Finalist) -> Imputation | N
 
 
 def _why_linear(source: Source, trial: Trial, loss: float) -> str:
-    """Return that the result is PCA, why, and what would help."""
+    """Return the message that the result is PCA, with the reason and a remedy."""
     validation, lowest = trial.validation, min(trial.validation_curve, default=np.nan)
     name = "PCA" if source.target is None else "principal covariates regression"
     if not trial.training.optimizer.limit.seconds:
@@ -292,7 +293,7 @@ def _why_linear(source: Source, trial: Trial, loss: float) -> str:
 def _choose_loss(
     params: Parameters, data: TrainingData, previous: FittedState | None
 ) -> tuple[Parameters, Loss | ColumnLosses, PlainLink]:
-    """Return the parameters, the loss and its link, if it is made for such data."""
+    """Return the parameters, the loss and its link. Check that the data suit it."""
     parts = None if previous is None else previous.loss_parts
     params, loss, link = choose_loss(params, data.X, data.sample_weight, parts)
     if data.X_val is not None:
@@ -301,20 +302,20 @@ def _choose_loss(
 
 
 def _baseline_loss(source: Source, trial: Trial) -> float | None:
-    """Return PCA's loss on the rows of the curves, if it has one that compares."""
-    if not source.asks_for_less_error or source.params.ordered:
+    """Return PCA's loss on the rows of the loss curves, None if not comparable."""
+    if not source.is_comparable_with_pca or source.params.ordered:
         return None
     batches = trial.validation or trial.some
     return float(batches.mean(trial.losses_of_pca(batches)))
 
 
 def _baseline(final: Finalist, trial: Trial, of_training: float) -> float:
-    """Return PCA's score on the rows that were validated on, or else on all."""
+    """Return PCA's score on the validation rows, or else on the training rows."""
     if final.is_linear and final.source.holds_rows_out or trial.validation is None:
         return of_training
     return _baseline_of(trial)
 
 
 def _baseline_of(trial: Trial) -> float:
-    """Return PCA's score on the rows that a trial was validated on, if any."""
+    """Return PCA's score on a trial's validation rows, or else on training rows."""
     return baseline_score(trial.training, trial.validation or trial.some)

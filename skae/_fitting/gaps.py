@@ -22,8 +22,8 @@ from .deployment import Deployed
 
 __all__ = ["Gaps", "measure_imputation"]
 
-# Largest number of rows in which entries are hidden, to test which method fills gaps
-# best.
+# Largest number of rows in which entries are hidden, to measure how well the network
+# and the linear method fill gaps.
 _MOST_ROWS = 10_000
 
 
@@ -31,18 +31,18 @@ Given = TypeVar("Given", Rows, Rows | None)
 
 
 class Gaps:
-    """What is missing in the rows of a fit, and what fills it.
+    """The missing entries in the rows of a fit, and the method that fills them.
 
     Parameters
     ----------
     params : Parameters
     X, X_val : ndarray or CSR matrix of shape (n_samples, n_features), X_val or None
-        NaN stands for what is missing.
+        Rows, with NaN for missing entries.
     previous : FittedState or None
-        Of the fit to go on from.
+        State of the fit to continue.
     seed : int
     weights : ndarray of shape (n_samples,), optional
-        How many rows each one stands for.
+        Number of rows that each row represents.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Gaps:
             )
 
     def fill(self, X: Given) -> Given:
-        """Return rows of the fit without gaps."""
+        """Return rows of the fit with all gaps filled."""
         if not self.exist or X is None or issparse(X):
             return X
         missing = self._missing if X is self.X else self._missing_val
@@ -87,7 +87,7 @@ class Gaps:
         return self.ppca.fill(X, missing)
 
     def note(self, dataset: Dataset, dataset_val: Dataset | None = None) -> None:
-        """Note in datasets what is missing, and what they were like with gaps."""
+        """Store in datasets which entries are missing, and the rows before filling."""
         if not self.exist:
             return
         dataset.given, dataset.missing = self.X, self._missing
@@ -95,11 +95,12 @@ class Gaps:
             dataset_val.given, dataset_val.missing = self.X_val, self._missing_val
 
     def fill_by(self, rows: Ints, dataset: Dataset, held_out: HeldOut | None) -> None:
-        """Fill datasets once more, by what the rows that are learnt from tell.
+        """Fill the gaps again, by a method that is fitted to the training rows only.
 
         Parameters
         ----------
         rows : ndarray of int
+            Indices of the training rows.
         dataset : Dataset
         held_out : tuple of Dataset and ndarray of int, or None
         """
@@ -117,18 +118,18 @@ class Gaps:
 def measure_imputation(
     deployed: Deployed, X: Rows, seed: int, previous: FittedState | None
 ) -> Imputation | None:
-    """Hide entries of rows, and return what an `Imputation` learns from them, or None.
+    """Hide entries of rows, and return an `Imputation` fitted to these, or None.
 
-    Sparse rows have no gaps: after them it stays what it was.
+    Sparse rows have no gaps. With them the previous imputation is kept.
 
     Parameters
     ----------
     deployed : Deployed
     X : ndarray or CSR matrix of shape (n_samples, n_features)
-        NaN stands for what is missing anyway.
+        Rows, with NaN for missing entries.
     seed : int
     previous : FittedState or None
-        Of the fit to go on from.
+        State of the fit to continue.
     """
     codec = deployed.codec
     if codec.ppca is None:

@@ -13,8 +13,8 @@ from .._training.early_stopping import EarlyStopping
 
 __all__ = ["generalisation_gap", "overfits"]
 
-# Share of all epochs without gain on held-out rows, while the training loss falls,
-# after which a network may overfit; and the smallest number of such epochs.
+# A network may overfit if the training loss falls for this share of all epochs, and for
+# at least this number of epochs, without gain on held-out rows.
 _IN_VAIN = 0.06
 _LEAST_EPOCHS = 3
 # Smallest gap that then means overfitting. If rows are few, the loss also rises by
@@ -32,16 +32,16 @@ def generalisation_gap(
     pca_gap: float,
     n_epochs: int,
 ) -> float:
-    """Return the ratio of the losses on rows held out and learnt from, over PCA's.
+    """Return the ratio of the losses on held-out and training rows, over PCA's ratio.
 
     Parameters
     ----------
     loss_curve, validation_curve : list of float
-        Losses of each epoch so far.
+        Losses of each epoch so far, on training rows and on held-out rows.
     pca_gap : float
         The same ratio of PCA's losses.
     n_epochs : int
-        The last so many count.
+        Number of last epochs over which losses are averaged.
     """
     validation_loss, loss = (
         float(np.mean(curve[-n_epochs:])) for curve in (validation_curve, loss_curve)
@@ -55,10 +55,10 @@ def overfits(
     validation_curve: Sequence[float],
     pca_gap: float,
 ) -> bool:
-    """Whether training has lowered the loss for some time, and not on rows held out.
+    """Whether the training loss has fallen for some time, but not the held-out loss.
 
-    Long steps may raise both losses for a while: that is no overfitting, and shorter
-    ones will lower them.
+    Long steps may raise both losses for a while. This is not overfitting, and shorter
+    steps will lower them.
     """
     n_waited = early_stopping.n_iter - early_stopping.best_iter
     if n_waited < max(_LEAST_EPOCHS, _IN_VAIN * early_stopping.config.max_iter):

@@ -31,13 +31,13 @@ from .config import Config
 from .dataset import Dataset
 from .deployment import deploy
 from .gaps import Gaps, measure_imputation
-from .pseudo_labels import teach
+from .pseudo_labels import predict_missing_targets
 from .session import TrainingSession
 
 __all__ = ["continue_autoencoder"]
 
 # The first part of a stream says little about the total number of rows. So networks are
-# made for many rows.
+# built for many rows.
 _MANY_ROWS = 10_000
 # Step size, as a share of the largest step of a one-cycle schedule. Streams have no
 # known end, so there is no schedule.
@@ -50,21 +50,21 @@ def continue_autoencoder(
     previous: FittedState | None,
     threads: ThreadTuner,
 ) -> dict[str, Any]:
-    """Make one pass over rows.
+    """Train for one pass over rows.
 
     Parameters
     ----------
     params : Parameters
     part : StreamedRows
     previous : FittedState or None
-        To go on from.
+        State to continue from.
     threads : ThreadTuner
-        Chooses how many work.
+        Chooses the number of threads.
 
     Returns
     -------
     learnt : dict
-        The estimator's attributes by name.
+        Attributes of the estimator by name.
     """
     params = check_slots(params, part.X.shape[1])
     n_before, curve = (previous.n_samples, previous.loss_curve) if previous else (0, [])
@@ -87,7 +87,7 @@ def continue_autoencoder(
         seed=seed,
         previous=previous,
         config=_config(params, part.X.shape, link, previous),
-        in_row_space=False,  # later rows span another space
+        in_row_space=False,  # later rows span a different space
         ppca=ppca,
     )
     memory = previous.memory if previous else None
@@ -100,7 +100,7 @@ def continue_autoencoder(
         baseline = baseline_score(training, training.batches)
     curve = [*curve, _one_pass(training)]
     code_transform = CodeTransform.of(n_components)
-    if previous:  # codes then compare with those of the fit that this goes on from
+    if previous:  # codes then stay comparable with the earlier ones
         code_transform = previous.code_transform
     deployed = deploy(training, training.network, training.link, code_transform)
     moments = measure(training, deployed, dataset, seed)
@@ -118,7 +118,7 @@ def continue_autoencoder(
         "n_iter_": len(curve),
         "stop_reason_": "partial_fit",
         "baseline_score_": baseline,
-        "baseline_loss_": None,  # it would be of other rows each time
+        "baseline_loss_": None,  # its rows would differ at each call
         **describe(training, deployed, dataset, *explained),
         "_imputation": stored(imputation),
         "_loss_parts": loss_parts(params.loss),
@@ -132,21 +132,21 @@ def continue_autoencoder(
 def _begin(
     params: Parameters, part: StreamedRows, previous: FittedState | None
 ) -> tuple[StreamedRows, StreamedRows | None, Target | None, FittedState | None]:
-    """Return what to learn from, and what to go on from.
+    """Return the rows to learn from, and the state to continue from.
 
-    Training begins anew with all rows so far as long as these are few, and with the
-    rows at hand if those before were nearly constant beside them.
+    As long as there are few rows, training begins anew with all rows so far. It begins
+    anew with the present rows if the earlier rows were nearly constant beside these.
 
     Returns
     -------
     part : StreamedRows
         Rows to learn from.
     first : StreamedRows or None
-        First rows, kept so far.
+        First rows of the stream, as long as they are kept.
     target : Target or None
-        What is known of the targets from the calls before.
+        Target of the calls before.
     previous : FittedState or None
-        To go on from.
+        State to continue from. None if training begins anew.
     """
     to_keep = part if params.supervision else replace(part, y=None)
     if previous is None:
@@ -179,12 +179,12 @@ def _read(
 ) -> tuple[
     Parameters, Loss | ColumnLosses, PlainLink, Target | None, Dataset, PPCA | None
 ]:
-    """Return the rows as a dataset, and what they say of loss, link, target and gaps.
+    """Return the rows as a dataset, with loss, link, target and gaps found from them.
 
     Returns
     -------
     params : Parameters
-        With the loss that was chosen.
+        Parameters with the chosen loss.
     loss : Loss
     link : str or tuple
     target : Target or None
@@ -226,7 +226,7 @@ def _config(
     link: PlainLink,
     previous: FittedState | None,
 ) -> Config:
-    """Return the config of one pass, as if of many."""
+    """Return the config of one pass, as if there were many rows."""
     n_samples, n_features = shape
     n_samples = max(n_samples, _MANY_ROWS)
     config = Config.of(params, n_samples, n_features, link, previous)
@@ -241,7 +241,7 @@ def _config(
 def _known_target(
     params: Parameters, part: StreamedRows, previous: FittedState
 ) -> Target | None:
-    """Return the target of the calls before, if this one goes with it."""
+    """Return the target of the calls before, if any, checked against this call."""
     if not params.supervision or not previous.target:
         return None
     target = replace(previous.target, missing_label=params.missing_label)
@@ -255,7 +255,7 @@ def _known_target(
 def _targets(
     params: Parameters, part: StreamedRows, target: Target | None, seed: int
 ) -> tuple[Target | None, Floats]:
-    """Return the target, that of the first rows with one, and its values."""
+    """Return the target, fitted to the first rows that have one, and its values."""
     X, y = part.X, part.y
     n_samples = X.shape[0]
     if not params.supervision:
@@ -270,4 +270,4 @@ def _targets(
         target.check_learnable()
     if y is None:
         return target, target.unknown(n_samples)
-    return target, teach(params.teacher, X, y, target, seed)
+    return target, predict_missing_targets(params.teacher, X, y, target, seed)

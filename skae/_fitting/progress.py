@@ -1,7 +1,7 @@
 """Progress: the observers of a fit, which may end it early.
 
-A fit makes several trainings: those that compete, and a second training of the best on
-all rows. Observers (`callbacks`, `verbose`) are called for each epoch of these. Without
+A fit has several trainings: those that compete, and a second training of the best on
+all rows. Observers (`callbacks`, `verbose`) are notified of each epoch. Without
 observers nothing is computed for them.
 """
 
@@ -23,8 +23,8 @@ from .session import TrainingSession
 __all__ = ["Observer", "Progress", "Task"]
 
 
-class Watched(Protocol):
-    """What is asked of a `Trial`: what it trains, and what came of it so far."""
+class TrialLike(Protocol):
+    """The attributes of a `Trial` that observers need."""
 
     training: TrainingSession
     loss_curve: list[float]
@@ -35,76 +35,76 @@ class Watched(Protocol):
     def monitored(self) -> Batches: ...  # noqa: D102
 
 
-class Fit(Protocol):
-    """What is asked of a `Source`: what its trainings are to be compared with."""
+class SourceLike(Protocol):
+    """The attributes of a `Source` that observers need."""
 
     previous: FittedState | None
 
     @property
-    def asks_for_less_error(self) -> bool: ...  # noqa: D102
+    def is_comparable_with_pca(self) -> bool: ...  # noqa: D102
 
 
 class Observer:
-    """Someone who is told how a fit goes on, and does nothing of it."""
+    """Base class of observers of a fit. Its methods do nothing."""
 
-    def see(self, X: ArrayLike, y: ArrayLike | None) -> None:
-        """Take the rows that are learnt from, and their target or None."""
+    def set_data(self, X: ArrayLike, y: ArrayLike | None) -> None:
+        """Take the rows of the fit, and their target or None."""
 
     def begin_fit(self, snapshot: "Snapshot | None", n_trainings: int) -> None:
-        """Be told that training begins.
+        """Handle the beginning of training.
 
         Parameters
         ----------
         snapshot : callable
-            Of a task: returns the estimator's attributes as if it had ended there.
+            Takes a task. Returns the estimator's attributes as if the task ended now.
         n_trainings : int
-            How many there are, at most.
+            Largest number of trainings.
         """
 
     def begin_epoch(self, task: "Task") -> None:
-        """Be told that an epoch begins, the training's first one perhaps."""
+        """Handle the beginning of an epoch, which may be the first of a training."""
 
     def end_epoch(self, task: "Task") -> bool:
-        """Be told that an epoch has ended; return whether all training is to end."""
+        """Handle the end of an epoch. Return whether to stop all training."""
         return False
 
     def end_training(self, task: "Task") -> bool:
-        """Be told that a training has ended; return whether all training is to end."""
+        """Handle the end of a training. Return whether to stop all training."""
         return False
 
     def conclude(self, summary: Callable[[], str]) -> None:
-        """Take a callable that returns in words what has come of the fit."""
+        """Take a function that returns a summary of the fit in words."""
 
     def close(self, failed: bool) -> None:
-        """Be told that the estimator has all that it has learnt, or that it failed."""
+        """Handle the end of a fit: the estimator has its attributes, or has failed."""
 
 
 @dataclass(eq=False)
 class Task:
-    """A training, as others are told of it.
+    """A training, as observers see it.
 
     Attributes
     ----------
     name : str
-        How it starts, and what its output is.
+        Name, which tells how the training starts and what its output is.
     trial : Trial
-        What it belongs to.
+        The trial of the training.
     training : TrainingSession
-        The trial's own, or another of its config.
+        The trial's own training, or another one with its config.
     max_iter : int or float
-        Epochs at most, as far as is known.
+        Largest number of epochs, as far as it is known.
     baseline_loss : float or None
-        PCA's loss on the rows that are watched, or that of the linear start where a
-        target or a cost of the codes is a part of the loss; None where there is none.
+        PCA's loss on the monitored rows. If a target or a cost of codes is part of the
+        loss, the loss of the linear start. None if there is no such loss.
     epoch : int
-        The number of the last one.
+        Number of the last epoch.
     metrics : dict
-        What is known after that epoch: "epoch", "loss", "validation_loss",
-        "baseline_loss", "learning_rate" by name; None for what there is none of.
+        Metrics after the last epoch: "epoch", "loss", "validation_loss",
+        "baseline_loss", "learning_rate". None for those that do not exist.
     """
 
     name: str
-    trial: Watched
+    trial: TrialLike
     training: TrainingSession
     max_iter: float
     baseline_loss: float | None = None
@@ -114,7 +114,7 @@ class Task:
     def end_epoch(
         self, number: int, loss: float, validation_loss: float | None = None
     ) -> None:
-        """Take what there is to say of an epoch."""
+        """Store the number and the metrics of an epoch."""
         self.epoch = number
         self.max_iter = max(self.max_iter, number)
         self.metrics = {
@@ -126,23 +126,24 @@ class Task:
         }
 
 
-#: A function of a task. It returns the estimator's attributes as if it had ended there.
+#: Takes a task. Returns the estimator's attributes as if the task ended now.
 Snapshot: TypeAlias = Callable[[Task], dict[str, Any]]
 
 
 class Progress:
-    """Tells observers how a fit goes on, and remembers if it is to end.
+    """Notifies observers of the progress of a fit, and stores whether it has to end.
 
     Parameters
     ----------
     observers : sequence of Observer
     on_interrupt : {"raise", "keep"}
-        What a KeyboardInterrupt in an epoch does.
+        What to do after a KeyboardInterrupt in an epoch: raise it, or end training and
+        keep the result.
 
     Attributes
     ----------
     stopped_by : str or None
-        "callback" or "interrupted" once training is to end.
+        "callback" or "interrupted" if training has to end, else None.
     """
 
     def __init__(
@@ -151,7 +152,7 @@ class Progress:
         self.observers = observers
         self.on_interrupt = on_interrupt
         self.stopped_by: str | None = None
-        self.source: Fit | None = None
+        self.source: SourceLike | None = None
         self._tasks: dict[int, Task] = {}
 
     def __enter__(self) -> Self:
@@ -161,40 +162,40 @@ class Progress:
         for observer in self.observers:
             observer.close(failed=kind is not None)
 
-    def see(self, X: ArrayLike, y: ArrayLike | None) -> None:
-        """Show the rows that are learnt from."""
+    def set_data(self, X: ArrayLike, y: ArrayLike | None) -> None:
+        """Pass the rows of the fit to the observers."""
         for observer in self.observers:
-            observer.see(X, y)
+            observer.set_data(X, y)
 
     def conclude(self, summary: Callable[[], str]) -> None:
-        """Say what has come of the fit, if somebody asks."""
+        """Pass a function that returns the summary of the fit to the observers."""
         for observer in self.observers:
             observer.conclude(summary)
 
     def begin_fit(
-        self, source: Fit | None, snapshot: Snapshot | None, n_trainings: int
+        self, source: SourceLike | None, snapshot: Snapshot | None, n_trainings: int
     ) -> None:
-        """Say that training begins.
+        """Notify the observers that training begins.
 
         Parameters
         ----------
         source : Source
-            What the trainings are made of.
+            Source of the trainings.
         snapshot, n_trainings
-            As observers are told.
+            See `Observer.begin_fit`.
         """
         self.source = source
         for observer in self.observers:
             observer.begin_fit(snapshot, n_trainings)
 
-    def epochs(self, trial: Watched, losses: Iterator[float]) -> Iterator[float]:
-        """Return an iterator as ``losses``, an epoch a turn, that says when one begins.
+    def epochs(self, trial: TrialLike, losses: Iterator[float]) -> Iterator[float]:
+        """Yield ``losses``, one per epoch. Notify the observers when an epoch begins.
 
-        What is left of ``losses`` may be gone on with.
+        The caller may continue with the rest of ``losses`` later.
         """
         return self._epochs(trial, losses) if self.observers else losses
 
-    def _epochs(self, trial: Watched, losses: Iterator[float]) -> Iterator[float]:
+    def _epochs(self, trial: TrialLike, losses: Iterator[float]) -> Iterator[float]:
         task = self._task_of(trial)
         while True:
             for observer in self.observers:
@@ -204,8 +205,8 @@ class Progress:
                 return
             yield loss
 
-    def end_epoch(self, trial: Watched) -> bool:
-        """Say that an epoch has ended; return whether training is to end with it."""
+    def end_epoch(self, trial: TrialLike) -> bool:
+        """Notify the observers of the end of an epoch. Return whether to stop."""
         if self.observers:
             curve = trial.validation_curve
             task = self._task_of(trial)
@@ -214,20 +215,20 @@ class Progress:
                 trial.loss_curve[-1],
                 curve[-1] if curve else None,
             )
-            self._tell(task)
+            self._notify_epoch_end(task)
         return self.ends(trial)
 
-    def ends(self, trial: Watched) -> bool:
-        """Return whether training is to end, and let the trial say why."""
+    def ends(self, trial: TrialLike) -> bool:
+        """Return whether training has to end. If so, set the trial's stop reason."""
         if self.stopped_by and trial.early_stopping.reason is None:
             trial.early_stopping.reason = self.stopped_by
         return self.stopped_by is not None
 
     @contextmanager
-    def interruptible(self, trial: Watched) -> Iterator[None]:
-        """Let a KeyboardInterrupt end the training, if that is what users ask for.
+    def interruptible(self, trial: TrialLike) -> Iterator[None]:
+        """Let a KeyboardInterrupt end training, if ``on_interrupt`` is "keep".
 
-        The epoch that it comes in does not count.
+        The interrupted epoch does not count.
         """
         try:
             yield
@@ -241,12 +242,12 @@ class Progress:
 
     def repeated(
         self,
-        trial: Watched,
+        trial: TrialLike,
         training: TrainingSession,
         losses: Iterator[float],
         n_epochs: int,
     ) -> Iterator[float]:
-        """Yield ``losses``, those of ``n_epochs`` that a trial makes on all rows."""
+        """Yield the ``losses`` of ``n_epochs`` epochs of a refit on all rows."""
         key = id(training)
         if self.observers and key not in self._tasks:
             self._tasks[key] = Task("refit-on-all-rows", trial, training, n_epochs)
@@ -260,7 +261,7 @@ class Progress:
                 if self.observers:
                     task = self._tasks[key]
                     task.end_epoch(task.epoch + 1, loss)
-                    self._tell(task)
+                    self._notify_epoch_end(task)
             except KeyboardInterrupt:
                 if self.on_interrupt == "raise":
                     raise
@@ -268,14 +269,14 @@ class Progress:
             else:
                 yield loss
 
-    def only(self, trial: Watched) -> None:
-        """Say that of those who compete one goes on alone."""
+    def keep_only(self, trial: TrialLike) -> None:
+        """End the tasks of all competing trials except ``trial``, which goes on."""
         for key in list(self._tasks):
             if self._tasks[key].trial is not trial:
                 self._end(key)
 
     def end_training(self) -> None:
-        """Say that there is no more to train."""
+        """End the tasks of all trainings."""
         for key in list(self._tasks):
             self._end(key)
 
@@ -285,12 +286,12 @@ class Progress:
             if observer.end_training(task):
                 self.stopped_by = self.stopped_by or "callback"
 
-    def _tell(self, task: Task) -> None:
+    def _notify_epoch_end(self, task: Task) -> None:
         for observer in self.observers:
             if observer.end_epoch(task):
                 self.stopped_by = self.stopped_by or "callback"
 
-    def _task_of(self, trial: Watched) -> Task:
+    def _task_of(self, trial: TrialLike) -> Task:
         key = id(trial)
         if key not in self._tasks:
             assert self.source is not None  # training has begun
@@ -307,19 +308,19 @@ class Progress:
 
 
 def _name(training: TrainingSession, previous: FittedState | None) -> str:
-    """Return how a training starts, and what its output is if it is not linear."""
+    """Return a name: how a training starts, and its output if this is not linear."""
     start = "pca" if training.starts_anchored else "random"
     name = f"train-from-{'previous' if previous else start}"
     link = training.link if isinstance(training.link, str) else "mixed"
     return name if link == "identity" else f"{name}-{link}"
 
 
-def _baseline_loss(source: Fit, trial: Watched) -> float | None:
-    """Return the loss on the watched rows that a training has to beat, if any."""
+def _baseline_loss(source: SourceLike, trial: TrialLike) -> float | None:
+    """Return the baseline's loss on the monitored rows, or None."""
     training, objective = trial.training, trial.training.objective
     if training.starts_linear:
         return trial.early_stopping.start_loss
-    if not source.asks_for_less_error:
+    if not source.is_comparable_with_pca:
         return None
     steps = evaluation_batches(objective, trial.monitored)
     loss = objective.reconstruction.losses_of_linear

@@ -1,4 +1,4 @@
-"""Teacher: a model of the labelled rows that predicts targets of the others.
+"""Teacher: a model fitted to the labelled rows that predicts the other targets.
 
 With few labels, codes learn little about the target. A model that needs fewer labels,
 such as trees, can predict the targets of the other rows. These predictions are then
@@ -28,7 +28,7 @@ from .._linear.pcovr import RIDGE_ALPHAS
 from .._runtime.helpers import helper
 from .._typing import Floats, Rows
 
-__all__ = ["teach"]
+__all__ = ["predict_missing_targets"]
 
 _N_FOLDS = 5
 # For teacher="auto": the largest number of labelled rows, and the largest number of
@@ -38,30 +38,30 @@ _ROWS = 5_000
 _MOST_TRIED = 32
 
 
-def teach(
+def predict_missing_targets(
     teacher: str | BaseEstimator | None,
     X: Rows,
     y: ArrayLike,
     target: Target,
     seed: int,
 ) -> Floats:
-    """Return the values of ``y``, those that are unknown as the teacher tells them.
+    """Return the encoded ``y``, with unknown targets predicted by the teacher.
 
     Parameters
     ----------
     teacher : estimator, "auto" or None
-        Not changed: each output is told by a clone of it. None knows nothing.
+        A clone of it is fitted for each output. None predicts nothing.
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     target : Target
-        How it is read.
+        How ``y`` is encoded.
     seed : int
-        For what is random in the teacher, if it has no seed of its own.
+        Random seed for parts of the teacher that have no seed of their own.
 
     Returns
     -------
     values : ndarray of shape (n_samples, sum of ``target.sizes``)
-        NaN where there was nothing to learn from: fewer than two rows, or one class.
+        NaN if there was nothing to learn from: fewer than two rows, or one class.
     """
     values = target.encode(y)
     if teacher is None:
@@ -72,9 +72,11 @@ def teach(
     for i, (known, answers) in enumerate(target.answers(y)):
         columns = slice(ends[i] - target.sizes[i], ends[i])
         try:
-            told = _told(teacher, X, known, answers, target.kind == "continuous", seed)
-            if told is not None:
-                values[~known, columns] = target.encode_output(i, told)
+            predicted = _predict_unlabelled(
+                teacher, X, known, answers, target.kind == "continuous", seed
+            )
+            if predicted is not None:
+                values[~known, columns] = target.encode_output(i, predicted)
         except Exception as error:
             error.add_note(f"So says teacher={teacher!r}, of the rows with a target.")
             raise
@@ -96,8 +98,8 @@ def _check(teacher, kind):
         )
 
 
-def _told(teacher, X, known, answers, is_number, seed):
-    """Return what the others have instead of the answers of some rows, or None."""
+def _predict_unlabelled(teacher, X, known, answers, is_number, seed):
+    """Return predictions for the rows without a known answer, or None."""
     rows, others = np.flatnonzero(known), np.flatnonzero(~known)
     n_answers = len(answers) if is_number else len(np.unique(answers))
     if not len(others) or n_answers < 2:
@@ -109,14 +111,14 @@ def _told(teacher, X, known, answers, is_number, seed):
     if model is None:
         return None
     parts = row_slices(len(others), X.shape[1])
-    told = np.concatenate([np.ravel(model.predict(X[others[p]])) for p in parts])
+    predicted = np.concatenate([np.ravel(model.predict(X[others[p]])) for p in parts])
     # Predictions are clipped to the range of the known targets: extrapolated
     # pseudo-labels would be too uncertain.
-    return np.clip(told, answers.min(), answers.max()) if is_number else told
+    return np.clip(predicted, answers.min(), answers.max()) if is_number else predicted
 
 
 def _best_model(X, rows, answers, is_number, seed):
-    """Return the model that tells most of rows held out, None if a constant does."""
+    """Return the best model in cross-validation, None if no model beats a constant."""
     if len(rows) > _ROWS:
         chosen = np.random.default_rng(seed).choice(len(rows), _ROWS, replace=False)
         rows, answers = rows[chosen], answers[chosen]
@@ -134,7 +136,7 @@ def _best_model(X, rows, answers, is_number, seed):
 
 
 def _candidates(X, is_number, seed):
-    """Return what may be a teacher by itself, a constant first."""
+    """Return the candidates for ``teacher="auto"``, a constant first."""
     scaler = StandardScaler(with_mean=not issparse(X))
     if is_number:
         n_tried = min(X.shape[1], _MOST_TRIED)
@@ -147,7 +149,7 @@ def _candidates(X, is_number, seed):
 
 
 def _best_beyond_noise(results):
-    """Return which model is best, 0 unless it beats the first by a standard error."""
+    """Return the best model's index, or 0 if its gain is within a standard error."""
     folds = [scores for name, scores in results.items() if name.startswith("split")]
     gains = np.array([scores - scores[0] for scores in folds])  # (n_folds, n_models)
     sure = gains.mean(axis=0) - gains.std(axis=0) / np.sqrt(len(gains))
@@ -156,7 +158,7 @@ def _best_beyond_noise(results):
 
 
 def _seeded(model, seed):
-    """Give a seed to all of a model that has none."""
+    """Set the random seed of all parts of a model that have none."""
     for name, value in model.get_params().items():
         if name.split("__")[-1] == "random_state" and value is None:
             model.set_params(**{name: seed})

@@ -1,4 +1,4 @@
-"""Row space: wide rows in fewer coordinates, without loss or with loss of noise only.
+"""Row space: wide rows in fewer coordinates, which lose nothing or only noise.
 
 If there are more features than rows, all training rows lie in the space that they span.
 Linear layers trained by the squared error do not use other directions. So a network on
@@ -30,7 +30,7 @@ _AXES_PER_COMPONENT = 3
 
 
 def can_hold(n_samples: int, n_features: int) -> bool:
-    """Whether rows are fewer than features, and few enough to find their space."""
+    """Whether rows are fewer than features, and few enough to compute their space."""
     few = n_samples <= _MOST_ROWS and 4 * n_samples * n_features <= _MOST_BYTES
     return n_samples < n_features and few
 
@@ -42,7 +42,7 @@ def has_row_space(
     n_samples: int,
     n_features: int,
 ) -> bool:
-    """Whether all that a training of so many rows sees is in the space they span."""
+    """Whether all that a training sees of its rows is in the space that they span."""
     return (
         can_hold(n_samples, n_features)
         and type(params.network) is Dense
@@ -65,7 +65,7 @@ def row_space(x: Floats, n_components: int) -> Floats:
     x : ndarray of shape (n_samples, n_features)
         Scaled rows, more features than rows.
     n_components : int
-        Width of the code; at least three times as many directions are kept.
+        Number of codes. At least three times as many directions are kept, if there are.
 
     Returns
     -------
@@ -79,13 +79,13 @@ def row_space(x: Floats, n_components: int) -> Floats:
     signal = np.count_nonzero(values > _threshold(values, x.shape))
     n_axes = min(exact, max(signal, _AXES_PER_COMPONENT * n_components))
     scaled = (vectors[:, :n_axes] / values[:n_axes]).astype(np.float32)
-    # A second time, because rounding has rotated the shorter axes a little.
+    # Make them orthogonal again: rounding has rotated the shorter axes a little.
     basis, _ = np.linalg.qr(x.T @ scaled)
     return np.ascontiguousarray(basis)
 
 
 def _products(x):
-    """Products of all rows with each other, float64, (n_samples, n_samples)."""
+    """Return the products of all pairs of rows, float64, (n_samples, n_samples)."""
     total = np.zeros((len(x), len(x)))
     step = max(1, 2**22 // len(x))
     for i in range(0, x.shape[1], step):
@@ -104,17 +104,17 @@ def _threshold(values, shape):
 def expand(
     network: AutoEncoder, architecture: Architecture, basis: Floats, off_basis: float
 ) -> AutoEncoder:
-    """Return a network of all features that does what one of the coordinates does.
+    """Return a network of all features that does the same as one of coordinates.
 
     Parameters
     ----------
     network : AutoEncoder
-        Of the coordinates.
+        Network of the coordinates.
     architecture : Architecture
-        For all features.
+        Architecture for all features.
     basis : ndarray of shape (n_features, n_axes)
     off_basis : float
-        Largest squared distance of a training row from their space.
+        Largest squared distance of a training row from the space of the coordinates.
     """
     axes = torch.from_numpy(basis).double()
     narrow = network.state_dict()
@@ -135,7 +135,7 @@ def expand(
         # Computing the same products again could change their last bits.
         encoder, decoder = wide.anchors
         decoder.linear.copy_(encoder.linear.T)
-    if wide.anchored:  # lengths of rows are those of all their features again
+    if wide.anchored:  # rows have the lengths of all their features again
         radius = wide.anchors[0].trust_radius
         radius.copy_((radius.square() + off_basis).sqrt())
     return wide

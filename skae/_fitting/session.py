@@ -61,7 +61,7 @@ _OUTLIER_FACTOR = 100.0
 # The same for bounded links and latents, for batch normalisation, whose statistics
 # outliers would change, and for plain networks.
 _SHORT_OUTLIER_FACTOR = 10.0
-# Fine-tuning starts at this place of a one-cycle schedule, with a fifth of the largest
+# Fine-tuning starts at this point of a one-cycle schedule, with a fifth of the largest
 # step. Measured in docs/choices.md, "Answering with PCA".
 _LAST_PART = 0.765
 # Weight decay of networks that overfit.
@@ -73,41 +73,42 @@ _OUTLIERS_FROM = 0.5
 _PLAIN_WEIGHT = 0.05
 # With fewer floating point operations, a step is over before a second thread wakes up.
 _SHARED_STEP_FLOPS = 5e6
-# With so many threads, Muon's products of any shape had the same bits as with one.
+# With this number of threads, Muon's products of any shape had the same bits as with
+# one thread.
 _MUON_THREADS = 2
 
 
 class TrainingSession:
-    """A network, the rows it learns from, and what moves it.
+    """A network with its training rows, its objective and its optimizer.
 
     Parameters
     ----------
     params : Parameters
-        With parts for their slots.
+        Parameters from `check_slots`, with a part in each slot.
     dataset : Dataset
     rows : ndarray of int
-        Its rows to learn from.
+        Indices of the training rows.
     target : Target or None
-        What the table's targets are.
+        How targets are encoded.
     loss : Loss
     link : str or tuple
-        What `link_of` takes.
+        The link, as `link_of` takes it.
     threads : ThreadTuner
-        Chooses how many work on its steps.
+        Chooses the number of threads for a step.
     seed : int
-        Of all that is random.
+        Random seed.
     previous : FittedState or None
-        Of the fit to go on from.
+        State of the fit to continue.
     config : Config, optional
-        Instead of the one that belongs to so many rows.
+        Config to use instead of the default for this number of rows.
     like : TrainingSession, optional
-        Of the same rows, whose scaled copies and PCA will do.
+        Training with the same rows, whose scaled rows and PCA are reused if possible.
     in_row_space : bool
         Whether wide rows may be learnt in the space that they span.
     learns_outliers : bool
-        Whether a plain network learns from rows moved outward too, as anchored ones do.
+        Whether a plain network learns from outliers, as anchored networks do.
     ppca : PPCA or None
-        What has filled gaps of rows, if there may be some.
+        Method that has filled the gaps of rows, if there may be gaps.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class TrainingSession:
             in_row_space
             and previous is None
             and not self._has_gaps
-            and self.scaling.variance > 0  # equal rows span no space
+            and self.scaling.variance > 0  # equal rows have no row space
             and has_row_space(params, loss, link, len(rows), len(self.features))
         )
         shares = self._sees_rows_like(like, is_wide)
@@ -184,7 +185,7 @@ class TrainingSession:
         previous: FittedState | None,
         like: "TrainingSession | None",
     ) -> Scaling:
-        """Return the scaling of the rows, that of the fit before if any."""
+        """Return the scaling of the rows, or the updated one of the previous fit."""
         if like is not None:
             return like.scaling
         of_rows = dataset.X, self.rows, params.standardize
@@ -210,9 +211,9 @@ class TrainingSession:
     def _choose_axes(
         self, dataset: Dataset, is_wide: bool, like: "TrainingSession | None"
     ) -> None:
-        """Find the directions in which rows lie, if they are fewer than features.
+        """Compute a basis of the row space, if rows are wide.
 
-        The distribution of spikes is then found here, since it needs the features.
+        The spike distribution is then computed here too, because it needs the features.
         """
         self.basis = self._spikes = None
         if like is not None:
@@ -223,7 +224,7 @@ class TrainingSession:
             self._spikes = spike_distribution(x)
 
     def _begin(self, params: Parameters, loss: Loss | ColumnLosses) -> None:
-        """Make the objective and the optimizer of a network at its start."""
+        """Create the objective and the optimizer of the initial network."""
         self.head: Head | None = None
         self.objective = self._objective(params, loss, self._sample)
         n_steps = self.config.max_iter * self.batches.n_batches
@@ -231,7 +232,7 @@ class TrainingSession:
 
     @cached_property
     def pca(self) -> PCA:
-        """PCA of the rows that are learnt from."""
+        """PCA of the training rows."""
         n_components = self.config.n_components
         return principal_components(self.batches, self._sample, n_components, self.seed)
 
@@ -242,28 +243,28 @@ class TrainingSession:
         return getattr(loss, "linear_link", "identity")
 
     def linear_network(self) -> AutoEncoder:
-        """Return the linear start as a network of its own, float64.
+        """Return the linear start as a separate network, in float64.
 
-        Its corrections are none, so that its radii tell how far the rows are.
+        It has no corrections, and its radii are the largest norms of rows and codes.
         """
         given = self._sample.x, self.config, self.latent, self.seed
         return linear_network(self._linear_maps(), *given).to(self.device)
 
     def batches_of(self, dataset: Dataset, rows: Ints) -> Batches:
-        """Return rows of any table, scaled like those that are learnt from."""
+        """Return rows of any dataset, scaled like the training rows."""
         size, device = self.config.batch_size, self.device
         columns = self.features, self.basis
         return Batches(dataset, rows, self.scaling, size, device, *columns)
 
     def begin_work(self) -> None:
-        """Tell the threads that steps of this training come now."""
+        """Prepare the threads for steps of this training."""
         most = math.inf if self._worth_sharing else 1
         if self.config.solver == "muon":
             most = min(most, _MUON_THREADS)
         self.threads.begin_work(most, self.objective.gradient_alone)
 
     def epochs(self) -> Iterator[float]:
-        """Train, yielding the loss of one epoch after another."""
+        """Train, and yield the loss of one epoch after another."""
         return epochs(
             self.objective, self.batches, self.optimizer, self.rng, self.threads
         )
@@ -277,7 +278,7 @@ class TrainingSession:
     def of_all_features(
         self, network: AutoEncoder, architecture: Architecture
     ) -> AutoEncoder:
-        """Return a network of what is trained on as one of all features of the data."""
+        """Return a trained network as a network of all features of the data."""
         if self.basis is not None:
             of_learnt = replace(architecture, n_features=len(self.features))
             off_basis = self.batches.off_basis.max() * architecture.n_features
@@ -285,7 +286,7 @@ class TrainingSession:
         return widen(network, architecture, self.features)
 
     def decaying_epochs(self, n_epochs: float = math.inf) -> Iterator[float]:
-        """Go on with weights that decay, as planned or to the end in so many epochs."""
+        """Continue with weight decay, as planned or to the end in ``n_epochs``."""
         if n_epochs == math.inf:
             self.optimizer.alpha = _DECAY
         else:
@@ -293,7 +294,7 @@ class TrainingSession:
         return self.epochs()
 
     def with_rows(self, dataset: Dataset, rows: Ints) -> Self:
-        """Return the same network as one that learns from other rows, scaled alike."""
+        """Return a session of the same network with other rows, scaled alike."""
         other = copy.copy(self)
         other.rows, other.batches = rows, self.batches_of(dataset, rows)
         other._sample = sample(other.batches, self.seed)
@@ -301,12 +302,12 @@ class TrainingSession:
         return other
 
     def fine_tuning_epochs(self, n_epochs: int) -> Iterator[float]:
-        """Go through the end of the schedule once more, in so many epochs."""
+        """Train through the end of the schedule once more, in ``n_epochs`` epochs."""
         self.optimizer.go_back_to(_LAST_PART, n_epochs * self.batches.n_batches)
         return self.epochs()
 
     def checkpoint(self) -> Checkpoint:
-        """Return what the next training needs to go on from this one."""
+        """Return the state that a later training needs to continue this one."""
         return Checkpoint(
             rng=self.rng.bit_generator.state,
             solver=self.optimizer.state_dict(),
@@ -315,7 +316,7 @@ class TrainingSession:
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from what `checkpoint` returned; a target that is new begins anew."""
+        """Restore what `checkpoint` returned. A new target starts anew."""
         self.rng.bit_generator.state = checkpoint.rng
         self.optimizer.skip_to(checkpoint.n_steps_made)
         if (checkpoint.head is None) != (self.head is None):
@@ -328,13 +329,13 @@ class TrainingSession:
         self.optimizer.load_state_dict(checkpoint.solver)
 
     def _wide_rows(self, dataset: Dataset) -> Floats:
-        """Scaled rows as an array of their features."""
+        """Return the scaled training rows as an array of their features."""
         size, cpu = self.config.batch_size, torch.device("cpu")
         rows = Batches(dataset, self.rows, self.scaling, size, cpu, self.features)
         return np.concatenate([x.numpy() for x, _ in rows.in_order()])
 
     def _network(self, previous: FittedState | None) -> AutoEncoder:
-        """Return a network of the features to learn, that of the fit before if any."""
+        """Return a network of the features to learn, or that of the previous fit."""
         architecture = self.config.architecture
         if previous is not None:
             start = self.link, self.scaling, self.seed, self.rng
@@ -352,7 +353,7 @@ class TrainingSession:
 
     @property
     def outlier_factor(self) -> float:
-        """How many times farther than the outermost row rows are moved, if they are."""
+        """Largest norm of outliers, as a multiple of the largest norm of rows."""
         has_statistics = any(True for _ in self.network.user_buffers())
         far = self._may_have_outliers and not has_statistics
         return (
@@ -364,7 +365,7 @@ class TrainingSession:
     def _objective(
         self, params: Parameters, loss: Loss | ColumnLosses, some: Sample
     ) -> Objective:
-        """Return what is minimised, by some of the rows that are learnt from."""
+        """Return the objective. Its weights come from a sample of training rows."""
         x, network = some.x, self.network
         linear: Floats | None = None
         outliers = pull = None
@@ -400,7 +401,7 @@ class TrainingSession:
         )
 
     def _gaps(self) -> RandomGaps | None:
-        """Return what hides more entries in rows with gaps, of scaled rows."""
+        """Return what hides more entries of rows with gaps, or None without gaps."""
         if not self._has_gaps:
             return None
         assert self.ppca is not None
@@ -408,7 +409,7 @@ class TrainingSession:
         return RandomGaps(self.ppca.of(self.features, scaling.mean, scaling.scale))
 
     def _outliers(self, x: Floats, linear: Floats) -> tuple[Outliers | None, float]:
-        """Return the rows moved outward, if any, and what they count for."""
+        """Return how outliers are made, if they are, and their weight."""
         network, weight = self.network, outlier_weight(unexplained(x, linear))
         begin = 0.0
         if network.init == "pca":

@@ -26,22 +26,21 @@ from .trial import Trial
 
 __all__ = ["Source"]
 
-# Up to so many rows, a validated network also learns from the held-out rows. Measured
-# in docs/choices.md, "Answering with PCA".
+# Up to this number of rows, a validated network also learns from the held-out rows.
+# Measured in docs/choices.md, "Answering with PCA".
 _REFIT_ROWS = 10_000
 # Share of the time for the first training. The second training, on all rows, has the
 # rest.
 _TIME_BEFORE_REFIT = 0.8
-# If no rows are held out, losses are measured on so many training rows at most.
+# Largest number of training rows on which losses are measured.
 _MONITORED_SAMPLES = 10_000
 
 
 @dataclass
 class Source:
-    """What trainings are made of: parameters, rows, and those to validate on.
+    """What all trainings of a fit share: parameters, rows, and held-out rows.
 
-    Within a limit of time, what is done with the rows besides training is cut to its
-    ``shares`` of it.
+    If time is limited, ``shares`` limits the work besides training.
     """
 
     params: Parameters
@@ -67,9 +66,9 @@ class Source:
         config: Config | None = None,
         like: TrainingSession | None = None,
     ) -> TrainingSession:
-        """Return a network at its start, which is to learn from some rows.
+        """Return a new training session for some rows.
 
-        It is given a config, or shares its rows with another, if there are some.
+        It uses ``config`` if given, and shares the scaled rows of ``like`` if possible.
         """
         return TrainingSession(
             replace(self.params, init=regime.init, linearity=regime.linearity),
@@ -88,9 +87,9 @@ class Source:
         )
 
     def must_extrapolate(self, regime: Regime) -> bool:
-        """Whether a plain network is to be as good as PCA far from the data.
+        """Whether a plain network has to be as good as PCA far from the data.
 
-        Not the one that someone asks for.
+        This is not required of a plain network that the user has asked for.
         """
         return regime.init == "random" != self.params.init
 
@@ -101,7 +100,7 @@ class Source:
         entrants: Sequence[Trial] = (),
         config: Config | None = None,
     ) -> Trial:
-        """Return a trial of a regime, beside others that there are already."""
+        """Return a trial of a regime. It shares what it can with the first entrant."""
         like = entrants[0] if entrants else None
         left = self.limit.left
         training = self.training(
@@ -120,13 +119,13 @@ class Source:
             *monitored,
             distinct=self.distinct,
             regime=regime,
-            is_chosen=self.asks_for_less_error and self.params.init != "random",
+            must_beat_pca=self.is_comparable_with_pca and self.params.init != "random",
             may_decay=self.may_decay,
             progress=self.progress,
         )
 
     def _share_time(self, training: TrainingSession) -> None:
-        """Divide the time that is left, and watch only as many rows as fit in."""
+        """Divide the remaining time, and limit the held-out rows to what fits in it."""
         n_held_out = 0 if self.held_out is None else len(self.held_out[1])
         n_learnt = min(len(training.rows), _MONITORED_SAMPLES)
         self.shares = Shares.of(
@@ -141,12 +140,12 @@ class Source:
             self.held_out = dataset, self._drawn(rows, self.shares.n_monitored)
 
     def _drawn(self, rows: Ints, n_most: float) -> Ints:
-        """Return so many of some rows at random."""
+        """Return a random sample of ``n_most`` rows."""
         rng = np.random.default_rng(self.seed)
         return np.sort(rng.choice(rows, int(n_most), replace=False))
 
     def time_to_train(self, training: TrainingSession) -> TimeLimit:
-        """Return the time from now on, without what comes after training."""
+        """Return the time from now on, without the time for work after training."""
         left = self.shares.to_train(self.limit)
         if training.starts_anchored and self.refits(training.rows):
             return TimeLimit(_TIME_BEFORE_REFIT * left)
@@ -154,25 +153,25 @@ class Source:
 
     @property
     def has_time_to_prepare(self) -> bool:
-        """Whether the rows can be read and PCA found once more."""
+        """Whether there is time to read the rows and to fit PCA once more."""
         return not self.limit.is_set or self.limit.left > self._time_to_prepare
 
     def coded(self, rows: Ints) -> Ints | None:
-        """Return rows of the table whose codes stand for those of all, or None.
+        """Return a sample of rows whose codes represent those of all rows.
 
-        None where there is time for all.
+        Return None if there is time for all rows.
         """
         n_most = self.shares.n_coded
         return self._drawn(rows, n_most) if len(rows) > n_most else None
 
     def validation(self, training: TrainingSession) -> Batches | None:
-        """Return the rows to validate on, as a training sees them, or None."""
+        """Return the validation rows, scaled as for a training, or None."""
         if self.held_out is None:
             return None
         return self._read(training, *self.held_out)
 
     def _read(self, training: TrainingSession, dataset: Dataset, rows: Ints) -> Batches:
-        """Return rows as a training sees them, read once where they are asked for."""
+        """Return rows, scaled as for a training. They are read only once."""
         read = self._batches.setdefault(training, [])
         for batches in read:
             if batches.X is dataset.X and np.array_equal(batches.rows, rows):
@@ -182,7 +181,7 @@ class Source:
 
     @property
     def may_decay(self) -> bool:
-        """Whether weights may decay where the network overfits."""
+        """Whether weights may decay if the network overfits."""
         params = self.params
         return (
             params.alpha == "auto"
@@ -191,27 +190,27 @@ class Source:
             and params.n_iter_no_change == "auto"
             and params.max_time is None
             and self.previous is None
-            and self.asks_for_less_error
+            and self.is_comparable_with_pca
             and not params.ordered
             and not user_parts(params)
         )
 
     def draws_rows(self, groups: object) -> bool:
-        """Whether the rows to validate on are drawn at random."""
+        """Whether the held-out rows are drawn at random."""
         validation = self.params.validation
         by_part = isinstance(validation, str | float)
         return self.holds_rows_out and by_part and groups is None
 
     @property
     def distinct(self) -> Ints | slice:
-        """Which of the rows to validate on count as evidence: equal ones once."""
+        """Which validation rows count as evidence: the first of equal rows."""
         if self.held_out is None:
             return slice(None)
         dataset, rows = self.held_out
         return dataset.first_of_each(rows)
 
     def some(self, training: TrainingSession) -> Batches:
-        """Return training rows to measure losses on: all, or some."""
+        """Return training rows to measure losses on: all rows, or a sample."""
         n_most = min(_MONITORED_SAMPLES, self.shares.n_monitored)
         if len(training.rows) <= n_most:
             return training.batches
@@ -220,15 +219,15 @@ class Source:
 
     @property
     def holds_rows_out(self) -> bool:
-        """Whether rows of the table itself are validated on."""
+        """Whether the validation rows are held out from the table itself."""
         return self.held_out is not None and self.held_out[0] is self.dataset
 
     @property
-    def asks_for_less_error(self) -> bool:
-        """Whether the reconstruction is all that is asked for, in units of the data.
+    def is_comparable_with_pca(self) -> bool:
+        """Whether the only goal is the reconstruction, in units of the data.
 
-        PCA's error can then be compared with. A target, a penalty and codes that are
-        drawn have their price.
+        PCA's error is comparable then. A target, a penalty or drawn codes increase the
+        error of the reconstruction.
         """
         params = self.params
         return (
@@ -240,16 +239,16 @@ class Source:
         )
 
     def refits(self, rows: Ints) -> bool:
-        """Whether what is validated will be trained again on all rows."""
+        """Whether the validated network will be trained again on all rows."""
         return self.holds_rows_out and len(rows) < self.dataset.n_samples <= _REFIT_ROWS
 
     @property
     def falls_back_to_pca(self) -> bool:
-        """Whether a result that is worse than PCA gives way to PCA.
+        """Whether PCA replaces a result that is worse than PCA.
 
-        Not where it goes on from another, and not the plain network that someone asks
-        for without validation.
+        It does not if the fit continues another one, nor if the user asks for a plain
+        network without validation.
         """
-        if self.previous is not None or not self.asks_for_less_error:
+        if self.previous is not None or not self.is_comparable_with_pca:
             return False
         return self.params.early_stopping or self.params.init != "random"

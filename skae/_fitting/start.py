@@ -28,7 +28,7 @@ def linear_network(
     maps : pair of ndarray
         See `linear_start`.
     x : ndarray of shape (n_samples, n_features)
-        The rows they were fitted to.
+        Rows that the maps were fitted to.
     config : Config
     latent : Point, Gaussian or Mixture
     seed : int
@@ -46,16 +46,16 @@ def linear_network(
 def head_of(
     network: AutoEncoder, target: Target, targets: Floats, some: Sample, config: Config
 ) -> Head:
-    """Return the head that goes with the codes of a network at its start.
+    """Return a head for the codes of a network before its first epoch.
 
     Parameters
     ----------
     network : AutoEncoder
     target : Target
     targets : ndarray of shape (n_samples, width)
-        Of all rows that are learnt from.
+        Targets of all training rows.
     some : Sample
-        Of these rows.
+        A sample of these rows.
     config : Config
     """
     weights = target.weights(targets) * config.supervision

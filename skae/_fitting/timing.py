@@ -37,16 +37,16 @@ _TIMED = 256
 
 @dataclass(frozen=True)
 class Shares:
-    """What there is time for.
+    """Limits on the work besides training, to fit into the time.
 
     Attributes
     ----------
     n_monitored : int or float
-        Rows that are validated on, at most, and of those that are learnt from.
+        Largest number of validation rows, and of training rows that are monitored.
     n_coded : int or float
-        Rows whose codes are brought into canonical form, at most.
+        Largest number of rows whose codes are brought into canonical form.
     after : float
-        Seconds that are kept for what comes after training.
+        Seconds that are reserved for the work after training.
     """
 
     n_monitored: float = math.inf
@@ -62,17 +62,17 @@ class Shares:
         n_learnt: int,
         n_samples: int,
     ) -> Self:
-        """Divide what is left.
+        """Divide the remaining time.
 
         Parameters
         ----------
         seconds : float
-            That are left.
+            Remaining seconds.
         row_seconds : float
-            Of one row on its way through the network.
+            Seconds for one pass of one row through the network.
         n_monitored, n_learnt, n_samples : int
-            Rows that might be watched, of those that are validated on and of those that
-            are learnt from, and all rows of the table.
+            Number of validation rows, of training rows that could be monitored, and of
+            all rows of the table.
         """
         per_row = _TIMES_WATCHED * row_seconds
         most = max(_LEAST_WATCHED, int(_FOR_WATCHED * seconds / per_row))
@@ -86,12 +86,12 @@ class Shares:
         return cls(most, coded, after)
 
     def to_train(self, limit: TimeLimit) -> float:
-        """Return the seconds that are left, but what is kept."""
+        """Return the remaining seconds, without those reserved for after training."""
         return limit.left - self.after
 
 
 def measure(training: TrainingSession, dataset: Dataset) -> float:
-    """Return the seconds that a row of a table takes through a training's network."""
+    """Return the seconds for one pass of one row through a training's network."""
     rows = dataset.rows[:_TIMED]
     batches = training.batches_of(dataset, rows)
     seconds = []

@@ -23,17 +23,17 @@ from .config import Regime
 from .overfitting import generalisation_gap, overfits
 from .progress import Progress
 from .session import TrainingSession
-from .verdict import BY_CHANCE, is_lower
+from .verdict import SIGNIFICANCE, is_lower
 
 __all__ = ["Trial"]
 
-# Factor of the significance level if only the rows with a target are tested.
-_MORE_BY_CHANCE_OF_SOME = 10
+# Factor of the significance level if only rows with a target are tested.
+_LABELLED_FACTOR = 10
 # If ``linearity`` is above 0, a network is preferred to PCA only if it decreases the
 # error by at least this share. A smaller gain is worth less than what linear models on
 # the codes lose. Measured in docs/choices.md, "Codes: error against usefulness".
 _WORTH_LEAVING_PCA = 0.1
-# A network that starts as PCA and learns anything soon decreases the loss by this
+# A network that starts as PCA and can learn anything soon decreases the loss by this
 # share. Measured in docs/choices.md, "Several starts compete".
 _SOON = 0.02
 # Weight decay is tried only if the network has decreased PCA's loss by this share.
@@ -44,9 +44,9 @@ _PROMISING = 0.05
 _FINE_TUNING = 0.3
 
 
-#: Part of a training. First the number of epochs until the planned end of the schedule
-#: with weight decay: inf for the original end, None for no decay. Then the number of
-#: epochs that were made.
+#: Part of a training. The first item is the number of epochs until the planned end of
+#: the schedule with weight decay: inf for the original end, None for no decay. The
+#: second item is the number of epochs that were made.
 Part: TypeAlias = tuple[float | None, int]
 #: The state that `Trial.go_back` restores.
 State: TypeAlias = tuple[
@@ -61,35 +61,35 @@ State: TypeAlias = tuple[
 
 
 class Trial:
-    """A training, the rows that it is watched on, and what came of it.
+    """A training, the rows that it is monitored on, and its results.
 
     Parameters
     ----------
     training : TrainingSession
     params : Parameters
-        With parts for their slots.
+        Parameters from `check_slots`, with a part in each slot.
     validation : Batches or None
-        Rows that are validated on.
+        Validation rows.
     some : Batches
-        Rows that are trained on, all or some, to measure losses on before and after.
+        Training rows, all or a sample, to measure losses on before and after training.
     regime : Regime
     distinct : ndarray of int or slice
-        Which of the rows to validate on are evidence, of equal ones one.
-    is_chosen : bool
-        Whether the regime is not what someone has asked for: it then has to beat PCA
-        beyond doubt, also where it does not start as PCA.
+        Which validation rows count as evidence: one of several equal rows.
+    must_beat_pca : bool
+        Whether the regime was chosen for the user. It then has to be significantly
+        better than PCA, even if it does not start as PCA.
     may_decay : bool
-        Whether weights may decay where the network overfits.
+        Whether weights may decay if the network overfits.
     progress : Progress
-        Who is told of each epoch, and may end the training.
+        Observers that are notified after each epoch and may stop the training.
 
     Attributes
     ----------
     kept : bool
-        Whether the network is to be kept, at the end.
+        Whether the trained network is kept. It is set at the end of training.
     loss_curve, validation_curve : list of float
     early_stopping : EarlyStopping
-        Of the losses that are watched.
+        Early stopping by the losses of the monitored rows.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Trial:
         some: Batches,
         regime: Regime,
         distinct: Ints | slice = slice(None),
-        is_chosen: bool = False,
+        must_beat_pca: bool = False,
         may_decay: bool = False,
         progress: Progress | None = None,
     ) -> None:
@@ -111,7 +111,7 @@ class Trial:
         self.some = some
         self.distinct = distinct
         self.regime = regime
-        self.is_chosen = is_chosen
+        self.must_beat_pca = must_beat_pca
         self.kept = False
         self.held_out = validation if params.early_stopping else None
         self.may_decay = (
@@ -141,40 +141,40 @@ class Trial:
 
     @property
     def monitored(self) -> Batches:
-        """The rows whose losses tell what to keep."""
+        """Rows whose losses decide which weights are kept."""
         return self.held_out or self.some
 
     @property
-    def _watched(self) -> Batches:
-        """The rows held out, where there are some."""
+    def _held_out_rows(self) -> Batches:
+        """The held-out rows, which must exist."""
         assert self.held_out is not None
         return self.held_out
 
     @property
     def has_stopped(self) -> bool:
-        """Whether it makes no more epochs."""
+        """Whether training has ended."""
         return self.early_stopping.reason is not None
 
     @property
     def is_promising(self) -> bool:
-        """Whether it has gained so much on PCA that more effort is worth a try.
+        """Whether the loss is so far below PCA's that more effort is worth a try.
 
-        What someone has asked for need not.
+        A regime that the user has asked for is always promising.
         """
         least = self._pca_loss * (1 - _PROMISING)
-        return not self.is_chosen or self.early_stopping.best_loss < least
+        return not self.must_beat_pca or self.early_stopping.best_loss < least
 
-    def is_behind(self, loss: float) -> bool:
-        """Whether it has not yet gained on a loss what one that learns soon has."""
+    def has_not_improved_on(self, loss: float) -> bool:
+        """Whether the best loss is not yet clearly below ``loss``."""
         least = min(_SOON, self.monitored.n_samples**-0.5 / 2)
         return not self.early_stopping.best_loss < loss * (1 - least)
 
     def give_up(self) -> None:
-        """Make no more epochs."""
+        """End the training."""
         self.early_stopping.reason = self.early_stopping.reason or "converged"
 
     def advance(self, n_epochs: float = math.inf) -> None:
-        """Make epochs until there are so many, or until one is the last."""
+        """Train until there are ``n_epochs`` epochs, or until training ends."""
         n_epochs -= len(self.loss_curve)
         if n_epochs <= 0 or self.has_stopped:
             return
@@ -184,12 +184,12 @@ class Trial:
                 return
             self.training.begin_work()
             for loss in islice(self.progress.epochs(self, self._epochs), stop):
-                self._take(loss)
+                self._record_epoch(loss)
                 if self.progress.end_epoch(self) or self.has_stopped:
                     break
 
-    def _take(self, loss: float) -> None:
-        """Take the loss of an epoch, measure others, and see if it was the last."""
+    def _record_epoch(self, loss: float) -> None:
+        """Record the losses of an epoch, and check whether it was the last."""
         training = self.training
         self.loss_curve.append(loss)
         if self.validation is not None:
@@ -204,22 +204,22 @@ class Trial:
 
     @cached_property
     def _pca_loss(self) -> float:
-        """PCA's loss of the rows held out."""
-        return self._watched.mean(self.losses_of_pca(self._watched))
+        """PCA's loss on the held-out rows."""
+        return self._held_out_rows.mean(self.losses_of_pca(self._held_out_rows))
 
     @cached_property
     def _pca_gap(self) -> float:
-        """PCA's loss of rows held out, over that of those it was fitted to."""
+        """Ratio of PCA's losses on held-out rows and on rows that it was fitted to."""
         learnt = self.some.mean(self.losses_of_pca(self.some))
         return self._pca_loss / learnt if learnt > 0 else math.inf
 
     def gap(self, n_epochs: int) -> float:
-        """Return the generalisation gap of the last epochs."""
+        """Return the generalisation gap of the last ``n_epochs`` epochs."""
         curves = self.loss_curve, self.validation_curve
         return generalisation_gap(*curves, self._pca_gap, n_epochs)
 
     def _look_for_overfitting(self) -> None:
-        """Stop once the network overfits, and not where only long steps go astray."""
+        """Stop if the network overfits, but not if only long steps raise the losses."""
         early_stopping, curves = (
             self.early_stopping,
             (self.loss_curve, self.validation_curve),
@@ -238,9 +238,9 @@ class Trial:
     def decay(
         self, n_epochs: float = math.inf, n_iter_no_change: float = math.inf
     ) -> None:
-        """Let weights decay from here on, as planned or in just so many more epochs.
+        """Let weights decay from now on, as planned or for ``n_epochs`` more epochs.
 
-        In these, so many in a row without improvement are too many.
+        These end early after ``n_iter_no_change`` epochs in a row without improvement.
         """
         self._parts.append((n_epochs, 0))
         if n_epochs < math.inf:
@@ -248,7 +248,7 @@ class Trial:
         self._epochs = self.training.decaying_epochs(n_epochs)
 
     def state(self) -> State:
-        """Return what `go_back` needs to go on from here once more."""
+        """Return a state from which training can continue again, after `go_back`."""
         return (
             self.training.objective.parameters.copy(),
             self.training.checkpoint(),
@@ -260,7 +260,7 @@ class Trial:
         )
 
     def go_back(self, state: State) -> None:
-        """Go back to where ``state`` was asked for; from there, rows are drawn anew."""
+        """Restore a ``state`` of the training. From there on, rows are drawn anew."""
         values, checkpoint, alpha, early_stopping, losses, validation_losses, parts = (
             state
         )
@@ -273,12 +273,12 @@ class Trial:
         self._epochs = self.training.epochs()
 
     def back_to_best(self) -> None:
-        """Go on from the best weights, wherever the schedule is."""
+        """Restore the best weights, but not their place in the schedule."""
         self.early_stopping.settle()
         self._parts = self._parts_to_best()
 
     def _parts_to_best(self) -> list[Part]:
-        """Return the parts that have led to the best weights."""
+        """Return the parts of the training that have led to the best weights."""
         n_left = self.early_stopping.n_iter - self.early_stopping.best_iter
         parts: list[Part] = []
         for how, n_made in reversed(self._parts):
@@ -298,7 +298,7 @@ class Trial:
         return schedule(self.early_stopping.best_iter / config.max_iter)
 
     def repeat(self, training: TrainingSession) -> None:
-        """Make the epochs that were good with another training of the same config."""
+        """Repeat the good epochs with another training of the same config."""
         training.begin_work()
         parts = [(how, n) for how, n in self._parts_to_best() if n > 0]
         n_in_all = sum(n for _, n in parts)
@@ -312,7 +312,7 @@ class Trial:
                     return
 
     def fine_tune(self, training: TrainingSession) -> None:
-        """Go on from the best weights in small steps, with the rows of a training."""
+        """Continue from the best weights in small steps, on rows of ``training``."""
         parts = self._parts_to_best()
         if not any(n_made for how, n_made in parts if how is not None):
             training.optimizer.alpha = training.config.alpha  # decay has not helped
@@ -325,52 +325,52 @@ class Trial:
                 break
 
     def settle(self, n_entrants: int = 1) -> Self:
-        """Keep the best weights, if they will do.
+        """Keep the best weights, if they are good enough.
 
         Parameters
         ----------
         n_entrants : int
-            How many trials there are: the best of many is better by chance.
+            Number of competing trials. The best of many may be better by chance.
         """
-        early_stopping, by_chance = self.early_stopping, BY_CHANCE / n_entrants
+        early_stopping, significance = self.early_stopping, SIGNIFICANCE / n_entrants
         self.kept = early_stopping.best_iter > 0
         if self.held_out is not None and self.kept:
             if self.training.starts_linear:
-                self.kept = self._beats_its_start(by_chance)
-            elif self.is_chosen:
+                self.kept = self._beats_its_start(significance)
+            elif self.must_beat_pca:
                 early_stopping.settle()
-                self.kept = self._beats_pca(by_chance)
+                self.kept = self._beats_pca(significance)
         if not self.kept and self.training.starts_linear:
             early_stopping.back_to_start()
         early_stopping.settle()
         return self
 
-    def _beats_pca(self, by_chance: float) -> bool:
-        """Whether the network is better than PCA on the rows that are watched."""
-        objective, monitored = self.training.objective, self._watched
+    def _beats_pca(self, significance: float) -> bool:
+        """Whether the network is significantly better than PCA on held-out rows."""
+        objective, monitored = self.training.objective, self._held_out_rows
         of_rows = objective.reconstruction_losses
         losses = row_losses(objective, monitored, of_rows, hides=False).cpu().numpy()
         errors = self.losses_of_pca(monitored, hides=False)
         return is_lower(
             losses,
             errors,
-            by_chance,
+            significance,
             weights=monitored.row_weights,
             rows=self.distinct,
             of_many_variables=objective.reconstruction.loss.canonical,
         )
 
     def losses_of_pca(self, batches: Batches, hides: bool = True) -> Floats:
-        """PCA's losses of rows, which it meets corrupted as the network does."""
+        """Return PCA's losses of rows, which are corrupted as for the network."""
         objective = self.training.objective
         steps = evaluation_batches(objective, batches, hides)
         loss = objective.reconstruction.losses_of_linear
         losses = pca_losses(self.training.pca, steps, loss)
         return batches.feature_fraction * losses + batches.off_basis
 
-    def _beats_its_start(self, by_chance: float) -> bool:
-        """Whether the best weights beat the first ones by more than noise."""
-        training, validation = self.training, self._watched
+    def _beats_its_start(self, significance: float) -> bool:
+        """Whether the best weights are significantly better than the first ones."""
+        training, validation = self.training, self._held_out_rows
         best, best_of_target = self._losses_with(self.early_stopping.best_values)
         start, start_of_target = self._losses_with(self.early_stopping.start_values)
         asked, worth = None, 0.0
@@ -381,21 +381,21 @@ class Trial:
             if known.any() and not known.all():
                 # The other rows only have a reconstruction loss, and would dominate the
                 # test.
-                asked, by_chance = known, by_chance * _MORE_BY_CHANCE_OF_SOME
+                asked, significance = known, significance * _LABELLED_FACTOR
         distinct = np.zeros(len(best), bool)
         distinct[self.distinct] = True
         if asked is not None:
             distinct &= asked
         weights = validation.row_weights
-        lower = is_lower(best, start, by_chance, worth, weights, distinct)
+        lower = is_lower(best, start, significance, worth, weights, distinct)
         return lower and best_of_target <= start_of_target
 
     def _losses_with(self, values: Tensor) -> tuple[Floats, float]:
-        """Losses of rows with some weights, and the mean of their target's part.
+        """Return losses of rows with given weights, and the mean loss of the target.
 
-        Nothing is hidden: what nobody can know would outweigh what is learnt.
+        No entries are hidden: the loss of unpredictable ones would outweigh the gain.
         """
-        objective, monitored = self.training.objective, self._watched
+        objective, monitored = self.training.objective, self._held_out_rows
         objective.parameters.restore(values)
         mean_of_target = 0.0
         if objective.head is not None:
@@ -406,7 +406,7 @@ class Trial:
         return losses.cpu().numpy(), mean_of_target
 
     def judge(self) -> None:
-        """Tell the user of a training that did not end as it should."""
+        """Warn of a training that did not end as it should, or raise an error."""
         early_stopping, config = self.early_stopping, self.training.config
         starts_linear = self.training.starts_linear
         # The loss of the final weights. The losses of the epochs do not show whether

@@ -20,15 +20,16 @@ class Writer(Observer):
     Parameters
     ----------
     name : str
-        Of the estimator.
+        Name of the estimator.
     verbose : int
-        1 writes a line at the end, and shows a bar meanwhile where somebody looks on
-        and tqdm is installed; 2 writes a line an epoch instead.
+        With 1, write a line at the end, and show a progress bar if the output is a
+        terminal or a notebook and tqdm is installed. With 2, write a line per epoch
+        instead of the bar.
     """
 
     @classmethod
     def of(cls, estimator: BaseEstimator) -> list[Self]:
-        """Return observers: one, or none where nothing is to be written."""
+        """Return a list of one observer, or an empty list if nothing is written."""
         if not estimator.verbose:
             return []
         return [cls(type(estimator).__name__, int(estimator.verbose))]
@@ -38,20 +39,20 @@ class Writer(Observer):
         self.verbose = verbose
         self.begin = perf_counter()
         self._n_trainings = 1
-        self._bar: Any = None  # one of tqdm, if there is one
+        self._bar: Any = None  # tqdm's bar, if there is one
 
     def write(self, text: str) -> None:
         """Write a line."""
         sys.stdout.write(f"[{self.name}] {text}\n")
 
     def begin_fit(self, snapshot: Snapshot | None, n_trainings: int) -> None:
-        """Show a bar, if one is to be."""
+        """Show a progress bar if ``verbose`` is 1."""
         self._n_trainings = n_trainings
         if self.verbose == 1:
             self._bar = _bar(self.name)
 
     def end_epoch(self, task: Task) -> bool:
-        """Write a line, or move the bar. Never ends a training."""
+        """Write a line, or update the bar. Never stop training."""
         if self.verbose > 1:
             self.write(self._line(task))
         elif self._bar is not None:
@@ -59,12 +60,12 @@ class Writer(Observer):
         return False
 
     def conclude(self, summary: Callable[[], str]) -> None:
-        """Write what has come of the fit, and how long it took."""
+        """Write the summary of the fit, and its duration."""
         self.close(failed=False)
         self.write(f"{summary()}, {perf_counter() - self.begin:.1f} s")
 
     def close(self, failed: bool) -> None:
-        """Take the bar away."""
+        """Close the progress bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -83,7 +84,7 @@ class Writer(Observer):
         return ", ".join(parts)
 
     def _move(self, task):
-        """Let the bar show the training that is under way."""
+        """Update the bar with the metrics of the present training."""
         bar, metrics = self._bar, task.metrics
         bar.total = None if task.max_iter == math.inf else task.max_iter
         bar.set_description(f"{self.name}, {task.name}", refresh=False)
@@ -96,13 +97,13 @@ class Writer(Observer):
 
 
 def _baseline(task):
-    """Return the baseline's name: with a target it is other linear codes than PCA's."""
+    """Return the name of the baseline. With a target, it is not PCA."""
     return "PCA" if task.training.target is None else "linear"
 
 
 def _bar(name):
-    """Return a bar where somebody looks on, and None elsewhere, or without tqdm."""
-    if not _is_watched():
+    """Return a progress bar, or None if nobody watches or tqdm is not installed."""
+    if not _is_interactive():
         return None
     try:
         # In notebooks without widgets, use a terminal's progress bar, without a
@@ -116,6 +117,6 @@ def _bar(name):
     return tqdm(desc=name, leave=False, unit="epoch", miniters=1, file=sys.stdout)
 
 
-def _is_watched():
-    """Whether the output is a notebook's or a terminal's."""
+def _is_interactive():
+    """Whether the output is a notebook or a terminal."""
     return "ipykernel" in sys.modules or sys.stdout.isatty()

@@ -5,42 +5,42 @@ from scipy.stats import wilcoxon
 
 from .._typing import Bools, Floats, Ints
 
-__all__ = ["BY_CHANCE", "is_lower"]
+__all__ = ["SIGNIFICANCE", "is_lower"]
 
 # Significance level of the test for a gain. Measured in docs/choices.md, "Answering
 # with PCA".
-BY_CHANCE = 0.01
+SIGNIFICANCE = 0.01
 
 
 def is_lower(
     losses: Floats,
     others: Floats,
-    by_chance: float = BY_CHANCE,
+    significance: float = SIGNIFICANCE,
     by_part: float = 0.0,
     weights: Floats | None = None,
     rows: Ints | Bools | slice = slice(None),
     of_many_variables: bool = False,
 ) -> bool:
-    """Whether the losses of rows are lower than others, the same rows', beyond doubt.
+    """Whether losses of rows are significantly lower than other losses of these rows.
 
-    Their mean must be, by some part and by more than the noise of so few rows, and so
-    must most of them, by the signed-rank test (Wilcoxon 1945): one row far out can move
-    the mean alone.
+    The mean must be lower, by a given share and by more than the noise of so few rows.
+    Most losses must be lower too, by the signed-rank test (Wilcoxon 1945), because a
+    single far row can move the mean.
 
     Parameters
     ----------
     losses, others : ndarray of shape (n_samples,)
-    by_chance : float
-        How probable so many lower losses may be where there is no difference.
+    significance : float
+        Significance level of the signed-rank test.
     by_part : float
-        Part by which the mean must be lower.
+        Share by which the mean must be lower.
     weights : ndarray of shape (n_samples,) or None
-        Of the rows in the mean, of which fewer then count.
+        Weights of the rows in the mean. They reduce the effective number of rows.
     rows : slice or ndarray of int or bool
-        Those that are evidence.
+        Rows that count as evidence.
     of_many_variables : bool
-        Whether losses are means over many variables in their own units, whose noise is
-        smaller than that of squared errors, and is measured.
+        Whether losses are means over many variables in their own units. Their noise is
+        smaller than that of squared errors, and is estimated from the losses.
     """
     losses, others = losses[rows], others[rows]
     n_samples, gain = len(losses), others - losses
@@ -54,8 +54,8 @@ def is_lower(
         noise *= gain.std() / other_mean
     if not mean < other_mean * (1 - max(by_part, noise)):
         return False
-    # With fewer than seven rows, the losses of all rows have to be lower.
-    by_chance = max(by_chance, 0.5**n_samples)
+    # With fewer than seven rows (at the default level), all losses have to be lower.
+    significance = max(significance, 0.5**n_samples)
     # Rows without a difference count half for each side.
     test = wilcoxon(gain, zero_method="zsplit", alternative="greater")
-    return bool(test.pvalue <= by_chance)
+    return bool(test.pvalue <= significance)

@@ -1,4 +1,4 @@
-"""Weight decay: from which epoch on the weights of a trial decay, if at all.
+"""Weight decay: whether the weights of a trial decay, and from which epoch on.
 
 Most networks are better without weight decay, but those that overfit are better with
 it. Both are compared on held-out rows in the middle of the schedule, where the
@@ -19,7 +19,7 @@ __all__ = ["decay_if_overfitted", "try_decay"]
 _AFTER = 0.2
 _FOR = 0.1
 # Decay is tried if the ratio of the losses on held-out rows and on training rows is
-# more than so many times PCA's ratio.
+# more than this multiple of PCA's ratio.
 _GAP = 1.1
 # The present loss is the mean over the last epochs, this share of all epochs.
 _NOW = 0.02
@@ -32,12 +32,12 @@ _IN_VAIN = 0.4
 
 
 def try_decay(trial: Trial) -> None:
-    """Let the weights of a trial decay in the middle if that soon shows to be better.
+    """Try weight decay in the middle of the schedule, and keep it if it is better.
 
     Parameters
     ----------
     trial : Trial
-        Somewhere before; afterwards it has made some more epochs, or has stopped.
+        A trial before that place. Afterwards it has made more epochs or has stopped.
     """
     n_in_all = trial.training.config.max_iter
     if not trial.may_decay:
@@ -62,7 +62,7 @@ def try_decay(trial: Trial) -> None:
 
 
 def decay_if_overfitted(trial: Trial) -> None:
-    """Go on from the best weights, which decay, if they came long before the end."""
+    """Train the best weights further with decay, if they came long before the end."""
     early_stopping, n_in_all = trial.early_stopping, trial.training.config.max_iter
     early = early_stopping.best_iter < _EARLY * n_in_all
     overfitted = trial.may_decay and early and early_stopping.reason == "converged"

@@ -23,7 +23,7 @@ class Batch:
     x : Tensor of shape (batch, n_features)
         Rows that the reconstruction is compared with.
     targets : Tensor of shape (batch, width)
-        What the head has to predict from the codes, NaN where unknown.
+        Targets that the head predicts from the codes. NaN if unknown.
     inputs : Tensor of shape (batch, n_features)
         Rows that are encoded: ``x`` after corruption and other changes.
     rng : numpy.random.Generator or None
@@ -31,8 +31,8 @@ class Batch:
     weights : Tensor of shape (batch, 1) or None
         Sample weights, whose mean over all rows is 1. None if all are 1.
     observed : Tensor of bool of shape (batch, n_features) or None
-        Which values of ``x`` were observed. The loss ignores the others, which fill
-        gaps. None if there are no gaps.
+        Which values of ``x`` were observed. The loss ignores the others, which are
+        filled gaps. None if there are no gaps.
     factors : Tensor of shape (n_outliers, 1)
         Factors by which the first rows were scaled away from the mean. These outliers
         count in the gradient, but not in the loss that is returned, nor in the costs of

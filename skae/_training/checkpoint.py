@@ -1,4 +1,4 @@
-"""Checkpoint: what a training needs besides its weights to go on, as numpy."""
+"""Checkpoint: the state of a training besides its weights, as numpy arrays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,17 +11,18 @@ __all__ = ["Checkpoint"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a training is.
+    """What is needed, besides the weights, to continue a training.
 
     Attributes
     ----------
     rng : dict
-        State of its bit generator.
+        State of the bit generator.
     solver : dict
-        What the rule of the optimizer remembers, arrays by name.
+        State of the optimizer's rule, as arrays by name.
     n_steps_made : float
+        Position in the schedule.
     head : dict or None
-        Weights of the head, arrays by name.
+        Weights of the head, as arrays by name.
     """
 
     rng: Mapping[str, Any]

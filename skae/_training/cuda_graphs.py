@@ -1,7 +1,7 @@
 """Replay: training steps on a GPU, recorded as CUDA graphs.
 
-A step of a dense network consists of about forty kernels of a few microseconds each. To
-launch a kernel takes longer than to run it. A CUDA graph launches them all at once.
+A step of a dense network consists of about forty kernels of a few microseconds each.
+Launching a kernel takes longer than running it. A CUDA graph launches them all at once.
 Measured in docs/choices.md, "Steps on a GPU".
 """
 
@@ -24,7 +24,7 @@ __all__ = ["recorded_steps"]
 # Steps of one kind before one is recorded. For fewer steps a recording does not pay
 # off; see docs/choices.md, "Steps on a GPU".
 _BEFORE_RECORDING = 32
-# With a time limit, at most so many steps are launched ahead of those that are done.
+# With a time limit, at most this number of steps is launched ahead of finished steps.
 _LAUNCHED_AHEAD = 16
 # Fits in several threads would otherwise record on the same stream at the same time.
 _ONE_AT_A_TIME = forkable_lock()
@@ -43,9 +43,9 @@ def recorded_steps(
 
 
 class _Replay:
-    """Make steps. Those of a kind that is frequent are recorded and replayed.
+    """Makes steps. Frequent kinds of steps are recorded and replayed.
 
-    Steps are of one kind if their batches have the same numbers of rows and outliers.
+    Two steps are of one kind if their batches have equal numbers of rows and outliers.
     """
 
     def __init__(self, objective: Objective, optimizer: Optimizer) -> None:
@@ -66,7 +66,7 @@ class _Replay:
 
 
 class _Recording:
-    """A recorded step, into whose tensors each batch is copied."""
+    """A recorded step. Each batch is copied into its tensors."""
 
     def __init__(
         self, objective: Objective, optimizer: Optimizer, batch: Batch
@@ -103,7 +103,7 @@ class _Recording:
 def _record(
     kernels: Callable[[], Tensor], device: torch.device
 ) -> tuple[Callable[[], None], Tensor]:
-    """Record the kernels of a function; return how to launch them, and the result."""
+    """Record the kernels of a function. Return their launcher, and the result."""
     graph = torch.cuda.CUDAGraph()
     # Other threads, such as another fit, may use the GPU meanwhile.
     options: dict[str, Any] = {

@@ -36,9 +36,9 @@ class EarlyStopping:
     parameters : FlatParameters
         The weights of the network that is trained.
     config : Config
-        There are at most ``max_iter`` epochs. After ``n_iter_no_change`` epochs in a
-        row without improvement training ends. An improvement lowers the loss by at
-        least the share ``tol``.
+        There are at most ``max_iter`` epochs. Training ends after ``n_iter_no_change``
+        epochs in a row without improvement. An improvement lowers the loss by at least
+        the share ``tol``.
     start_loss : float
         Loss before the first epoch. If no epoch lowers it, the weights before the first
         epoch are the best.
@@ -63,7 +63,7 @@ class EarlyStopping:
         return self._last_improvement == self.n_iter
 
     def should_stop(self, loss: float, out_of_time: bool = False) -> bool:
-        """Take the loss of an epoch. Return whether it is the last; set ``reason``."""
+        """Record the loss of an epoch. Return whether training ends; set ``reason``."""
         self.n_iter += 1
         if loss < self.best_loss:
             values = self.parameters.copy()  # first: an interrupt may happen during it
@@ -83,8 +83,8 @@ class EarlyStopping:
 
     @property
     def _patience_spent(self) -> float:
-        # While the step size rises, patience does not count if the network has learnt
-        # anything.
+        # While the step size rises, patience is not spent if the network has already
+        # learnt anything.
         begin: float = self._last_improvement
         max_iter = self.config.max_iter
         rises = self.config.learning_rate == "one_cycle" and max_iter < math.inf
@@ -93,7 +93,7 @@ class EarlyStopping:
         return self.n_iter - begin
 
     def extend(self, n_epochs: float, n_iter_no_change: float = math.inf) -> None:
-        """Allow ``n_epochs`` more epochs, with a new patience."""
+        """Allow ``n_epochs`` more epochs, with a new patience ``n_iter_no_change``."""
         self.reason = None
         self._last_improvement = self.n_iter
         self.config = replace(

@@ -19,11 +19,11 @@ class FlatParameters:
     Parameters
     ----------
     *modules : nn.Module
-        Their parameters become views of ``values``, and the gradients of these become
-        views of ``gradients``.
+        Modules whose parameters become views of ``values``. The gradients of these
+        become views of ``gradients``.
     buffers : iterable of Tensor
-        What is learnt outside of parameters, such as the running means of batch
-        normalisation.
+        Tensors that are learnt but are not parameters, such as the running means of
+        batch normalisation.
     """
 
     def __init__(self, *modules: nn.Module, buffers: Iterable[Tensor] = ()) -> None:
@@ -62,7 +62,7 @@ class FlatParameters:
 
 
 def _tall(p: Tensor) -> Tensor:
-    """Return a matrix in its layout in memory: wide ones are transposed.
+    """Return a matrix as it is laid out in memory: wide matrices are transposed.
 
     The gradient of a wide first layer then takes a tenth less time to compute.
     """

@@ -1,4 +1,4 @@
-"""Training loop: one epoch after another, and the evaluation of rows in between."""
+"""Training loop: one epoch after another, and evaluation of rows in between."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -30,14 +30,14 @@ def epochs(
     rng: np.random.Generator,
     threads: ThreadTuner,
 ) -> Iterator[float]:
-    """Train for one epoch each time that the caller asks for the next item.
+    """Train for one epoch whenever the caller asks for the next item.
 
     Yields
     ------
     loss : float
-        The training loss, averaged over the epoch's rows. Each batch counts with its
-        loss before its step. NaN once the weights are not finite. An epoch ends early
-        when the time is up.
+        Training loss, averaged over the rows of the epoch. The loss of each batch is
+        measured before its step. NaN if the weights are no longer finite. An epoch
+        ends early when time is up.
     """
     n_ahead = int(min(_DRAWN_AHEAD, optimizer.n_steps - optimizer.n_steps_made))
     n_epochs = max(1, n_ahead // batches.n_batches)
@@ -82,7 +82,7 @@ def _batches(
     rng: np.random.Generator,
     n_epochs: int,
 ) -> Iterator[Batch]:
-    """Yield the batches of one epoch after another, without end."""
+    """Yield the batches of one epoch after another, endlessly."""
     n_made = optimizer.n_steps_made
     while True:
         for x, targets, weights, gaps, sizes in batches.shuffled(rng, n_epochs):
@@ -93,7 +93,7 @@ def _batches(
 
 
 def evaluate(objective: Objective, batches: Batches) -> float:
-    """Return the mean loss over all rows, without changing anything."""
+    """Return the mean loss over all rows. Nothing is changed."""
     return float(batches.mean(row_losses(objective, batches)))
 
 

@@ -1,4 +1,4 @@
-"""Microbatches: batches that do not fit in memory, worked on in parts."""
+"""Microbatches: batches that do not fit in memory are processed in parts."""
 
 from typing import Self
 
@@ -17,7 +17,7 @@ _LEAST_ROWS = 2
 
 
 class Microbatches:
-    """Make steps with batches that are split into parts, one after another.
+    """Makes steps with batches that are processed in parts, one after another.
 
     If losses are means over rows, the weighted sum of the parts' gradients is the
     gradient of the batch, except for rounding. The numbers of outliers in two parts
@@ -28,8 +28,7 @@ class Microbatches:
     objective : Objective
     optimizer : Optimizer
     n_parts : int
-        How many parts to begin with. The number doubles whenever a part does not fit in
-        memory.
+        Initial number of parts. It doubles whenever a part does not fit in memory.
     """
 
     def __init__(
@@ -37,7 +36,7 @@ class Microbatches:
     ) -> None:
         self.objective, self.optimizer = objective, optimizer
         self.n_parts = n_parts
-        self._told = False
+        self._has_warned = False
 
     @classmethod
     def after(
@@ -47,7 +46,7 @@ class Microbatches:
         optimizer: Optimizer,
         n_samples: int,
     ) -> Self:
-        """Return an object that goes on after an error in a step of ``n_samples`` rows.
+        """Return an object to continue after an error in a step of ``n_samples`` rows.
 
         Raises
         ------
@@ -66,7 +65,7 @@ class Microbatches:
                 loss = self._backward(batch)
             except RuntimeError as error:
                 self._halve(error, len(batch))
-        self._tell(len(batch))
+        self._warn_once(len(batch))
         self.optimizer.step()
         return loss
 
@@ -76,10 +75,10 @@ class Microbatches:
             raise error
         self.n_parts = n_parts
 
-    def _tell(self, n_samples: int) -> None:
+    def _warn_once(self, n_samples: int) -> None:
         """Warn once, after a step in parts has succeeded."""
-        if not self._told:
-            self._told = True
+        if not self._has_warned:
+            self._has_warned = True
             warn(
                 f"There is not enough memory for a batch of {n_samples} rows: it is "
                 "worked on in parts, which takes longer. A smaller batch_size may be "

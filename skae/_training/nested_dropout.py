@@ -27,9 +27,9 @@ def first_codes(
 
 
 def in_turn(x: torch.Tensor, n_components: int) -> torch.Tensor:
-    """Return a mask as `first_codes` does, with one code for the first row, then two.
+    """Return a mask like `first_codes`, with one code for the first row, then two.
 
-    After ``n_components`` codes it begins with one again.
+    After a row with ``n_components`` codes, the next row has one code again.
     """
     n_kept = 1 + torch.arange(len(x))[:, None] % n_components
     return (torch.arange(n_components) < n_kept).to(x)

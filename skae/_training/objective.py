@@ -102,7 +102,7 @@ class Objective:
         return bool(self.costs) or is_drawn
 
     def without_autograd(self) -> AbstractContextManager[object]:
-        """Return a context for steps. Operations that need autograd in it switch it on.
+        """Return a context for steps. Operations that need autograd switch it on.
 
         If neither the loss nor the layers nor a user's part need autograd, inference
         mode is returned, which has less overhead.
@@ -114,8 +114,8 @@ class Objective:
     def is_replayable(self) -> bool:
         """Whether every step consists of the same operations, without random draws.
 
-        A user's network, loss or penalty could do anything, so the answer is no. Draws
-        before a step, such as corruptions, do not matter.
+        A user's network, loss or penalty could do anything, so the answer is no.
+        Random draws before a step, such as corruptions, do not matter.
         """
         others = any(isinstance(m, Dropout | UserModule) for m in self._modules)
         is_known = self.reconstruction.loss in LOSSES.values()
@@ -134,7 +134,7 @@ class Objective:
         return self.dense is not None and is_known
 
     def avoid_underflow(self) -> None:
-        """Prevent subnormal numbers in the gradients of later steps: they are slow."""
+        """Prevent subnormal numbers, which are slow, in gradients of later steps."""
         if self.dense is not None and self.parameters.values.is_cpu:
             self.dense.avoid_underflow()
 
@@ -225,7 +225,7 @@ class Objective:
         return self.reconstruction.losses(output, batch.x, batch.observed)
 
     def target_losses(self, batch: Batch) -> Tensor:
-        """Return only the losses of the targets. There has to be a head."""
+        """Return only the losses of the targets. The objective must have a head."""
         assert self.head is not None
         _, _, code = self._encode(self.fast, batch)
         return self.head(code, batch.targets)
@@ -276,7 +276,7 @@ class Objective:
         return loss
 
     def gradient_alone(self, batch: Batch) -> Tensor:
-        """Return the gradient of a batch, without any other side effect."""
+        """Return the gradient of a batch. Restore the random state afterwards."""
         assert batch.rng is not None  # set in training
         state = batch.rng.bit_generator.state
         self.backward(batch)
@@ -285,7 +285,7 @@ class Objective:
 
     @torch.enable_grad()
     def _autograd_backward(self, batch: Batch, progress: float) -> Tensor:
-        """Do what `backward` does, for any layers and any penalty, with autograd."""
+        """Do the same as `backward` with autograd, for any layers and any penalty."""
         self.parameters.gradients.zero_()
         divisor = batch.x.new_ones(len(batch.x), 1)
         divisor[: batch.n_outliers] = batch.factors

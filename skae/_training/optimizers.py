@@ -17,7 +17,7 @@ from .flat_parameters import FlatParameters
 
 __all__ = ["SCHEDULES", "SOLVERS", "WARM_UP", "Optimizer"]
 
-# Number of parts that a buffer is split into on a GPU. One launch of a kernel takes 32.
+# Number of parts that a buffer is split into on a GPU. One kernel launch takes 32.
 # Measured in docs/choices.md, "Steps on a GPU".
 _GPU_PARTS = 32
 
@@ -103,10 +103,10 @@ class _AdamW(_Adam):
 class _Muon(_AdamW):
     """Muon (Jordan et al. 2024): the momentum of each matrix is made orthogonal.
 
-    So all singular directions of a matrix get steps of the same size, also those with
-    small gradients. Steps are scaled to the size of Adam's (Liu et al. 2025). Adam
-    updates all parameters that are not weights of linear layers. To make a matrix
-    orthogonal costs as much as some hundred rows, whatever the batch size.
+    So all singular directions of a matrix get steps of the same size, even if their
+    gradients are small. Steps are scaled to the size of Adam's (Liu et al. 2025). Adam
+    updates all parameters that are not weights of linear layers. Making a
+    matrix orthogonal costs as much as some hundred rows, for any batch size.
     """
 
     default_lr = 1e-2
@@ -222,19 +222,20 @@ class Optimizer:
     Parameters
     ----------
     parameters : FlatParameters
-        What is trained. Only its matrices decay.
+        Parameters that are trained. Only their matrices decay.
     config : Config
-        Has the names of solver and schedule, the step size and the weight decay.
+        Config with solver, schedule, step size and weight decay.
     n_steps : int or float
         Number of steps in the schedule, unless a time limit ends it earlier.
 
     Attributes
     ----------
-    n_steps_made : int
+    n_steps_made : float
+        Position in the schedule, in steps.
     progress : float
         Share of the training that is over. It stays at 1 after the last step.
     limit : TimeLimit
-        Time limit. The schedule ends with it at the latest.
+        Time limit, with which the schedule ends at the latest.
     """
 
     def __init__(
@@ -250,7 +251,7 @@ class Optimizer:
         self.skip_to(0)
 
     def skip_to(self, n_steps_made: float) -> None:
-        """Go to the place of the schedule after so many steps."""
+        """Go to the place in the schedule after ``n_steps_made`` steps."""
         self.n_steps_made = n_steps_made
         progress = max(n_steps_made / self.n_steps, self.limit.part_spent)
         self.progress = min(1.0, progress)

@@ -1,4 +1,4 @@
-"""Outliers: artificial far rows, so that networks learn what to do far from the data.
+"""Outliers: artificial far rows, to teach networks what to do far from the data.
 
 The output of a network for rows far from its training rows can be arbitrary. The
 nonlinear parts of encoder and decoder cancel each other near the training rows, but not
@@ -37,12 +37,12 @@ _LITTLE_LEFT = 0.2
 
 @dataclass(frozen=True)
 class Outliers:
-    """How far rows are scaled away from the mean in training, and from when on.
+    """How far rows are scaled away from the mean, and from which progress on.
 
     Attributes
     ----------
     radius : float
-        Largest distance of an outlier from the mean, unless the row was farther before.
+        Largest distance of an outlier from the mean, unless its row was farther.
     spikes : ndarray of shape (2 * n_features,)
         Cumulative probabilities from `spike_distribution`.
     basis : Tensor of shape (n_all_features, n_features) or None
@@ -149,7 +149,7 @@ def _draw(sizes, rng, augmented):
 
 
 def stretch(x: Tensor, radius: float, rng: np.random.Generator) -> Tensor:
-    """Draw a factor for each row, (n_samples, 1), which takes it to the radius at most.
+    """Draw a factor for each row, (n_samples, 1), that takes it up to the radius.
 
     The logarithms of the factors are uniform, so each order of magnitude of the
     distance is equally frequent.
@@ -163,17 +163,17 @@ def stretch(x: Tensor, radius: float, rng: np.random.Generator) -> Tensor:
 def outlier_weight(unexplained: float) -> float:
     """Return the weight of outliers, from the share of variance that PCA leaves.
 
-    The errors of outliers are in proportion to the size of the rows. If PCA leaves
+    The errors of outliers are proportional to the norm of the rows. If PCA leaves
     little variance, outliers of full weight would dominate the loss.
     """
     return min(1.0, unexplained / _LITTLE_LEFT)
 
 
 def spike_distribution(x: Floats) -> Floats:
-    """Return how probable a spike is in each feature, up and down.
+    """Return the probability of a spike in each feature, up and down.
 
-    Half of the probability is the same for all features that vary. The other half is in
-    proportion to the square of a feature's farthest value, because a feature with one
+    Half of the probability is the same for all features that vary. The other half is
+    proportional to the square of a feature's farthest value, because a feature with one
     far value is likely to have another in new rows.
 
     Parameters

@@ -14,14 +14,14 @@ from .._typing import Bools
 
 __all__ = ["RandomGaps"]
 
-# Share of the observed entries that are hidden at random. Share of the rows that get
-# the gaps of another row instead, if that row has any, since gaps may come in blocks.
+# Share of the observed entries that are hidden at random, and share of the rows that
+# get the gaps of another row instead, if it has any, because gaps may come in blocks.
 _SHARE = 0.2
 _LIKE_OTHERS = 0.5
 
 
 class RandomGaps:
-    """Hides entries of rows, and fills them in the same way as missing ones.
+    """Hides entries of rows, and fills them in the same way as missing entries.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ from .batch import Batch, weighted
 
 __all__ = ["CodeCosts", "PullToPCA", "Reconstruction"]
 
-# By link, a raw output and a value for which canonical losses are zero.
+# For each link, a raw output and a value for which the canonical loss is zero.
 _AGREEMENT = {"logistic": (30.0, 1.0), "exp": (-30.0, 0.0)}
 
 
@@ -39,7 +39,7 @@ class Reconstruction:
     feature_fraction : float
         Share of all features that are learnt. The loss of the others is zero.
     outlier_weight : float
-        Weight of outliers in the gradient; 1 is the weight of other rows.
+        Weight of outliers in the gradient. Other rows have weight 1.
     """
 
     def __init__(
@@ -119,9 +119,9 @@ class Reconstruction:
     def _without_gaps(
         self, output: Tensor, x: Tensor, observed: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return output and rows, made equal where nothing is observed.
+        """Return output and rows, made to agree where nothing is observed.
 
-        There the loss and its gradient are zero.
+        The loss and its gradient are zero there.
         """
         if not self.loss.canonical:
             return output, torch.where(observed, x, output.detach())
@@ -140,8 +140,8 @@ class Reconstruction:
 class PullToPCA:
     """The squared distance of codes from PCA's codes, in units of their variance.
 
-    It is a regularisation: it adds to the gradient, but not to the loss that is
-    reported.
+    It is a regularisation term: it contributes to the gradient, but not to the reported
+    loss.
 
     Parameters
     ----------
@@ -219,9 +219,9 @@ class CodeCosts:
     def means(
         self, h: Tensor, z: Tensor, batch: Batch, progress: float
     ) -> tuple[Tensor, Tensor]:
-        """Return the mean cost, and the same with the present weight of the divergence.
+        """Return the mean cost, and the mean cost with the divergence's present weight.
 
-        Training uses the gradient of the second.
+        Training uses the gradient of the second value.
         """
         weights = None if batch.weights is None else batch.weights[batch.inliers]
         divergence, penalty = (

@@ -17,13 +17,13 @@ from .._nn.autoencoder import AutoEncoder
 __all__ = ["blend_into_pca", "choose_trust_radius", "shrink_trust_radius"]
 
 # Rows are tested at these multiples of their length. An error there is too large if it
-# is more than so many times PCA's. See docs/choices.md, "Far rows".
+# is more than this multiple of PCA's. See docs/choices.md, "Far rows".
 _TRIED = (3.0, 10.0, 100.0)
 _TOLERATED_ERROR = 1.2
-# Plain networks are used up to so many times the distance of the farthest outlier that
-# they have learnt from, because they are linear in each direction there. Linear codes
-# are made so many times as long as the network's codes, so that the decoder soon
-# recognises them as far. Measured in docs/choices.md, "Far rows".
+# Plain networks are used up to this multiple of the distance of the farthest outlier
+# that they have learnt from, because they are linear in each direction there. Linear
+# codes are made longer than the network's codes by the second factor, so that the
+# decoder soon recognises them as far. Measured in docs/choices.md, "Far rows".
 _PLAIN_FACTOR = 10.0
 _LONGER = 4.0
 # Relative increase of an error that rounding alone may cause.
@@ -40,11 +40,11 @@ def shrink_trust_radius(
 ) -> None:
     """Let corrections fade at a smaller distance, if they are bad far from the data.
 
-    At first they fade from ``outlier_factor`` times the norm of the farthest training
-    row, and of the longest code of a training row, on. If the reconstruction of far
-    rows is bad, they fade from the norm of the farthest row itself on. That row may
-    have a broken value; then they fade from the farthest validation row on. A radius is
-    not used if it increases the error of validation rows that are not far.
+    At first the corrections fade beyond ``outlier_factor`` times the largest norm of
+    training rows, and of their codes. If the reconstruction of far rows is bad, they
+    fade beyond the largest norm itself. That norm may come from a broken value. If so,
+    they fade beyond the largest norm of validation rows. A radius is not used if it
+    increases the error of validation rows as they are.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ def shrink_trust_radius(
     outlier_factor : float
     """
     radii = _radii(network)
-    row, code = _outermost(network, learnt)
-    row = torch.maximum(row, radii[0] / outlier_factor)  # of all rows of the fit
+    row, code = _largest_norms(network, learnt)
+    row = torch.maximum(row, radii[0] / outlier_factor)  # of all rows
     _set(radii, (row * outlier_factor, torch.maximum(code * outlier_factor, radii[1])))
     _choose_nearer(network, batches, [(row, code)], _TOLERATED_ERROR * pca_error)
 
@@ -111,7 +111,7 @@ def choose_trust_radius(
     radii = _radii(network)
     _set(radii, (torch.inf, torch.inf))
     factors = _PLAIN_FACTOR * outlier_factor, outlier_factor, 1.0
-    farthest, *nearer = [_outermost(network, learnt, factor) for factor in factors]
+    farthest, *nearer = [_largest_norms(network, learnt, factor) for factor in factors]
     _set(radii, farthest)
     _choose_nearer(network, batches, nearer, _TOLERATED_ERROR * pca_error)
 
@@ -133,23 +133,23 @@ def _aligned(
         cross = cross + z.t() @ of_pca
         own, others = own + z.square().sum(), others + of_pca.square().sum()
     left, _, right = torch.linalg.svd(cross)
-    turn = left @ right
+    rotation = left @ right
     scale = _LONGER * (own / others).sqrt()
     if not (torch.isfinite(scale) and scale > 0):
         scale = torch.ones_like(scale)
-    encoder = scale * (turn @ into_codes)
-    decoder = back @ turn.t() / scale
+    encoder = scale * (rotation @ into_codes)
+    decoder = back @ rotation.t() / scale
     return encoder.float(), decoder.float()
 
 
 def _choose_nearer(network, batches, nearer, bound):
     """Choose radii by the error of far rows, without harm to rows that are not far.
 
-    The present radii stay if the error of far rows is within the bound. Otherwise the
-    first smaller ones are tried, then the next.
+    The present radii are kept if the error of far rows is within the bound. Otherwise
+    smaller radii are tried, one pair after another.
     """
     radii = _radii(network)
-    monitored = _outermost(network, batches)
+    monitored = _largest_norms(network, batches)
     both = [torch.maximum(*pair) for pair in zip(nearer[-1], monitored, strict=True)]
     chosen = [radius.clone() for radius in radii]
     in_place = _error(network, batches)
@@ -174,8 +174,10 @@ def _set(radii: Sequence[Tensor], values: Iterable[Tensor | float]) -> None:
         radius.fill_(value)
 
 
-def _outermost(network: AutoEncoder, batches: Batches, factor: float = 1.0) -> Tensor:
-    """Return the largest norms of rows, times a factor, and of the codes of these."""
+def _largest_norms(
+    network: AutoEncoder, batches: Batches, factor: float = 1.0
+) -> Tensor:
+    """Return the largest norms of rows, scaled by a factor, and of their codes."""
     moved = (factor * x for x, _ in batches.in_order())
     lengths = [
         torch.stack([torch.linalg.vector_norm(v, dim=1).max() for v in (x, z)])
@@ -185,12 +187,12 @@ def _outermost(network: AutoEncoder, batches: Batches, factor: float = 1.0) -> T
 
 
 def _far_error(network: AutoEncoder, batches: Batches) -> float:
-    """Return the largest of the errors of rows scaled by the factors to test."""
+    """Return the largest error of rows that are scaled by the factors to test."""
     return max(_error(network, batches, factor) for factor in _TRIED)
 
 
 def _error(network: AutoEncoder, batches: Batches, factor: float = 1.0) -> float:
-    """Return the mean squared error of scaled rows over factor squared; never NaN."""
+    """Return the mean squared error of scaled rows, over factor squared. Never NaN."""
     total = 0.0
     for x, _ in batches.in_order():
         moved = factor * x
