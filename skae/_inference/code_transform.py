@@ -18,7 +18,7 @@ from torch import Tensor
 
 __all__ = ["FARTHEST_CODE", "CodeTransform", "shorten"]
 
-#: A function from the network's codes to transformed codes, or back.
+#: Function from the network's codes to transformed codes, or its inverse.
 Way: TypeAlias = Callable[[Tensor], Tensor]
 
 # Codes are clipped to this size. float32 can still square and add such values.
