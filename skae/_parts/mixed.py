@@ -214,7 +214,7 @@ def choose_loss(
     Parameters
     ----------
     params : Parameters
-        With the ``loss`` that `with_columns` returns.
+        Parameters with the ``loss`` that `with_columns` returned.
     X : ndarray or CSR matrix of shape (n_rows, n_features)
     weights : ndarray of shape (n_rows,) or None
         Weights of the rows.
