@@ -33,7 +33,7 @@ from .sampling import judges, left_out_rows, remember
 __all__ = ["ReconstructionOutlierDetector"]
 
 # Number of rows that a member is fitted to, as in an isolation forest: so few that
-# outliers are rare among them. For few rows, the largest share of them.
+# outliers are rare among them. If there are few rows, this share of them is the limit.
 _ROWS = 256
 _MOST_OF_THE_ROWS = 0.5
 # Scaled values are limited to this size, so that squares of errors stay finite.

@@ -93,7 +93,7 @@ def _row_keys(X):
 
 
 def _mixed(bits):
-    """Mix 64 bits so that each depends on all, without loss."""
+    """Return a one-to-one mapping of 64 bits in which each bit depends on all bits."""
     for shift, factor in zip((30, 27), _MIX, strict=True):
         bits = (bits ^ (bits >> np.uint64(shift))) * factor
     return bits ^ (bits >> np.uint64(31))
