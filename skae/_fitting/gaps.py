@@ -22,8 +22,8 @@ from .deployment import Deployed
 
 __all__ = ["Gaps", "measure_imputation"]
 
-# Largest number of rows in which entries are hidden, to measure how well the network
-# and the linear method fill gaps.
+# Entries are hidden in the first rows, up to this number, to measure how well the
+# network and the linear method fill gaps.
 _MOST_ROWS = 10_000
 
 
@@ -120,7 +120,8 @@ def measure_imputation(
 ) -> Imputation | None:
     """Hide entries of rows, and return an `Imputation` fitted to these, or None.
 
-    Sparse rows have no gaps. With them the previous imputation is kept.
+    At most the first 10,000 rows are used. Sparse rows have no gaps.
+    With them the previous imputation is kept.
 
     Parameters
     ----------

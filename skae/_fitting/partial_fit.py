@@ -185,7 +185,7 @@ def _read(
     -------
     params : Parameters
         Parameters with the chosen loss.
-    loss : Loss
+    loss : Loss or ColumnLosses
     link : str or tuple
     target : Target or None
     dataset : Dataset

@@ -90,7 +90,7 @@ class TrainingSession:
         Indices of the training rows.
     target : Target or None
         How targets are encoded.
-    loss : Loss
+    loss : Loss or ColumnLosses
     link : str or tuple
         The link, as `link_of` takes it.
     threads : ThreadTuner

@@ -34,7 +34,8 @@ _LABELLED_FACTOR = 10
 # the codes lose. Measured in docs/choices.md, "Codes: error against usefulness".
 _WORTH_LEAVING_PCA = 0.1
 # A network that starts as PCA and can learn anything soon decreases the loss by this
-# share. Measured in docs/choices.md, "Several starts compete".
+# share, or by the smaller share n^-0.5 / 2 if there are many (n) monitored rows.
+# Measured in docs/choices.md, "Several starts compete".
 _SOON = 0.02
 # Weight decay is tried only if the network has decreased PCA's loss by this share.
 # Measured in docs/choices.md, "Overfitting, and when weights decay".

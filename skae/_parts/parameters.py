@@ -55,7 +55,7 @@ class Parameters:
 
     @classmethod
     def of(cls, estimator: object) -> Self:
-        """Return an estimator's parameters, even those that a subclass does not take."""
+        """Return an estimator's parameters, even those that a subclass lacks."""
         names = [field.name for field in fields(cls)]
         return cls(**{name: getattr(estimator, name) for name in names})
 
