@@ -66,7 +66,7 @@ class StreamedRows:
         """Number of rows for which they stand: the sum of the weights."""
         return self.X.shape[0] if self.weights is None else self.weights.sum()
 
-    def begins_anew(
+    def should_restart(
         self,
         X: Rows,
         scaling: Scaling,

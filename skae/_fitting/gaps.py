@@ -86,7 +86,9 @@ class Gaps:
         assert self.ppca is not None and missing is not None
         return self.ppca.fill(X, missing)
 
-    def note(self, dataset: Dataset, dataset_val: Dataset | None = None) -> None:
+    def mark_missing(
+        self, dataset: Dataset, dataset_val: Dataset | None = None
+    ) -> None:
         """Store in datasets which entries are missing, and the rows before filling."""
         if not self.exist:
             return
@@ -94,7 +96,7 @@ class Gaps:
         if dataset_val is not None and not issparse(self.X_val):
             dataset_val.given, dataset_val.missing = self.X_val, self._missing_val
 
-    def fill_by(self, rows: Ints, dataset: Dataset, held_out: HeldOut | None) -> None:
+    def refill(self, rows: Ints, dataset: Dataset, held_out: HeldOut | None) -> None:
         """Fill the gaps again, by a method that is fitted to the training rows only.
 
         Parameters
