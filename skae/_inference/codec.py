@@ -113,7 +113,9 @@ class Codec:
         self._fast = FastForward(network)
         parameter = next(chain(network.parameters(), network.buffers()))
         self.device = parameter.device
-        self._show, self._hide = code_transform.on(self.device, parameter.dtype)
+        self._transform_codes, self._untransform_codes = code_transform.on(
+            self.device, parameter.dtype
+        )
         self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
         self.n_features, self.n_components = network.n_features, network.n_components
         self.width = network.width
@@ -214,7 +216,7 @@ class Codec:
     @torch.inference_mode()
     def output(self, Z: Floats) -> Tensor:
         """Return the decoder's output (n_samples, n_features), before the link."""
-        return self._fast.decoder(self._hide(_tensor(Z).to(self.device)))
+        return self._fast.decoder(self._untransform_codes(_tensor(Z).to(self.device)))
 
     def squared_errors(self, X: Rows, per_feature: bool) -> Floats:
         """Return squared errors of each feature, or their mean in each row.
@@ -243,10 +245,10 @@ class Codec:
 
     def codes(self, x: Tensor) -> Tensor:
         """Return codes of scaled rows. Both are tensors on the codec's device."""
-        return self._show(self._fast.encoder(x)[:, : self.n_components])
+        return self._transform_codes(self._fast.encoder(x)[:, : self.n_components])
 
     def _rows(self, z: Tensor) -> Tensor:
-        return self._inverse_link(self._fast.decoder(self._hide(z)))
+        return self._inverse_link(self._fast.decoder(self._untransform_codes(z)))
 
     def _scaled(self, X: Floats, buffer: Tensor | None = None) -> Tensor:
         """Return scaled rows as a tensor. `Scaling.apply` does the same in float64.

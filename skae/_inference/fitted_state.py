@@ -23,10 +23,10 @@ from .imputation import Imputation
 
 __all__ = ["FittedState", "StreamMemory", "damaged", "stored"]
 
-Made = TypeVar("Made")
+Stored = TypeVar("Stored")
 
 # Attributes of every fitted estimator.
-_OF_EACH = (
+_REQUIRED = (
     "_architecture",
     "_weights",
     "_scaling",
@@ -52,7 +52,7 @@ def stored(value: object | None) -> dict[str, Any] | None:
     return None if value is None else vars(value)
 
 
-def _made(cls: type[Made], values: dict[str, Any] | None) -> Made | None:
+def _from_fields(cls: type[Stored], values: dict[str, Any] | None) -> Stored | None:
     """Return the object whose fields were stored by name. None stays None."""
     return None if values is None else cls(**values)
 
@@ -79,7 +79,7 @@ class StreamMemory:
         """Return it from an estimator's ``_memory``, plain values by name."""
         rest = memory.copy()
         moments, first = rest.pop("moments", None), rest.pop("first", None)
-        kept = _made(Moments, moments), _made(StreamedRows, first)
+        kept = _from_fields(Moments, moments), _from_fields(StreamedRows, first)
         return cls(Checkpoint(**rest), *kept)
 
 
@@ -143,7 +143,7 @@ class FittedState:
             If attributes are missing, or are not as they were stored.
         """
         learnt = attributes.copy()
-        lost = [name for name in _OF_EACH if name not in learnt]
+        lost = [name for name in _REQUIRED if name not in learnt]
         if lost:
             raise damaged(f"{', '.join(lost)} is missing")
         try:
@@ -162,9 +162,9 @@ class FittedState:
             scaling=Scaling(**learnt["_scaling"]),
             code_transform=CodeTransform(**learnt["_code_transform"]),
             link=learnt["_link"],
-            ppca=_made(PPCA, learnt.get("_ppca")),
-            imputation=_made(Imputation, learnt.get("_imputation")),
-            target=_made(Target, learnt.get("_target")),
+            ppca=_from_fields(PPCA, learnt.get("_ppca")),
+            imputation=_from_fields(Imputation, learnt.get("_imputation")),
+            target=_from_fields(Target, learnt.get("_target")),
             loss_parts=learnt.get("_loss_parts"),
             explained={name: learnt[name] for name in EXPLAINED if name in learnt},
             loss_curve=learnt.get("loss_curve_", []),

@@ -58,7 +58,7 @@ class Imputation:
         assert codec.ppca is not None
         unit = np.broadcast_to(codec.scaling.unit, X.shape)[hidden]
         missed = (X[hidden] - filled[hidden]) / unit
-        moved = (_answers(codec, filled)[hidden] - filled[hidden]) / unit
+        moved = (_predictions(codec, filled)[hidden] - filled[hidden]) / unit
         # PCA cannot improve on the linear method, which has more directions.
         share = 0.0 if codec.network.linear else _slope(moved, missed)
         left = missed - share * moved
@@ -72,7 +72,7 @@ class Imputation:
             return filled
         gaps = np.flatnonzero(np.isnan(X).any(axis=1))
         linear, result = filled[gaps], filled.copy()
-        mixed = linear + self.network_share * (_answers(codec, linear) - linear)
+        mixed = linear + self.network_share * (_predictions(codec, linear) - linear)
         result[gaps] = np.where(np.isnan(X[gaps]), mixed, X[gaps])
         return result
 
@@ -90,7 +90,7 @@ def _slope(x, y):
     return np.clip(slope - error, 0.0, 1.0)
 
 
-def _answers(codec: Codec, filled: Floats) -> Floats:
+def _predictions(codec: Codec, filled: Floats) -> Floats:
     """Return reconstructions of filled rows, clipped to the observed bounds."""
     assert codec.ppca is not None
     return np.clip(codec.decode(codec.encode(filled)), codec.ppca.low, codec.ppca.high)

@@ -29,7 +29,7 @@ from .parameters import Parameters
 __all__ = ["Grouping", "MixedLoss", "choose_loss", "with_columns"]
 
 #: Kind of a column -> the loss that "auto" stands for.
-_OF_KIND = {
+_LOSS_OF_KIND = {
     NUMBER: "squared_error",
     BINARY: "log_loss",
     ONE_HOT: "cross_entropy",
@@ -297,7 +297,7 @@ def _found(X, columns, weights):
     groups = [("cross_entropy", blocks)] if blocks else []
     for kind, block in found:
         if kind != ONE_HOT:
-            groups.append((_OF_KIND[kind], list(block[:, None])))
+            groups.append((_LOSS_OF_KIND[kind], list(block[:, None])))
     return groups
 
 
