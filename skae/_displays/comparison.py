@@ -156,7 +156,7 @@ def dense(X: MatrixLike) -> Floats:
 
 
 def encode(estimator: BaseEstimator, X: Floats) -> Floats:
-    """Return the codes of rows as an array, whatever ``set_output`` says."""
+    """Return the codes of rows as an array, for any setting of ``set_output``."""
     Z = estimator.transform(X)
     return np.asarray(Z.toarray() if issparse(Z) else Z)
 

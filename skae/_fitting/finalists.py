@@ -42,7 +42,7 @@ _MOST_REPEATED = 2_000
 # If the step size of the best epoch was more than this share of the largest one, the
 # best weights have not settled.
 _LONG_STEP = 0.25
-# Held-out rows may be so many times as long as the longest row that was learnt from.
+# Held-out rows may be longer than the longest training row by this factor.
 _AS_FAR = 1.1
 # A second training may take this multiple of the time of the first, because it has more
 # rows.

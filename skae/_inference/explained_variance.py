@@ -45,9 +45,10 @@ EXPLAINED = (
 _ROWS = 10_000
 _VALUES = 4_000_000
 _DECODED_ROWS = 10_000
-# How much the earlier rows of a stream count at most, when a new part comes: as so many
-# rows, or as so many times the rows of the new part. Earlier rows should not count too
-# little, because the classes of a stream may come one after the other.
+# Largest weight of the earlier rows of a stream when a new part comes: this number of
+# rows or, if it is larger, this multiple of the rows of the new part. Earlier rows
+# should not count too little, because the classes of a stream may come one after the
+# other.
 _REMEMBERED_ROWS = 1_000
 _REMEMBERED_PARTS = 10
 # Step of finite differences, as a share of a code's standard deviation. Central

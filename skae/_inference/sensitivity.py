@@ -34,7 +34,7 @@ def sensitivity(estimator: BaseEstimator, X: Rows, average: bool) -> Floats:
     Returns
     -------
     jacobian : ndarray of float64
-        Of shape (n_components, n_features) if ``average``, else (n_samples,
+        Its shape is (n_components, n_features) if ``average`` is True, else (n_samples,
         n_components, n_features).
     """
     with torch.inference_mode(False):  # tensors of inference mode have no gradients

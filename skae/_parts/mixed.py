@@ -28,7 +28,7 @@ from .parameters import Parameters
 
 __all__ = ["Grouping", "MixedLoss", "choose_loss", "with_columns"]
 
-#: Kind of a column -> the loss that "auto" stands for.
+#: Kind of a column -> the loss that "auto" chooses.
 _LOSS_OF_KIND = {
     NUMBER: "squared_error",
     BINARY: "log_loss",
