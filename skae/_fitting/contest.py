@@ -25,7 +25,8 @@ __all__ = ["Regime", "contest", "make_trials", "regimes"]
 # Trials are compared after these shares of the epochs. The first trial always goes on.
 # Another goes on if its loss is at most this multiple of the best loss. If others
 # remain after the last round, the best of them has to beat the first by the margin
-# below. Measured in docs/choices.md, "Several starts compete".
+# below, unless the first has not improved on PCA. Measured in docs/choices.md, "Several
+# starts compete".
 _ROUNDS = ((0.05, 1.3), (0.1, 1.0), (0.2, 1.0))
 # The multiple of the best loss if the first trial has learnt nothing yet.
 _PLATEAU_RATIO = 2.0
