@@ -1,4 +1,4 @@
-"""Parameters: what each may be, checked by scikit-learn when `fit` begins."""
+"""Constraints: allowed values of parameters, checked by scikit-learn in `fit`."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -74,9 +74,9 @@ CONSTRAINTS = {
 
 
 def check_whole_numbers(params: dict[str, Any]) -> None:
-    """Refuse whole numbers that are floats, as 3.0 or 1e3, where only integers will do.
+    """Refuse floats that are whole numbers, such as 3.0, for integer parameters.
 
-    scikit-learn's message would name the ranges, and not what is wrong.
+    scikit-learn's message would name the valid ranges, but not the problem.
     """
     for name, value in params.items():
         is_count = _COUNT in CONSTRAINTS.get(name, ())
@@ -89,7 +89,7 @@ def check_whole_numbers(params: dict[str, Any]) -> None:
 
 
 def check_missing_label(label: object) -> None:
-    """Refuse a truth value, which Python takes for 0 or 1."""
+    """Refuse truth values, which Python treats as 0 and 1."""
     if isinstance(label, bool | np.bool_):
         raise InvalidParameterError(
             "The 'missing_label' parameter must be a number, a str, 'auto' or None, "

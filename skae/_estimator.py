@@ -675,10 +675,11 @@ class AutoEncoderTransformer(
         return super().set_params(**with_parts(params, vars(self)))
 
     def _progress(self, task_name: str) -> Progress:
-        """Return who is told how a fit goes on.
+        """Return the `Progress` of a fit, with its observers.
 
-        Made before the fit remembers how the estimator was: what scikit-learn keeps
-        there for callbacks stays until it ends them.
+        Call it before the fit stores the estimator's attributes to restore them after
+        an error. scikit-learn's attributes for callbacks then stay until it removes
+        them.
         """
         observers = [*Callbacks.of(self, task_name), *Writer.of(self)]
         return Progress(observers, self.on_interrupt)
@@ -712,7 +713,7 @@ class AutoEncoderTransformer(
         return to_pickle(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Parameters that were not there when it was written are as if not set.
+        # Parameters that did not exist when it was pickled get their defaults.
         state = from_pickle(state, type(self).__name__)
         super().__setstate__({**_DEFAULTS, **state})
 

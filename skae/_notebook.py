@@ -1,6 +1,6 @@
-"""Notebook: what a fitted estimator shows of itself, in the frame of scikit-learn.
+"""Notebook: the summary of a fitted estimator in scikit-learn's HTML.
 
-All of it is read from what the fit has left: looking computes nothing.
+It is read from fitted attributes, so displaying it computes nothing new.
 """
 
 import html
@@ -10,22 +10,23 @@ from sklearn.base import BaseEstimator
 
 __all__ = ["held_out_scores", "network_shape", "summary_html"]
 
-# Mid-tones, which can be seen on light and on dark ground; text is in the frame's own.
+# Mid-tones, which are visible on light and dark backgrounds. Text has scikit-learn's
+# colour.
 _OURS, _PCA = "#2a86c8", "#d9722e"
 _WIDTH, _HEIGHT, _MARGIN = 360, 96, 4
-# Points of a line: more cannot be told apart.
+# Largest number of points of a line. More would not be distinguishable.
 _MOST_POINTS = 180
-# Ratio of losses from which they are drawn by their logarithm.
+# Ratio of the largest to the smallest loss from which on the scale is logarithmic.
 _WIDE = 8.0
 
 
 def summary_html(estimator: BaseEstimator) -> str:
-    """Return the network, what it is worth beside PCA, and the curve, as HTML.
+    """Return HTML with the network, its score beside PCA's, and the loss curve.
 
     Parameters
     ----------
     estimator : AutoEncoderTransformer
-        Fitted.
+        Fitted estimator.
     """
     n_weights = sum(weight.size for weight in estimator._weights.values())
     rows = {
@@ -52,12 +53,14 @@ def summary_html(estimator: BaseEstimator) -> str:
 
 
 def network_shape(estimator: BaseEstimator) -> str:
-    """Return the widths from rows to codes and back, as far as layers are dense.
+    """Return the widths of rows, dense hidden layers, codes, and back, as a text.
+
+    Other networks than dense ones are shown by the name of their kind.
 
     Parameters
     ----------
     estimator : AutoEncoderTransformer
-        Fitted.
+        Fitted estimator.
 
     Returns
     -------
@@ -76,21 +79,21 @@ def network_shape(estimator: BaseEstimator) -> str:
 
 
 def held_out_scores(estimator: BaseEstimator) -> tuple[float, float] | None:
-    """Return the R2 of the network and of PCA on the rows held out, or None.
+    """Return R2 of the network and of PCA on the held-out rows, or None.
 
-    PCA's is kept, and the losses on the same rows tell the network's. The network is
-    the one that was validated, also where it was trained again on all rows.
+    PCA's score is stored. The network's score follows from the losses on the same rows.
+    It is that of the validated network, even if this was trained again on all rows.
 
     Parameters
     ----------
     estimator : AutoEncoderTransformer
-        Fitted.
+        Fitted estimator.
 
     Returns
     -------
     scores : pair of float or None
-        None where the losses are not squared errors of the rows themselves, where
-        nothing was held out, or where PCA is the result.
+        None if the losses are not squared errors of the rows themselves, if no rows
+        were held out, or if PCA is the result.
     """
     level = getattr(estimator, "baseline_loss_", None)
     curve, best = estimator.validation_loss_curve_, estimator.best_iter_
@@ -119,13 +122,13 @@ def _scores(estimator):
     share = estimator.explained_variance_ratio_.sum()
     if estimator.stop_reason_ == "partial_fit":
         return f"{share:.3f} on the last rows"
-    of_pca = getattr(estimator, "_baseline_training_score", None)  # not of old pickles
+    of_pca = getattr(estimator, "_baseline_training_score", None)  # not in old pickles
     beside = "" if of_pca is None else f", PCA {of_pca:.3f}"
     return f"{share:.3f} on training rows{beside}"
 
 
 def _curve_svg(estimator):
-    """Return the losses of the epochs and PCA's as a picture of a few lines."""
+    """Return the loss curves and PCA's loss as an SVG picture, or an empty text."""
     training = np.asarray(estimator.loss_curve_, dtype=float)
     validation = estimator.validation_loss_curve_ or []
     level = getattr(estimator, "baseline_loss_", None)

@@ -1,4 +1,4 @@
-"""Saving: the types that loaders have to trust."""
+"""Saving: the types that loaders of files have to trust."""
 
 import sys
 
@@ -36,5 +36,5 @@ def skops_types() -> list[str]:
     return sorted(f"skae.{kind.__name__}" for kind in kinds)
 
 
-# It names the public place.
+# The public place.
 skops_types.__module__ = "skae"

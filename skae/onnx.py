@@ -138,7 +138,7 @@ def register() -> None:
 def _calculate_shapes(operator):
     kind = DoubleTensorType if _is_double(operator) else FloatTensorType
     n_samples = operator.inputs[0].get_first_dimension()
-    _, _, n_out = _way(operator.raw_operator)
+    _, _, n_out = _module_and_widths(operator.raw_operator)
     operator.outputs[0].type = kind([n_samples, n_out])
 
 
@@ -149,7 +149,7 @@ def _convert(scope, operator, container):
             f"skae converts to ONNX with opset {OLDEST_OPSET} or newer, got "
             f"target_opset={version}."
         )
-    part, n_in, _ = _way(operator.raw_operator)
+    part, n_in, _ = _module_and_widths(operator.raw_operator)
     module = part("float64" if _is_double(operator) else "float32")
     graph = OnnxGraph(scope, container, module, n_in)
     (given,), (output,) = operator.inputs, operator.outputs
@@ -159,7 +159,7 @@ def _convert(scope, operator, container):
     container.add_node("Identity", graph.layer(module, x), output.full_name)
 
 
-def _way(model):
+def _module_and_widths(model):
     """Return a function of the dtype that makes the module, and its widths."""
     check_is_fitted(model)
     if isinstance(model, Decoder):

@@ -25,7 +25,7 @@ from skae import (
     ReconstructionOutlierDetector,
     skops_types,
 )
-from skae._anomaly.sampling import judges, left_out_rows, remember
+from skae._anomaly.sampling import left_out_rows, remember, scoring_members
 
 
 def plane(n_rows, seed=0):
@@ -330,7 +330,7 @@ def test_rows_are_recognised_by_their_values():
     memory = remember(X, [np.array([0, 2]), np.array([0, 1])])
     new = [[-0.0, 1.0], [1.0, 0.0], [0.5, 2.0], [0.5, 2.0 + 1e-15], [3.0, 3.0]]
     expected = [[1, 1], [1, 0], [0, 1], [1, 1], [1, 1]]  # all have seen the first
-    assert_array_equal(judges(np.array(new), *memory), expected)
+    assert_array_equal(scoring_members(np.array(new), *memory), expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

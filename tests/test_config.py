@@ -169,7 +169,7 @@ class TestConvolutions:
     def affordable(self, row_flops, **params):
         made = resolve(140, 64, **self.params, **params)
         resolved = check_slots(parameters(**self.params, **params), 64)
-        return made, made.affordable(resolved, lambda: row_flops, False)
+        return made, made.with_capped_epochs(resolved, lambda: row_flops, False)
 
     @pytest.mark.parametrize(
         ("row_flops", "max_iter", "patience"),
@@ -190,7 +190,7 @@ class TestConvolutions:
     def test_dense_layers_are_not_asked(self):
         made = resolve(140, 64)
         params = check_slots(parameters(), 64)
-        assert made.affordable(params, None, False) is made
+        assert made.with_capped_epochs(params, None, False) is made
 
     def test_a_fit_makes_no_more(self, digits, monkeypatch):
         monkeypatch.setattr(config, "_ROW_FLOPS", 1.0)

@@ -89,16 +89,16 @@ def test_kept_weights_are_a_copy():
 def test_start_is_kept_unless_improved():
     early_stopping = watch([12.0, 11.0, 10.5])
     assert (early_stopping.best_iter, early_stopping.best_loss) == (0, 10.0)
-    early_stopping.settle()
+    early_stopping.restore_best()
     assert (early_stopping.parameters.values == 0).all()
 
 
 def test_best_weights_are_put_back_unless_the_start_is_asked_for():
     early_stopping = watch([9.0, 8.0, 8.5])
-    early_stopping.settle()
+    early_stopping.restore_best()
     assert (early_stopping.best_iter, early_stopping.best_loss) == (2, 8.0)
     assert (early_stopping.parameters.values == 2).all()
     early_stopping.back_to_start()
-    early_stopping.settle()
+    early_stopping.restore_best()
     assert (early_stopping.best_iter, early_stopping.best_loss) == (0, 10.0)
     assert (early_stopping.parameters.values == 0).all()

@@ -87,7 +87,7 @@ def test_locks_of_the_package_are_such(module, beside):
 def test_what_another_thread_set_aside_is_put_back(beside):
     """In the child alone, where nobody else would."""
     with torch.autograd.set_detect_anomaly(True):
-        beside(isolation._OF_ALL_THREADS[0].as_it_comes())
+        beside(isolation._GLOBAL_SETTINGS[0].at_default())
         assert not torch.is_anomaly_enabled()
         assert in_a_child(torch.is_anomaly_enabled)
         assert not torch.is_anomaly_enabled()

@@ -197,7 +197,7 @@ def test_rows_with_a_target_say_whether_codes_are_better(
     trial.training = SimpleNamespace(target="some")
     trial.early_stopping = SimpleNamespace(best_values="best", start_values="start")
     trial.held_out = SimpleNamespace(targets=targets, row_weights=None)
-    trial.distinct = slice(None)
+    trial.evidence_rows = slice(None)
     assert trial._beats_its_start(0.01) == better
     losses["best"] = best, 0.3  # the target loses
     assert not trial._beats_its_start(0.01)

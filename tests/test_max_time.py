@@ -88,12 +88,12 @@ class TestShares:
     def test_a_small_part_of_the_time_is_kept(self, row_seconds):
         shares = Shares.of(60.0, row_seconds, 100_000, 10_000, 1_000_000)
         assert 1_000 < shares.n_monitored <= 100_000 * 1e-5 / row_seconds
-        assert 0.01 * 60 < shares.after < 0.2 * 60
+        assert 0.01 * 60 < shares.reserved_seconds < 0.2 * 60
 
     def test_rows_that_are_not_there_take_none(self):
         few = Shares.of(60.0, 1e-5, 10, 90, 100)
         many = Shares.of(60.0, 1e-5, 100, 900, 1_000)
-        assert few.after == pytest.approx(many.after / 10)
+        assert few.reserved_seconds == pytest.approx(many.reserved_seconds / 10)
 
 
 class TestWhole:
@@ -148,7 +148,7 @@ class TestWhole:
         seen, watch = [], Trial.advance
 
         def monitored(self, *args):
-            seen.append((self.validation.n_samples, self.some.n_samples))
+            seen.append((self.validation.n_samples, self.training_sample.n_samples))
             watch(self, *args)
 
         monkeypatch.setattr(Trial, "advance", monitored)
@@ -160,7 +160,7 @@ class TestWhole:
         assert seen[0] == (1_200, 10_000)
 
     def test_training_again_stops_with_the_time(self, digits, worked, monkeypatch):
-        repeat = Trial.repeat
+        retrain = Trial.retrain
 
         def slow(self, training):
             costly = training.optimizer.step
@@ -170,9 +170,9 @@ class TestWhole:
                 costly()
 
             training.optimizer.step = step
-            repeat(self, training)
+            retrain(self, training)
 
-        monkeypatch.setattr(Trial, "repeat", slow)
+        monkeypatch.setattr(Trial, "retrain", slow)
         make(init="pca", max_time=4.0).fit(digits[0][:400])
         assert worked.now < 1.1 * 4
 

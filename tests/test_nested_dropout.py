@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 
 from skae import AutoEncoderTransformer
-from skae._training.nested_dropout import first_codes, in_turn
+from skae._training.nested_dropout import cycled_code_mask, first_codes
 
 
 def test_each_number_of_codes_is_drawn_as_often():
@@ -23,7 +23,7 @@ def test_each_number_of_codes_is_drawn_as_often():
 
 def test_evaluation_keeps_them_in_turn():
     expected = [[1, 0], [1, 1], [1, 0]]
-    assert in_turn(torch.ones(3, 9), 2).tolist() == expected
+    assert cycled_code_mask(torch.ones(3, 9), 2).tolist() == expected
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from scipy.sparse import csr_array
 
 from skae import AutoEncoderTransformer
-from skae._fitting.row_space import can_hold, expand, row_space
+from skae._fitting.row_space import expand, is_wide_and_small, row_space
 from skae._nn.autoencoder import initialise
 from skae._parts.networks import Architecture
 
@@ -68,8 +68,8 @@ def test_an_expanded_network_does_the_same(init):
 
 
 def test_who_has_a_row_space():
-    assert can_hold(100, 101) and not can_hold(100, 100)
-    assert not can_hold(100_000, 200_000)
+    assert is_wide_and_small(100, 101) and not is_wide_and_small(100, 100)
+    assert not is_wide_and_small(100_000, 200_000)
 
 
 def test_a_wide_fit_learns_what_is_curved():

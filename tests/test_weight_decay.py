@@ -72,12 +72,12 @@ def test_passes_that_were_good_are_made_again(source, trial):
     trial.advance(10)
     trial.early_stopping.best_iter = 10
     again = source.training(rows(X)[0], trial.regime)
-    trial.repeat(again)
+    trial.retrain(again)
     assert again.optimizer.alpha > 0
     assert again.optimizer.n_steps_made == 10 * again.batches.n_batches
     trial.early_stopping.best_iter = 4
     again = source.training(rows(X)[0], trial.regime)
-    trial.repeat(again)
+    trial.retrain(again)
     assert (again.optimizer.alpha, again.optimizer.n_steps_made) == (0.0, 4)
 
 

@@ -28,12 +28,12 @@ from .._runtime.atomic import all_or_nothing
 from .._runtime.helpers import helper
 from .._typing import MatrixLike, RandomState
 from .member import ENOUGH_ROWS, Member, fit_member
-from .sampling import judges, left_out_rows, remember
+from .sampling import left_out_rows, remember, scoring_members
 
 __all__ = ["ReconstructionOutlierDetector"]
 
 # Number of rows that a member is fitted to, as in an isolation forest: so few that
-# outliers are rare among them. For few rows, the largest share of them.
+# outliers are rare among them. If there are few rows, this share of them is the limit.
 _ROWS = 256
 _MOST_OF_THE_ROWS = 0.5
 # Scaled values are limited to this size, so that squares of errors stay finite.
@@ -366,9 +366,9 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         return np.concatenate(parts)
 
     def _average(self, X, method):
-        """Return the mean of a method over the members that judge each row."""
-        is_judge = judges(X, self._row_keys, self._seen)
-        weights = is_judge / is_judge.sum(axis=1, keepdims=True)
+        """Return the mean of a method over the members that score each row."""
+        scores_row = scoring_members(X, self._row_keys, self._seen)
+        weights = scores_row / scores_row.sum(axis=1, keepdims=True)
         Z, total = self._scaled(X), 0.0
         for state, weight in zip(self._members, weights.T, strict=True):
             values = getattr(Member(**state), method)(Z)

@@ -11,7 +11,7 @@ from .._typing import Floats
 __all__ = ["ENOUGH_ROWS", "Member", "fit_member"]
 
 # Number of neighbours of a code, among the rows that the member was fitted to. The
-# distance to the last one counts. So a few outliers of one kind, fewer than this
+# distance to the last one is used. So outliers of one kind, if they are fewer than this
 # number, do not make each other look usual.
 _N_NEIGHBORS = 10
 #: Rows that are enough to estimate a median.
@@ -121,7 +121,7 @@ def _decode(estimator, codes):
 
 
 def _surprise(scaled_error):
-    """Minus the log-likelihood of a Cauchy distribution, up to a constant.
+    """Return minus the log-likelihood of a Cauchy distribution, up to a constant.
 
     A single feature with a large error counts, but does not dominate all others.
     """

@@ -12,7 +12,7 @@ import numpy as np
 from .._data.scaling import dense_rows, row_slices
 from .._typing import Bools, Ints, Rows
 
-__all__ = ["judges", "left_out_rows", "remember"]
+__all__ = ["left_out_rows", "remember", "scoring_members"]
 
 # Constants of the finalizer of splitmix64, and its step, 2**64 over the golden ratio.
 _STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -43,7 +43,7 @@ def left_out_rows(
 
 
 def remember(X: Rows, fitted: Sequence[Ints]) -> tuple[Ints, Bools]:
-    """Return what `judges` needs to know about the rows that members were fitted to.
+    """Return hashes of the rows that members were fitted to, for `scoring_members`.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def remember(X: Rows, fitted: Sequence[Ints]) -> tuple[Ints, Bools]:
     return keys, seen
 
 
-def judges(X: Rows, keys: Ints, seen: Bools) -> Bools:
+def scoring_members(X: Rows, keys: Ints, seen: Bools) -> Bools:
     """Return which members score each row, (n_rows, n_members) of bool.
 
     These are the members that have not seen the row, or all members if all have.
@@ -93,7 +93,7 @@ def _row_keys(X):
 
 
 def _mixed(bits):
-    """Mix 64 bits so that each depends on all, without loss."""
+    """Return a one-to-one mapping of 64 bits in which each bit depends on all bits."""
     for shift, factor in zip((30, 27), _MIX, strict=True):
         bits = (bits ^ (bits >> np.uint64(shift))) * factor
     return bits ^ (bits >> np.uint64(31))

@@ -1,9 +1,9 @@
-"""First rows: those of a stream, kept until they are enough to start from.
+"""First rows: the first rows of a stream, kept until they are enough for a start.
 
-Scale, linear start and which features are constant come from the first rows. A few of
-them, or rows in which something is still constant, would spoil all that follows, and
-later rows cannot mend it. So they are kept for a while, and training begins anew with
-all rows so far as long as these are few, and when what was constant moves.
+The first rows determine the scale, the linear start, and which features are constant.
+Too few rows, or rows in which something is still constant, make a bad start that later
+rows cannot correct. So they are kept for a while. Training restarts with all rows so
+far as long as these are few, and when something constant begins to vary.
 """
 
 from dataclasses import dataclass
@@ -20,28 +20,28 @@ from .targets import Classes, Target
 
 __all__ = ["StreamedRows", "are_many", "outgrows"]
 
-# Rows to start from, at least, and for each code.
+# Smallest number of rows for a start, in all and for each code.
 _FEW_ROWS = 100
 _ROWS_A_CODE = 10
-# Rows, and values, to wait for constant features to move, at most.
+# Largest number of rows, and of values, that are kept until constant features vary.
 _MOST_ROWS = 1_000
 _MOST_VALUES = 1_000_000
-# Mean square of a typical row, in units of the scale, that tells of another scale.
+# Mean square of a typical row, in units of the scale, above which the scale is wrong.
 _OTHER_SCALE = 100.0
 
 
 @dataclass(frozen=True)
 class StreamedRows:
-    """Rows of a stream with what is known of them: a part, or the first ones so far.
+    """Rows of a stream with their targets and weights: a part, or the first rows.
 
     Attributes
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     y : array-like or None
     classes : array-like or None
-        All classes of ``y``, or a list of them for several outputs.
+        All classes of ``y``. For several outputs, a list with the classes of each.
     weights : ndarray of shape (n_samples,) or None
-        How many rows each one stands for.
+        Sample weights: the number of rows for which each row stands.
     """
 
     X: Rows
@@ -50,7 +50,7 @@ class StreamedRows:
     weights: Floats | None = None
 
     def joined(self, others: Self) -> Self:
-        """Return these rows, and others behind them."""
+        """Return these rows, followed by others."""
         stack = vstack if issparse(others.X) and issparse(self.X) else _dense_stack
         n_samples = self.X.shape[0], others.X.shape[0]
         rows = stack([self.X, others.X])
@@ -63,27 +63,27 @@ class StreamedRows:
 
     @property
     def n_represented(self) -> float:
-        """How many rows they stand for."""
+        """Number of rows for which they stand: the sum of the weights."""
         return self.X.shape[0] if self.weights is None else self.weights.sum()
 
-    def begins_anew(
+    def should_restart(
         self,
         X: Rows,
         scaling: Scaling,
         n_components: int,
         varies: bool,
     ) -> bool:
-        """Whether all rows so far are a better start than the one that was made.
+        """Whether training should restart with all rows so far.
 
         Parameters
         ----------
         X : ndarray or CSR matrix of shape (n_samples, n_features)
-            The rows behind these.
+            The rows that follow these.
         scaling : Scaling
         n_components : int
-            As they have been until now.
+            Scaling and number of codes until now.
         varies : bool
-            Whether a target varies that did not.
+            Whether a target varies that was constant before.
         """
         if varies or self.n_represented < _enough(n_components):
             return True
@@ -93,12 +93,12 @@ class StreamedRows:
         values = X[:, constant]
         values = values.toarray() if is_sparse(values) else values
         moved = values != scaling.mean[constant]
-        return bool((moved & ~np.isnan(values)).any())  # NaN is missing
+        return bool((moved & ~np.isnan(values)).any())  # NaN means missing
 
     def are_worth_keeping(
         self, scaling: Scaling, n_components: int, target: Target | None
     ) -> bool:
-        """Whether later rows may show that these were no good start."""
+        """Whether later rows may show that these rows were a bad start."""
         if self.n_represented < _enough(n_components):
             return True
         if are_many(self.X):
@@ -120,33 +120,33 @@ def _dense_stack(parts):
 
 
 def outgrows(X: Rows, scaling: Scaling, n_before: int) -> bool:
-    """Whether rows are so large that the few before them were nearly constant.
+    """Whether rows are so large that the few rows before were nearly constant.
 
-    The typical row counts, so that a broken one does not. After many rows it is these
-    that are strange.
+    The median over rows decides, so a single broken row has no effect. If there were
+    many rows before, the new rows are unusual instead, and the result is False.
 
     Parameters
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     scaling : Scaling
-        Of the rows before.
+        Scaling of the rows before.
     n_before : int
-        How many these were.
+        Number of these rows.
     """
     if n_before > _MOST_ROWS:
         return False
     varies, squares = ~scaling.constant, []
-    if not varies.any():  # what has not moved yet has no scale to outgrow
+    if not varies.any():  # constant features have no scale to compare with
         return False
     for rows in row_slices(*X.shape):
         distance = (dense_rows(X, rows) - scaling.mean)[:, varies]
-        distance[np.isnan(distance)] = 0.0  # where it is missing
+        distance[np.isnan(distance)] = 0.0  # missing entries
         squares.append(np.square(distance / scaling.scale[varies]).mean(axis=1))
     return bool(np.median(np.concatenate(squares)) > _OTHER_SCALE)
 
 
 def are_many(X: Rows) -> bool:
-    """Whether rows are too many to wait for others."""
+    """Whether there are so many rows that they need not be kept any longer."""
     n_samples, n_features = X.shape
     return n_samples >= _MOST_ROWS or n_samples * n_features >= _MOST_VALUES
 

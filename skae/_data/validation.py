@@ -40,7 +40,7 @@ _NO_GAPS = (
     "missing_values=np.nan: {} then fills gaps, and leaves them out of what is "
     "compared. Or put an imputer of sklearn.impute before it."
 )
-#: What to do with missing values where each column has its own loss.
+#: Message about missing values in rows with a loss for each group of columns.
 NO_GAPS_IN_MIXED = (
     "A MixedLoss, or loss='auto', takes no missing values. Let OneHotEncoder make a "
     "category of what is missing, and an imputer of sklearn.impute fill the numbers; "

@@ -1,4 +1,4 @@
-"""Sample weights."""
+"""Weights: checks of sample weights."""
 
 from typing import Any
 

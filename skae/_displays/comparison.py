@@ -1,4 +1,4 @@
-"""Comparison: rows, their reconstructions, and PCA's of the same rows."""
+"""Comparison: rows, their reconstructions, and PCA's reconstructions of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,16 +56,16 @@ class Comparison:
     baseline_name: str | None
 
     def row_errors(self, reconstruction: Floats) -> Floats:
-        """Mean squared error of each row."""
+        """Return the mean squared error of each row."""
         return np.square((self.X - reconstruction) / self.unit).mean(axis=1)
 
     def feature_errors(self, reconstruction: Floats) -> Floats:
-        """Mean squared error of each feature, in squared units of ``X``."""
+        """Return the mean squared error of each feature, in squared units of ``X``."""
         return np.square(self.X - reconstruction).mean(axis=0)
 
 
 class PCAWithUnits:
-    """PCA of features divided by their units, and back.
+    """PCA of features that are divided by their units.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class PCAWithUnits:
         self.unit = unit
 
     def fit(self, X: Floats) -> Self:
-        """Find the components of rows, as many as there can be."""
+        """Fit PCA, with ``n_components`` or as many components as possible."""
         n_components = min(self.n_components, *X.shape)
         self._pca = helper(PCA(n_components, random_state=0)).fit(X / self.unit)
         return self
@@ -88,7 +88,7 @@ class PCAWithUnits:
         return self._pca.transform(dense(X) / self.unit)
 
     def inverse_transform(self, Z: Floats) -> Floats:
-        """Return rows of the first codes, however many."""
+        """Return rows from any number of first codes."""
         components = self._pca.components_[: Z.shape[1]]
         return (Z @ components + self._pca.mean_) * self.unit
 
@@ -132,7 +132,7 @@ def feature_names_of(estimator: BaseEstimator) -> list[str] | None:
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
         try:
             return list(map(str, estimator[:-1].get_feature_names_out()))
-        except (AttributeError, ValueError):  # a step that knows no names
+        except (AttributeError, ValueError):  # a step has no names of features
             return None
     names = getattr(last_step(estimator), "feature_names_in_", None)
     return None if names is None else list(map(str, names))
@@ -156,7 +156,7 @@ def dense(X: MatrixLike) -> Floats:
 
 
 def encode(estimator: BaseEstimator, X: Floats) -> Floats:
-    """Return the codes of rows as an array, whatever ``set_output`` says."""
+    """Return the codes of rows as an array, for any setting of ``set_output``."""
     Z = estimator.transform(X)
     return np.asarray(Z.toarray() if issparse(Z) else Z)
 
@@ -182,13 +182,13 @@ def compare(
     Parameters
     ----------
     estimator : transformer or Pipeline
-        Fitted.
+        Fitted estimator.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
     X_train : {array-like, sparse matrix}, default=None
-        Rows that PCA is fitted to; None for ``X``.
+        Rows that PCA is fitted to. None means ``X``.
     baseline : "pca", transformer or None
-        PCA with as many codes, or a fitted transformer of rows as the last step gets
-        them.
+        PCA with as many codes, or a fitted transformer that gets the same rows as the
+        last step.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def compare(
 
 
 def share_of_variance(X: Floats, reconstruction: Floats, unit: Floats) -> float:
-    """Share of the variance of rows that is reconstructed, as in `score`."""
+    """Return the share of the variance of rows that is reconstructed, as in `score`."""
     left = np.square((X - reconstruction) / unit).sum()
     total = np.square((X - X.mean(axis=0)) / unit).sum()
     return float(1 - left / total) if total > 0 else np.nan

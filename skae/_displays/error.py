@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ErrorDisplay"]
 
-# Number of features whose names can be read below one another.
+# Largest number of features whose names can be read in a list.
 _MANY_FEATURES = 40
-# Ratio of errors from which they need a log scale.
+# Ratio of the largest to the smallest error from which on the scale is logarithmic.
 _WIDE = 30.0
 
 
@@ -211,7 +211,10 @@ class ErrorDisplay:
         return self
 
     def _of_features(self, metric):
-        """Return label, errors, and the baseline's errors or None; NaN if constant."""
+        """Return a label, errors, and the baseline's errors or None.
+
+        Shares of constant features are NaN.
+        """
         errors = [self.feature_errors, self.baseline_feature_errors]
         if metric == "rmse":
             label = "root mean squared error (units of the feature)"

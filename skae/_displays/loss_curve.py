@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LossCurveDisplay"]
 
-# Ratio of the largest to the smallest loss from which differences need a log scale.
+# Ratio of the largest to the smallest loss from which on the scale is logarithmic.
 _WIDE = 8.0
 
 

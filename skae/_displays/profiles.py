@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Profile", "check_kind"]
 
 KINDS = ("auto", "image", "curve", "table")
-# Number of names that can be read beside one another.
+# Largest number of names that can be read side by side.
 _MANY_FEATURES = 30
 
 
@@ -56,7 +56,7 @@ class Profile:
     Parameters
     ----------
     kind : {"curve", "table"}
-        A line over features that have an order, or a point for each feature.
+        A line over ordered features, or a point for each feature.
     positions : array-like of shape (n_features,) or None
         Positions of features that have an order.
     names : list of str

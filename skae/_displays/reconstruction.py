@@ -186,7 +186,7 @@ class ReconstructionDisplay:
         return self
 
     def _plot_images(self, names):
-        assert self.image_shape is not None  # or it would be no picture
+        assert self.image_shape is not None  # pictures have a shape
         shown = {"original": self.original, "reconstruction": self.reconstruction}
         left = {"reconstruction\n- original": self.reconstruction - self.original}
         if self.baseline is not None:
@@ -256,7 +256,7 @@ ReconstructionDisplay.__module__ = "skae"
 
 
 def _choose(rows, errors):
-    """Return numbers of rows: the given ones, or some from best to worst."""
+    """Return indices of rows: the given ones, or some from best to worst."""
     if np.ndim(rows) > 0:
         return np.asarray(rows)
     order = np.argsort(errors)

@@ -48,7 +48,7 @@ __all__ = ["report"]
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 _HARDEST = 10
 _FOLDS = 5
-# Rows that the score of a simple model is measured on, at most.
+# Largest number of rows that the score of a simple model is measured on.
 _MOST_ROWS = 5_000
 _DPI = 110
 
@@ -143,7 +143,7 @@ def _template():
         raise ImportError(
             "A report needs Jinja2, which is not installed: pip install skae[report]"
         ) from error
-    pyplot()  # says at once if it is not there
+    pyplot()  # raises an error at once if matplotlib is missing
     options: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, **options

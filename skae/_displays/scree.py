@@ -157,7 +157,7 @@ class ScreeDisplay:
             lines["baseline"] = self.baseline_name, self.baseline_scores, "s"
         for role, (label, scores, marker) in lines.items():
             style: dict[str, Any] = {"color": COLOURS[role], "linestyle": DASHES[role]}
-            style["clip_on"] = False  # markers at the edge are seen whole
+            style["clip_on"] = False  # draw markers at the edge completely
             ax.plot(self.n_components, scores, marker=marker, label=label, **style)
         lowest = min(np.min(scores) for _, scores, _ in lines.values())
         ax.set(xlabel="number of codes", ylabel="share of the variance (R²)")

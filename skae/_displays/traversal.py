@@ -189,7 +189,7 @@ class TraversalDisplay:
         return self
 
     def _plot_images(self, names):
-        assert self.image_shape is not None  # or it would be no picture
+        assert self.image_shape is not None  # pictures have a shape
         style = {"cmap": "gray", "vmin": self.rows.min(), "vmax": self.rows.max()}
         for axes, rows, values, name in zip(
             self.axes_, self.rows, self.values, names, strict=True

@@ -144,7 +144,7 @@ class Config:
             tol=params.tol,
         )
 
-    def affordable(
+    def with_capped_epochs(
         self, params: Parameters, row_flops: Callable[[], float], has_targets: bool
     ) -> Self:
         """Return a config with fewer epochs if convolutions make epochs expensive.

@@ -22,12 +22,14 @@ from .weight_decay import decay_if_overfitted, try_decay
 
 __all__ = ["Regime", "contest", "make_trials", "regimes"]
 
-# Trials are compared after these shares of the epochs. A trial goes on if its loss is
-# at most this multiple of the best loss. After the last round one trial remains.
-# Measured in docs/choices.md, "Several starts compete".
+# Trials are compared after these shares of the epochs. The first trial always goes on.
+# Another goes on if its loss is at most this multiple of the best loss. If others
+# remain after the last round, the best of them has to beat the first by the margin
+# below, unless the first has not improved on PCA. Measured in docs/choices.md, "Several
+# starts compete".
 _ROUNDS = ((0.05, 1.3), (0.1, 1.0), (0.2, 1.0))
 # The multiple of the best loss if the first trial has learnt nothing yet.
-_OF_PCA = 2.0
+_PLATEAU_RATIO = 2.0
 # With fewer epochs there is no contest, because their losses say too little.
 _LEAST_EPOCHS = 5
 # Share by which the loss of another trial must be lower than that of the first. Of
@@ -125,7 +127,7 @@ def contest(entrants: list[Trial]) -> Trial:
     try_decay(best)
     best.advance()
     decay_if_overfitted(best)
-    return best.settle(len(entrants))
+    return best.finish(len(entrants))
 
 
 def _pca_loss(entrants: list[Trial]) -> float | None:
@@ -152,9 +154,9 @@ def _successive_halving(entrants: list[Trial], pca_loss: float | None) -> Trial:
             trial.advance(max(1, round(part * n_epochs)))
             if trial.training.starts_linear and _learns_soon(trial.params):
                 if trial.has_not_improved_on(pca_loss):
-                    trial.give_up()
+                    trial.stop()
         if first.has_not_improved_on(pca_loss):
-            ratio = _OF_PCA  # a plateau: other trials need time to pass it
+            ratio = _PLATEAU_RATIO  # a plateau: other trials need time to pass it
         least = min(trial.early_stopping.best_loss for trial in running)
         running = [
             t
@@ -165,7 +167,7 @@ def _successive_halving(entrants: list[Trial], pca_loss: float | None) -> Trial:
             return first
     best = min(running, key=lambda trial: trial.early_stopping.best_loss)
     if best.has_not_improved_on(pca_loss) and _learns_soon(best.params):
-        best.give_up()
+        best.stop()
         return first
     is_plain = best.regime.init == "random"
     serves_linear = is_plain and first.training.config.linearity > 0

@@ -45,7 +45,7 @@ def idle_features(
     dataset : Dataset
     rows : ndarray of int
         Indices of the rows that the scaling was fitted to, or of all rows.
-    loss : Loss
+    loss : Loss or ColumnLosses
     link : str or tuple
         The link, as `link_of` takes it.
     scaling : Scaling

@@ -42,7 +42,7 @@ _MOST_REPEATED = 2_000
 # If the step size of the best epoch was more than this share of the largest one, the
 # best weights have not settled.
 _LONG_STEP = 0.25
-# Held-out rows may be so many times as long as the longest row that was learnt from.
+# Held-out rows may be longer than the longest training row by this factor.
 _AS_FAR = 1.1
 # A second training may take this multiple of the time of the first, because it has more
 # rows.
@@ -101,27 +101,27 @@ class Finalist:
     def _measured(self) -> list[Batches]:
         """Training rows, and validation rows if there are any."""
         validation = self.source.validation(self.training)
-        return [self.source.some(self.training), *filter(None, [validation])]
+        return [self.source.training_sample(self.training), *filter(None, [validation])]
 
     def _code_transform(self) -> CodeTransform:
         """Bring the codes into canonical form, and return the code transform."""
         network, params, training = self.network, self.source.params, self.training
         if params.latent.keeps_axes or keeps_axes(params.penalty):
             return CodeTransform.of(network.n_components)
-        seen = self._seen()
+        rows = self._rows_for_codes()
         if params.ordered:
-            return canonicalise_signs(network, seen)
+            return canonicalise_signs(network, rows)
         radius = np.inf
         if self.is_linear:  # codes of training rows are PCA's
             radius = network.anchors[1].trust_radius.item() or np.inf
         elif network.anchored:
-            radius = radius_of(network, self.source.some(training))
-        return canonicalise(network, seen, radius)
+            radius = radius_of(network, self.source.training_sample(training))
+        return canonicalise(network, rows, radius)
 
-    def _seen(self) -> list[Batches]:
+    def _rows_for_codes(self) -> list[Batches]:
         """Return the rows of the table, including held-out rows, or a sample."""
         source, training = self.source, self.training
-        some = source.coded(source.dataset.rows)
+        some = source.rows_to_encode(source.dataset.rows)
         if some is not None:
             return [training.batches_of(source.dataset, some)]
         if len(training.rows) < source.dataset.n_samples:
@@ -214,7 +214,7 @@ def _from_the_start(
     again = source.training(rows, trial.regime, config)
     is_better = _improvement(source, trial, again)
     again.optimizer.begin_within(_time_left(source))
-    trial.repeat(again)
+    trial.retrain(again)
     if is_better():
         yield again
 
@@ -257,13 +257,13 @@ def with_trust_radii(
     Far from the rows the network is as good as PCA, or PCA replaces it.
     """
     network = (training.network if network is None else network).eval()
-    learnt = source.some(training)
+    learnt = source.training_sample(training)
     monitored = source.validation(training) or learnt
-    falls_back_to_pca = source.must_extrapolate(trial.regime)
+    falls_back_to_pca = source.needs_pca_far_out(trial.regime)
     if not (training.starts_linear or falls_back_to_pca or network.init == "faded"):
         return network
     # PCA of the training rows, without the held-out rows.
-    batches = trial.validation or trial.some
+    batches = trial.validation or trial.training_sample
     errors = pca_errors(trial.training.pca, ((x, x) for x, _ in batches.in_order()))
     error = batches.mean(errors)
     far = monitored, learnt, error, training.outlier_factor

@@ -73,7 +73,7 @@ def fit_autoencoder(
     progress.begin_fit(source, partial(_snapshot, source), n_trainings)
     trial = contest(entrants)
     progress.end_training()
-    trial.judge()
+    trial.check_outcome()
     for final in finalists(source, trial):
         if final.is_acceptable:
             break
@@ -106,13 +106,13 @@ def _prepare(
     if gaps.exist and isinstance(loss, Loss):  # a MixedLoss does not allow gaps
         loss.check_gaps()
     target, dataset, dataset_val = make_datasets(params, data, seed)
-    gaps.note(dataset, dataset_val)
+    gaps.mark_missing(dataset, dataset_val)
     if data.groups is None and not is_splitter(params.validation):
         dataset = dataset.merged()
     n_components = count_components(params, dataset, seed, previous)
     params = replace(params, n_components=n_components)
     rows, held_out = split(params, data, dataset, dataset_val, target, seed)
-    gaps.fill_by(rows, dataset, held_out)
+    gaps.refill(rows, dataset, held_out)
     source = Source(
         params,
         dataset,
@@ -126,7 +126,7 @@ def _prepare(
         limit,
         ppca=gaps.ppca,
     )
-    if held_out is not None and source.draws_rows(data.groups):
+    if held_out is not None and source.holds_out_at_random(data.groups):
         _warn_of_near_copies(dataset.X, held_out[1], seed)
     return source, rows, link
 
@@ -169,7 +169,7 @@ def _attributes(
     dataset, target = source.dataset, source.target
     validates = trial.validation is not None
     moments = measure(final.training, final.deployed, dataset, source.seed)
-    of_training = baseline_score(final.training, source.some(final.training))
+    of_training = baseline_score(final.training, source.training_sample(final.training))
     return {
         "n_samples_": dataset.X.shape[0],
         "loss_curve_": [*trial.loss_curve],
@@ -228,7 +228,7 @@ def _summary(
         why = _why_linear(source, trial, best[0])
         return f"{why} R2 of PCA on {which} rows {baseline:.3f}, {n_epochs} epochs"
     judged = _before_refit(source, trial, final)
-    batches = trial.validation or trial.some
+    batches = trial.validation or trial.training_sample
     score = score_of(
         judged.deployed.codec, batches.given[batches.rows], batches.row_weights
     )
@@ -252,9 +252,9 @@ def _imputation(source: Source, trial: Trial, final: Finalist) -> Imputation | N
     """Return how gaps are filled, fitted to held-out rows, or else training rows."""
     if source.ppca is None:
         return None
-    batches = trial.validation or trial.some
+    batches = trial.validation or trial.training_sample
     if is_sparse(batches.given):  # sparse validation rows have no gaps
-        batches = trial.some
+        batches = trial.training_sample
     deployed = _before_refit(source, trial, final).deployed
     X = batches.given[batches.rows]
     return measure_imputation(deployed, X, source.seed, source.previous)
@@ -305,7 +305,7 @@ def _baseline_loss(source: Source, trial: Trial) -> float | None:
     """Return PCA's loss on the rows of the loss curves, None if not comparable."""
     if not source.is_comparable_with_pca or source.params.ordered:
         return None
-    batches = trial.validation or trial.some
+    batches = trial.validation or trial.training_sample
     return float(batches.mean(trial.losses_of_pca(batches)))
 
 
@@ -318,4 +318,4 @@ def _baseline(final: Finalist, trial: Trial, of_training: float) -> float:
 
 def _baseline_of(trial: Trial) -> float:
     """Return PCA's score on a trial's validation rows, or else on training rows."""
-    return baseline_score(trial.training, trial.validation or trial.some)
+    return baseline_score(trial.training, trial.validation or trial.training_sample)

@@ -22,8 +22,8 @@ from .deployment import Deployed
 
 __all__ = ["Gaps", "measure_imputation"]
 
-# Largest number of rows in which entries are hidden, to measure how well the network
-# and the linear method fill gaps.
+# Entries are hidden in the first rows, up to this number, to measure how well the
+# network and the linear method fill gaps.
 _MOST_ROWS = 10_000
 
 
@@ -86,7 +86,9 @@ class Gaps:
         assert self.ppca is not None and missing is not None
         return self.ppca.fill(X, missing)
 
-    def note(self, dataset: Dataset, dataset_val: Dataset | None = None) -> None:
+    def mark_missing(
+        self, dataset: Dataset, dataset_val: Dataset | None = None
+    ) -> None:
         """Store in datasets which entries are missing, and the rows before filling."""
         if not self.exist:
             return
@@ -94,7 +96,7 @@ class Gaps:
         if dataset_val is not None and not issparse(self.X_val):
             dataset_val.given, dataset_val.missing = self.X_val, self._missing_val
 
-    def fill_by(self, rows: Ints, dataset: Dataset, held_out: HeldOut | None) -> None:
+    def refill(self, rows: Ints, dataset: Dataset, held_out: HeldOut | None) -> None:
         """Fill the gaps again, by a method that is fitted to the training rows only.
 
         Parameters
@@ -120,7 +122,8 @@ def measure_imputation(
 ) -> Imputation | None:
     """Hide entries of rows, and return an `Imputation` fitted to these, or None.
 
-    Sparse rows have no gaps. With them the previous imputation is kept.
+    At most the first 10,000 rows are used. Sparse rows have no gaps.
+    With them the previous imputation is kept.
 
     Parameters
     ----------

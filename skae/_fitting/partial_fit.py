@@ -155,7 +155,7 @@ def _begin(
     first, scaling = memory.first if memory else None, previous.scaling
     if first is not None:
         varies = target is not None and target.varies(part.y)
-        anew = first.begins_anew(part.X, scaling, previous.n_components, varies)
+        anew = first.should_restart(part.X, scaling, previous.n_components, varies)
         first = first.joined(to_keep)
         if anew:
             return first, first, None, None
@@ -185,7 +185,7 @@ def _read(
     -------
     params : Parameters
         Parameters with the chosen loss.
-    loss : Loss
+    loss : Loss or ColumnLosses
     link : str or tuple
     target : Target or None
     dataset : Dataset
@@ -202,7 +202,7 @@ def _read(
         link = previous.link
     target, values = _targets(params, filled, target, seed)
     dataset = Dataset(filled.X, values, weights)
-    gaps.note(dataset)
+    gaps.mark_missing(dataset)
     dataset = dataset.merged()
     return params, loss, link, target, dataset, gaps.ppca
 

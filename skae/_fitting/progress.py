@@ -240,7 +240,7 @@ class Progress:
             del trial.loss_curve[trial.early_stopping.n_iter :]
             del trial.validation_curve[trial.early_stopping.n_iter :]
 
-    def repeated(
+    def refit_epochs(
         self,
         trial: TrialLike,
         training: TrainingSession,

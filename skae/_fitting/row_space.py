@@ -18,7 +18,7 @@ from .._parts.parameters import Parameters
 from .._parts.penalties import Sparsity
 from .._typing import Floats
 
-__all__ = ["can_hold", "expand", "has_row_space", "row_space"]
+__all__ = ["expand", "has_row_space", "is_wide_and_small", "row_space"]
 
 # The space is computed only up to this number of rows, because it needs the products of
 # all pairs of rows, and only up to this number of bytes.
@@ -29,7 +29,7 @@ _MOST_BYTES = 2**27
 _AXES_PER_COMPONENT = 3
 
 
-def can_hold(n_samples: int, n_features: int) -> bool:
+def is_wide_and_small(n_samples: int, n_features: int) -> bool:
     """Whether rows are fewer than features, and few enough to compute their space."""
     few = n_samples <= _MOST_ROWS and 4 * n_samples * n_features <= _MOST_BYTES
     return n_samples < n_features and few
@@ -44,7 +44,7 @@ def has_row_space(
 ) -> bool:
     """Whether all that a training sees of its rows is in the space that they span."""
     return (
-        can_hold(n_samples, n_features)
+        is_wide_and_small(n_samples, n_features)
         and type(params.network) is Dense
         and link == "identity"
         and loss is LOSSES["squared_error"]

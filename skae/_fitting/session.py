@@ -90,7 +90,7 @@ class TrainingSession:
         Indices of the training rows.
     target : Target or None
         How targets are encoded.
-    loss : Loss
+    loss : Loss or ColumnLosses
     link : str or tuple
         The link, as `link_of` takes it.
     threads : ThreadTuner
@@ -101,7 +101,7 @@ class TrainingSession:
         State of the fit to continue.
     config : Config, optional
         Config to use instead of the default for this number of rows.
-    like : TrainingSession, optional
+    shared_with : TrainingSession, optional
         Training with the same rows, whose scaled rows and PCA are reused if possible.
     in_row_space : bool
         Whether wide rows may be learnt in the space that they span.
@@ -123,7 +123,7 @@ class TrainingSession:
         seed: int,
         previous: FittedState | None,
         config: Config | None = None,
-        like: "TrainingSession | None" = None,
+        shared_with: "TrainingSession | None" = None,
         in_row_space: bool = True,
         learns_outliers: bool = False,
         ppca: PPCA | None = None,
@@ -141,7 +141,7 @@ class TrainingSession:
         self.rng = np.random.default_rng(seed)
         self.latent = params.latent
         self.ppca = ppca
-        self.scaling = self._scale(params, dataset, previous, like)
+        self.scaling = self._scale(params, dataset, previous, shared_with)
         measured = rows if previous is None else dataset.rows
         idle = idle_features(params, dataset, measured, loss, link, self.scaling)
         self.features = learnt_features(idle, self.config.n_components)
@@ -153,8 +153,8 @@ class TrainingSession:
             and self.scaling.variance > 0  # equal rows have no row space
             and has_row_space(params, loss, link, len(rows), len(self.features))
         )
-        shares = self._sees_rows_like(like, is_wide)
-        self._choose_axes(dataset, is_wide, like if shares else None)
+        shares = self._sees_rows_like(shared_with, is_wide)
+        self._choose_axes(dataset, is_wide, shared_with if shares else None)
         self.network = self._network(previous)
         for layer in self.network.modules():
             if isinstance(layer, Dropout | UserModule):
@@ -162,12 +162,16 @@ class TrainingSession:
         self._step_flops = partial(step_flops, self.network, self.config.batch_size)
         if config is None:
             row_flops = partial(step_flops, self.network, 1)
-            self.config = self.config.affordable(params, row_flops, has_targets)
+            self.config = self.config.with_capped_epochs(params, row_flops, has_targets)
         self.device = check_device(params.device, self._step_flops)
         self.batches: Batches
         self._sample: Sample
-        if shares and like is not None:
-            self.batches, self._sample, self.pca = like.batches, like._sample, like.pca
+        if shares and shared_with is not None:
+            self.batches, self._sample, self.pca = (
+                shared_with.batches,
+                shared_with._sample,
+                shared_with.pca,
+            )
         else:
             self.batches = self.batches_of(dataset, rows)
             self._sample = sample(self.batches, seed)
@@ -183,11 +187,11 @@ class TrainingSession:
         params: Parameters,
         dataset: Dataset,
         previous: FittedState | None,
-        like: "TrainingSession | None",
+        shared_with: "TrainingSession | None",
     ) -> Scaling:
         """Return the scaling of the rows, or the updated one of the previous fit."""
-        if like is not None:
-            return like.scaling
+        if shared_with is not None:
+            return shared_with.scaling
         of_rows = dataset.X, self.rows, params.standardize
         weights = dataset.weights_of(self.rows)
         if previous is None:
@@ -200,24 +204,26 @@ class TrainingSession:
             return scaling.of_observed(*of_observed)
         return previous.scaling.with_moved(*of_rows, previous.n_samples, weights)
 
-    def _sees_rows_like(self, like: "TrainingSession | None", is_wide: bool) -> bool:
+    def _sees_rows_like(
+        self, shared_with: "TrainingSession | None", is_wide: bool
+    ) -> bool:
         """Whether another training has the same rows in the same coordinates."""
         return (
-            like is not None
-            and np.array_equal(self.features, like.features)
-            and is_wide == (like.basis is not None)
+            shared_with is not None
+            and np.array_equal(self.features, shared_with.features)
+            and is_wide == (shared_with.basis is not None)
         )
 
     def _choose_axes(
-        self, dataset: Dataset, is_wide: bool, like: "TrainingSession | None"
+        self, dataset: Dataset, is_wide: bool, shared_with: "TrainingSession | None"
     ) -> None:
         """Compute a basis of the row space, if rows are wide.
 
         The spike distribution is then computed here too, because it needs the features.
         """
         self.basis = self._spikes = None
-        if like is not None:
-            self.basis, self._spikes = like.basis, like._spikes
+        if shared_with is not None:
+            self.basis, self._spikes = shared_with.basis, shared_with._spikes
         elif is_wide:
             x = self._wide_rows(dataset)
             self.basis = row_space(x, self.config.n_components)
@@ -401,7 +407,7 @@ class TrainingSession:
         )
 
     def _gaps(self) -> RandomGaps | None:
-        """Return what hides more entries of rows with gaps, or None without gaps."""
+        """Return a `RandomGaps`, which hides more entries, or None without gaps."""
         if not self._has_gaps:
             return None
         assert self.ppca is not None

@@ -64,11 +64,12 @@ class Source:
         rows: Ints,
         regime: Regime,
         config: Config | None = None,
-        like: TrainingSession | None = None,
+        shared_with: TrainingSession | None = None,
     ) -> TrainingSession:
         """Return a new training session for some rows.
 
-        It uses ``config`` if given, and shares the scaled rows of ``like`` if possible.
+        It uses ``config`` if given. If possible, it shares the scaled rows of another
+        training, ``shared_with``.
         """
         return TrainingSession(
             replace(self.params, init=regime.init, linearity=regime.linearity),
@@ -81,12 +82,12 @@ class Source:
             self.seed,
             self.previous,
             config,
-            like,
-            learns_outliers=self.must_extrapolate(regime),
+            shared_with,
+            learns_outliers=self.needs_pca_far_out(regime),
             ppca=self.ppca,
         )
 
-    def must_extrapolate(self, regime: Regime) -> bool:
+    def needs_pca_far_out(self, regime: Regime) -> bool:
         """Whether a plain network has to be as good as PCA far from the data.
 
         This is not required of a plain network that the user has asked for.
@@ -101,23 +102,23 @@ class Source:
         config: Config | None = None,
     ) -> Trial:
         """Return a trial of a regime. It shares what it can with the first entrant."""
-        like = entrants[0] if entrants else None
+        first = entrants[0] if entrants else None
         left = self.limit.left
         training = self.training(
-            rows, regime, config, None if like is None else like.training
+            rows, regime, config, None if first is None else first.training
         )
-        if like is None and self.limit.is_set:
+        if first is None and self.limit.is_set:
             self._time_to_prepare = left - self.limit.left
             self._share_time(training)
-        if like is None or training.batches is not like.training.batches:
-            monitored = self.validation(training), self.some(training)
+        if first is None or training.batches is not first.training.batches:
+            monitored = self.validation(training), self.training_sample(training)
         else:
-            monitored = like.validation, like.some
+            monitored = first.validation, first.training_sample
         return Trial(
             training,
             self.params,
             *monitored,
-            distinct=self.distinct,
+            evidence_rows=self.evidence_rows,
             regime=regime,
             must_beat_pca=self.is_comparable_with_pca and self.params.init != "random",
             may_decay=self.may_decay,
@@ -156,7 +157,7 @@ class Source:
         """Whether there is time to read the rows and to fit PCA once more."""
         return not self.limit.is_set or self.limit.left > self._time_to_prepare
 
-    def coded(self, rows: Ints) -> Ints | None:
+    def rows_to_encode(self, rows: Ints) -> Ints | None:
         """Return a sample of rows whose codes represent those of all rows.
 
         Return None if there is time for all rows.
@@ -195,21 +196,21 @@ class Source:
             and not user_parts(params)
         )
 
-    def draws_rows(self, groups: object) -> bool:
+    def holds_out_at_random(self, groups: object) -> bool:
         """Whether the held-out rows are drawn at random."""
         validation = self.params.validation
         by_part = isinstance(validation, str | float)
         return self.holds_rows_out and by_part and groups is None
 
     @property
-    def distinct(self) -> Ints | slice:
+    def evidence_rows(self) -> Ints | slice:
         """Which validation rows count as evidence: the first of equal rows."""
         if self.held_out is None:
             return slice(None)
         dataset, rows = self.held_out
         return dataset.first_of_each(rows)
 
-    def some(self, training: TrainingSession) -> Batches:
+    def training_sample(self, training: TrainingSession) -> Batches:
         """Return training rows to measure losses on: all rows, or a sample."""
         n_most = min(_MONITORED_SAMPLES, self.shares.n_monitored)
         if len(training.rows) <= n_most:

@@ -45,13 +45,13 @@ class Shares:
         Largest number of validation rows, and of training rows that are monitored.
     n_coded : int or float
         Largest number of rows whose codes are brought into canonical form.
-    after : float
+    reserved_seconds : float
         Seconds that are reserved for the work after training.
     """
 
     n_monitored: float = math.inf
     n_coded: float = math.inf
-    after: float = 0.0
+    reserved_seconds: float = 0.0
 
     @classmethod
     def of(
@@ -78,16 +78,16 @@ class Shares:
         most = max(_LEAST_WATCHED, int(_FOR_WATCHED * seconds / per_row))
         per_code = _TIMES_CODED * row_seconds
         coded = max(_LEAST_CODED, int(_FOR_CODES * seconds / per_code))
-        after = (
+        reserved = (
             (min(most, n_monitored) + min(most, n_learnt)) * per_row
             + min(coded, n_samples) * per_code
             + min(_OTHERS, 8 * n_samples) * row_seconds
         )
-        return cls(most, coded, after)
+        return cls(most, coded, reserved)
 
     def to_train(self, limit: TimeLimit) -> float:
         """Return the remaining seconds, without those reserved for after training."""
-        return limit.left - self.after
+        return limit.left - self.reserved_seconds
 
 
 def measure(training: TrainingSession, dataset: Dataset) -> float:

@@ -34,8 +34,9 @@ _LABELLED_FACTOR = 10
 # the codes lose. Measured in docs/choices.md, "Codes: error against usefulness".
 _WORTH_LEAVING_PCA = 0.1
 # A network that starts as PCA and can learn anything soon decreases the loss by this
-# share. Measured in docs/choices.md, "Several starts compete".
-_SOON = 0.02
+# share, or by the smaller share n^-0.5 / 2 if there are many (n) monitored rows.
+# Measured in docs/choices.md, "Several starts compete".
+_MIN_EARLY_GAIN = 0.02
 # Weight decay is tried only if the network has decreased PCA's loss by this share.
 # Measured in docs/choices.md, "Overfitting, and when weights decay".
 _PROMISING = 0.05
@@ -70,10 +71,10 @@ class Trial:
         Parameters from `check_slots`, with a part in each slot.
     validation : Batches or None
         Validation rows.
-    some : Batches
+    training_sample : Batches
         Training rows, all or a sample, to measure losses on before and after training.
     regime : Regime
-    distinct : ndarray of int or slice
+    evidence_rows : ndarray of int or slice
         Which validation rows count as evidence: one of several equal rows.
     must_beat_pca : bool
         Whether the regime was chosen for the user. It then has to be significantly
@@ -97,9 +98,9 @@ class Trial:
         training: TrainingSession,
         params: Parameters,
         validation: Batches | None,
-        some: Batches,
+        training_sample: Batches,
         regime: Regime,
-        distinct: Ints | slice = slice(None),
+        evidence_rows: Ints | slice = slice(None),
         must_beat_pca: bool = False,
         may_decay: bool = False,
         progress: Progress | None = None,
@@ -108,8 +109,8 @@ class Trial:
         self.training = training
         self.params = params
         self.validation = validation
-        self.some = some
-        self.distinct = distinct
+        self.training_sample = training_sample
+        self.evidence_rows = evidence_rows
         self.regime = regime
         self.must_beat_pca = must_beat_pca
         self.kept = False
@@ -142,7 +143,7 @@ class Trial:
     @property
     def monitored(self) -> Batches:
         """Rows whose losses decide which weights are kept."""
-        return self.held_out or self.some
+        return self.held_out or self.training_sample
 
     @property
     def _held_out_rows(self) -> Batches:
@@ -166,10 +167,10 @@ class Trial:
 
     def has_not_improved_on(self, loss: float) -> bool:
         """Whether the best loss is not yet clearly below ``loss``."""
-        least = min(_SOON, self.monitored.n_samples**-0.5 / 2)
+        least = min(_MIN_EARLY_GAIN, self.monitored.n_samples**-0.5 / 2)
         return not self.early_stopping.best_loss < loss * (1 - least)
 
-    def give_up(self) -> None:
+    def stop(self) -> None:
         """End the training."""
         self.early_stopping.reason = self.early_stopping.reason or "converged"
 
@@ -210,7 +211,7 @@ class Trial:
     @cached_property
     def _pca_gap(self) -> float:
         """Ratio of PCA's losses on held-out rows and on rows that it was fitted to."""
-        learnt = self.some.mean(self.losses_of_pca(self.some))
+        learnt = self.training_sample.mean(self.losses_of_pca(self.training_sample))
         return self._pca_loss / learnt if learnt > 0 else math.inf
 
     def gap(self, n_epochs: int) -> float:
@@ -274,7 +275,7 @@ class Trial:
 
     def back_to_best(self) -> None:
         """Restore the best weights, but not their place in the schedule."""
-        self.early_stopping.settle()
+        self.early_stopping.restore_best()
         self._parts = self._parts_to_best()
 
     def _parts_to_best(self) -> list[Part]:
@@ -297,7 +298,7 @@ class Trial:
         schedule = SCHEDULES[config.learning_rate]
         return schedule(self.early_stopping.best_iter / config.max_iter)
 
-    def repeat(self, training: TrainingSession) -> None:
+    def retrain(self, training: TrainingSession) -> None:
         """Repeat the good epochs with another training of the same config."""
         training.begin_work()
         parts = [(how, n) for how, n in self._parts_to_best() if n > 0]
@@ -306,7 +307,7 @@ class Trial:
             epochs = training.epochs()
             if how is not None:
                 epochs = training.decaying_epochs(how)
-            epochs = self.progress.repeated(self, training, epochs, n_in_all)
+            epochs = self.progress.refit_epochs(self, training, epochs, n_in_all)
             for _ in zip(range(n_made), epochs, strict=False):
                 if training.optimizer.out_of_time:
                     return
@@ -319,12 +320,12 @@ class Trial:
         n_epochs = max(1, round(_FINE_TUNING * self.early_stopping.best_iter))
         training.begin_work()
         epochs = training.fine_tuning_epochs(n_epochs)
-        epochs = self.progress.repeated(self, training, epochs, n_epochs)
+        epochs = self.progress.refit_epochs(self, training, epochs, n_epochs)
         for _ in zip(range(n_epochs), epochs, strict=False):
             if training.optimizer.out_of_time:
                 break
 
-    def settle(self, n_entrants: int = 1) -> Self:
+    def finish(self, n_entrants: int = 1) -> Self:
         """Keep the best weights, if they are good enough.
 
         Parameters
@@ -338,32 +339,34 @@ class Trial:
             if self.training.starts_linear:
                 self.kept = self._beats_its_start(significance)
             elif self.must_beat_pca:
-                early_stopping.settle()
+                early_stopping.restore_best()
                 self.kept = self._beats_pca(significance)
         if not self.kept and self.training.starts_linear:
             early_stopping.back_to_start()
-        early_stopping.settle()
+        early_stopping.restore_best()
         return self
 
     def _beats_pca(self, significance: float) -> bool:
         """Whether the network is significantly better than PCA on held-out rows."""
         objective, monitored = self.training.objective, self._held_out_rows
         of_rows = objective.reconstruction_losses
-        losses = row_losses(objective, monitored, of_rows, hides=False).cpu().numpy()
-        errors = self.losses_of_pca(monitored, hides=False)
+        losses = (
+            row_losses(objective, monitored, of_rows, hide_entries=False).cpu().numpy()
+        )
+        errors = self.losses_of_pca(monitored, hide_entries=False)
         return is_lower(
             losses,
             errors,
             significance,
             weights=monitored.row_weights,
-            rows=self.distinct,
+            rows=self.evidence_rows,
             of_many_variables=objective.reconstruction.loss.canonical,
         )
 
-    def losses_of_pca(self, batches: Batches, hides: bool = True) -> Floats:
+    def losses_of_pca(self, batches: Batches, hide_entries: bool = True) -> Floats:
         """Return PCA's losses of rows, which are corrupted as for the network."""
         objective = self.training.objective
-        steps = evaluation_batches(objective, batches, hides)
+        steps = evaluation_batches(objective, batches, hide_entries)
         loss = objective.reconstruction.losses_of_linear
         losses = pca_losses(self.training.pca, steps, loss)
         return batches.feature_fraction * losses + batches.off_basis
@@ -383,7 +386,7 @@ class Trial:
                 # test.
                 asked, significance = known, significance * _LABELLED_FACTOR
         distinct = np.zeros(len(best), bool)
-        distinct[self.distinct] = True
+        distinct[self.evidence_rows] = True
         if asked is not None:
             distinct &= asked
         weights = validation.row_weights
@@ -400,12 +403,14 @@ class Trial:
         mean_of_target = 0.0
         if objective.head is not None:
             of_target = objective.target_losses
-            target_losses = row_losses(objective, monitored, of_target, hides=False)
+            target_losses = row_losses(
+                objective, monitored, of_target, hide_entries=False
+            )
             mean_of_target = float(monitored.mean(target_losses))
-        losses = row_losses(objective, monitored, hides=False)
+        losses = row_losses(objective, monitored, hide_entries=False)
         return losses.cpu().numpy(), mean_of_target
 
-    def judge(self) -> None:
+    def check_outcome(self) -> None:
         """Warn of a training that did not end as it should, or raise an error."""
         early_stopping, config = self.early_stopping, self.training.config
         starts_linear = self.training.starts_linear

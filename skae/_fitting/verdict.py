@@ -16,7 +16,7 @@ def is_lower(
     losses: Floats,
     others: Floats,
     significance: float = SIGNIFICANCE,
-    by_part: float = 0.0,
+    min_gain: float = 0.0,
     weights: Floats | None = None,
     rows: Ints | Bools | slice = slice(None),
     of_many_variables: bool = False,
@@ -32,7 +32,7 @@ def is_lower(
     losses, others : ndarray of shape (n_samples,)
     significance : float
         Significance level of the signed-rank test.
-    by_part : float
+    min_gain : float
         Share by which the mean must be lower.
     weights : ndarray of shape (n_samples,) or None
         Weights of the rows in the mean. They reduce the effective number of rows.
@@ -52,7 +52,7 @@ def is_lower(
     noise = n_effective**-0.5
     if of_many_variables:
         noise *= gain.std() / other_mean
-    if not mean < other_mean * (1 - max(by_part, noise)):
+    if not mean < other_mean * (1 - max(min_gain, noise)):
         return False
     # With fewer than seven rows (at the default level), all losses have to be lower.
     significance = max(significance, 0.5**n_samples)

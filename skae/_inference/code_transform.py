@@ -18,7 +18,7 @@ from torch import Tensor
 
 __all__ = ["FARTHEST_CODE", "CodeTransform", "shorten"]
 
-#: A function from the network's codes to transformed codes, or back.
+#: Function from the network's codes to transformed codes, or its inverse.
 Way: TypeAlias = Callable[[Tensor], Tensor]
 
 # Codes are clipped to this size. float32 can still square and add such values.
@@ -56,18 +56,18 @@ class CodeTransform:
         origin = torch.tensor(self.origin, dtype=dtype, device=device)
         radius = self.radius
 
-        def show(z):
+        def transform(z):
             return shorten(z, radius).sub(origin)
 
-        def hide(codes):
+        def undo(codes):
             return lengthen(codes.add(origin), radius)
 
-        return show, hide
+        return transform, undo
 
     def _whitened(self, device: torch.device, dtype: torch.dtype) -> tuple[Way, Way]:
-        show, hide = replace(self, scale=None).on(device, dtype)
+        transform, undo = replace(self, scale=None).on(device, dtype)
         scale = torch.tensor(self.scale, dtype=dtype, device=device)
-        return lambda z: show(z).div(scale), lambda codes: hide(codes.mul(scale))
+        return lambda z: transform(z).div(scale), lambda codes: undo(codes.mul(scale))
 
 
 def _as_they_are(z):

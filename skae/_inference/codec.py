@@ -1,4 +1,4 @@
-"""Codec: a fitted network's numpy weights to codes and reconstructions, in chunks."""
+"""Codec: computes codes and reconstructions by a fitted network, in chunks."""
 
 import copy
 from collections.abc import Callable
@@ -32,16 +32,17 @@ Float32Scaling: TypeAlias = tuple[Tensor | None, Tensor, Tensor]
 
 _LARGEST = torch.finfo(torch.float32).max
 _SMALLEST = 1 / _LARGEST
-# Means up to so many scales may be subtracted in float32 after scaling.
+# Largest ratio of a mean and its scale for which the mean may be subtracted in float32
+# after scaling.
 _SMALL_MEAN = 8.0
-# Floating point operations of all rows from which several threads may share them.
+# Smallest number of floating point operations that several threads share.
 _SHARED_FLOPS = 2e7
-# Groups of chunks at most: as many as there may be cores.
+# Largest number of groups of chunks: as many as there may be cores.
 _MOST_GROUPS = 64
 
 
 def to_numpy(network: torch.nn.Module) -> dict[str, np.ndarray]:
-    """Return the weights by name, as arrays that share nothing with torch."""
+    """Return the weights by name, as arrays that share no memory with torch."""
     weights = {
         name: value.detach().cpu().numpy().copy()
         for name, value in network.state_dict().items()
@@ -55,7 +56,7 @@ def to_numpy(network: torch.nn.Module) -> dict[str, np.ndarray]:
 
 
 def _are_transposed(weights):
-    """Whether the linear maps of PCA are one, up to rounding."""
+    """Whether PCA's two linear maps are transposes of each other, up to rounding."""
     encoder, decoder = weights["encoder.linear"], weights["decoder.linear"]
     return encoder.shape == decoder.T.shape and np.allclose(
         encoder, decoder.T, rtol=0, atol=1e-12 * np.abs(encoder).max()
@@ -65,7 +66,7 @@ def _are_transposed(weights):
 def from_numpy(
     architecture: Architecture, weights: dict[str, np.ndarray], dtype: torch.dtype
 ) -> AutoEncoder:
-    """Return the network that `to_numpy` took the weights from."""
+    """Return a network with weights that `to_numpy` returned."""
     network = architecture.build().to(dtype)
     state = {name: torch.tensor(w) for name, w in weights.items()}
     if network.linear and "decoder.linear" not in state:
@@ -75,19 +76,19 @@ def from_numpy(
 
 
 class Codec:
-    """Encodes rows of ``X`` and decodes codes, with memory bounded by a chunk's.
+    """Encodes rows of ``X`` and decodes codes in chunks, which limits the memory.
 
     Parameters
     ----------
     network : AutoEncoder
-        In evaluation mode; its dtype is that of the arithmetic and of what comes out.
+        Network in evaluation mode. All results have its dtype.
     scaling : Scaling
     link : str or tuple
-        What `link_of` takes.
+        The link of the loss; see `link_of`.
     code_transform : CodeTransform
-        What codes are given out in.
+        Transform from the network's codes to those that are returned.
     ppca : PPCA or None
-        What fills gaps, in units of ``X``; None where rows have none.
+        Model that fills gaps, in units of ``X``. None if rows have no gaps.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class Codec:
         links, n_features = link_of(link), network.n_features
         self._inverse_link, self._project = links.inverse, links.project
         self._is_scaled = links.is_scaled(n_features)
-        # What sums to 1 cannot be set alone.
+        # A column of a group that sums to 1 cannot be set alone.
         sums = links.sums_to_one(n_features)
         self._constant = np.flatnonzero(scaling.constant & ~sums)
         self.code_transform = code_transform
@@ -112,7 +113,9 @@ class Codec:
         self._fast = FastForward(network)
         parameter = next(chain(network.parameters(), network.buffers()))
         self.device = parameter.device
-        self._show, self._hide = code_transform.on(self.device, parameter.dtype)
+        self._transform_codes, self._untransform_codes = code_transform.on(
+            self.device, parameter.dtype
+        )
         self.dtype = np.dtype(str(parameter.dtype).removeprefix("torch."))
         self.n_features, self.n_components = network.n_features, network.n_components
         self.width = network.width
@@ -125,40 +128,41 @@ class Codec:
 
     @cached_property
     def is_thread_safe(self) -> bool:
-        """Whether several threads may use it: not layers of someone's own."""
+        """Whether several threads may use it: not if it has a user's layers."""
         return not any(
             isinstance(module, UserModule) for module in self.network.modules()
         )
 
     @cached_property
     def flops(self) -> float:
-        """Floating point operations of a row, to its code and back.
+        """Number of floating point operations to encode and decode one row.
 
-        Infinite where someone's own layers may do more than their weights tell.
+        It is infinite if there are a user's layers, which may compute more than their
+        weights tell.
         """
         if not self.is_thread_safe:
             return np.inf
-        return step_flops(self.network, 1) / 3  # the gradient's are twice as many
+        return step_flops(self.network, 1) / 3  # the backward pass is two thirds
 
     @isolated
     def on(self, device: torch.device) -> "Codec":
-        """Return the same with a copy of the network on a device."""
+        """Return the same codec with a copy of the network on a device."""
         network = copy.deepcopy(self.network).to(device)
         return Codec(network, self.scaling, self.link, self.code_transform, self.ppca)
 
     def chunks(self, n_samples: int) -> list[slice]:
-        """Slices of rows that take a few megabytes on their way through."""
+        """Return slices of rows that need a few megabytes of memory each."""
         return row_slices(n_samples, self.width)
 
     def complete(self, X: Rows) -> Rows:
-        """Return rows with their gaps, which are NaN, filled."""
+        """Return rows with their gaps filled. Gaps are NaN."""
         if self.ppca is None or issparse(X):
             return X
         missing = np.isnan(X)
         return self.ppca.fill(X, missing) if missing.any() else X
 
     def encode(self, X: Rows) -> Floats:
-        """Codes (n_samples, n_components) of rows (n_samples, n_features)."""
+        """Return codes (n_samples, n_components) of rows (n_samples, n_features)."""
         X = self.complete(X)
         Z = np.empty((X.shape[0], self.n_components), self.dtype)
         groups = self._groups(X.shape[0])
@@ -169,7 +173,7 @@ class Codec:
         buffer = None
         with torch.inference_mode():
             for rows in chunks:
-                # Fresh memory for each chunk would cost more than the products.
+                # Allocating memory for each chunk would take longer than the products.
                 if buffer is None and len(chunks) > 1:
                     buffer = torch.from_numpy(np.empty(X[rows].shape, np.float32))
                 out = None if buffer is None else buffer[: rows.stop - rows.start]
@@ -177,7 +181,7 @@ class Codec:
                 Z[rows] = self._run(self.codes, x)
 
     def decode(self, Z: Floats) -> Floats:
-        """Rows (n_samples, n_features) in the units of ``X`` from codes."""
+        """Return rows (n_samples, n_features) in the units of ``X`` from codes."""
         X = np.empty((len(Z), self.n_features), self.dtype)
         in_parts(lambda chunks: self._decode(Z, X, chunks), self._groups(len(Z)))
         return X
@@ -190,7 +194,7 @@ class Codec:
                 X[rows] = self._undo(x)
 
     def _undo(self, x: Floats) -> Floats:
-        """Rows in the units of ``X``, of values after the link."""
+        """Return rows in the units of ``X``, from values after the link."""
         scaling, is_scaled, constant = self.scaling, self._is_scaled, self._constant
         if is_scaled.all():
             x = scaling.undo(x)
@@ -201,24 +205,24 @@ class Codec:
         return x
 
     def _groups(self, n_samples: int) -> list[list[slice]]:
-        """Chunks in groups for one thread after another, one group for few rows."""
+        """Return groups of chunks that threads share. Few rows have one group."""
         chunks = self.chunks(n_samples)
         is_work = _SHARED_FLOPS <= n_samples * self.flops < np.inf
         if not is_work or self.device.type != "cpu":
-            return [chunks]  # layers of someone's own may not bear company
+            return [chunks]  # a user's layers may not be thread-safe
         n_groups = max(1, min(len(chunks), _MOST_GROUPS))
         return [chunks[i::n_groups] for i in range(n_groups)]
 
     @torch.inference_mode()
     def output(self, Z: Floats) -> Tensor:
-        """Raw output (n_samples, n_features) of codes, a tensor that the link maps."""
-        return self._fast.decoder(self._hide(_tensor(Z).to(self.device)))
+        """Return the decoder's output (n_samples, n_features), before the link."""
+        return self._fast.decoder(self._untransform_codes(_tensor(Z).to(self.device)))
 
     def squared_errors(self, X: Rows, per_feature: bool) -> Floats:
-        """Squared errors in units of the scaling, of rows' features or their means.
+        """Return squared errors of each feature, or their mean in each row.
 
-        Errors of missing entries are NaN, and the means leave them out. Errors beyond
-        float64 are its largest number.
+        They are in units of the scaling. Errors of missing entries are NaN, and the
+        means leave them out. Errors that overflow float64 are its largest number.
         """
         errors = np.empty(X.shape if per_feature else X.shape[0])
         for rows in self.chunks(X.shape[0]):
@@ -231,7 +235,7 @@ class Codec:
         return np.minimum(errors, np.finfo(np.float64).max, out=errors)
 
     def _row_means(self, errors: Floats) -> Floats:
-        """Mean over the observed entries of each row, NaN if it has none."""
+        """Return the mean over the observed entries of each row, NaN if it has none."""
         if self.ppca is None:
             return errors.mean(axis=1)
         known = ~np.isnan(errors)
@@ -240,16 +244,16 @@ class Codec:
         return np.divide(sums, n_known, np.full(len(errors), np.nan), where=n_known > 0)
 
     def codes(self, x: Tensor) -> Tensor:
-        """Codes of scaled rows, both tensors on the codec's device."""
-        return self._show(self._fast.encoder(x)[:, : self.n_components])
+        """Return codes of scaled rows. Both are tensors on the codec's device."""
+        return self._transform_codes(self._fast.encoder(x)[:, : self.n_components])
 
     def _rows(self, z: Tensor) -> Tensor:
-        return self._inverse_link(self._fast.decoder(self._hide(z)))
+        return self._inverse_link(self._fast.decoder(self._untransform_codes(z)))
 
     def _scaled(self, X: Floats, buffer: Tensor | None = None) -> Tensor:
-        """Scaled rows as a tensor, what `Scaling.apply` makes in float64.
+        """Return scaled rows as a tensor. `Scaling.apply` does the same in float64.
 
-        Into ``buffer``, of float32, if that is the dtype and there is one.
+        If there is a ``buffer`` and the dtype is float32, they are written to it.
         """
         if self._float32_scaling is None:
             return _tensor(self.scaling.apply(X).astype(self.dtype, copy=False))
@@ -257,7 +261,7 @@ class Codec:
         x = _tensor(X)
         if mean is not None:
             x = buffer = torch.sub(x, mean, out=buffer)
-            x.clamp_(-_LARGEST, _LARGEST)  # no infinity, that zero times it be zero
+            x.clamp_(-_LARGEST, _LARGEST)  # zero times infinity would be NaN
         return torch.addcmul(rest, x, factor, out=buffer).clamp_(-FARTHEST, FARTHEST)
 
     def _run(self, function: Callable[[Tensor], Tensor], values: Tensor) -> Floats:
@@ -266,14 +270,15 @@ class Codec:
 
 
 def float32_scaling(scaling: Scaling) -> Float32Scaling | None:
-    """Tensors mean, factor and rest: x is scaled as ``(x - mean) * factor + rest``.
+    """Return tensors mean, factor and rest, to scale as ``(x - mean) * factor + rest``.
 
-    None where float32 does not hold a mean or a scale, and rows have to be scaled in
-    float64.
+    Return None if float32 cannot represent a mean or a scale. Rows then have to be
+    scaled in float64.
 
-    The mean is rounded first, so that a row near it is subtracted exactly, and what
-    the rounding has changed is added at the end. It is None, all of it in the rest,
-    where it is so small against the scale that float32 loses next to nothing.
+    The mean is rounded to float32 first, so that it is subtracted exactly from a row
+    near it. The rest makes up for the rounding. If all means are small compared with
+    their scales, float32 loses almost no digits: the mean is None, and the rest
+    contains it.
     """
     largest = max(scaling.scale.max(), np.abs(scaling.mean).max())
     if scaling.scale.min() < _SMALLEST or largest > _LARGEST:
@@ -289,7 +294,7 @@ def float32_scaling(scaling: Scaling) -> Float32Scaling | None:
 
 
 def _tensor(values: Floats) -> Tensor:
-    """Return an array as a tensor; a copy if torch could not share it."""
+    """Return an array as a tensor. It is a copy if torch cannot share the memory."""
     if not values.flags.writeable or not values.flags.c_contiguous:
         values = np.array(values, order="C")
     return torch.from_numpy(values)

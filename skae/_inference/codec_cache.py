@@ -1,6 +1,6 @@
-"""Codecs of fitted estimators, built when they are first needed.
+"""Codec cache: the codecs of fitted estimators, built when they are first needed.
 
-They are cached beside the estimator, not on it: what is fitted stays plain numpy.
+The cache is not an attribute of the estimator, whose fitted state is plain numpy.
 """
 
 import weakref
@@ -21,12 +21,12 @@ from .fitted_state import FittedState, damaged
 
 __all__ = ["cached_codec", "decode", "encode", "score", "squared_errors"]
 
-# estimator -> (the weights the codecs were built from, {dtype: codec on the CPU})
+# estimator -> (weights from which the codecs were built, {dtype: codec on the CPU})
 _CODECS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def encode(estimator: BaseEstimator, X: Rows) -> Floats:
-    """Return the codes of rows, by a fitted estimator."""
+    """Return a fitted estimator's codes of rows."""
     codec = cached_codec(estimator, X.dtype, X.shape[0])
     X = codec.complete(X)
     Z = None if codec.few_rows is None else codec.few_rows.encode(X)
@@ -34,7 +34,7 @@ def encode(estimator: BaseEstimator, X: Rows) -> Floats:
 
 
 def decode(estimator: BaseEstimator, Z: Floats) -> Floats:
-    """Return the rows of codes."""
+    """Return the rows that a fitted estimator decodes from codes."""
     codec = cached_codec(estimator, Z.dtype, len(Z))
     X = None if codec.few_rows is None else codec.few_rows.decode(Z)
     return _run(codec.decode, Z) if X is None else X
@@ -51,7 +51,7 @@ def _run(function: Callable[[Rows], Floats], values: Rows) -> Floats:
 def squared_errors(
     estimator: BaseEstimator, X: Rows, per_feature: bool = False
 ) -> Floats:
-    """Return those of rows, or of each of their features; see `Codec`."""
+    """Return squared errors of rows, or of each feature; see `Codec`."""
     codec = cached_codec(estimator, X.dtype, X.shape[0])
     return codec.squared_errors(X, per_feature)
 
@@ -69,8 +69,8 @@ def score(estimator: BaseEstimator, X: Rows, weights: Floats | None = None) -> f
 def cached_codec(estimator: BaseEstimator, dtype: np.dtype, n_samples: int) -> Codec:
     """Return the codec of a fitted estimator in a numpy dtype, built once a fit.
 
-    It is on the device that suits so many rows. On a GPU nothing stays: what is cached
-    is on the CPU.
+    It is on the device that suits the number of rows. The cached codec is on the CPU,
+    so that nothing stays on a GPU.
     """
     weights = vars(estimator)["_weights"]
     built_from, codecs = _CODECS.get(estimator, (None, {}))
@@ -79,7 +79,7 @@ def cached_codec(estimator: BaseEstimator, dtype: np.dtype, n_samples: int) -> C
         if built_from is not state.weights:
             codecs = {}
             _CODECS[estimator] = state.weights, codecs
-        # Whatever mode it is built in, `sensitivity` differentiates it later.
+        # The caller may be in inference mode, but `sensitivity` needs gradients later.
         with torch.inference_mode(False):
             codecs[dtype] = _codec(state, getattr(torch, dtype.name))
     codec = codecs[dtype]
@@ -89,11 +89,11 @@ def cached_codec(estimator: BaseEstimator, dtype: np.dtype, n_samples: int) -> C
 
 @isolated
 def _codec(state: FittedState, dtype: torch.dtype) -> Codec:
-    """Build the codec of what an estimator has learnt."""
+    """Build a codec from an estimator's fitted state."""
     with one_thread():
         try:
             network = from_numpy(state.architecture, state.weights, dtype).eval()
-        except RuntimeError as error:  # weights of other names or shapes
+        except RuntimeError as error:  # weights have other names or shapes
             raise damaged(error) from error
         both = state.scaling, state.link
         return Codec(network, *both, state.code_transform, state.ppca)

@@ -45,9 +45,10 @@ EXPLAINED = (
 _ROWS = 10_000
 _VALUES = 4_000_000
 _DECODED_ROWS = 10_000
-# How much the earlier rows of a stream count at most, when a new part comes: as so many
-# rows, or as so many times the rows of the new part. Earlier rows should not count too
-# little, because the classes of a stream may come one after the other.
+# Largest weight of the earlier rows of a stream when a new part comes: this number of
+# rows or, if it is larger, this multiple of the rows of the new part. Earlier rows
+# should not count too little, because the classes of a stream may come one after the
+# other.
 _REMEMBERED_ROWS = 1_000
 _REMEMBERED_PARTS = 10
 # Step of finite differences, as a share of a code's standard deviation. Central
@@ -106,11 +107,11 @@ class Moments:
         n_most = min(_ROWS, _VALUES // X.shape[1] + 1)
         if weights is None:
             n_samples = X.shape[0]
-            X = X[_some(n_samples, n_most, rng)]
+            X = X[_sampled_rows(n_samples, n_most, rng)]
         else:
             n_samples = max(weights.sum(), np.count_nonzero(weights))
             rows = np.flatnonzero(weights)
-            rows = rows[_some(len(rows), n_most, rng)]
+            rows = rows[_sampled_rows(len(rows), n_most, rng)]
             X, weights = X[rows], weights[rows] / weights[rows].mean()
         weight = n_samples / X.shape[0]
         Z = codec.encode(X)
@@ -119,7 +120,7 @@ class Moments:
         code_variance = Z.var(axis=0)
         if weights is not None:
             code_variance = weighted(np.square(Z - code_mean), weights).mean(axis=0)
-        decoded = _some(len(Z), n_decoded, rng)
+        decoded = _sampled_rows(len(Z), n_decoded, rng)
         slope_weights = None if weights is None else weights[decoded]
         spread = np.sqrt(code_variance)
         loadings, lengths = _slopes(codec, Z[decoded], spread, slope_weights)
@@ -256,7 +257,7 @@ def _squares_left(codec, X, weights=None):
     return left
 
 
-def _some(n_samples, n_most, rng):
+def _sampled_rows(n_samples, n_most, rng):
     """Return the indices of all rows, or of a random sample if there are many."""
     if n_samples <= n_most:
         return slice(None)

@@ -1,8 +1,8 @@
-"""Fitted state: what an estimator has learnt, as objects to read.
+"""Fitted state: what an estimator has learnt, as objects of skae's classes.
 
-The estimator keeps it as attributes that are numpy and plain values, which `state`
-brings up to date when it is loaded. Here they are what the rest of the code works with.
-Older states may lack some of them, which are then None.
+The estimator stores numpy arrays and plain values as attributes. The module `state`
+migrates them when they are loaded. This module makes the objects that the rest of the
+code uses. Older states may lack some of them, which are then None.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ from .imputation import Imputation
 
 __all__ = ["FittedState", "StreamMemory", "damaged", "stored"]
 
-Made = TypeVar("Made")
+Stored = TypeVar("Stored")
 
 # Attributes of every fitted estimator.
-_OF_EACH = (
+_REQUIRED = (
     "_architecture",
     "_weights",
     "_scaling",
@@ -40,7 +40,7 @@ _OF_EACH = (
 
 
 def damaged(why: object) -> ValueError:
-    """Return the error that says that what was fitted is not whole, and why."""
+    """Return an error which says why the fitted state is incomplete or damaged."""
     return ValueError(
         "What was fitted is incomplete or damaged, as a corrupt file would be "
         f"({str(why)[:200]}). Load it from another copy, or fit it again."
@@ -48,24 +48,24 @@ def damaged(why: object) -> ValueError:
 
 
 def stored(value: object | None) -> dict[str, Any] | None:
-    """Return the fields of an object by name, as they are stored, or None."""
+    """Return the fields of an object by name, which are stored. None stays None."""
     return None if value is None else vars(value)
 
 
-def _made(cls: type[Made], values: dict[str, Any] | None) -> Made | None:
-    """Return the object that was stored as its fields by name, if one was."""
+def _from_fields(cls: type[Stored], values: dict[str, Any] | None) -> Stored | None:
+    """Return the object whose fields were stored by name. None stays None."""
     return None if values is None else cls(**values)
 
 
 @dataclass(frozen=True)
 class StreamMemory:
-    """What `partial_fit` needs besides to go on from the last call.
+    """State that only `partial_fit` needs, to continue from its last call.
 
     Attributes
     ----------
     checkpoint : Checkpoint
     moments : Moments or None
-        Of the rows so far.
+        Moments of the rows seen so far.
     first : StreamedRows or None
         The first rows, as long as they are kept.
     """
@@ -76,10 +76,10 @@ class StreamMemory:
 
     @classmethod
     def of(cls, memory: dict[str, Any]) -> Self:
-        """Return that of what an estimator keeps, plain values by name."""
+        """Return it from an estimator's ``_memory``, plain values by name."""
         rest = memory.copy()
         moments, first = rest.pop("moments", None), rest.pop("first", None)
-        kept = _made(Moments, moments), _made(StreamedRows, first)
+        kept = _from_fields(Moments, moments), _from_fields(StreamedRows, first)
         return cls(Checkpoint(**rest), *kept)
 
 
@@ -90,29 +90,29 @@ class FittedState:
     Attributes
     ----------
     n_samples : int
-        Rows seen so far.
+        Number of rows seen so far.
     n_components : int
     architecture : Architecture
     weights : dict
-        Those of the network, arrays by name.
+        Arrays of the network's weights by name.
     scaling : Scaling
     code_transform : CodeTransform
     link : str or tuple
-        What `link_of` takes.
+        The link of the loss; see `link_of`.
     ppca : PPCA or None
-        What fills gaps, if there may be some.
+        Model that fills gaps, if there may be gaps.
     imputation : Imputation or None
-        How much the network has to say to that.
+        How much the network contributes to the filled values.
     target : Target or None
-        How ``y`` is read.
+        Interpretation of ``y``.
     loss_parts : tuple or None
-        What `loss_parts` has returned.
+        The return value of `loss_parts`.
     explained : dict
-        What `explain` has returned.
+        The return value of `explain`.
     loss_curve : list of float
     baseline_score : float or None
     memory : StreamMemory or None
-        Of a stream; None after `fit`.
+        Memory of `partial_fit`; None after `fit`.
     """
 
     n_samples: int
@@ -133,17 +133,17 @@ class FittedState:
 
     @classmethod
     def of(cls, attributes: dict[str, Any]) -> Self:
-        """Return that of a fitted estimator's attributes, those of one moment.
+        """Return the state from a fitted estimator's attributes.
 
-        Other threads may fit it meanwhile.
+        They are copied first, because another thread may refit the estimator.
 
         Raises
         ------
         ValueError
-            If attributes are missing, or are not what was stored.
+            If attributes are missing, or are not as they were stored.
         """
         learnt = attributes.copy()
-        lost = [name for name in _OF_EACH if name not in learnt]
+        lost = [name for name in _REQUIRED if name not in learnt]
         if lost:
             raise damaged(f"{', '.join(lost)} is missing")
         try:
@@ -162,9 +162,9 @@ class FittedState:
             scaling=Scaling(**learnt["_scaling"]),
             code_transform=CodeTransform(**learnt["_code_transform"]),
             link=learnt["_link"],
-            ppca=_made(PPCA, learnt.get("_ppca")),
-            imputation=_made(Imputation, learnt.get("_imputation")),
-            target=_made(Target, learnt.get("_target")),
+            ppca=_from_fields(PPCA, learnt.get("_ppca")),
+            imputation=_from_fields(Imputation, learnt.get("_imputation")),
+            target=_from_fields(Target, learnt.get("_target")),
             loss_parts=learnt.get("_loss_parts"),
             explained={name: learnt[name] for name in EXPLAINED if name in learnt},
             loss_curve=learnt.get("loss_curve_", []),

@@ -1,8 +1,8 @@
-"""Imputation: gaps of rows, filled from what the network makes of the observed part.
+"""Imputation: fills gaps of rows with the help of the network.
 
-A row's gaps are filled by the linear method that the encoder needs anyway, and the
-decoder answers for them too. Of both, what fills a gap is a weighted mean. The weight
-is the one with which hidden entries of held-out rows were met best.
+The encoder needs rows whose gaps a linear method (`PPCA`) has filled. The decoder also
+predicts these entries. The result is a weighted mean of both values. The weight is
+chosen by hiding entries of held-out rows and comparing them with the results.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,16 @@ __all__ = ["Imputation", "impute"]
 
 @dataclass(frozen=True)
 class Imputation:
-    """How gaps are filled, found out by hiding entries.
+    """How gaps are filled. It is measured by hiding entries.
 
     Attributes
     ----------
     network_share : float
-        Weight of the decoder's answers, between 0 and 1; that of the linear method is
-        the rest.
+        Weight of the decoder's predictions, between 0 and 1. The linear method has the
+        rest of the weight.
     error_scale : float
-        Size of the errors, over that which the linear method expects of its own.
+        Size of the errors, divided by the size that the linear method expects for its
+        own errors.
     """
 
     network_share: float
@@ -42,21 +43,23 @@ class Imputation:
         filled: Floats,
         rng: np.random.Generator,
     ) -> Self:
-        """Measure both with entries that were hidden.
+        """Measure both attributes with entries that were hidden.
 
         Parameters
         ----------
         codec : Codec
-        X, filled : ndarray of shape (n_samples, n_features)
-            Rows as they are, and with their gaps and hidden entries filled.
+        X : ndarray of shape (n_samples, n_features)
+            Original rows.
         hidden : ndarray of bool of shape (n_samples, n_features)
+        filled : ndarray of shape (n_samples, n_features)
+            Rows with their gaps and hidden entries filled by the linear method.
         rng : numpy.random.Generator
         """
         assert codec.ppca is not None
         unit = np.broadcast_to(codec.scaling.unit, X.shape)[hidden]
         missed = (X[hidden] - filled[hidden]) / unit
-        moved = (_answers(codec, filled)[hidden] - filled[hidden]) / unit
-        # PCA has nothing to add: the linear method has more directions.
+        moved = (_predictions(codec, filled)[hidden] - filled[hidden]) / unit
+        # PCA cannot improve on the linear method, which has more directions.
         share = 0.0 if codec.network.linear else _slope(moved, missed)
         left = missed - share * moved
         expected = codec.ppca.draw_errors(hidden | np.isnan(X), rng)[hidden] / unit
@@ -64,20 +67,20 @@ class Imputation:
         return cls(float(share), float(scale))
 
     def fill(self, codec: Codec, X: Floats, filled: Floats) -> Floats:
-        """Return rows with their gaps filled, of rows that `Codec.complete` filled."""
+        """Return rows with their gaps filled. `Codec.complete` returned ``filled``."""
         if not self.network_share:
             return filled
         gaps = np.flatnonzero(np.isnan(X).any(axis=1))
         linear, result = filled[gaps], filled.copy()
-        mixed = linear + self.network_share * (_answers(codec, linear) - linear)
+        mixed = linear + self.network_share * (_predictions(codec, linear) - linear)
         result[gaps] = np.where(np.isnan(X[gaps]), mixed, X[gaps])
         return result
 
 
 def _slope(x, y):
-    """Return by how much ``y`` goes with ``x`` at least, between 0 and 1.
+    """Return a cautious slope of the regression of ``y`` on ``x``, between 0 and 1.
 
-    It is the slope of least squares, minus its standard error.
+    It is the least-squares slope minus its standard error.
     """
     size = x @ x
     if not size > 0:
@@ -87,8 +90,8 @@ def _slope(x, y):
     return np.clip(slope - error, 0.0, 1.0)
 
 
-def _answers(codec: Codec, filled: Floats) -> Floats:
-    """Return what the decoder makes of filled rows, within the observed bounds."""
+def _predictions(codec: Codec, filled: Floats) -> Floats:
+    """Return reconstructions of filled rows, clipped to the observed bounds."""
     assert codec.ppca is not None
     return np.clip(codec.decode(codec.encode(filled)), codec.ppca.low, codec.ppca.high)
 
@@ -101,16 +104,19 @@ def impute(
     n_draws: int | None,
     rng: np.random.Generator | None,
 ) -> Floats:
-    """Return a copy of rows with their gaps, which are NaN, filled; or several.
+    """Return a copy of rows with their gaps filled, or several random copies.
 
     Parameters
     ----------
     codec : Codec
     imputation : Imputation
     X : ndarray of shape (n_samples, n_features)
+        Rows. Gaps are NaN.
     n_draws : int or None
-        How many copies to draw, (n_draws, n_samples, n_features); None for the mean.
-    rng : numpy.random.Generator
+        Number of random copies. The result then has the shape (n_draws, n_samples,
+        n_features). If None, return one copy with the means.
+    rng : numpy.random.Generator or None
+        Needed only for random copies.
     """
     completed = codec.complete(X)
     filled = X.copy() if completed is X else imputation.fill(codec, X, completed)

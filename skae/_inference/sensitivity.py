@@ -33,10 +33,11 @@ def sensitivity(estimator: BaseEstimator, X: Rows, average: bool) -> Floats:
 
     Returns
     -------
-    jacobian : ndarray of shape (n_components, n_features) or with rows before these
-        float64.
+    jacobian : ndarray of float64
+        Its shape is (n_components, n_features) if ``average`` is True, else (n_samples,
+        n_components, n_features).
     """
-    with torch.inference_mode(False):  # its tensors have no gradients
+    with torch.inference_mode(False):  # tensors of inference mode have no gradients
         codec = cached_codec(estimator, np.dtype(np.float64), X.shape[0])
     shape = codec.n_components, codec.n_features
     jacobian = np.empty((0 if average else X.shape[0], *shape))

@@ -79,7 +79,7 @@ def from_pickle(state: dict[str, Any], name: str) -> dict[str, Any]:
     Parameters
     ----------
     state : dict
-        What `to_pickle` returned, now or in an older version of skae.
+        The result of `to_pickle`, in this or an older version of skae.
     name : str
         Name of the estimator, for messages.
 

@@ -1,8 +1,8 @@
-"""A fitted autoencoder as a plain module of torch, from rows in units of ``X`` to them.
+"""Torch module: a fitted autoencoder as a plain module, for rows in units of ``X``.
 
-Scaling, network, code transform and link are layers like any other. No layer looks at
-its values to decide what to compute, so that tracing compilers follow all of it:
-where codes or rows are far out is answered by a factor, which is one for the others.
+Scaling, network, code transform and link are ordinary layers. No layer branches on
+values, so compilers can trace them all. Rows and codes far out are multiplied by a
+factor, which is one for all others.
 """
 
 from collections import OrderedDict
@@ -44,14 +44,14 @@ __all__ = [
 
 
 class TorchAutoEncoder(nn.Module):
-    """What `AutoEncoderTransformer.to_torch` returns.
+    """The module that `AutoEncoderTransformer.to_torch` returns.
 
     Parameters
     ----------
     encoder : nn.Sequential
-        From rows (batch, n_features) in units of ``X`` to codes (batch, n_components).
+        Maps rows (batch, n_features) in units of ``X`` to codes (batch, n_components).
     decoder : nn.Sequential
-        From codes to rows in units of ``X``.
+        Maps codes to rows in units of ``X``.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
@@ -65,10 +65,10 @@ class TorchAutoEncoder(nn.Module):
 
 
 class ScaleRows(nn.Module):
-    """``(x - mean) * factor + rest``, no farther out than `FARTHEST`.
+    """Computes ``(x - mean) * factor + rest``, clipped to `FARTHEST`.
 
-    If float32 does not hold mean and factor, they are float64, and ``narrow`` is the
-    dtype of what comes out. Otherwise ``narrow`` is None.
+    If float32 cannot represent mean and factor, they are float64, and ``narrow`` is the
+    dtype of the output. Otherwise ``narrow`` is None.
     """
 
     mean: Tensor
@@ -89,7 +89,7 @@ class ScaleRows(nn.Module):
         self.narrow = narrow
 
     def forward(self, x: Tensor) -> Tensor:
-        # No infinity, that zero times it be zero.
+        # Zero times infinity would be NaN.
         largest = torch.finfo(self.mean.dtype).max
         x = (x.to(self.mean.dtype) - self.mean).clamp(-largest, largest)
         x = (x * self.factor + self.rest).clamp(-FARTHEST, FARTHEST)
@@ -97,7 +97,7 @@ class ScaleRows(nn.Module):
 
 
 class UnscaleRows(nn.Module):
-    """``x * scale + mean``; ``narrow`` as in `ScaleRows`."""
+    """Computes ``x * scale + mean``. For ``narrow`` see `ScaleRows`."""
 
     mean: Tensor
     scale: Tensor
@@ -116,7 +116,7 @@ class UnscaleRows(nn.Module):
 
 
 class KeepConstant(nn.Module):
-    """Set features that never moved to the value that they have."""
+    """Sets constant features to their values."""
 
     constant: Tensor
     value: Tensor
@@ -131,7 +131,7 @@ class KeepConstant(nn.Module):
 
 
 class FirstColumns(nn.Module):
-    """The codes, of what the encoder gives for them."""
+    """Selects the codes, which are the encoder's first outputs."""
 
     def __init__(self, n_columns: int) -> None:
         super().__init__()
@@ -142,14 +142,13 @@ class FirstColumns(nn.Module):
 
 
 class Anchor(nn.Module):
-    """What `_nn.autoencoder.Anchored` computes in evaluation mode.
+    """Computes the same as `_nn.autoencoder.Anchored` in evaluation mode.
 
     Parameters
     ----------
     linear : nn.Linear
     correction : nn.Module
-    trust_radius : Tensor
-        Of no dimension.
+    trust_radius : Tensor of shape ()
     """
 
     trust_radius: Tensor
@@ -163,7 +162,7 @@ class Anchor(nn.Module):
         self.register_buffer("trust_radius", trust_radius)
 
     def fade(self, x: Tensor) -> Tensor:
-        """Return the factors (batch, 1) that bring rows to the radius, if beyond."""
+        """Return factors (batch, 1) that shorten rows beyond the radius to it."""
         norm = torch.linalg.vector_norm(x, dim=1, keepdim=True)
         return (self.trust_radius / norm.clamp(min=1e-30)).clamp(max=1.0)
 
@@ -173,7 +172,7 @@ class Anchor(nn.Module):
 
 
 class FadingAnchor(Anchor):
-    """What `_nn.autoencoder.Faded` computes in evaluation mode."""
+    """Computes the same as `_nn.autoencoder.Faded` in evaluation mode."""
 
     def forward(self, x: Tensor) -> Tensor:
         fade = self.fade(x)
@@ -182,13 +181,13 @@ class FadingAnchor(Anchor):
 
 
 class Shorten(nn.Module):
-    """Codes as they are given out: those far out brought nearer, centred, whitened.
+    """Shortens, centres and whitens codes, as `CodeTransform` does.
 
     Parameters
     ----------
     origin, scale : Tensor of shape (n_components,)
     radius : float
-        From which on lengths grow by logarithm only.
+        Length from which on lengths grow logarithmically.
     """
 
     origin: Tensor
@@ -207,13 +206,13 @@ class Shorten(nn.Module):
         return (z - self.origin) / self.scale
 
     def ratio(self, z: Tensor) -> Tensor:
-        """Return lengths over the radius (batch, 1), at least 1."""
+        """Return lengths divided by the radius (batch, 1), at least 1."""
         norm = torch.linalg.vector_norm(z, dim=1, keepdim=True)
         return (norm / self.radius).clamp(min=1.0)
 
 
 class Lengthen(Shorten):
-    """The way back of `Shorten`."""
+    """The inverse of `Shorten`."""
 
     def forward(self, codes: Tensor) -> Tensor:
         z = codes * self.scale + self.origin
@@ -226,13 +225,14 @@ class Lengthen(Shorten):
 
 
 class Tied(nn.Module):
-    """A linear layer with the weight of another, transposed, and a bias of its own.
+    """Linear layer with the transposed weight of another layer, and its own bias.
 
     Parameters
     ----------
     tied_to : nn.Linear
-        Whose first ``n_in`` outputs come in. The weight is one parameter of both.
+        The other layer. The weight is one parameter of both.
     n_in : int
+        Number of inputs, which are the first outputs of the other layer.
     bias : nn.Parameter of shape (n_out,)
     """
 
@@ -254,7 +254,7 @@ class Exp(nn.Module):
 
 
 class Within(nn.Module):
-    """Values brought into a range, and perhaps divided by their sum.
+    """Clips values to a range, and may divide them by their sum.
 
     Parameters
     ----------
@@ -277,13 +277,13 @@ class Within(nn.Module):
 
 
 class ColumnLayers(nn.Module):
-    """Links of several columns each.
+    """Applies each of several layers to its own columns.
 
     Parameters
     ----------
     layers : list of nn.Module
     columns : list of list of int
-        Of each layer; each column is in one.
+        The columns of each layer. Each column belongs to one layer.
     """
 
     order: Tensor
@@ -299,7 +299,7 @@ class ColumnLayers(nn.Module):
         self.register_buffer("order", order.argsort())
 
     def columns(self, i: int) -> Tensor:
-        """Return those of layer ``i``, a tensor."""
+        """Return the columns of layer ``i``, as a tensor."""
         return getattr(self, f"columns_{i}")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -323,7 +323,7 @@ _LINKS: dict[str, Callable[[], nn.Module]] = {
 
 @isolated
 def to_torch(state: FittedState, dtype: DTypeLike | torch.dtype) -> TorchAutoEncoder:
-    """Return a `TorchAutoEncoder` in evaluation mode, which shares nothing.
+    """Return a `TorchAutoEncoder` in evaluation mode, with copies of all weights.
 
     Parameters
     ----------
@@ -334,7 +334,7 @@ def to_torch(state: FittedState, dtype: DTypeLike | torch.dtype) -> TorchAutoEnc
     Raises
     ------
     ValueError
-        If it is another one.
+        If the dtype is another one.
     """
     held = _check_dtype(dtype)
     scaling, link = state.scaling, state.link
@@ -355,7 +355,7 @@ def to_torch(state: FittedState, dtype: DTypeLike | torch.dtype) -> TorchAutoEnc
                 decoder["project"] = _projections(links, network.n_features, held)
         else:
             decoder["link"] = _link(link, scaling, held)
-        # What sums to 1 cannot be set alone.
+        # A column of a group that sums to 1 cannot be set alone.
         sums = links.sums_to_one(network.n_features)
         constant = scaling.constant & ~sums
         if constant.any():
@@ -438,7 +438,7 @@ def _code_transform(code_transform, dtype):
 
 
 def _plain(module):
-    """Return a module of a fitted network without what only a fit needs."""
+    """Return a module of a fitted network without the parts that only fits need."""
     if isinstance(module, Anchored):
         linear = _linear(module.linear, module.offset)
         if module.correction is None:
@@ -459,7 +459,7 @@ def _plain(module):
 
 
 def _linear(weight, bias):
-    """Return a linear layer of parameters, without a draw of its start."""
+    """Return a linear layer with copies of parameters, not initialised at random."""
     n_out, n_in = weight.shape
     layer = skip_init(nn.Linear, n_in, n_out)
     layer.weight, layer.bias = (

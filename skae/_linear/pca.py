@@ -32,8 +32,8 @@ __all__ = [
 # docs/choices.md, "Data that are streamed".
 _SAMPLE_BYTES = 2**25
 
-# Up to so many values PCA is computed in float64. In float32, one very far row can turn
-# the other axes into noise. Measured in docs/choices.md, "Far rows".
+# Up to this number of values, PCA is computed in float64. In float32, one very far row
+# can turn the other axes into noise. Measured in docs/choices.md, "Far rows".
 _EXACT_VALUES = 4_000_000
 
 

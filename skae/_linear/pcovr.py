@@ -72,12 +72,12 @@ def _regression(x, values, weights, sizes):
     for column, rows in enumerate(known.T):
         columns_of.setdefault(rows.tobytes(), []).append(column)
     for columns in columns_of.values():
-        rows = _some(np.flatnonzero(known[:, columns[0]]))
+        rows = _evenly_spaced(np.flatnonzero(known[:, columns[0]]))
         if len(rows) < 2:
             continue
         target = values[np.ix_(rows, columns)].astype(np.float64)
         ridge = helper(RidgeCV(RIDGE_ALPHAS, alpha_per_target=len(columns) > 1))
-        ridge.fit(x[rows].astype(np.float64), target, _of(weights, rows))
+        ridge.fit(x[rows].astype(np.float64), target, _weights_of(weights, rows))
         coefficients[:, columns] = ridge.coef_.reshape(len(columns), -1).T
     spread = _spread(np.ma.masked_invalid(values), weights)
     outputs = np.split(spread, np.cumsum(sizes)[:-1])
@@ -85,7 +85,7 @@ def _regression(x, values, weights, sizes):
     return coefficients / np.repeat(unit, sizes)
 
 
-def _of(weights, rows):
+def _weights_of(weights, rows):
     return None if weights is None else weights[rows]
 
 
@@ -123,7 +123,7 @@ def _number_head(codes, output, weights):
     if not len(rows):
         return _constant_head(codes, output, 0.0)
     model = helper(LinearRegression()).fit(
-        codes[rows], output[rows, 0], _of(weights, rows)
+        codes[rows], output[rows, 0], _weights_of(weights, rows)
     )
     return model.coef_[None], np.array([model.intercept_])
 
@@ -133,7 +133,7 @@ def _label_head(codes, output, weights):
     labels = output[rows, 0]
     if len(np.unique(labels)) < 2:
         return _constant_head(codes, output, 20.0 * labels.max(initial=0) - 10.0)
-    model = _logistic_regression(codes[rows], labels, _of(weights, rows))
+    model = _logistic_regression(codes[rows], labels, _weights_of(weights, rows))
     return model.coef_, model.intercept_
 
 
@@ -142,7 +142,7 @@ def _class_head(codes, output, weights):
     labels = output[rows].argmax(axis=1)
     if len(np.unique(labels)) < 2:
         return _constant_head(codes, output, 0.0)
-    model = _logistic_regression(codes[rows], labels, _of(weights, rows))
+    model = _logistic_regression(codes[rows], labels, _weights_of(weights, rows))
     coefficients, intercept = _constant_head(codes, output, -np.log(len(rows)))
     if len(model.classes_) == 2:  # scikit-learn has one score for both
         coefficients[model.classes_] = np.outer([-0.5, 0.5], model.coef_)
@@ -173,9 +173,9 @@ def _logistic_regression(codes, labels, weights):
 
 
 def _known(output):
-    return _some(np.flatnonzero(~np.isnan(output[:, 0])))
+    return _evenly_spaced(np.flatnonzero(~np.isnan(output[:, 0])))
 
 
-def _some(rows):
+def _evenly_spaced(rows):
     """Return evenly spaced rows, ``_ROWS`` at most."""
     return rows[:: -(-len(rows) // _ROWS) or 1]

@@ -20,8 +20,8 @@ from .._typing import Bools, Floats, Ints
 
 __all__ = ["PPCA"]
 
-# Up to so many features, the covariance is not restricted. For more features, the
-# second number is its number of directions.
+# Up to this number of features, the covariance is not restricted. For more features,
+# the second number is its number of directions.
 _NARROW = 256
 _DIRECTIONS = 64
 # Largest number of rows that the model is fitted to. The first number is for more than
@@ -30,11 +30,11 @@ _DIRECTIONS = 64
 _MOST_WIDE_ROWS = 1_000
 _MOST_ROWS = 2_000
 _ROWS_PER_FEATURE = 10
-# The covariance is estimated as if there were so many additional rows with independent
-# features. This prevents overfitting of small data.
+# The covariance is estimated as if there were this number of additional rows with
+# independent features. This prevents overfitting of small data.
 _PRIOR_ROWS = 5.0
-# EM ends when filled values change by less than this share of their norm, or after so
-# many steps.
+# EM ends when filled values change by less than this share of their norm, or after this
+# number of steps.
 _TOLERANCE = 1e-3
 _MOST_STEPS = 50
 _MOST_WIDE_STEPS = 15

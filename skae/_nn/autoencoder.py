@@ -147,7 +147,7 @@ class AutoEncoder(nn.Module):
         return encoder, decoder
 
     def fade(self) -> None:
-        """Make a plain network `Faded`, with linear maps that are zero so far."""
+        """Make a plain network `Faded`, with linear maps that are zero at first."""
         n_features, n_components = self.n_features, self.n_components
         encoder, decoder = self.layers
         self.encoder = Faded(encoder, n_features, n_components)
@@ -155,7 +155,7 @@ class AutoEncoder(nn.Module):
         self.init, self.anchored = "faded", True
 
     def user_buffers(self) -> Iterator[Tensor]:
-        """Yield what modules learn besides parameters, such as running means."""
+        """Yield the buffers that modules learn, such as running means."""
         for layers in self.layers:
             yield from filter(torch.is_floating_point, layers.buffers())
 

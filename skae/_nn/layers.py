@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-#: A name; a class or a function that makes a layer; or a function of a tensor.
+#: A name, a class or a function that makes a layer, or a function of a tensor.
 Activation: TypeAlias = str | Callable[..., Any]
 
 

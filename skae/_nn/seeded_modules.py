@@ -78,7 +78,7 @@ def own_generator(seed: int, device: torch.device = _CPU) -> Iterator[None]:
 
 
 def two_rows(n_in: int) -> Tensor:
-    """Return two rows of zeros, to test a module with."""
+    """Return two rows of zeros, as an input for tests of a module."""
     return torch.zeros(2, n_in, dtype=torch.float32)
 
 

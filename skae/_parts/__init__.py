@@ -1,1 +1,1 @@
-"""What a user may put in a slot of the estimator, by name or as an object."""
+"""Parts: names and objects that users may put in the slots of the estimator."""

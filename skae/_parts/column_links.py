@@ -25,9 +25,9 @@ __all__ = [
 #: First item of the plain value of `Projections`.
 PROJECTED = "projected"
 
-#: Keys of ``LINKS``, columns, and what their values are multiplied by.
+#: Keys of ``LINKS``, columns, and the factor of their values.
 LinkParts: TypeAlias = tuple[tuple[str, tuple[int, ...], float], ...]
-#: What stands for a link in what is stored.
+#: Plain value of a link, as it is stored.
 PlainLink: TypeAlias = str | LinkParts | tuple[str, LinkParts]
 
 
@@ -64,7 +64,7 @@ class NamedLink:
         return LINKS[self.name].inverse(output)
 
     def start(self, mean: Floats) -> Floats:
-        """Raw output, shape (n_features,), whose reconstruction is about ``mean``."""
+        """Return the output (n_features,) whose reconstruction is about ``mean``."""
         return LINKS[self.name].start(mean)
 
     def slope(self, scaling: Scaling) -> Floats:
@@ -74,15 +74,15 @@ class NamedLink:
         return LINKS[self.name].slope(scaling.mean) / scaling.scale
 
     def is_scaled(self, n_features: int) -> Bools:
-        """Which values are in units of the scaled data rather than in units of X."""
+        """Return which values are in units of the scaled data, not in units of X."""
         return np.full(n_features, self.name == "identity")
 
     def project(self, values: Floats) -> Floats:
-        """Return rows in units of X, an array, brought into the range of columns."""
+        """Return rows in units of X, clipped to the range of each column."""
         return values
 
     def sums_to_one(self, n_features: int) -> Bools:
-        """Which values are parts of a sum, so that no value can be set alone."""
+        """Return which values are parts of a sum, so that none can be set alone."""
         return np.full(n_features, self.name == "softmax")
 
 

@@ -26,7 +26,7 @@ LINKS_OF = {
     # Far from the data, an exponential would grow much faster than this.
     "poisson": "softplus",
 }
-# Least rate of a count in its units, so that logarithms are finite.
+# Smallest rate of a count in its units, so that logarithms are finite.
 _LEAST_RATE = 1e-6
 
 
@@ -143,7 +143,7 @@ class ColumnLosses:
         )
 
     def function(self, output: Tensor, target: Tensor) -> Tensor:
-        """Loss of each row, (batch,)."""
+        """Return the loss of each row, (batch,)."""
         total = output.new_zeros(len(output))
         for compare, _, columns, factor in self._compiled:
             losses = compare(output[:, columns], target[:, columns])
@@ -212,8 +212,8 @@ def _as_slice(columns):
     return columns
 
 
-# Losses of values, and their derivatives, by output and target of the same shape; of
-# blocks (batch, n_blocks, width) one loss each.
+# Losses, and their derivatives with respect to the output. Output and target have the
+# same shape. Losses are those of values, or of blocks (batch, n_blocks, width).
 
 
 def _squared_error(output, target):
@@ -233,7 +233,7 @@ def _log_loss_slope(output, target):
 
 
 def _cross_entropy(output, target):
-    target = target.clamp(min=0.0)  # without what scaling leaves of zeros
+    target = target.clamp(min=0.0)  # scaling may turn zeros into negative values
     log_p = torch.log_softmax(output, dim=-1)
     return (torch.xlogy(target, target) - target * log_p).sum(dim=-1)
 
@@ -247,7 +247,7 @@ def _cross_entropy_slope(output, target):
 def _poisson(output, target):
     target = target.clamp(min=0.0)
     rate = F.softplus(output) + _LEAST_RATE
-    # Not of their ratio, whose gradient is none where the target is zero.
+    # The logarithm of the ratio would have no gradient where the target is zero.
     return rate - target + torch.xlogy(target, target) - target * rate.log()
 
 
@@ -279,7 +279,7 @@ def most_likely(values: Floats, parts: LossParts) -> Floats:
     ----------
     values : ndarray of shape (n_rows, n_features)
     parts : tuple
-        What `loss_parts` has returned.
+        The return value of `loss_parts`.
     """
     values = values.copy()
     for name, columns, *_ in parts:
@@ -296,5 +296,5 @@ def most_likely(values: Floats, parts: LossParts) -> Floats:
 def scale_of(
     loss: str | ColumnLosses | Callable[..., Any],
 ) -> Callable[[Floats], Floats] | None:
-    """Return the function from variances to scales; None if all share one scale."""
+    """Return a function from variances to scales, or None if all share one scale."""
     return loss.scale_of if isinstance(loss, ColumnLosses) else None

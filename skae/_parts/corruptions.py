@@ -30,7 +30,7 @@ __all__ = [
     "corrupt",
 ]
 
-#: An object with a method `corrupt`, or a function that is one.
+#: An object with a method `corrupt`, or a function with the same arguments.
 CorruptionLike: TypeAlias = Corruption | Callable[..., Tensor]
 
 _SHARE = {"share": [Interval(Real, 0, 1, closed="both")]}
@@ -147,7 +147,7 @@ class SwapNoise(Documented, BaseEstimator):
         n_samples = len(x)
         if n_samples == 1:
             return x.clone()  # there is no other row
-        # From one of the n - 1 rows after its own, round the end.
+        # One of the n - 1 rows that follow its own row cyclically.
         step = torch.from_numpy(rng.integers(1, n_samples, size=x.shape)).to(x.device)
         row = torch.arange(n_samples, device=x.device)[:, None]
         others = x.gather(0, (row + step) % n_samples)

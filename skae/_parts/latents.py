@@ -38,7 +38,7 @@ __all__ = [
 #: A mixture of normal distributions: weights, means and covariances.
 Prior: TypeAlias = dict[str, np.ndarray]
 
-# Variances are kept within these logarithms, for float32's sake.
+# Bounds of the logarithms of variances, because of float32's limited range.
 _LOWEST, _HIGHEST = -10.0, 10.0
 
 
@@ -127,10 +127,10 @@ class Mixture(_Points, Documented, BaseEstimator):
         if len(codes) < 2:
             return _mixture([1.0], codes, np.zeros((1, *2 * codes.shape[1:])))
         n_parts = max(1, min(self.n_components, len(codes) // 10))
-        # Its floor under variances is in units of the codes; they are at home in one.
+        # GaussianMixture adds a constant to variances, so codes get a unit scale.
         scale = codes.std() or 1.0
         with warnings.catch_warnings():
-            # A density need not have converged, nor use all of its parts.
+            # EM need not converge, and need not use all components.
             warnings.simplefilter("ignore", ConvergenceWarning)
             start = _clusters(codes / scale, n_parts, seed)
             mixture = GaussianMixture(n_parts, random_state=seed, **start)
@@ -141,9 +141,9 @@ class Mixture(_Points, Documented, BaseEstimator):
 
 
 def _clusters(codes, n_clusters, seed):
-    """Return what `GaussianMixture` starts from by itself: clusters of KMeans.
+    """Return the start that `GaussianMixture` itself would choose: clusters of KMeans.
 
-    It would fit that one in public, for others to log.
+    Libraries that log fits would log a KMeans that `GaussianMixture` fits.
     """
     kmeans = helper(KMeans(n_clusters, n_init=1, random_state=seed))
     member = np.eye(n_clusters)[kmeans.fit(codes).labels_]  # (n_samples, n_clusters)
@@ -158,7 +158,7 @@ def _clusters(codes, n_clusters, seed):
         "weights_init": sizes / sizes.sum(),
         "means_init": means,
         "precisions_init": np.array(precisions),
-        "init_params": "random",  # which draws what is not used
+        "init_params": "random",  # its draws are not used
     }
 
 
@@ -223,7 +223,7 @@ class Gaussian(Documented, BaseEstimator):
         self.warm_up = warm_up
 
     def n_outputs(self, n_components: int) -> int:
-        """Columns that the encoder has to output."""
+        """Return the number of columns that the encoder has to output."""
         return 2 * n_components
 
     def draw(self, h: Tensor, rng: np.random.Generator | None) -> Tensor:
@@ -240,7 +240,7 @@ class Gaussian(Documented, BaseEstimator):
         return 0.5 * self.beta / n_features * divergence.sum(dim=1)
 
     def kl_weight(self, progress: float) -> float:
-        """Part of the weight at a progress in [0, 1] of the training."""
+        """Return the part of the weight at a progress in [0, 1] of the training."""
         return min(1.0, progress / self.warm_up) if self.warm_up else 1.0
 
     def linear(
@@ -251,8 +251,8 @@ class Gaussian(Documented, BaseEstimator):
         Parameters
         ----------
         encoder, decoder : ndarray
-            Those for point codes: (n_components, n_features), (n_features,
-            n_components).
+            Linear maps for point codes, of shape (n_components, n_features) and
+            (n_features, n_components).
         variance : ndarray of shape (n_components,)
             Variance of these codes.
 
@@ -288,7 +288,7 @@ class Gaussian(Documented, BaseEstimator):
         return mean, log_variance.clamp(_LOWEST, _HIGHEST)
 
 
-#: What may stand in the slot.
+#: Type of the part in this slot.
 AnyLatent: TypeAlias = Point | Gaussian | Mixture
 #: name -> latent with its defaults.
 LATENTS = {"gaussian": Gaussian, "mixture": Mixture}
@@ -300,7 +300,7 @@ def check_latent(latent: str | AnyLatent | None) -> AnyLatent:
 
 
 def _mixture(weights: ArrayLike, means: Floats, covariances: Floats) -> Prior:
-    """Arrays (n,), (n, n_components), (n, n_components, n_components)."""
+    """Return a prior from arrays; for their shapes see `contracts.Latent.prior`."""
     return {
         "weights": np.asarray(weights, dtype=np.float64),
         "means": np.asarray(means, dtype=np.float32),
@@ -314,7 +314,7 @@ def draw_codes(prior: Prior, n_samples: int, rng: np.random.RandomState) -> Floa
     Parameters
     ----------
     prior : dict
-        What a latent's ``prior`` returned.
+        The return value of a latent's ``prior``.
     n_samples : int
     rng : RandomState
     """
@@ -322,7 +322,7 @@ def draw_codes(prior: Prior, n_samples: int, rng: np.random.RandomState) -> Floa
     for name, values in prior.items():
         setattr(mixture, f"{name}_", values.astype(np.float64))
     codes, _ = mixture.sample(n_samples)
-    return rng.permutation(codes)  # they come sorted by the mixture's parts
+    return rng.permutation(codes)  # they are sorted by component of the mixture
 
 
 # Pickles name the public place, so that they survive a move of this file.

@@ -59,7 +59,7 @@ class Link:
     high: float = np.inf
 
     def start(self, mean: Floats) -> Floats:
-        """Raw output, shape (n_features,), whose reconstruction is about ``mean``."""
+        """Return the output (n_features,) whose reconstruction is about ``mean``."""
         return self.link(np.clip(mean, self.low, self.high))
 
     def slope(self, mean: Floats) -> Floats:
@@ -98,7 +98,7 @@ def _identity(value):
 
 
 _TINY = 1e-3
-# Rows of which up to as many threads get equal shares.
+# A multiple of this number of rows is shared equally by up to as many threads.
 _EVEN_ROWS = 16
 
 LINKS = {
@@ -128,7 +128,7 @@ def autograd_gradient(function: Callable[..., Tensor]) -> Gradient:
             mean = losses.mean()
         (slope,) = torch.autograd.grad(mean, output)
         value = losses.detach()[n_outliers:].mean() if n_outliers else mean.detach()
-        return value, slope.contiguous()  # of a sum, it is one number
+        return value, slope.contiguous()  # the gradient of a sum is one repeated number
 
     return gradient
 
@@ -153,7 +153,7 @@ def _squared_error_gradient(fraction: float, mean: Tensor, scale: Tensor) -> Gra
             value = fraction * _total(squares) / inliers.numel()
             difference.mul_(weights)
         else:
-            # As fast as a dot product, whose last digits depend on the threads.
+            # As fast as a dot product, which gives other last digits with more threads.
             norm = _number(torch.linalg.vector_norm(inliers))
             value = fraction * norm * norm / inliers.numel()
         return value, difference.mul_(_factor(2 * fraction / difference.numel()))
@@ -194,7 +194,7 @@ class _LogLossGradient:
     ) -> tuple[Tensor | float, Tensor]:
         if weights is not None:
             return self._weighted(output, x, n_outliers, weights)
-        # Where it is used, no rows are moved: outputs end where data do.
+        # ``n_outliers`` is 0: with bounded outputs, no rows are made outliers.
         factor, mean, scale, minus_target, probability, product = self._buffers_for(x)
         torch.addcmul(mean, x, scale, out=minus_target)
         _sigmoid(output, probability)
@@ -241,24 +241,28 @@ def _factor(value: float) -> Tensor:
 
 
 def _number(value: Tensor) -> Tensor | float:
-    """Return a number, which is fast to use; a GPU would have to wait for it."""
+    """Return a number, which is faster, or the tensor of a GPU, to avoid waiting."""
     return value.item() if value.is_cpu else value
 
 
 def _total(values: Tensor) -> Tensor | float:
-    """Sum of a matrix, row by row: bit for bit the same for any number of threads."""
+    """Return the sum of a matrix, row by row.
+
+    Any number of threads gives the same bits.
+    """
     return _number(values.sum(dim=1).sum())
 
 
 def _sum_of_logs(values: Tensor) -> Tensor | float:
-    """Sum of the logarithms of values, which are between 0.5 and 1.
+    """Return the sum of the logarithms of values between 0.5 and 1.
 
-    Logarithms are slow, so products of up to 64 values, which stay above 2**-64, are
-    taken first.
+    Logarithms are slow. So products of up to 64 values, which stay above 2**-64, are
+    computed first.
     """
     n_factors = math.gcd(values.shape[0], 64)
     logs = values.view(n_factors, -1).prod(dim=0).log_()
-    # None is positive. A norm is the same for any number of threads, a sum is not.
+    # No logarithm is positive, so the L1 norm is minus the sum. Unlike a sum, it is the
+    # same for any number of threads.
     return -_number(torch.linalg.vector_norm(logs, ord=1))
 
 

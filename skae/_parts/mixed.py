@@ -28,8 +28,8 @@ from .parameters import Parameters
 
 __all__ = ["Grouping", "MixedLoss", "choose_loss", "with_columns"]
 
-#: Kind of a column -> the loss that "auto" stands for.
-_OF_KIND = {
+#: Kind of a column -> the loss that "auto" chooses.
+_LOSS_OF_KIND = {
     NUMBER: "squared_error",
     BINARY: "log_loss",
     ONE_HOT: "cross_entropy",
@@ -214,7 +214,7 @@ def choose_loss(
     Parameters
     ----------
     params : Parameters
-        With the ``loss`` that `with_columns` returns.
+        Parameters with the ``loss`` that `with_columns` returned.
     X : ndarray or CSR matrix of shape (n_rows, n_features)
     weights : ndarray of shape (n_rows,) or None
         Weights of the rows.
@@ -297,7 +297,7 @@ def _found(X, columns, weights):
     groups = [("cross_entropy", blocks)] if blocks else []
     for kind, block in found:
         if kind != ONE_HOT:
-            groups.append((_OF_KIND[kind], list(block[:, None])))
+            groups.append((_LOSS_OF_KIND[kind], list(block[:, None])))
     return groups
 
 

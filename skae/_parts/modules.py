@@ -79,7 +79,7 @@ class Modules(Documented, BaseEstimator):
     def hidden_layer_sizes(
         self, n_samples: int, n_features: int, n_components: int
     ) -> tuple[int, ...]:
-        """Return none: modules have their own layers."""
+        """Return an empty tuple, because modules have their own layers."""
         return ()
 
     def starts_plain(self, link: PlainLink) -> bool:
@@ -89,9 +89,9 @@ class Modules(Documented, BaseEstimator):
     def build(
         self, shape: Shape, hidden: tuple[int, ...], activation: Activation, seed: int
     ) -> tuple[nn.Sequential, nn.Sequential, int]:
-        """Return encoder, decoder and largest width known; see `Dense.build`."""
+        """Return encoder, decoder and the largest known width; see `Dense.build`."""
         n_features, k, n_outputs = shape
-        with own_generator(seed):  # where the weights of modules start from
+        with own_generator(seed):  # modules initialise their weights at random
             encoder = _make("encoder", self.encoder, n_features, n_outputs)
             decoder = _make("decoder", self.decoder, k, n_features)
         encoder = nn.Sequential(UserModule(encoder, n_features), turn(n_outputs))
@@ -103,7 +103,7 @@ class Modules(Documented, BaseEstimator):
 def _make(name, factory, n_in, n_out):
     """Return a factory's module, after a test with two rows."""
     try:
-        # A copy, should the factory return the same one again.
+        # A copy, because the factory may return the same module twice.
         module = copy.deepcopy(factory(n_in, n_out))
         output = module.eval()(two_rows(n_in))
         found = f"{output.dtype} of shape {tuple(output.shape)}"

@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 
-# Number of rows from which on there is a third layer.
+# Smallest number of rows for a third hidden layer.
 _MANY_ROWS = 25_600
 
 
@@ -118,7 +118,7 @@ class Dense(Documented, BaseEstimator):
     def hidden_layer_sizes(
         self, n_samples: int, n_features: int, n_components: int
     ) -> tuple[int, ...]:
-        """Two layers, the first about twice as wide as the data, between 64 and 512.
+        """Return two widths, the first about twice the features, between 64 and 512.
 
         The first layer has no more units than a quarter of the number of rows, but at
         least 64. With many rows it has at least 128 units, and there is a third layer,
@@ -147,7 +147,7 @@ class Dense(Documented, BaseEstimator):
         activation : str
             Key of ``ACTIVATIONS``, or a user's class or function.
         seed : int
-            For modules that initialise their own weights.
+            Seed for modules that initialise their own weights.
         """
         between = partial(self._between, partial(make_activation, activation))
         encoder = stack([shape.n_features, *hidden, shape.n_outputs], between)
@@ -253,11 +253,11 @@ class Conv(Documented, BaseEstimator):
     def hidden_layer_sizes(
         self, n_samples: int, n_features: int, n_components: int
     ) -> tuple[int, ...]:
-        """Return none: on MNIST, dense layers were not worth their time."""
+        """Return an empty tuple: on MNIST, dense layers were not worth their time."""
         return ()
 
     def starts_plain(self, link: PlainLink) -> bool:
-        """Whether it starts plain: pictures do, as on MNIST the PCA start was worse."""
+        """Whether the network starts plain: on pictures (MNIST), PCA starts worse."""
         return link != "identity"
 
     def build(
@@ -299,7 +299,7 @@ class Conv(Documented, BaseEstimator):
         return (n_features,) if self.image_shape is None else self.image_shape
 
 
-#: What may stand in the slot.
+#: Type of the part in this slot.
 AnyNetwork: TypeAlias = Dense | Conv | Modules
 #: name -> network with its defaults, for the estimator's parameter.
 NAMED_NETWORKS = {"dense": Dense, "conv": Conv}
@@ -327,7 +327,7 @@ def describe_network(network: AnyNetwork) -> tuple[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a network is built from: plain values, which are stored by name.
+    """The plain values from which a network is built. They are stored by name.
 
     Attributes
     ----------
@@ -336,9 +336,9 @@ class Architecture:
     network : pair
         Key of ``NETWORKS``, and the parameters of that part.
     hidden_layer_sizes : tuple of int
-        Widths of the encoder's hidden layers; the decoder has them in reverse.
+        Widths of the encoder's hidden layers. The decoder has them in reverse order.
     activation : str or callable
-        Key of ``ACTIVATIONS``, or a function that makes a module.
+        See `make_activation`.
     init : {"pca", "random", "faded", "linear"}
         See `AutoEncoder`.
     """
@@ -352,7 +352,7 @@ class Architecture:
     init: str
 
     def build(self, seed: int = 0) -> AutoEncoder:
-        """Return the network; the seed is for modules that initialise their weights."""
+        """Return the network. Modules may initialise their weights from the seed."""
         return make_autoencoder(**vars(self), seed=seed)
 
 

@@ -1,4 +1,4 @@
-"""Parameters: what users have set on an estimator, as one object for a fit."""
+"""Parameters: the values that users have set on an estimator, as one object."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -8,12 +8,12 @@ __all__ = ["Parameters"]
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of `AutoEncoderTransformer`, where each is described.
+    """The parameters of `AutoEncoderTransformer`, which documents each of them.
 
-    They are what `CONSTRAINTS` allows. A fit makes new ones as it finds out more:
-    `check_slots` puts a part into each slot, `choose_loss` the loss for the columns at
-    hand, and `count_components` knows the number of codes. What "auto" stands for in a
-    network and its training is in `Config`.
+    `CONSTRAINTS` has their allowed values. A fit replaces some: `check_slots` puts a
+    part into each slot, `choose_loss` sets the loss for the given columns, and
+    `count_components` sets the number of codes. `Config` has the values for which
+    "auto" stands in a network and its training.
     """
 
     n_components: Any
@@ -55,7 +55,7 @@ class Parameters:
 
     @classmethod
     def of(cls, estimator: object) -> Self:
-        """Return those of an estimator, those too that a subclass does not ask for."""
+        """Return an estimator's parameters, even those that a subclass lacks."""
         names = [field.name for field in fields(cls)]
         return cls(**{name: getattr(estimator, name) for name in names})
 

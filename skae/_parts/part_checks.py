@@ -1,4 +1,4 @@
-"""`check_part`: whether a user's part keeps the contract of its kind."""
+"""Part checks: `check_part` tests whether a user's part keeps its contract."""
 
 import pickle
 
@@ -171,12 +171,12 @@ _CHECKS = {
 
 
 def _numpy_state():
-    """Return what numpy's global generator draws from."""
+    """Return the state of numpy's global generator."""
     return np.random.get_state(legacy=False)["state"]["key"].copy()
 
 
 def _repeatable(part, function):
-    """Return the result of a part for a seed; check that it depends on no other."""
+    """Return a part's result for a seed. Check that it uses no other generator."""
     before = torch.get_rng_state(), _numpy_state()
     first = function(np.random.default_rng(0))
     drew_torch = not torch.equal(before[0], torch.get_rng_state())

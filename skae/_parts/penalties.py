@@ -43,20 +43,20 @@ __all__ = [
     "penalize",
 ]
 
-#: An object with a method `penalize`, or a function of (z, x) that is one.
+#: An object with a method `penalize`, or a function; see above.
 PenaltyLike: TypeAlias = Penalty | Callable[..., Tensor]
 
 _WEIGHT = {"weight": [Interval(Real, 0, None, closed="left")]}
 
 
 class _Addable:
-    """Penalties can be added, also to users' own."""
+    """Mixin with which penalties can be added, also to users' own penalties."""
 
     def __add__(self: Penalty, other: PenaltyLike) -> "PenaltySum":
         return PenaltySum(self, other)
 
     def __radd__(self: Penalty, other: PenaltyLike | int) -> Penalty:
-        # Zero is where sum() begins.
+        # sum() begins with zero.
         return self if other == 0 else PenaltySum(cast(PenaltyLike, other), self)
 
 
@@ -226,7 +226,7 @@ class _ForwardDerivatives:
         self._is_open = True
         try:
             forward_ad.enter_dual_level()
-        except RuntimeError:  # it is open, and not by us
+        except RuntimeError:  # other code has opened it
             self._is_open = False
             raise
 
@@ -235,7 +235,7 @@ class _ForwardDerivatives:
         self._is_open = False
 
 
-# One to a process, whatever the thread.
+# One for the process, shared by all threads.
 _ONE_AT_A_TIME = forkable_lock()
 _FORWARD_DERIVATIVES = _ForwardDerivatives()
 

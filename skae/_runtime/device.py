@@ -12,9 +12,9 @@ from .._compat import cuda_is_lost
 __all__ = ["check_device", "free_memory", "inference_device"]
 
 # From this number of floating point operations per training step on, the GPU is used.
-# Two CPU cores take about a millisecond for so many. In about two thousand steps the
-# GPU then saves the seconds that CUDA takes to start. Measured in docs/choices.md,
-# "Steps on a GPU".
+# Two CPU cores take about a millisecond for these. In about two thousand steps the GPU
+# then saves the seconds that CUDA takes to start. Measured in docs/choices.md, "Steps
+# on a GPU".
 _CUDA_STEP_FLOPS = 2e8
 # From this number of floating point operations for all rows to encode on, the GPU is
 # used. Below it, copying the weights to the GPU takes longer than the GPU saves.

@@ -53,9 +53,9 @@ def isolated(function: Callable[P, Result]) -> Callable[P, Result]:
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> Result:
         with np.errstate(**_FLOATING_POINT_ERRORS):
-            if _torch_is_as_it_comes():
+            if _torch_has_defaults():
                 return function(*args, **kwargs)
-            with _torch_as_it_comes():
+            with _torch_defaults():
                 return function(*args, **kwargs)
 
     return run
@@ -67,31 +67,31 @@ def isolated_fit() -> Iterator[None]:
     with (
         np.errstate(**_FLOATING_POINT_ERRORS),
         sklearn.config_context(**_CONFIGURATION),
-        _torch_as_it_comes(),
+        _torch_defaults(),
         torch.inference_mode(False),
     ):
         yield
 
 
-def _torch_is_as_it_comes():
+def _torch_has_defaults():
     """Whether all settings of torch have their defaults. Fast, for single rows."""
     return (
         _default_device_is_cpu()
         and not _autocast_devices()
-        and not any(setting.is_changed() for setting in _OF_ALL_THREADS)
+        and not any(setting.is_changed() for setting in _GLOBAL_SETTINGS)
     )
 
 
 @contextmanager
-def _torch_as_it_comes():
+def _torch_defaults():
     with ExitStack() as stack:
         if not _default_device_is_cpu():
             stack.enter_context(torch.device("cpu"))
         for device in _autocast_devices():
             stack.enter_context(torch.autocast(device, enabled=False))
-        for setting in _OF_ALL_THREADS:
+        for setting in _GLOBAL_SETTINGS:
             if setting.is_changed():
-                stack.enter_context(setting.as_it_comes())
+                stack.enter_context(setting.at_default())
         yield
 
 
@@ -128,7 +128,7 @@ class _Setting:
         return bool(self._users) or self.get() not in self.wanted
 
     @contextmanager
-    def as_it_comes(self):
+    def at_default(self):
         """Reset it when the first user enters, and restore it after the last user.
 
         An interrupt at any place does not leave a user behind.
@@ -170,13 +170,13 @@ def _precision_of_cpu(operation):
 
 
 # torch must not raise errors for gradients that are not finite: the fit handles these.
-_OF_ALL_THREADS = [
+_GLOBAL_SETTINGS = [
     _Setting(torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, False)
 ]
 if hasattr(torch.backends.mkldnn, "matmul"):
-    _OF_ALL_THREADS += [_precision_of_cpu("matmul"), _precision_of_cpu("conv")]
+    _GLOBAL_SETTINGS += [_precision_of_cpu("matmul"), _precision_of_cpu("conv")]
 else:  # torch < 2.9
-    _OF_ALL_THREADS.append(
+    _GLOBAL_SETTINGS.append(
         _Setting(
             torch.get_float32_matmul_precision,
             torch.set_float32_matmul_precision,

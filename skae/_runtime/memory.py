@@ -9,7 +9,7 @@ import torch
 __all__ = ["explains_out_of_memory", "in_halves", "is_out_of_memory"]
 
 # Part of torch's message on a CPU, where the error has no special class.
-_OF_A_CPU = "can't allocate memory"
+_CPU_MESSAGE = "can't allocate memory"
 _REMEDY = "Use a smaller batch_size, or a smaller network (hidden_layer_sizes)"
 
 
@@ -26,7 +26,7 @@ Parts = TypeVar("Parts", bound=Divisible)
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of torch means that memory is short."""
-    return isinstance(error, torch.OutOfMemoryError) or _OF_A_CPU in str(error)
+    return isinstance(error, torch.OutOfMemoryError) or _CPU_MESSAGE in str(error)
 
 
 def in_halves(function: Callable[[Parts], torch.Tensor], rows: Parts) -> torch.Tensor:

@@ -36,21 +36,21 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 # Seconds of work in a trial, and in the block of work that a trial is compared with.
-# Each has at least so many pieces.
+# Each has at least this number of pieces.
 _TRIAL_SECONDS, _BLOCK_SECONDS = 0.004, 0.02
 _LEAST_PIECES = 2
 # A larger number of threads is adopted if work is faster by this share. A smaller
 # number is adopted even if work is slower by less than this share, because it leaves
 # cores to other programs.
 _WORTH_A_THREAD = 0.05
-# A trial ends at once if its work takes more than so many times as long as before.
+# A trial ends at once if its work takes more than this multiple of the time before.
 _HOPELESS = 2.0
 # If work slows down by this factor, another program probably uses the cores. Then one
 # thread is used.
 _DISTURBED = 1.3
 # Seconds of work between trials: first the first number, then doubled after each trial
-# without success, up to the second number. The pause is also at least so many times the
-# seconds that the last trial has lost.
+# without success, up to the second number. The pause is also at least this multiple of
+# the seconds that the last trial has lost.
 _FIRST_PAUSE, _LAST_PAUSE = 0.02, 2.0
 _REPAYMENT = 100
 

@@ -11,7 +11,7 @@ __all__ = ["ValidationWarning", "warn"]
 _LIBRARIES = ("skae", "sklearn", "torch", "joblib")
 # Functions of scikit-learn and of the outlier detector that fit many models. There a
 # warning about a single model is of little use.
-_OF_MANY = ("_fit_and_score", "_parallel_build_estimators", "fit_member")
+_ENSEMBLE_FITS = ("_fit_and_score", "_parallel_build_estimators", "fit_member")
 
 
 class ValidationWarning(ConvergenceWarning):
@@ -26,7 +26,7 @@ def warn(message: str, category: type[Warning] = ConvergenceWarning) -> None:
     """Show a warning at the innermost line that does not belong to a library."""
     level, frame, of_many = 1, sys._getframe(1), False
     while frame.f_back is not None and _is_of_a_library(frame):
-        of_many |= frame.f_code.co_name in _OF_MANY
+        of_many |= frame.f_code.co_name in _ENSEMBLE_FITS
         level, frame = level + 1, frame.f_back
     if not (of_many and issubclass(category, ValidationWarning)):
         warnings.warn(message, category, stacklevel=level + 1)

@@ -102,7 +102,7 @@ class EarlyStopping:
             n_iter_no_change=n_iter_no_change,
         )
 
-    def settle(self) -> None:
+    def restore_best(self) -> None:
         """Restore the best weights."""
         self.parameters.restore(self.best_values)
 

@@ -98,31 +98,31 @@ def evaluate(objective: Objective, batches: Batches) -> float:
 
 
 def evaluation_batches(
-    objective: Objective, batches: Batches, hides: bool = True
+    objective: Objective, batches: Batches, hide_entries: bool = True
 ) -> Iterator[Batch]:
     """Yield batches of all rows in order, with the same random draws at each call.
 
-    Rows are corrupted and codes are drawn as in training. If ``hides`` is True, more
-    entries of rows with gaps are hidden, as in training.
+    Rows are corrupted and codes are drawn as in training. If ``hide_entries`` is True,
+    more entries of rows with gaps are hidden, as in training.
     """
     for number, (part, rows) in enumerate(
         zip(batches.parts(), batches.in_order(), strict=True)
     ):
         rng = np.random.default_rng(number) if objective.is_random else None
         gaps = batches.gaps_in(part)
-        yield objective.evaluation_batch(*rows, gaps, rng, hides)
+        yield objective.evaluation_batch(*rows, gaps, rng, hide_entries)
 
 
 def row_losses(
     objective: Objective,
     batches: Batches,
     function: Callable[[Batch], torch.Tensor] | None = None,
-    hides: bool = True,
+    hide_entries: bool = True,
 ) -> torch.Tensor:
     """Return the losses of all rows, a tensor of shape (n_samples,), float64.
 
     ``function`` takes a batch and returns its losses; the default is the whole
-    objective. For ``hides`` see `evaluation_batches`.
+    objective. For ``hide_entries`` see `evaluation_batches`.
     """
     function = function or objective
     objective.train(False)
@@ -130,7 +130,7 @@ def row_losses(
     losses = torch.empty(batches.n_samples, dtype=torch.float64, device=batches.device)
     start = 0
     with objective.without_autograd():
-        for batch in evaluation_batches(objective, batches, hides):
+        for batch in evaluation_batches(objective, batches, hide_entries):
             end = start + len(batch)
             losses[start:end] = in_halves(function, batch)
             start = end

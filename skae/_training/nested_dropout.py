@@ -8,7 +8,7 @@ to zero. So the first codes have to work without the later ones (Rippel, Gelbart
 import numpy as np
 import torch
 
-__all__ = ["first_codes", "in_turn"]
+__all__ = ["cycled_code_mask", "first_codes"]
 
 
 def first_codes(
@@ -26,7 +26,7 @@ def first_codes(
     return (torch.arange(n_components) < n_kept).to(x)
 
 
-def in_turn(x: torch.Tensor, n_components: int) -> torch.Tensor:
+def cycled_code_mask(x: torch.Tensor, n_components: int) -> torch.Tensor:
     """Return a mask like `first_codes`, with one code for the first row, then two.
 
     After a row with ``n_components`` codes, the next row has one code again.

@@ -27,7 +27,7 @@ from .._parts.penalties import PenaltyLike, Sparsity, needs_encoder
 from .._typing import Floats
 from .batch import Batch, weighted
 from .flat_parameters import FlatParameters
-from .nested_dropout import first_codes, in_turn
+from .nested_dropout import cycled_code_mask, first_codes
 from .outliers import Outliers
 from .random_gaps import RandomGaps
 from .terms import CodeCosts, PullToPCA, Reconstruction
@@ -190,7 +190,7 @@ class Objective:
         targets: Tensor,
         gaps: BatchGaps | None,
         rng: np.random.Generator | None,
-        hides: bool = True,
+        hide_entries: bool = True,
     ) -> Batch:
         """Return a batch for evaluation, with its random draws.
 
@@ -202,10 +202,10 @@ class Objective:
         if gaps is not None:
             assert self.gaps is not None
             given["observed"] = gaps.observed
-            if hides:  # always with the same seed; versions are stored after it
+            if hide_entries:  # always with the same seed; versions are stored after it
                 inputs = self.gaps.hide(x, gaps, np.random.default_rng(0))
         if self.ordered:
-            given["code_mask"] = in_turn(x, self.network.n_components)
+            given["code_mask"] = cycled_code_mask(x, self.network.n_components)
         return Batch(x, targets, corrupt(self.corruption, inputs, rng), rng, **given)
 
     def __call__(self, batch: Batch) -> Tensor:

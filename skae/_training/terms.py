@@ -30,7 +30,7 @@ class Reconstruction:
 
     Parameters
     ----------
-    loss : Loss
+    loss : Loss or ColumnLosses
     link : str or tuple
         The link of the loss; see `link_of`.
     scaling : Scaling
