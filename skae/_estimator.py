@@ -360,7 +360,7 @@ class AutoEncoderTransformer(
     logistic output. The losses on held-out rows decide which one continues.
 
     **The result is not worse than PCA.** A network must beat PCA on the held-out rows:
-    on average (by 10 % if ``linearity`` is above 0), and on most rows by the
+    on average (by 5 % if ``linearity`` is above 0), and on most rows by the
     signed-rank test [5]_. The estimator is measured exactly as it will be used. With up
     to 10,000 rows, the network is then fine-tuned on all rows, held-out rows included:
     with small steps, in three tenths of the epochs that led to it. With fewer than 200

@@ -32,7 +32,7 @@ _LABELLED_FACTOR = 10
 # If ``linearity`` is above 0, a network is preferred to PCA only if it decreases the
 # error by at least this share. A smaller gain is worth less than what linear models on
 # the codes lose. Measured in docs/choices.md, "Codes: error against usefulness".
-_WORTH_LEAVING_PCA = 0.1
+_WORTH_LEAVING_PCA = 0.05
 # A network that starts as PCA and can learn anything soon decreases the loss by this
 # share, or by the smaller share n^-0.5 / 2 if there are many (n) monitored rows.
 # Measured in docs/choices.md, "Several starts compete".
