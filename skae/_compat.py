@@ -41,6 +41,7 @@ __all__ = [
     "Summarized",
     "are_progress_bars",
     "callback_context",
+    "callback_context_of_subtasks",
     "check_sample_weight",
     "close_forward_derivatives",
     "cuda_is_lost",
@@ -87,6 +88,19 @@ def callback_context(estimator: BaseEstimator, task_name: str) -> Any:
     if not getattr(estimator, "_skl_callbacks", None):
         return None
     return estimator._init_callback_context(task_name=task_name, max_subtasks=None)
+
+
+def callback_context_of_subtasks(estimator: BaseEstimator, n_subtasks: int) -> Any:
+    """Return the context of a fit whose subtasks each fit another estimator.
+
+    Before scikit-learn 1.9 it is None. The context also exists if the estimator has no
+    callbacks, because the other estimators may have callbacks of their own.
+    """
+    if not hasattr(estimator, "_init_callback_context"):
+        return None
+    return estimator._init_callback_context(
+        max_subtasks=n_subtasks, sequential_subtasks=False
+    )
 
 
 def are_progress_bars(context: Any) -> bool:
