@@ -5,6 +5,8 @@ this module has to be adapted.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any, TypeVar
 
 import torch
@@ -45,6 +47,7 @@ __all__ = [
     "check_sample_weight",
     "close_forward_derivatives",
     "cuda_is_lost",
+    "documentation_url",
     "fit_context",
     "fused_adam",
     "safe_indexing",
@@ -123,15 +126,31 @@ def torch_library() -> str:
     return torch._C.__file__
 
 
-#: A placeholder: the documentation has no site yet.
-DOCUMENTATION_URL = "https://skae.example.org/api/"
-
-
 class Documented:
-    """Base class whose scikit-learn HTML links to the page of the documentation."""
+    """Base class whose scikit-learn HTML links to the page of the documentation.
 
-    _doc_link_module = "skae"
-    _doc_link_template = DOCUMENTATION_URL + "{estimator_name}.html"
+    There is no link if the documentation has no site, or for subclasses of others.
+    """
+
+    def _get_doc_link(self) -> str:
+        site, cls = documentation_url(), type(self)
+        is_ours = cls.__module__.partition(".")[0] == "skae"
+        return f"{site}/api/{cls.__name__}.html" if site and is_ours else ""
+
+
+@lru_cache(1)
+def documentation_url() -> str:
+    """Return the address of the documentation's site, or "" if there is none.
+
+    It is the project URL "Documentation" in the metadata of the installed package.
+    """
+    try:
+        urls = metadata("skae").get_all("Project-URL") or []
+    except PackageNotFoundError:  # the source is used without an installation
+        return ""
+    named = (url.partition(",") for url in urls)
+    found = (url for name, _, url in named if name.strip() == "Documentation")
+    return next(found, "").strip().rstrip("/")
 
 
 class Summarized(Documented):

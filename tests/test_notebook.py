@@ -1,6 +1,10 @@
 """Notebook: what is shown of an estimator, read from what the fit has left."""
 
 import re
+import tomllib
+from email.message import Message
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,10 +19,12 @@ from sklearn.utils.fixes import parse_version
 
 import skae
 from skae import AutoEncoderTransformer, Conv, Dense
+from skae._compat import documentation_url
 from skae._notebook import held_out_scores, network_shape, summary_html
 
 from .conftest import rows
 
+ROOT = Path(__file__).parent.parent
 X = load_digits().data[:250]
 HAS_SUMMARIES = parse_version(sklearn.__version__) >= parse_version("1.9")
 
@@ -35,16 +41,62 @@ def test_repr_is_one_line():
     assert repr(model) == "AutoEncoderTransformer(random_state=0)"
 
 
-@pytest.mark.parametrize("name", sorted(set(skae.__all__) - {"__version__"}))
-def test_links_lead_to_the_documentation(name):
-    cls = getattr(skae, name)
-    if hasattr(cls, "get_params"):
-        part = cls.__new__(cls)
-        assert part._get_doc_link().startswith("https://")
-        assert part._get_doc_link().endswith(f"/{name}.html")
+@pytest.fixture
+def installed(monkeypatch):
+    """Return a function that sets the project URLs of the installed package."""
+
+    def set_urls(*urls):
+        found = Message()
+        for url in urls:
+            found["Project-URL"] = url
+        monkeypatch.setattr("skae._compat.metadata", lambda name: found)
+        documentation_url.cache_clear()
+
+    documentation_url.cache_clear()
+    yield set_urls
+    documentation_url.cache_clear()
 
 
-def test_subclasses_of_others_have_no_link():
+def documented():
+    """Return a part or an estimator of each class that has parameters."""
+    classes = [getattr(skae, name) for name in sorted(skae.__all__)]
+    return [cls.__new__(cls) for cls in classes if hasattr(cls, "get_params")]
+
+
+def test_links_lead_to_the_address_in_the_metadata(installed):
+    installed("Source, https://a.example/code", "Documentation, https://a.example/docs/")
+    for part in documented():
+        page = f"https://a.example/docs/api/{type(part).__name__}.html"
+        assert part._get_doc_link() == page
+    html = AutoEncoderTransformer()._repr_html_()
+    assert "https://a.example/docs/api/AutoEncoderTransformer.html" in html
+
+
+@pytest.mark.parametrize("urls", [(), ("Source, https://a.example/code",)])
+def test_without_a_site_there_is_no_link(installed, urls):
+    installed(*urls)
+    assert {part._get_doc_link() for part in documented()} == {""}
+    html = AutoEncoderTransformer()._repr_html_()
+    assert 'href="http' not in html
+
+
+def test_a_source_without_an_installation_has_no_link(installed, monkeypatch):
+    def fail(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("skae._compat.metadata", fail)
+    assert AutoEncoderTransformer()._get_doc_link() == ""
+
+
+def test_no_link_leads_to_a_placeholder():
+    """A site goes into the metadata only when it exists."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "example." not in project["urls"].get("Documentation", "")
+
+
+def test_subclasses_of_others_have_no_link(installed):
+    installed("Documentation, https://a.example/docs")
+
     class Mine(AutoEncoderTransformer):
         pass
 
@@ -54,7 +106,7 @@ def test_subclasses_of_others_have_no_link():
 def test_before_fit_there_is_no_summary():
     html = AutoEncoderTransformer(network=Dense())._repr_html_()
     assert "skae-summary" not in html
-    assert "AutoEncoderTransformer.html" in html
+    assert "AutoEncoderTransformer" in html
 
 
 @pytest.mark.skipif(not HAS_SUMMARIES, reason="scikit-learn shows none before 1.9")
