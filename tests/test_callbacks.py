@@ -285,6 +285,17 @@ class TestFittedEstimator:
         assert_array_equal(fitted.transform(X), model.transform(X))
         assert target is y
 
+    def test_scikit_learn_passes_it_only_if_it_is_keyword_only(self):
+        """As the user guide says: where this changes, change the guide."""
+        found, told = [], Recorder()
+
+        def end(estimator, context, fitted_estimator=None):
+            found.append(fitted_estimator)
+
+        told.on_fit_task_end = end
+        AutoEncoderTransformer(2, **FEW).set_callbacks(told).fit(X)
+        assert found and set(found) == {None}
+
     def test_it_is_pickled_and_goes_on(self):
         looked = Looker()
         model = AutoEncoderTransformer(2, **FEW).partial_fit(X)
