@@ -114,7 +114,10 @@ def fitters():
     """Return an imputer and a detector, with the name of their subtasks."""
     inner = AutoEncoderTransformer(2, **TWO_EPOCHS)
     detector = ReconstructionOutlierDetector(inner, n_estimators=3, random_state=0)
-    return [(AutoEncoderImputer(inner), "fit-estimator", 1), (detector, "fit-member", 3)]
+    return [
+        (AutoEncoderImputer(inner), "fit-estimator", 1),
+        (detector, "fit-member", 3),
+    ]
 
 
 @pytest.mark.skipif(HAS_CALLBACKS, reason="scikit-learn has callbacks")
@@ -433,7 +436,9 @@ class TestThoseThatFitOthers:
             for part in ("fit", "train-from-pca", "epoch")
         ]
         assert told.paths.count(expected) == 2 * n_fits
-        assert [name for name in vars(model) if "callback" in name] == ["_skl_callbacks"]
+        assert [name for name in vars(model) if "callback" in name] == [
+            "_skl_callbacks"
+        ]
 
     def test_a_member_continues_the_task_of_its_number(self, fitter):
         model, task, n_fits = fitter

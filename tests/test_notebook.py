@@ -18,9 +18,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 import skae
-from skae import AutoEncoderTransformer, Conv, Dense
+from skae import AutoEncoderTransformer, Conv, Dense, LossCurveDisplay
 from skae._compat import documentation_url
-from skae._notebook import held_out_scores, network_shape, summary_html
+from skae._notebook import (
+    held_out_scores,
+    network_shape,
+    result_in_words,
+    summary_html,
+)
 
 from .conftest import rows
 
@@ -64,7 +69,9 @@ def documented():
 
 
 def test_links_lead_to_the_address_in_the_metadata(installed):
-    installed("Source, https://a.example/code", "Documentation, https://a.example/docs/")
+    installed(
+        "Source, https://a.example/code", "Documentation, https://a.example/docs/"
+    )
     for part in documented():
         page = f"https://a.example/docs/api/{type(part).__name__}.html"
         assert part._get_doc_link() == page
@@ -188,6 +195,63 @@ def test_where_the_result_is_pca_or_nothing_was_held_out():
     stream = AutoEncoderTransformer(2, random_state=0).partial_fit(rows())
     assert "the last rows" in summary_html(stream)
     assert held_out_scores(stream) is None
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    """Return fits of so few rows that no network was trained."""
+    few = AutoEncoderTransformer(2, random_state=0).fit(X[:6])
+    supervised = AutoEncoderTransformer(2, random_state=0, supervision=1.0)
+    return few, supervised.fit(X[:6], X[:6, 20] + 0.5)
+
+
+def test_where_no_network_was_trained_the_reason_is_given(untrained):
+    for fitted, name in zip(untrained, ["PCA", "the best linear codes"], strict=True):
+        assert (fitted.n_iter_, fitted.loss_curve_) == (0, [])
+        html = summary_html(fitted)
+        reason = "no network was trained (too few different rows to hold some out)"
+        assert f">{name}: {reason}<" in html
+        assert "significantly" not in html and "<svg" not in html
+        assert ">0<" in html  # epochs, without a reason such as "pca"
+
+
+def test_an_interrupt_in_the_first_epoch_is_no_lack_of_rows(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr("skae._fitting.session.epochs", interrupt)
+    for params in ({}, {"early_stopping": False}, {"validation": None}):
+        ae = AutoEncoderTransformer(2, random_state=0, on_interrupt="keep", **params)
+        ae.set_params(init="pca").fit(X[:60])
+        expected = "PCA: no network was trained (training ended before the first"
+        assert result_in_words(ae).startswith(expected)
+
+
+def test_the_picture_of_no_losses_gives_the_reason(untrained):
+    pytest.importorskip("matplotlib")
+    for fitted, name in zip(untrained, ["PCA", "the best linear codes"], strict=True):
+        ax = LossCurveDisplay.from_estimator(fitted).ax_
+        assert ax.get_title() == "There was no epoch"
+        (text,) = [text.get_text().replace("\n", " ") for text in ax.texts]
+        assert text == f"The result is {result_in_words(fitted)}"
+        assert name in text and "too few different rows" in text
+        assert not ax.lines and ax.get_legend() is None
+        assert not len(ax.get_xticks())
+    ax = LossCurveDisplay([], is_pca=True).plot().ax_
+    assert ax.texts[0].get_text() == "The result is PCA: no network was trained"
+    (text,) = LossCurveDisplay([]).plot().ax_.texts
+    assert text.get_text() == "There are no losses to draw."
+
+
+def test_the_picture_of_losses_says_that_the_result_is_linear():
+    pytest.importorskip("matplotlib")
+    noise = np.random.RandomState(0).normal(size=(60, 5))
+    ae = AutoEncoderTransformer(2, supervision=1.0, max_iter=2, random_state=0)
+    ae.fit(noise, noise[:, 0])
+    assert ae.result_ == "linear"
+    title = LossCurveDisplay.from_estimator(ae).ax_.get_title().replace("\n", " ")
+    assert title == f"The result is {result_in_words(ae)}"
 
 
 def test_losses_are_plain_numbers(model):

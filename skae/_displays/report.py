@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_consistent_length
 
-from .._notebook import network_shape
+from .._notebook import network_shape, result_in_words
 from .._reconstruction import ReconstructingTransformer
 from .._runtime.files import write_whole
 from .._typing import MatrixLike
@@ -233,8 +233,8 @@ def _notes(fitted, X_train, y):
                 "The autoencoder was fitted with a target: on rows that it was fitted "
                 "to, its score is too high."
             )
-    if getattr(fitted, "result_", None) == "pca":
-        notes.append("The result is PCA: no network was significantly better.")
+    if getattr(fitted, "result_", "network") != "network":
+        notes.append(f"The result is {result_in_words(fitted)}.")
     return notes
 
 

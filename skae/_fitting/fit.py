@@ -264,15 +264,20 @@ def _why_linear(source: Source, trial: Trial, loss: float) -> str:
     """Return the message that the result is PCA, with the reason and a remedy."""
     validation, lowest = trial.validation, min(trial.validation_curve, default=np.nan)
     name = "PCA" if source.target is None else "principal covariates regression"
-    if not trial.training.optimizer.limit.seconds:
+    if trial.lacks_rows:
+        reason = (
+            f"{source.dataset.n_samples} different rows are too few to hold some out. "
+            "Pass X_val, or set early_stopping=False to train without validation."
+        )
+    elif not trial.training.optimizer.limit.seconds:
         reason = (
             f"max_time={source.params.max_time:g} s were over before training could "
             "begin. Give it more."
         )
     elif validation is None:
         reason = (
-            f"{source.dataset.n_samples} different rows are too few to hold some out. "
-            "Pass X_val, or set early_stopping=False to train without validation."
+            f"no network was better than {name} on the training rows. More epochs may "
+            "help (max_iter), or other codes (n_components)."
         )
     elif lowest < loss:
         reason = (

@@ -88,6 +88,9 @@ class Trial:
     ----------
     kept : bool
         Whether the trained network is kept. It is set at the end of training.
+    lacks_rows : bool
+        Whether there are too few rows to hold some out for a test. Then there are no
+        epochs, and the linear start is kept.
     loss_curve, validation_curve : list of float
     early_stopping : EarlyStopping
         Early stopping by the losses of the monitored rows.
@@ -136,9 +139,11 @@ class Trial:
             objective.parameters, training.config, start_loss
         )
         self._epochs = training.epochs()
-        if params.early_stopping and self.held_out is None:
-            if training.starts_linear:
-                self._epochs = iter(())  # too few rows for a test
+        self.lacks_rows = (
+            params.early_stopping and self.held_out is None and training.starts_linear
+        )
+        if self.lacks_rows:
+            self._epochs = iter(())
 
     @property
     def monitored(self) -> Batches:
