@@ -190,6 +190,13 @@ class TestTasks:
             observer.end_training(task)
         assert [context.max_subtasks for context in observer.context][:2] == [2, 5]
 
+    def test_without_epochs_there_is_no_task_of_any(self):
+        told = Recorder()
+        model = AutoEncoderTransformer(2, random_state=0)
+        model.set_callbacks(told, *[ProgressBar()] * HAS_RICH).fit(X[:6])
+        assert model.n_iter_ == 0
+        assert told.begun == told.ended == [("AutoEncoderTransformer", "fit")]
+
     def test_a_stream_is_a_task_a_call(self):
         told = Recorder()
         model = AutoEncoderTransformer(2, random_state=0).set_callbacks(told)

@@ -142,8 +142,6 @@ class Trial:
         self.lacks_rows = (
             params.early_stopping and self.held_out is None and training.starts_linear
         )
-        if self.lacks_rows:
-            self._epochs = iter(())
 
     @property
     def monitored(self) -> Batches:
@@ -182,7 +180,7 @@ class Trial:
     def advance(self, n_epochs: float = math.inf) -> None:
         """Train until there are ``n_epochs`` epochs, or until training ends."""
         n_epochs -= len(self.loss_curve)
-        if n_epochs <= 0 or self.has_stopped:
+        if n_epochs <= 0 or self.has_stopped or self.lacks_rows:
             return
         stop = None if n_epochs == math.inf else int(n_epochs)
         with self.progress.interruptible(self):
