@@ -382,7 +382,8 @@ class TestWarnings:
 
     def test_without_validation_rows_are_not_too_few(self):
         X = np.random.RandomState(0).normal(size=(60, 4))
-        model = AutoEncoderTransformer(4, random_state=0, max_iter=3)
+        steps = {"learning_rate_init": 1.0, "learning_rate": "constant", "max_iter": 3}
+        model = AutoEncoderTransformer(2, random_state=0, **steps)
         with pytest.warns(ValidationWarning, match="was better than PCA on the train"):
             model.set_params(early_stopping=False).fit(X)
         assert (model.result_, model.n_iter_) == ("pca", 3)
