@@ -140,6 +140,11 @@ class ReconstructionOutlierDetector(
     2
     """
 
+    _advice_on_gaps = (
+        "The detector takes no missing values, whatever its estimator takes. Fill them "
+        "first: make_pipeline(AutoEncoderImputer(), ReconstructionOutlierDetector())."
+    )
+
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "transform", "inverse_transform"]), None],
         "contamination": [
@@ -390,7 +395,7 @@ class ReconstructionOutlierDetector(
             return np.zeros(X.shape[1]), np.ones(X.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):
             scaler = helper(StandardScaler(with_mean=not issparse(X))).fit(X)
-        overflows = np.flatnonzero(~np.isfinite(scaler.scale_))
+        overflows = np.flatnonzero(~np.isfinite(scaler.var_))
         if len(overflows):
             feature = overflows[0]
             largest = np.abs(X[:, [feature]]).max()
