@@ -5,6 +5,8 @@ this module has to be adapted.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any, TypeVar
 
 import torch
@@ -41,9 +43,11 @@ __all__ = [
     "Summarized",
     "are_progress_bars",
     "callback_context",
+    "callback_context_of_subtasks",
     "check_sample_weight",
     "close_forward_derivatives",
     "cuda_is_lost",
+    "documentation_url",
     "fit_context",
     "fused_adam",
     "safe_indexing",
@@ -89,6 +93,19 @@ def callback_context(estimator: BaseEstimator, task_name: str) -> Any:
     return estimator._init_callback_context(task_name=task_name, max_subtasks=None)
 
 
+def callback_context_of_subtasks(estimator: BaseEstimator, n_subtasks: int) -> Any:
+    """Return the context of a fit whose subtasks each fit another estimator.
+
+    Before scikit-learn 1.9 it is None. The context also exists if the estimator has no
+    callbacks, because the other estimators may have callbacks of their own.
+    """
+    if not hasattr(estimator, "_init_callback_context"):
+        return None
+    return estimator._init_callback_context(
+        max_subtasks=n_subtasks, sequential_subtasks=False
+    )
+
+
 def are_progress_bars(context: Any) -> bool:
     """Return whether scikit-learn's progress bars are all that a context calls.
 
@@ -109,15 +126,31 @@ def torch_library() -> str:
     return torch._C.__file__
 
 
-#: A placeholder: the documentation has no site yet.
-DOCUMENTATION_URL = "https://skae.example.org/api/"
-
-
 class Documented:
-    """Base class whose scikit-learn HTML links to the page of the documentation."""
+    """Base class whose scikit-learn HTML links to the page of the documentation.
 
-    _doc_link_module = "skae"
-    _doc_link_template = DOCUMENTATION_URL + "{estimator_name}.html"
+    There is no link if the documentation has no site, or for subclasses of others.
+    """
+
+    def _get_doc_link(self) -> str:
+        site, cls = documentation_url(), type(self)
+        is_ours = cls.__module__.partition(".")[0] == "skae"
+        return f"{site}/api/{cls.__name__}.html" if site and is_ours else ""
+
+
+@lru_cache(1)
+def documentation_url() -> str:
+    """Return the address of the documentation's site, or "" if there is none.
+
+    It is the project URL "Documentation" in the metadata of the installed package.
+    """
+    try:
+        urls = metadata("skae").get_all("Project-URL") or []
+    except PackageNotFoundError:  # the source is used without an installation
+        return ""
+    named = (url.partition(",") for url in urls)
+    found = (url for name, _, url in named if name.strip() == "Documentation")
+    return next(found, "").strip().rstrip("/")
 
 
 class Summarized(Documented):

@@ -388,9 +388,9 @@ class AutoEncoderTransformer(
     end of an epoch, ``context.metrics`` is a dict with "epoch", "loss",
     "validation_loss", "baseline_loss" (PCA's) and "learning_rate".
     ``fitted_estimator`` is the network of this epoch, whether better than PCA or not;
-    it is built only for hooks that ask for it. A hook that returns True ends all
-    training, and the best network so far is the result. Without ``y``, callbacks get
-    ``X`` as ``y``, so that they can monitor scores.
+    it is built only for hooks that ask for it, as an argument after ``*``. A hook that
+    returns True ends all training, and the best network so far is the result. Without
+    ``y``, callbacks get ``X`` as ``y``, so that they can monitor scores.
 
     References
     ----------

@@ -9,9 +9,10 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import Documented, HasMethods, fit_context
+from ._compat import CallbackSupportMixin, Documented, HasMethods, fit_context
 from ._data.validation import check_rows, is_nan
 from ._estimator import AutoEncoderTransformer
+from ._fitting.callbacks import FitOfOthers
 from ._inference.state import from_pickle, to_pickle
 from ._runtime.atomic import all_or_nothing
 from ._typing import RandomState, Rows
@@ -25,7 +26,11 @@ _PART = 0.5
 
 
 class AutoEncoderImputer(
-    Documented, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+    Documented,
+    CallbackSupportMixin,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Fill missing values with an autoencoder and probabilistic PCA.
 
@@ -116,17 +121,15 @@ class AutoEncoderImputer(
         ValueError
             If a feature has no observed value, or ``X`` is sparse and has gaps.
         """
+        callbacks = FitOfOthers(self, "fit-estimator", 1)
+        (subtask,) = callbacks.subtasks
         with all_or_nothing(self):
             X = self._validate(X, reset=True, ensure_min_samples=2)
-            if self.estimator is None:
-                n_components = max(1, round(_PART * X.shape[1]))
-                estimator = AutoEncoderTransformer(
-                    n_components, random_state=self.random_state
-                )
-            else:
-                estimator = clone(self.estimator)
-            estimator.set_params(missing_values=np.nan)
-            self.estimator_ = estimator.fit(X, y, sample_weight)
+            callbacks.begin(X, y)
+            estimator = self._new_estimator(X.shape[1])
+            with subtask.fitting(estimator, X, y):
+                self.estimator_ = estimator.fit(X, y, sample_weight)
+            callbacks.end(X, y)
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
@@ -145,6 +148,16 @@ class AutoEncoderImputer(
         """
         check_is_fitted(self)
         return self.estimator_.impute(self._validate(X))
+
+    def _new_estimator(self, n_features):
+        if self.estimator is not None:
+            estimator = clone(self.estimator)
+        else:
+            n_components = max(1, round(_PART * n_features))
+            estimator = AutoEncoderTransformer(
+                n_components, random_state=self.random_state
+            )
+        return estimator.set_params(missing_values=np.nan)
 
     def _validate(self, X: ArrayLike, **checks: Any) -> Rows:
         missing_values = float(self.missing_values)

@@ -8,7 +8,7 @@ import html
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["held_out_scores", "network_shape", "summary_html"]
+__all__ = ["held_out_scores", "network_shape", "result_in_words", "summary_html"]
 
 # Mid-tones, which are visible on light and dark backgrounds. Text has scikit-learn's
 # colour.
@@ -30,11 +30,11 @@ def summary_html(estimator: BaseEstimator) -> str:
     """
     n_weights = sum(weight.size for weight in estimator._weights.values())
     rows = {
-        "result": _result(estimator),
+        "result": result_in_words(estimator),
         "network": network_shape(estimator),
         "parameters": f"{n_weights:,}",
         "R²": _scores(estimator),
-        "epochs": f"{estimator.n_iter_} ({estimator.stop_reason_})",
+        "epochs": _epochs(estimator),
     }
     # Notebooks align the cells of tables to the right.
     cell = '<td style="text-align: left">'
@@ -78,6 +78,33 @@ def network_shape(estimator: BaseEstimator) -> str:
     return " – ".join(map(str, widths))
 
 
+def result_in_words(estimator: BaseEstimator) -> str:
+    """Return what the result is, and the reason if it is not a network.
+
+    The reason follows from fitted attributes: the fit warned of it, and stored nothing.
+
+    Parameters
+    ----------
+    estimator : AutoEncoderTransformer
+        Fitted estimator.
+
+    Returns
+    -------
+    result : str
+    """
+    if estimator.result_ == "network":
+        return "network"
+    name = "PCA" if estimator.result_ == "pca" else "the best linear codes"
+    if estimator.n_iter_:
+        return f"{name}: no network was significantly better"
+    validates = estimator.early_stopping and estimator.validation is not None
+    if validates and estimator.validation_loss_curve_ is None:
+        reason = "too few different rows to hold some out"
+    else:
+        reason = "training ended before the first epoch did"
+    return f"{name}: no network was trained ({reason})"
+
+
 def held_out_scores(estimator: BaseEstimator) -> tuple[float, float] | None:
     """Return R2 of the network and of PCA on the held-out rows, or None.
 
@@ -105,12 +132,11 @@ def held_out_scores(estimator: BaseEstimator) -> tuple[float, float] | None:
     return 1 - (1 - of_pca) * curve[best - 1] / level, of_pca
 
 
-def _result(estimator):
-    if estimator.result_ == "pca":
-        return "PCA: no network was significantly better"
-    if estimator.result_ == "linear":
-        return "the best linear codes: no network was significantly better"
-    return "network"
+def _epochs(estimator):
+    """Return the number of epochs, and why there are no more if a network is kept."""
+    if estimator.result_ != "network":
+        return str(estimator.n_iter_)
+    return f"{estimator.n_iter_} ({estimator.stop_reason_})"
 
 
 def _scores(estimator):

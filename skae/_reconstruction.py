@@ -10,7 +10,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._data.validation import as_given, check_codes
+from ._data.validation import as_given, check_codes, check_flag
 from ._data.weights import weigh
 from ._inference.codec_cache import cached_codec, decode, score, squared_errors
 from ._inference.fitted_state import FittedState
@@ -90,6 +90,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             If ``X`` does not have ``n_components`` columns.
         """
         check_is_fitted(self)
+        check_flag("as_categories", as_categories)
         codes = check_codes(self, X)
         missing = self.n_components_ - codes.shape[1]
         if self._ordered and missing > 0:
@@ -127,6 +128,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
             and for rows without an observed entry.
         """
         check_is_fitted(self)
+        check_flag("per_feature", per_feature)
         errors = squared_errors(self, self._validate(X), per_feature)
         return as_given(errors, X)
 
@@ -170,6 +172,7 @@ class ReconstructingTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixi
         True
         """
         check_is_fitted(self)
+        check_flag("average", average)
         rows = self._validate(X)
         jacobian = sensitivity(self, rows, average).astype(rows.dtype, copy=False)
         return as_given(jacobian, X)

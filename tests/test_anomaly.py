@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from skae import (
+    AutoEncoderImputer,
     AutoEncoderTransformer,
     ReconstructionOutlierDetector,
     skops_types,
@@ -365,3 +366,20 @@ def test_variances_that_overflow_are_named():
     X[0, 3] = 1e300
     with pytest.raises(ValueError, match="variance of feature 3 overflows.*1e\\+300"):
         ReconstructionOutlierDetector(random_state=0).fit(X)
+
+
+@pytest.mark.parametrize("missing_values", [None, np.nan])
+def test_missing_values_are_refused_with_a_remedy(missing_values):
+    """Also if the estimator of the members takes them."""
+    few = {"max_iter": 1, "early_stopping": False, "random_state": 0}
+    inner = AutoEncoderTransformer(2, missing_values=missing_values, **few)
+    X = plane(40)
+    gaps = np.where(np.arange(X.size).reshape(X.shape) % 9 == 8, np.nan, X)
+    detector = ReconstructionOutlierDetector(inner, n_estimators=2, random_state=0)
+    message = "Input X contains NaN.*takes no missing values.*AutoEncoderImputer"
+    with pytest.raises(ValueError, match=message):
+        detector.fit(gaps)
+    with pytest.raises(ValueError, match=message):
+        detector.fit(X).predict(gaps)
+    remedy = make_pipeline(AutoEncoderImputer(inner), detector)
+    assert len(remedy.fit_predict(gaps)) == 40

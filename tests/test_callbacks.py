@@ -10,12 +10,17 @@ from joblib import parallel_backend
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import make_circles
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import AutoEncoderTransformer
+from skae import (
+    AutoEncoderImputer,
+    AutoEncoderTransformer,
+    ReconstructionOutlierDetector,
+)
 from skae._compat import CallbackSupportMixin
 from skae._fitting.callbacks import Callbacks
 from skae._fitting.progress import Progress, Task
@@ -34,6 +39,8 @@ T = RNG.uniform(-2, 2, size=(120, 2))
 X = np.hstack([T, T**2, np.sin(3 * T)]) + 0.05 * RNG.normal(size=(120, 6))
 ONE_START = {"init": "pca", "linearity": 0.0, "random_state": 0}
 FEW = {"hidden_layer_sizes": (16,), "max_iter": 4, **ONE_START}
+#: Autoencoders whose number of epochs is known in advance, for those that fit others.
+TWO_EPOCHS = FEW | {"max_iter": 2, "early_stopping": False}
 
 
 class Recorder:
@@ -103,10 +110,23 @@ def path_of(context):
     return names
 
 
+def fitters():
+    """Return an imputer and a detector, with the name of their subtasks."""
+    inner = AutoEncoderTransformer(2, **TWO_EPOCHS)
+    detector = ReconstructionOutlierDetector(inner, n_estimators=3, random_state=0)
+    return [
+        (AutoEncoderImputer(inner), "fit-estimator", 1),
+        (detector, "fit-member", 3),
+    ]
+
+
 @pytest.mark.skipif(HAS_CALLBACKS, reason="scikit-learn has callbacks")
 def test_older_versions_of_scikit_learn_have_none_without_a_word():
     assert not hasattr(AutoEncoderTransformer(), "set_callbacks")
     assert AutoEncoderTransformer(**FEW).fit(X).n_iter_ == 4
+    for model, _, _ in fitters():
+        assert not hasattr(model, "set_callbacks")
+        model.fit(X)
 
 
 @needs_callbacks
@@ -169,6 +189,13 @@ class TestTasks:
                 observer.end_epoch(task)
             observer.end_training(task)
         assert [context.max_subtasks for context in observer.context][:2] == [2, 5]
+
+    def test_without_epochs_there_is_no_task_of_any(self):
+        told = Recorder()
+        model = AutoEncoderTransformer(2, random_state=0)
+        model.set_callbacks(told, *[ProgressBar()] * HAS_RICH).fit(X[:6])
+        assert model.n_iter_ == 0
+        assert told.begun == told.ended == [("AutoEncoderTransformer", "fit")]
 
     def test_a_stream_is_a_task_a_call(self):
         told = Recorder()
@@ -267,6 +294,17 @@ class TestFittedEstimator:
         ((fitted, _, target),) = looked.seen
         assert_array_equal(fitted.transform(X), model.transform(X))
         assert target is y
+
+    def test_scikit_learn_passes_it_only_if_it_is_keyword_only(self):
+        """As the user guide says: where this changes, change the guide."""
+        found, told = [], Recorder()
+
+        def end(estimator, context, fitted_estimator=None):
+            found.append(fitted_estimator)
+
+        told.on_fit_task_end = end
+        AutoEncoderTransformer(2, **FEW).set_callbacks(told).fit(X)
+        assert found and set(found) == {None}
 
     def test_it_is_pickled_and_goes_on(self):
         looked = Looker()
@@ -382,6 +420,127 @@ class TestMetaEstimators:
         out = capsys.readouterr().out
         assert out.count("train-from-pca") == 3
         assert out.count("100%") >= 6
+
+
+@needs_callbacks
+class TestThoseThatFitOthers:
+    """The imputer and the detector, whose tasks go down to the epochs."""
+
+    @pytest.fixture(params=fitters(), ids=["imputer", "detector"])
+    def fitter(self, request):
+        model, task, n_fits = request.param
+        return clone(model), task, n_fits
+
+    def test_the_tree_goes_down_to_the_epochs(self, fitter):
+        model, task, n_fits = fitter
+        told, name = Recorder(), type(model).__name__
+        model.set_callbacks(told).fit(X)
+        assert told.life == ["setup", "teardown"]
+        assert told.begun[0] == told.ended[-1] == (name, "fit")
+        assert sorted(told.begun) == sorted(told.ended)
+        expected = [(name, "fit")] + [
+            ("AutoEncoderTransformer", part)
+            for part in ("fit", "train-from-pca", "epoch")
+        ]
+        assert told.paths.count(expected) == 2 * n_fits
+        assert [name for name in vars(model) if "callback" in name] == [
+            "_skl_callbacks"
+        ]
+
+    def test_a_member_continues_the_task_of_its_number(self, fitter):
+        model, task, n_fits = fitter
+        seen, told = [], Recorder()
+
+        def note(estimator, context):
+            if context.source_task_name is not None:
+                seen.append((context.source_task_name, context.task_id))
+
+        told.on_fit_task_begin = note
+        model.set_callbacks(told).fit(X)
+        assert seen == [(task, number) for number in range(n_fits)]
+
+    def test_nothing_changes_by_being_watched(self, fitter):
+        model, _, _ = fitter
+        plain = clone(model).fit(X)
+        watched = clone(model).set_callbacks(Recorder(), Looker()).fit(X)
+        method = "transform" if hasattr(model, "transform") else "score_samples"
+        results = [getattr(fitted, method)(X + 0.1) for fitted in (plain, watched)]
+        assert_array_equal(*results)
+        watched.set_callbacks()
+        assert vars(watched).keys() == vars(plain).keys()
+        for inner in getattr(watched, "estimators_", None) or [watched.estimator_]:
+            assert not any("callback" in name for name in vars(inner))
+
+    def test_at_the_end_it_is_fitted(self, fitter):
+        model, looked = fitter[0], Looker("fit")
+        model.set_callbacks(looked).fit(X)
+        fitted, rows, _ = looked.seen[-1]
+        assert type(fitted) is type(model)
+        assert_array_equal(rows, X)
+        assert pickle.dumps(fitted.set_callbacks())
+
+    def test_a_pipeline_hands_them_on_without_a_warning(self, fitter):
+        model, task, n_fits = fitter
+        told = Recorder()
+        make_pipeline(StandardScaler(), model).set_callbacks(told).fit(X)
+        assert told.count("epoch") == 2 * n_fits
+        assert told.paths[-2][0] == ("Pipeline", "fit")
+        assert len(told.paths[-2]) == 2  # it continues a task of the pipeline
+
+    def test_a_fit_that_fails_leaves_it_as_it_was(self, fitter):
+        model, told = fitter[0], Recorder()
+        model.fit(X)
+        state = {**vars(model.set_callbacks(told))}
+        with pytest.raises(ValueError, match="infinity"):
+            model.fit(np.full_like(X, np.inf))
+
+        def fail(estimator, context):
+            if context.task_name == "epoch":
+                raise RuntimeError("as asked")
+
+        told.on_fit_task_end = fail
+        with pytest.raises(RuntimeError, match="as asked"):
+            model.fit(X)
+        assert told.life == ["setup", "teardown"] * 2
+        assert vars(model) == state
+
+    def test_callbacks_of_the_estimator_inside_see_the_whole_tree(self, fitter):
+        model, own = fitter[0], Own()
+        model.set_params(estimator=clone(model.estimator).set_callbacks(own)).fit(X)
+        assert {path[0] for path in own.paths} == {(type(model).__name__, "fit")}
+
+    def test_what_a_meta_estimator_hands_on_is_to_be_set_on_it(self, fitter):
+        model = fitter[0]
+        model.set_params(estimator=clone(model.estimator).set_callbacks(Recorder()))
+        with pytest.raises(TypeError, match="Register them directly on the meta-est"):
+            model.fit(X)
+
+    @pytest.mark.parametrize(
+        "backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)]
+    )
+    def test_members_that_are_fitted_at_the_same_time(self, backend):
+        monitor = ScoringMonitor(scoring=explained)
+        model, _, n_fits = fitters()[1]
+        plain = clone(model).fit(X)
+        model.estimator.set_callbacks(monitor)
+        model.set_params(n_jobs=2).set_callbacks(*[ProgressBar()] * HAS_RICH)
+        with parallel_backend(backend):
+            model.fit(X)
+        assert_array_equal(model.training_scores_, plain.training_scores_)
+        epochs = {
+            row["task_id_path"]
+            for row in monitor.get_logs().data
+            if row["task_name"] == "epoch"
+        }
+        # The detector's fit, a member, its training, an epoch.
+        assert epochs == {(0, i, 0, epoch) for i in range(n_fits) for epoch in (0, 1)}
+
+    def test_other_transformers_are_named(self):
+        told = Recorder()
+        model = ReconstructionOutlierDetector(PCA(1), n_estimators=2, random_state=0)
+        with pytest.warns(UserWarning, match="PCA does not support callbacks"):
+            model.set_callbacks(told).fit(X)
+        assert [name for _, name in told.ended] == ["fit-member", "fit-member", "fit"]
 
 
 @needs_callbacks

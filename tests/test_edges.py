@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from skae import AutoEncoderTransformer
+from skae import (
+    AutoEncoderImputer,
+    AutoEncoderTransformer,
+    ReconstructionOutlierDetector,
+)
 
 
 def check_round_trip(X, **params):
@@ -139,10 +143,75 @@ def test_what_is_refused(X, message):
         AutoEncoderTransformer().fit(X)
 
 
-def test_an_empty_frame_is_refused():
-    pandas = pytest.importorskip("pandas")
-    with pytest.raises(ValueError, match="0 feature|at least one array or dtype"):
-        AutoEncoderTransformer().fit(pandas.DataFrame())
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_frame_without_columns_is_refused_with_a_remedy(library):
+    empty = pytest.importorskip(library).DataFrame()
+    fitted = AutoEncoderTransformer(2, max_iter=1, random_state=0).fit(NORMAL)
+    message = r"without columns, of shape \(0, 0\): 0 feature.*Pass the columns"
+    for method in (
+        AutoEncoderTransformer().fit,
+        AutoEncoderTransformer().partial_fit,
+        AutoEncoderImputer().fit,
+        ReconstructionOutlierDetector().fit,
+        fitted.transform,
+        fitted.inverse_transform,
+    ):
+        with pytest.raises(ValueError, match=message):
+            method(empty)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e300])
+def test_values_whose_squares_overflow_raise_an_error_and_no_warning(size):
+    """Warnings of numpy would be errors here."""
+    X, message = NORMAL * size, "variance of feature 0 overflows float64.*Rescale X"
+    gaps = np.where(np.arange(X.size).reshape(X.shape) % 7 == 6, np.nan, X)
+    params = {"max_iter": 1, "random_state": 0}
+    filling = AutoEncoderTransformer(2, missing_values=np.nan, **params)
+    for fit in (
+        AutoEncoderTransformer(2, **params).fit,
+        AutoEncoderTransformer(2, **params).partial_fit,
+        ReconstructionOutlierDetector(n_estimators=2, random_state=0).fit,
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(X)
+    for fit in (filling.fit, filling.partial_fit, AutoEncoderImputer().fit):
+        with pytest.raises(ValueError, match=message):
+            fit(gaps)
+    own = np.where(np.isnan(gaps), np.nan, NORMAL)
+    with pytest.raises(ValueError, match="rows to validate on overflow.*Rescale X_val"):
+        filling.fit(own, X_val=gaps)
+    with pytest.raises(ValueError, match="variance of y overflows"):
+        AutoEncoderTransformer(2, supervision=1.0, **params).fit(NORMAL, X[:, 0])
+
+
+def test_huge_values_that_are_constant_or_only_validate_are_fine():
+    params = {"max_iter": 1, "random_state": 0}
+    check_round_trip(np.full((40, 3), 1e200), **params)
+    model = AutoEncoderTransformer(2, **params).fit(NORMAL, X_val=NORMAL * 1e200)
+    assert np.isfinite(model.transform(NORMAL)).all()
+
+
+def test_infinities_of_both_signs_raise_an_error_and_no_warning():
+    X = NORMAL.copy()
+    X[0, 0], X[1, 0] = np.inf, -np.inf
+    with pytest.raises(ValueError, match="contains infinity"):
+        AutoEncoderTransformer().fit(X)
+
+
+@pytest.mark.parametrize("value", ["yes", None, 1])
+def test_what_is_neither_true_nor_false_is_refused(value):
+    model = AutoEncoderTransformer(2, max_iter=1, latent="mixture", random_state=0)
+    model.fit(NORMAL)
+    Z = model.transform(NORMAL)
+    for name, call in [
+        ("average", lambda **flag: model.sensitivity(NORMAL, **flag)),
+        ("per_feature", lambda **flag: model.reconstruction_error(NORMAL, **flag)),
+        ("as_categories", lambda **flag: model.inverse_transform(Z, **flag)),
+        ("as_categories", lambda **flag: model.sample(2, **flag)),
+    ]:
+        with pytest.raises(ValueError, match=f"{name}={value!r} must be True or False"):
+            call(**{name: value})
+        call(**{name: np.bool_(True)})
 
 
 def test_errors_beyond_float64_are_finite_and_a_score_is_refused():

@@ -380,6 +380,19 @@ class TestWarnings:
         with pytest.warns(ValidationWarning, match="9 different rows are too few"):
             model.fit(X[:9])
 
+    def test_without_validation_rows_are_not_too_few(self):
+        X = np.random.RandomState(0).normal(size=(60, 4))
+        steps = {"learning_rate_init": 1.0, "learning_rate": "constant", "max_iter": 3}
+        model = AutoEncoderTransformer(2, random_state=0, **steps)
+        with pytest.warns(ValidationWarning, match="was better than PCA on the train"):
+            model.set_params(early_stopping=False).fit(X)
+        assert (model.result_, model.n_iter_) == ("pca", 3)
+
+    def test_more_time_would_not_help_too_few_rows(self):
+        X = np.random.RandomState(0).normal(size=(6, 4))
+        with pytest.warns(ValidationWarning, match="6 different rows are too few"):
+            AutoEncoderTransformer(random_state=0, max_time=1e-9).fit(X)
+
     def test_it_does_not_where_many_models_are_fitted(self):
         X = np.random.RandomState(0).normal(size=(60, 4))
         model = AutoEncoderTransformer(random_state=0, max_iter=5)

@@ -86,6 +86,10 @@ CLAIMS = {
         "use.shape == (3, 2) and use.to_numpy().min() > 0",
         "(np.array(q_and_t2(X_new)) > np.c_[limits]).mean(axis=1).max() < 0.02",
     ],
+    "watch": [
+        "not hasattr(watched, 'set_callbacks') or len(each_epoch.scores) >= 5",
+        "all(score < 1 for score in each_epoch.scores)",
+    ],
     "compress": ["coarse.shape == X_test.shape"],
     "generate": ["new_rows.shape == (10, 64)"],
     "anomalies": [

@@ -1,6 +1,10 @@
 """Notebook: what is shown of an estimator, read from what the fit has left."""
 
 import re
+import tomllib
+from email.message import Message
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,11 +18,18 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
 import skae
-from skae import AutoEncoderTransformer, Conv, Dense
-from skae._notebook import held_out_scores, network_shape, summary_html
+from skae import AutoEncoderTransformer, Conv, Dense, LossCurveDisplay
+from skae._compat import documentation_url
+from skae._notebook import (
+    held_out_scores,
+    network_shape,
+    result_in_words,
+    summary_html,
+)
 
 from .conftest import rows
 
+ROOT = Path(__file__).parent.parent
 X = load_digits().data[:250]
 HAS_SUMMARIES = parse_version(sklearn.__version__) >= parse_version("1.9")
 
@@ -35,16 +46,64 @@ def test_repr_is_one_line():
     assert repr(model) == "AutoEncoderTransformer(random_state=0)"
 
 
-@pytest.mark.parametrize("name", sorted(set(skae.__all__) - {"__version__"}))
-def test_links_lead_to_the_documentation(name):
-    cls = getattr(skae, name)
-    if hasattr(cls, "get_params"):
-        part = cls.__new__(cls)
-        assert part._get_doc_link().startswith("https://")
-        assert part._get_doc_link().endswith(f"/{name}.html")
+@pytest.fixture
+def installed(monkeypatch):
+    """Return a function that sets the project URLs of the installed package."""
+
+    def set_urls(*urls):
+        found = Message()
+        for url in urls:
+            found["Project-URL"] = url
+        monkeypatch.setattr("skae._compat.metadata", lambda name: found)
+        documentation_url.cache_clear()
+
+    documentation_url.cache_clear()
+    yield set_urls
+    documentation_url.cache_clear()
 
 
-def test_subclasses_of_others_have_no_link():
+def documented():
+    """Return a part or an estimator of each class that has parameters."""
+    classes = [getattr(skae, name) for name in sorted(skae.__all__)]
+    return [cls.__new__(cls) for cls in classes if hasattr(cls, "get_params")]
+
+
+def test_links_lead_to_the_address_in_the_metadata(installed):
+    installed(
+        "Source, https://a.example/code", "Documentation, https://a.example/docs/"
+    )
+    for part in documented():
+        page = f"https://a.example/docs/api/{type(part).__name__}.html"
+        assert part._get_doc_link() == page
+    html = AutoEncoderTransformer()._repr_html_()
+    assert "https://a.example/docs/api/AutoEncoderTransformer.html" in html
+
+
+@pytest.mark.parametrize("urls", [(), ("Source, https://a.example/code",)])
+def test_without_a_site_there_is_no_link(installed, urls):
+    installed(*urls)
+    assert {part._get_doc_link() for part in documented()} == {""}
+    html = AutoEncoderTransformer()._repr_html_()
+    assert 'href="http' not in html
+
+
+def test_a_source_without_an_installation_has_no_link(installed, monkeypatch):
+    def fail(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("skae._compat.metadata", fail)
+    assert AutoEncoderTransformer()._get_doc_link() == ""
+
+
+def test_no_link_leads_to_a_placeholder():
+    """A site goes into the metadata only when it exists."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "example." not in project["urls"].get("Documentation", "")
+
+
+def test_subclasses_of_others_have_no_link(installed):
+    installed("Documentation, https://a.example/docs")
+
     class Mine(AutoEncoderTransformer):
         pass
 
@@ -54,7 +113,7 @@ def test_subclasses_of_others_have_no_link():
 def test_before_fit_there_is_no_summary():
     html = AutoEncoderTransformer(network=Dense())._repr_html_()
     assert "skae-summary" not in html
-    assert "AutoEncoderTransformer.html" in html
+    assert "AutoEncoderTransformer" in html
 
 
 @pytest.mark.skipif(not HAS_SUMMARIES, reason="scikit-learn shows none before 1.9")
@@ -136,6 +195,63 @@ def test_where_the_result_is_pca_or_nothing_was_held_out():
     stream = AutoEncoderTransformer(2, random_state=0).partial_fit(rows())
     assert "the last rows" in summary_html(stream)
     assert held_out_scores(stream) is None
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    """Return fits of so few rows that no network was trained."""
+    few = AutoEncoderTransformer(2, random_state=0).fit(X[:6])
+    supervised = AutoEncoderTransformer(2, random_state=0, supervision=1.0)
+    return few, supervised.fit(X[:6], X[:6, 20] + 0.5)
+
+
+def test_where_no_network_was_trained_the_reason_is_given(untrained):
+    for fitted, name in zip(untrained, ["PCA", "the best linear codes"], strict=True):
+        assert (fitted.n_iter_, fitted.loss_curve_) == (0, [])
+        html = summary_html(fitted)
+        reason = "no network was trained (too few different rows to hold some out)"
+        assert f">{name}: {reason}<" in html
+        assert "significantly" not in html and "<svg" not in html
+        assert ">0<" in html  # epochs, without a reason such as "pca"
+
+
+def test_an_interrupt_in_the_first_epoch_is_no_lack_of_rows(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr("skae._fitting.session.epochs", interrupt)
+    for params in ({}, {"early_stopping": False}, {"validation": None}):
+        ae = AutoEncoderTransformer(2, random_state=0, on_interrupt="keep", **params)
+        ae.set_params(init="pca").fit(X[:60])
+        expected = "PCA: no network was trained (training ended before the first"
+        assert result_in_words(ae).startswith(expected)
+
+
+def test_the_picture_of_no_losses_gives_the_reason(untrained):
+    pytest.importorskip("matplotlib")
+    for fitted, name in zip(untrained, ["PCA", "the best linear codes"], strict=True):
+        ax = LossCurveDisplay.from_estimator(fitted).ax_
+        assert ax.get_title() == "There was no epoch"
+        (text,) = [text.get_text().replace("\n", " ") for text in ax.texts]
+        assert text == f"The result is {result_in_words(fitted)}"
+        assert name in text and "too few different rows" in text
+        assert not ax.lines and ax.get_legend() is None
+        assert not len(ax.get_xticks())
+    ax = LossCurveDisplay([], is_pca=True).plot().ax_
+    assert ax.texts[0].get_text() == "The result is PCA: no network was trained"
+    (text,) = LossCurveDisplay([]).plot().ax_.texts
+    assert text.get_text() == "There are no losses to draw."
+
+
+def test_the_picture_of_losses_says_that_the_result_is_linear():
+    pytest.importorskip("matplotlib")
+    noise = np.random.RandomState(0).normal(size=(60, 5))
+    ae = AutoEncoderTransformer(2, supervision=1.0, max_iter=2, random_state=0)
+    ae.fit(noise, noise[:, 0])
+    assert ae.result_ == "linear"
+    title = LossCurveDisplay.from_estimator(ae).ax_.get_title().replace("\n", " ")
+    assert title == f"The result is {result_in_words(ae)}"
 
 
 def test_losses_are_plain_numbers(model):

@@ -7,12 +7,14 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoEncoderTransformer, ErrorDisplay, report
+from skae._notebook import result_in_words
 from skae._runtime.files import write_whole
 
 pytest.importorskip("jinja2")
@@ -108,7 +110,7 @@ def test_the_table_compares_features_pca_and_codes(page, model):
 
 def test_the_hardest_rows_and_features(page, model):
     X = StandardScaler().fit_transform(WINE.data)
-    *_, rows, features, changed, others = Page(page).tables
+    *_, rows, features, _, changed, others = Page(page).tables
     errors = model[-1].reconstruction_error(X)
     assert [int(line[0]) for line in rows[1:]] == list(np.argsort(-errors)[:10])
     again = model[-1].inverse_transform(model[-1].transform(X))
@@ -163,6 +165,63 @@ def test_without_jinja_the_error_says_what_to_install(model, monkeypatch):
         report(model, WINE.data)
 
 
+def facts_of(text):
+    return dict(line for line in Page(text).tables[0])
+
+
+def test_the_result_is_among_the_facts(page, model, tmp_path):
+    assert facts_of(page)["result"] == "network"
+    assert facts_of(page)["ended"] == model[-1].stop_reason_ == "max_iter"
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    params = {"max_iter": 2, "random_state": 0}
+    pca = AutoEncoderTransformer(2, **params).fit(X)
+    linear = AutoEncoderTransformer(2, supervision=1.0, **params).fit(X, X[:, 0])
+    untrained = AutoEncoderTransformer(2, **params).fit(X[:6])
+    for fitted in (pca, linear, untrained):
+        facts = facts_of(report(fitted, X, path=tmp_path / "a.html").read_text("utf-8"))
+        assert facts["result"] == result_in_words(fitted)
+        assert "ended" not in facts and fitted.result_ != "network"
+    assert "too few different rows" in facts["result"]
+
+
+def test_the_steps_before_are_among_the_settings(page, tmp_path):
+    (line,) = Page(page).tables[4]
+    assert line == ["standardscaler", "StandardScaler()"]
+    X = np.asarray(WINE.data)
+    ae = AutoEncoderTransformer(2, max_iter=1, early_stopping=False, random_state=0)
+    steps = [StandardScaler(with_mean=False), "passthrough", PCA(5)]
+    pipeline = make_pipeline(*steps, ae).fit(X)
+    text = report(pipeline, X, path=tmp_path / "a.html").read_text("utf-8")
+    table = Page(text).tables[4]
+    assert [line[1] for line in table] == [repr(step) for step in steps]
+    text = report(ae, pipeline[:-1].transform(X), path=tmp_path / "a.html").read_text()
+    assert "Steps of the pipeline" not in text
+
+
+@pytest.mark.parametrize("n_rows, in_words", [(1, "1 row"), (3, "3 rows")])
+def test_rows_without_variance_have_no_score(model, tmp_path, n_rows, in_words):
+    rows = WINE.data.iloc[[0] * n_rows]
+    text = report(model, rows, path=tmp_path / "a.html").read_text("utf-8")
+    assert f": {in_words}</h1>" in text and "1 rows" not in text
+    parsed = Page(text)
+    assert [line[2] for line in parsed.tables[1][1:]] == ["–"] * 3
+    assert "no variance, so R² is undefined" in text
+    assert "nan" not in re.sub(r'src="[^"]*"', "", text).replace("nan)", "")
+
+
+@pytest.mark.parametrize("kind", ["coo_matrix", "bsr_array", "dia_matrix", "csc_array"])
+def test_sparse_rows_of_every_kind(model, page, tmp_path, kind):
+    X = getattr(sparse, kind)(np.abs(StandardScaler().fit_transform(WINE.data)[:40]))
+    ae = AutoEncoderTransformer(2, max_iter=1, early_stopping=False, random_state=0)
+    ae.fit(X.toarray())
+    texts = [
+        report(ae, rows, X_train=rows, path=tmp_path / "a.html").read_text("utf-8")
+        for rows in (X, X.toarray())
+    ]
+    tables = [Page(text).tables[:4] for text in texts]
+    assert tables[0] == tables[1]
+
+
 def test_features_are_named_by_their_positions(tmp_path):
     """Wavelengths, say: the largest errors are of these."""
     pytest.importorskip("matplotlib")
@@ -181,6 +240,16 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     message = "no folder .*missing.* to write 'a.html'"
     with pytest.raises(FileNotFoundError, match=message):
         write_whole(tmp_path / "missing" / "a.html", "text")
+
+
+def test_a_path_that_is_a_folder_is_named_at_once(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("skae._displays.report.compare", None)  # nothing is computed
+    message = "path='.*' is a folder. Pass the path of a file, such as '.*html'"
+    with pytest.raises(IsADirectoryError, match=message):
+        report(model, WINE.data, path=tmp_path)
+    with pytest.raises(FileNotFoundError, match="no folder .*missing"):
+        report(model, WINE.data, path=tmp_path / "missing" / "a.html")
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_link_and_the_mode_of_a_file_stay(tmp_path):

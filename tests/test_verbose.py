@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.datasets import make_circles
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
 
 from skae import AutoEncoderTransformer, ValidationWarning
 from skae._fitting import verbose
@@ -90,6 +92,34 @@ class TestLines:
         (line,) = lines()
         assert "9 different rows are too few" in line
         assert "R2 of PCA on training rows" in line
+
+    @pytest.mark.parametrize("n_rows", [60, 9])
+    def test_linear_codes_have_a_score_of_their_own(self, lines, n_rows):
+        """Beside PCA's, on the same rows."""
+        X, y = NOISE[:n_rows], NOISE[:n_rows] @ [1.0, -1.0, 1.0, 0.5]
+        X_val = NOISE[::3] if n_rows == 60 else None
+        params = FEW | {"supervision": 30.0, "verbose": 1, "linearity": "auto"}
+        model = AutoEncoderTransformer(1, **params)
+        model.fit(X, y, X_val=X_val, y_val=None if X_val is None else y[::3])
+        (line,) = lines()
+        assert model.result_ == "linear"
+        assert "The result is principal covariates regression: " in line
+        which = "training" if X_val is None else "held-out"
+        found = re.search(rf"R2 on {which} rows ({NUMBER}), PCA ({NUMBER}), ", line)
+        check = X if X_val is None else X_val
+        assert float(found[1]) == pytest.approx(model.score(check), abs=6e-4)
+        pca = PCA(1).fit(X)
+        again = pca.inverse_transform(pca.transform(check))
+        expected = r2_score(check, again, multioutput="variance_weighted")
+        assert float(found[2]) == pytest.approx(expected, abs=6e-4)
+        assert found[1] != found[2]
+
+    def test_where_pca_leaves_nothing_it_reconstructs_all(self, lines):
+        model = AutoEncoderTransformer(4, **FEW, verbose=1).fit(NOISE)
+        (line,) = lines()
+        assert model.result_ == "pca"
+        assert "The result is PCA: it reconstructs all of the rows held out" in line
+        assert "More rows" not in line and "rows 1.000, 4 epochs" in line
 
     def test_2_writes_a_line_an_epoch(self, lines):
         model = fitted(X, verbose=2, early_stopping=False)

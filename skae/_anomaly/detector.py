@@ -13,6 +13,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
+    CallbackSupportMixin,
     Documented,
     HasMethods,
     Interval,
@@ -23,6 +24,7 @@ from .._compat import (
 from .._data.scaling import dense_rows, row_slices
 from .._data.validation import check_rows
 from .._estimator import AutoEncoderTransformer
+from .._fitting.callbacks import FitOfOthers
 from .._inference.state import from_pickle, to_pickle
 from .._runtime.atomic import all_or_nothing
 from .._runtime.helpers import helper
@@ -42,7 +44,9 @@ _FARTHEST = 1e100
 _FENCE = 1.5
 
 
-class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
+class ReconstructionOutlierDetector(
+    Documented, CallbackSupportMixin, OutlierMixin, BaseEstimator
+):
     """Detect outliers, anomalies and novelties with an autoencoder, or with PCA.
 
     A row is unusual if its reconstruction error is large, or if its code is far from
@@ -136,6 +140,11 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
     2
     """
 
+    _advice_on_gaps = (
+        "The detector takes no missing values, whatever its estimator takes. Fill them "
+        "first: make_pipeline(AutoEncoderImputer(), ReconstructionOutlierDetector())."
+    )
+
     _parameter_constraints = {
         "estimator": [HasMethods(["fit", "transform", "inverse_transform"]), None],
         "contamination": [
@@ -199,16 +208,19 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         ValueError
             If a parameter or the data are not valid, or if `estimator` raises it.
         """
+        callbacks = FitOfOthers(self, "fit-member", self.n_estimators)
         with all_or_nothing(self):
             X = self._validate(X, reset=True, ensure_min_samples=4)
+            callbacks.begin(X, y)
             self._mean, self._unit = self._scaling(X)
-            members, fitted = self._fit_members(X)
+            members, fitted = self._fit_members(X, callbacks.subtasks)
             # Plain values, so that a pickle names no private class.
             self._members = [vars(member) for member in members]
             self._row_keys, self._seen = remember(X, fitted)
             self.estimators_ = [member.estimator for member in members]
             self.training_scores_ = self._scores(X)
             self.offset_ = self._threshold(self.training_scores_)
+            callbacks.end(X, y)
         return self
 
     def fit_predict(
@@ -310,7 +322,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
         state = from_pickle(state, type(self).__name__)
         super().__setstate__({**_DEFAULTS, **state})
 
-    def _fit_members(self, X):
+    def _fit_members(self, X, subtasks):
         """Return the fitted members, and which rows each was fitted to."""
         rng = check_random_state(self.random_state)
         n_left_out = X.shape[0] - self._n_rows(X.shape[0])
@@ -320,8 +332,10 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
             fitted.append(np.setdiff1d(np.arange(X.shape[0]), left_out))
             others.append(left_out[:ENOUGH_ROWS])
         members = Parallel(n_jobs=self.n_jobs)(
-            delayed(fit_member)(estimator, *(self._scaled(X, r) for r in rows))
-            for estimator, *rows in zip(estimators, fitted, others, strict=True)
+            delayed(fit_member)(estimator, *(self._scaled(X, r) for r in rows), subtask)
+            for estimator, *rows, subtask in zip(
+                estimators, fitted, others, subtasks, strict=True
+            )
         )
         return members, fitted
 
@@ -381,7 +395,7 @@ class ReconstructionOutlierDetector(Documented, OutlierMixin, BaseEstimator):
             return np.zeros(X.shape[1]), np.ones(X.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):
             scaler = helper(StandardScaler(with_mean=not issparse(X))).fit(X)
-        overflows = np.flatnonzero(~np.isfinite(scaler.scale_))
+        overflows = np.flatnonzero(~np.isfinite(scaler.var_))
         if len(overflows):
             feature = overflows[0]
             largest = np.abs(X[:, [feature]]).max()

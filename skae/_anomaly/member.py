@@ -6,6 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from sklearn.base import BaseEstimator
 
+from .._fitting.callbacks import Subtask
 from .._typing import Floats
 
 __all__ = ["ENOUGH_ROWS", "Member", "fit_member"]
@@ -81,7 +82,9 @@ class Member:
         return errors, distances[:, -1] / self.typical_distance, neighbors
 
 
-def fit_member(estimator: BaseEstimator, Z: Floats, others: Floats) -> Member:
+def fit_member(
+    estimator: BaseEstimator, Z: Floats, others: Floats, subtask: Subtask
+) -> Member:
     """Fit a transformer to some rows, and measure usual errors on others.
 
     Parameters
@@ -90,8 +93,11 @@ def fit_member(estimator: BaseEstimator, Z: Floats, others: Floats) -> Member:
         An unfitted clone.
     Z, others : ndarray of shape (n_rows, n_features)
         Scaled rows to fit it to, and other rows: `ENOUGH_ROWS` of them, or all.
+    subtask : Subtask
+        The subtask of the detector's fit, for its callbacks.
     """
-    estimator.fit(Z)
+    with subtask.fitting(estimator, Z):
+        estimator.fit(Z)
     codes = _encode(estimator, Z)
     code_scale = codes.std(axis=0)
     code_scale[code_scale == 0] = 1.0

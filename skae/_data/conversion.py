@@ -70,7 +70,7 @@ def as_array(X: Any) -> Any:
     Raises
     ------
     ValueError
-        If the vectors have different lengths.
+        If the vectors have different lengths, or a data frame has no columns.
     """
     if isinstance(X, list | tuple) and X and isinstance(X[0], torch.Tensor):
         X = torch.stack(list(X))
@@ -79,6 +79,12 @@ def as_array(X: Any) -> Any:
         return (X.double() if X.dtype == torch.bfloat16 else X).numpy()
     if type(X).__name__ == "LazyFrame":
         raise ValueError("X is a LazyFrame, which has no rows yet: pass X.collect().")
+    if hasattr(X, "columns") and len(X.columns) == 0:
+        raise ValueError(
+            f"X is a data frame without columns, of shape {tuple(X.shape)}: 0 "
+            "feature(s) where a minimum of 1 is required. Pass the columns to learn "
+            "from."
+        )
     if isinstance(X, np.ndarray):
         is_column = X.dtype == object and X.shape[1:] in ((), (1,))
         return _stack(X.reshape(-1), X) if is_column else X

@@ -21,6 +21,7 @@ __all__ = [
     "Scaling",
     "dense_rows",
     "observed_squares",
+    "refuse_overflow",
     "row_slices",
     "squares_about_mean",
     "weighted",
@@ -45,13 +46,25 @@ def dense_rows(X: Rows, rows: Ints | slice) -> Floats:
     return chosen.toarray() if is_sparse(chosen) else chosen
 
 
+def refuse_overflow(variance: Floats, low: Floats, high: Floats) -> None:
+    """Refuse features whose variance is not finite, given their bounds."""
+    overflows = np.flatnonzero(~np.isfinite(variance))
+    if len(overflows):
+        feature = int(overflows[0])
+        raise ValueError(
+            f"The variance of feature {feature} overflows float64: its values "
+            f"reach {np.abs([low[feature], high[feature]]).max():g}. Rescale X."
+        )
+
+
+@np.errstate(over="ignore", invalid="ignore")
 def squares_about_mean(
     X: Rows, rows: Ints, scale: Floats, weights: Floats | None = None
 ) -> float:
     """Return the sum of squared distances of rows from their mean, in scaled units.
 
     Return zero if all rows are equal: rounding errors of the mean are not variance.
-    ``weights`` of rows have mean 1.
+    What overflows raises no warning. ``weights`` of rows have mean 1.
     """
     parts = row_slices(len(rows), X.shape[1])
     mean = sum(
@@ -67,6 +80,7 @@ def squares_about_mean(
     return total if total > len(rows) * np.square(rounding).sum() else 0.0
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def observed_squares(
     X: Floats, rows: Ints, scale: Floats, weights: Floats | None = None
 ) -> float:
@@ -149,12 +163,7 @@ class Scaling:
         constant = low == high
         mean = np.where(constant, low, scaler.mean_)
         variance = np.where(constant, 0.0, scaler.var_)
-        if not np.isfinite(variance).all():
-            feature = int(np.flatnonzero(~np.isfinite(variance))[0])
-            raise ValueError(
-                f"The variance of feature {feature} overflows float64: its values "
-                f"reach {np.abs([low[feature], high[feature]]).max():g}. Rescale X."
-            )
+        refuse_overflow(variance, low, high)
         deviation = scaler.scale_ if standardize else None
         return cls._of_moments(mean, variance, constant, deviation, scale_of)
 

@@ -273,7 +273,8 @@ def _kind(known):
     are numbers.
     """
     known = [np.array(column.tolist()) for column in known if len(column)]
-    types = {type_of_target(column, input_name="y") for column in known}
+    with np.errstate(invalid="ignore"):  # of numbers that are too large for integers
+        types = {type_of_target(column, input_name="y") for column in known}
     are_numbers = "continuous" in types or any(
         column.dtype.kind == "f" and _are_many_classes(column) for column in known
     )

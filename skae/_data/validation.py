@@ -25,6 +25,7 @@ __all__ = [
     "NO_GAPS_IN_MIXED",
     "as_given",
     "check_codes",
+    "check_flag",
     "check_observed",
     "check_rows",
     "is_nan",
@@ -36,9 +37,9 @@ _FLOAT32 = {"float32", "float", "float[pyarrow]"}
 # Up to this number of values, one thread checks them. For more, several are faster.
 _FEW_VALUES = 10_000
 _NO_GAPS = (
-    "Input X contains NaN. Where it stands for missing values, set "
-    "missing_values=np.nan: {} then fills gaps, and leaves them out of what is "
-    "compared. Or put an imputer of sklearn.impute before it."
+    "Where it stands for missing values, set missing_values=np.nan: {} then fills "
+    "gaps, and leaves them out of what is compared. Or put an imputer of "
+    "sklearn.impute before it."
 )
 #: Message about missing values in rows with a loss for each group of columns.
 NO_GAPS_IN_MIXED = (
@@ -93,17 +94,27 @@ def check_rows(
         checks["ensure_all_finite"] = "allow-nan"
         X = _without_na(X)
     try:
-        with sklearn.config_context(array_api_dispatch=False), naming_columns(X):
+        with (
+            sklearn.config_context(array_api_dispatch=False),
+            naming_columns(X),
+            np.errstate(invalid="ignore"),  # of sums that show what is not finite
+        ):
             X = validate_data(estimator, X, reset=reset, **checks)
     except ValueError as error:
-        if "contains NaN" in str(error) and hasattr(estimator, "missing_values"):
-            takes_gaps = getattr(estimator, "_takes_gaps", True)
-            message = (
-                _NO_GAPS if takes_gaps else f"Input X contains NaN. {NO_GAPS_IN_MIXED}"
-            )
-            raise ValueError(message.format(type(estimator).__name__)) from None
+        advice = _advice_on_gaps(estimator)
+        if "contains NaN" in str(error) and advice is not None:
+            raise ValueError(f"Input X contains NaN. {advice}") from None
         raise
     return _with_nan(X, missing_values)
+
+
+def _advice_on_gaps(estimator):
+    """Return what to do about NaN; None for what scikit-learn says about it."""
+    if not hasattr(estimator, "missing_values"):
+        return getattr(estimator, "_advice_on_gaps", None)
+    if not getattr(estimator, "_takes_gaps", True):
+        return NO_GAPS_IN_MIXED
+    return _NO_GAPS.format(type(estimator).__name__)
 
 
 def _without_na(X):
@@ -157,6 +168,12 @@ def _with_nan(X, missing_values):
         return X
     missing = X == missing_values
     return np.where(missing, np.array(np.nan, X.dtype), X) if missing.any() else X
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse a value of an argument that is neither True nor False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={value!r} must be True or False.")
 
 
 def check_codes(estimator: BaseEstimator, Z: Any) -> Floats:

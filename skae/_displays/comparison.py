@@ -80,7 +80,9 @@ class PCAWithUnits:
     def fit(self, X: Floats) -> Self:
         """Fit PCA, with ``n_components`` or as many components as possible."""
         n_components = min(self.n_components, *X.shape)
-        self._pca = helper(PCA(n_components, random_state=0)).fit(X / self.unit)
+        pca = helper(PCA(n_components, random_state=0))
+        with np.errstate(invalid="ignore"):  # the variance of a single row
+            self._pca = pca.fit(X / self.unit)
         return self
 
     def transform(self, X: Floats) -> Floats:
@@ -219,6 +221,8 @@ def compare(
 
 def share_of_variance(X: Floats, reconstruction: Floats, unit: Floats) -> float:
     """Return the share of the variance of rows that is reconstructed, as in `score`."""
+    if not np.ptp(X, axis=0).any():  # the mean of equal rows has rounding errors
+        return np.nan
     left = np.square((X - reconstruction) / unit).sum()
     total = np.square((X - X.mean(axis=0)) / unit).sum()
-    return float(1 - left / total) if total > 0 else np.nan
+    return float(1 - left / total)

@@ -1,5 +1,6 @@
 """Loss curve: the losses of a training, and the epoch that was kept."""
 
+import textwrap
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -7,6 +8,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .._notebook import result_in_words
+from .._reconstruction import ReconstructingTransformer
 from .canvas import COLOURS, DASHES, one_axes
 from .comparison import last_step
 
@@ -17,6 +20,8 @@ __all__ = ["LossCurveDisplay"]
 
 # Ratio of the largest to the smallest loss from which on the scale is logarithmic.
 _WIDE = 8.0
+# Characters of a line of text that fit into the picture.
+_LINE_LENGTH = 56
 
 
 class LossCurveDisplay:
@@ -36,6 +41,9 @@ class LossCurveDisplay:
         PCA's loss, on held-out rows if there are some.
     is_pca : bool, default=False
         Whether the result is PCA.
+    result : str, default=None
+        What the result is, if it is not a network, and why: shown as the title, or
+        instead of the losses if there was no epoch.
 
     Attributes
     ----------
@@ -65,12 +73,14 @@ class LossCurveDisplay:
         best_iter: int | None = None,
         baseline_loss: float | None = None,
         is_pca: bool = False,
+        result: str | None = None,
     ) -> None:
         self.loss_curve = loss_curve
         self.validation_loss_curve = validation_loss_curve
         self.best_iter = best_iter
         self.baseline_loss = baseline_loss
         self.is_pca = is_pca
+        self.result = result
 
     @classmethod
     def from_estimator(
@@ -108,6 +118,7 @@ class LossCurveDisplay:
             best_iter=getattr(estimator, "best_iter_", None),
             baseline_loss=getattr(estimator, "baseline_loss_", None),
             is_pca=getattr(estimator, "result_", None) == "pca",
+            result=_result_of(estimator),
         )
         return display.plot(ax=ax)
 
@@ -126,6 +137,9 @@ class LossCurveDisplay:
         """
         ax = self.ax_ = one_axes(ax)
         self.figure_ = ax.figure
+        if not np.size(self.loss_curve):
+            self._say_that_there_is_nothing(ax)
+            return self
         epochs = np.arange(1, np.size(self.loss_curve) + 1)
         held_out = self.validation_loss_curve is not None
         self._line(ax, "train", epochs, self.loss_curve, "training, along the way")
@@ -146,6 +160,24 @@ class LossCurveDisplay:
             ax.legend(frameon=False)
         return self
 
+    def _say_that_there_is_nothing(self, ax):
+        ax.set(title="There was no epoch", xticks=[], yticks=[])
+        text = self._result() or "There are no losses to draw."
+        place = {"x": 0.5, "y": 0.5, "ha": "center", "va": "center"}
+        ax.text(**place, s=_wrapped(text), transform=ax.transAxes)
+
+    def _result(self):
+        """Return a sentence about a result that is not a network, or None."""
+        if self.result is not None:
+            return f"The result is {self.result}"
+        if not self.is_pca:
+            return None
+        some = np.size(self.loss_curve) > 0
+        why = (
+            "no network was significantly better" if some else "no network was trained"
+        )
+        return f"The result is PCA: {why}"
+
     def _line(self, ax, role, epochs, losses, label):
         ax.plot(
             epochs,
@@ -161,16 +193,14 @@ class LossCurveDisplay:
         ax.axhline(self.baseline_loss, label=label, **style)
 
     def _mark_kept(self, ax, epochs, watched):
-        if self.is_pca:
-            ax.set_title("The result is PCA: no network was significantly better")
+        if result := self._result():
+            ax.set_title(_wrapped(result))
         elif self.best_iter and self.best_iter <= len(watched):
             loss = watched[self.best_iter - 1]
             ax.axvline(self.best_iter, color=COLOURS["kept"], lw=0.8, ls=DASHES["kept"])
             label = f"kept: epoch {self.best_iter} of {len(epochs)}, {loss:.3g}"
             style = {"color": COLOURS["kept"], "linestyle": "none", "marker": "o"}
             ax.plot([self.best_iter], [loss], label=label, **style)
-        elif not len(epochs):
-            ax.set_title("There was no epoch")
         elif self.best_iter == 0:
             ax.set_title("The start is kept: no epoch was better")
 
@@ -182,6 +212,18 @@ class LossCurveDisplay:
         else:
             low = values.min() if len(values) else 0.0
             ax.set_ylim(bottom=min(0.0, 1.1 * low))
+
+
+def _result_of(estimator):
+    """Return what the result of an autoencoder is, None for networks and others."""
+    is_ours = isinstance(estimator, ReconstructingTransformer)
+    if not is_ours or estimator.result_ == "network":
+        return None
+    return result_in_words(estimator)
+
+
+def _wrapped(text):
+    return textwrap.fill(text, _LINE_LENGTH)
 
 
 # Pickles name the public place, so that they survive a move of this file.

@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_consistent_length
 
-from .._notebook import network_shape
+from .._notebook import network_shape, result_in_words
 from .._reconstruction import ReconstructingTransformer
-from .._runtime.files import write_whole
+from .._runtime.files import check_path, write_whole
 from .._typing import MatrixLike
 from .canvas import pyplot
 from .comparison import (
@@ -101,6 +102,8 @@ def report(
     ------
     ImportError
         If matplotlib or Jinja2 is missing: ``pip install skae[report]``.
+    FileNotFoundError, IsADirectoryError
+        If ``path`` is in a folder that does not exist, or is a folder itself.
 
     Examples
     --------
@@ -115,6 +118,8 @@ def report(
     'iris.html'
     """
     template = _template()
+    check_path(path)
+    X, X_train = _with_slices(X), _with_slices(X_train)
     compared = compare(estimator, X, X_train)
     fitted, rows, _ = unpack(estimator, X)
     learnt = rows if X_train is None else unpack(estimator, X_train)[1]
@@ -123,13 +128,14 @@ def report(
     shape = {"image_shape": image_shape, "feature_axis": feature_axis}
     figures = _pictures(estimator, X, X_train, y, shape)
     text = template.render(
-        title=title or f"{type(fitted).__name__}: {len(compared.X):,} rows",
+        title=title or f"{type(fitted).__name__}: {_count_rows(len(compared.X))}",
         facts=_facts(fitted, compared),
         table=_table(fitted, compared, rows, dense(learnt), y),
-        notes=_notes(fitted, X_train, y),
+        notes=_notes(fitted, compared, X_train, y),
         figures=figures,
         rows=_hardest_rows(compared, feature_axis),
         features=_hardest_features(compared, feature_axis),
+        steps=_steps(estimator),
         settings=_settings(fitted),
         versions=_versions(),
     )
@@ -151,6 +157,15 @@ def _template():
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
 
 
+def _with_slices(X):
+    """Return sparse rows as CSR, because not all sparse formats have slices."""
+    return X.tocsr() if issparse(X) else X
+
+
+def _count_rows(n_rows):
+    return f"{n_rows:,} row" if n_rows == 1 else f"{n_rows:,} rows"
+
+
 def _facts(fitted, compared):
     """Return the main facts, by name."""
     n_rows, n_features = compared.X.shape
@@ -158,12 +173,14 @@ def _facts(fitted, compared):
     if isinstance(fitted, ReconstructingTransformer):
         n_weights = sum(weight.size for weight in fitted._weights.values())
         facts |= {
-            "fitted to": f"{fitted.n_samples_:,} rows",
+            "result": result_in_words(fitted),
+            "fitted to": _count_rows(fitted.n_samples_),
             "network": network_shape(fitted),
             "parameters": f"{n_weights:,}",
             "epochs": f"{fitted.n_iter_}, kept: {fitted.best_iter_}",
-            "ended": fitted.stop_reason_,
         }
+        if fitted.result_ == "network":  # else it is the result that says why
+            facts["ended"] = fitted.stop_reason_
     return facts
 
 
@@ -217,9 +234,11 @@ def _score(values, y):
     return {"measure": name, "mean": scores.mean(), "std": scores.std()}
 
 
-def _notes(fitted, X_train, y):
+def _notes(fitted, compared, X_train, y):
     """Return the notes below the table."""
     notes = ["R² is the share of the variance of these rows that is reconstructed."]
+    if not np.ptp(compared.X, axis=0).any():
+        notes.append("These rows have no variance, so R² is undefined.")
     if X_train is None:
         notes.append("PCA was fitted to the rows of this report: X_train is not given.")
     if y is not None:
@@ -233,8 +252,6 @@ def _notes(fitted, X_train, y):
                 "The autoencoder was fitted with a target: on rows that it was fitted "
                 "to, its score is too high."
             )
-    if getattr(fitted, "result_", None) == "pca":
-        notes.append("The result is PCA: no network was significantly better.")
     return notes
 
 
@@ -301,6 +318,13 @@ def _hardest_features(compared, feature_axis):
         {"name": names[varied[i]], "lost": ours[i], "pca": of_pca[i]}
         for i in np.argsort(-ours)[:_HARDEST]
     ]
+
+
+def _steps(estimator):
+    """Return the steps of a pipeline before its last one, with their parameters."""
+    if not isinstance(estimator, Pipeline):
+        return {}
+    return {name: repr(step) for name, step in estimator.steps[:-1]}
 
 
 def _settings(fitted):

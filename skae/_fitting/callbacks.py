@@ -1,4 +1,4 @@
-"""Observers of a fit that call scikit-learn's callbacks.
+"""scikit-learn's callbacks: observers of a fit that call them, and fits of others.
 
 Callbacks get a tree of tasks. ``fit`` has one task for each training, such as
 ``train-from-pca``, and each of these has its epochs as tasks. Competing trainings take
@@ -6,11 +6,15 @@ turns, so several of them may be unfinished at a time.
 
 Progress bars are not called for each epoch. They get several epochs at once, as often
 as they are redrawn.
+
+An estimator that fits other estimators has one subtask for each of them. The task tree
+of the other estimator continues this subtask.
 """
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any, Self, TypeAlias
@@ -19,10 +23,14 @@ import sklearn
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
-from .._compat import are_progress_bars, callback_context
+from .._compat import (
+    are_progress_bars,
+    callback_context,
+    callback_context_of_subtasks,
+)
 from .progress import Observer, Snapshot, Task
 
-__all__ = ["Callbacks"]
+__all__ = ["Callbacks", "FitOfOthers", "Subtask"]
 
 # Seconds between calls of a progress bar. Another thread redraws it. Waking that thread
 # for each epoch of a small network would take a noticeable share of the epoch's time.
@@ -162,6 +170,86 @@ class Callbacks(Observer):
         if sklearn.get_config() == self._configuration:
             return nullcontext()
         return sklearn.config_context(**self._configuration)
+
+
+class FitOfOthers:
+    """The tasks of an estimator that fits other estimators, for its callbacks.
+
+    Make it at the beginning of `fit`, before the attributes are stored to restore them
+    after an error (see `Callbacks`). Without callbacks, or before scikit-learn 1.9, its
+    methods do nothing.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator that fits others. It is passed to the hooks.
+    task_name : str
+        Name of the subtasks.
+    n_subtasks : int
+        Number of estimators that it fits.
+
+    Attributes
+    ----------
+    subtasks : list of Subtask
+        One for each of the other estimators.
+    """
+
+    def __init__(
+        self, estimator: BaseEstimator, task_name: str, n_subtasks: int
+    ) -> None:
+        self._context = callback_context_of_subtasks(estimator, n_subtasks)
+        self._estimator = estimator
+        # All are made now, because processes get copies of the whole tree.
+        self.subtasks = [
+            Subtask(estimator, self._subcontext(task_name, number))
+            for number in range(n_subtasks)
+        ]
+
+    def begin(self, X: ArrayLike, y: ArrayLike | None) -> None:
+        """Begin the task of the fit."""
+        if self._context is not None:
+            self._context.call_on_fit_task_begin(estimator=self._estimator, X=X, y=y)
+
+    def end(self, X: ArrayLike, y: ArrayLike | None) -> None:
+        """End the task of the fit: the estimator has its attributes."""
+        if self._context is not None:
+            self._context.call_on_fit_task_end(
+                estimator=self._estimator, X=X, y=y, reconstruction_attributes={}
+            )
+
+    def _subcontext(self, task_name, number):
+        if self._context is None:
+            return None
+        return self._context.subcontext(task_name=task_name, task_id=number)
+
+
+@dataclass(frozen=True)
+class Subtask:
+    """A subtask that fits another estimator. It may be sent to another process.
+
+    Attributes
+    ----------
+    caller : estimator
+        The estimator that fits the other one.
+    context : CallbackContext or None
+    """
+
+    caller: BaseEstimator
+    context: Any
+
+    @contextmanager
+    def fitting(
+        self, estimator: BaseEstimator, X: ArrayLike, y: ArrayLike | None = None
+    ) -> Iterator[None]:
+        """Lend callbacks to an estimator, which is fitted inside the context."""
+        if self.context is None:
+            yield
+            return
+        given = {"estimator": self.caller, "X": X, "y": y}
+        with self.context.propagate_callback_context(estimator):
+            self.context.call_on_fit_task_begin(**given)
+            yield
+            self.context.call_on_fit_task_end(**given)
 
 
 def _count(n):

@@ -38,6 +38,9 @@ from .trial import Trial
 
 __all__ = ["fit_autoencoder"]
 
+# Share of the variance from which on PCA reconstructs "all": it is written as 1.000.
+_ALL_OF_IT = 0.9995
+
 
 def fit_autoencoder(
     params: Parameters,
@@ -226,17 +229,26 @@ def _summary(
     which = "training" if trial.validation is None else "held-out"
     if final.is_linear:
         why = _why_linear(source, trial, best[0])
-        return f"{why} R2 of PCA on {which} rows {baseline:.3f}, {n_epochs} epochs"
+        scores = f"R2 of PCA on {which} rows {baseline:.3f}"
+        if source.target is not None:
+            start = Finalist(source, trial.training, trial.training.linear_network())
+            score = _score(trial, start)
+            scores = f"R2 on {which} rows {score:.3f}, PCA {baseline:.3f}"
+        return f"{why} {scores}, {n_epochs} epochs"
     judged = _before_refit(source, trial, final)
-    batches = trial.validation or trial.training_sample
-    score = score_of(
-        judged.deployed.codec, batches.given[batches.rows], batches.row_weights
-    )
+    score = _score(trial, judged)
     again = "" if judged is final else ", trained again on all rows"
     return (
         f"kept epoch {best[1]} of {n_epochs} ({trial.early_stopping.reason}){again}: "
         f"R2 on {which} rows {score:.3f}, PCA {baseline:.3f}"
     )
+
+
+def _score(trial: Trial, judged: Finalist) -> float:
+    """Return the score of a finalist on the validation rows, or training rows."""
+    batches = trial.validation or trial.training_sample
+    X, weights = batches.given[batches.rows], batches.row_weights
+    return score_of(judged.deployed.codec, X, weights)
 
 
 def _before_refit(source: Source, trial: Trial, final: Finalist) -> Finalist:
@@ -264,15 +276,26 @@ def _why_linear(source: Source, trial: Trial, loss: float) -> str:
     """Return the message that the result is PCA, with the reason and a remedy."""
     validation, lowest = trial.validation, min(trial.validation_curve, default=np.nan)
     name = "PCA" if source.target is None else "principal covariates regression"
-    if not trial.training.optimizer.limit.seconds:
+    if trial.lacks_rows:
+        reason = (
+            f"{source.dataset.n_samples} different rows are too few to hold some out. "
+            "Pass X_val, or set early_stopping=False to train without validation."
+        )
+    elif not trial.training.optimizer.limit.seconds:
         reason = (
             f"max_time={source.params.max_time:g} s were over before training could "
             "begin. Give it more."
         )
+    elif source.target is None and _baseline_of(trial) >= _ALL_OF_IT:
+        which = "training rows" if validation is None else "rows held out"
+        reason = (
+            f"it reconstructs all of the {which}, and leaves a network next to nothing "
+            "to learn. Use PCA, or fewer codes (n_components)."
+        )
     elif validation is None:
         reason = (
-            f"{source.dataset.n_samples} different rows are too few to hold some out. "
-            "Pass X_val, or set early_stopping=False to train without validation."
+            f"no network was better than {name} on the training rows. More epochs may "
+            "help (max_iter), or other codes (n_components)."
         )
     elif lowest < loss:
         reason = (

@@ -88,6 +88,9 @@ class Trial:
     ----------
     kept : bool
         Whether the trained network is kept. It is set at the end of training.
+    lacks_rows : bool
+        Whether there are too few rows to hold some out for a test. Then there are no
+        epochs, and the linear start is kept.
     loss_curve, validation_curve : list of float
     early_stopping : EarlyStopping
         Early stopping by the losses of the monitored rows.
@@ -136,9 +139,9 @@ class Trial:
             objective.parameters, training.config, start_loss
         )
         self._epochs = training.epochs()
-        if params.early_stopping and self.held_out is None:
-            if training.starts_linear:
-                self._epochs = iter(())  # too few rows for a test
+        self.lacks_rows = (
+            params.early_stopping and self.held_out is None and training.starts_linear
+        )
 
     @property
     def monitored(self) -> Batches:
@@ -177,7 +180,7 @@ class Trial:
     def advance(self, n_epochs: float = math.inf) -> None:
         """Train until there are ``n_epochs`` epochs, or until training ends."""
         n_epochs -= len(self.loss_curve)
-        if n_epochs <= 0 or self.has_stopped:
+        if n_epochs <= 0 or self.has_stopped or self.lacks_rows:
             return
         stop = None if n_epochs == math.inf else int(n_epochs)
         with self.progress.interruptible(self):

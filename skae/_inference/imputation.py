@@ -54,6 +54,11 @@ class Imputation:
         filled : ndarray of shape (n_samples, n_features)
             Rows with their gaps and hidden entries filled by the linear method.
         rng : numpy.random.Generator
+
+        Raises
+        ------
+        ValueError
+            If squared errors overflow.
         """
         assert codec.ppca is not None
         unit = np.broadcast_to(codec.scaling.unit, X.shape)[hidden]
@@ -63,7 +68,13 @@ class Imputation:
         share = 0.0 if codec.network.linear else _slope(moved, missed)
         left = missed - share * moved
         expected = codec.ppca.draw_errors(hidden | np.isnan(X), rng)[hidden] / unit
-        scale = np.sqrt(left @ left / ((expected @ expected) or 1.0))
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
+            scale = np.sqrt(left @ left / ((expected @ expected) or 1.0))
+        if not np.isfinite(scale):
+            raise ValueError(
+                "The squared errors of the rows to validate on overflow float64: their "
+                f"values reach {np.nanmax(np.abs(X)):.3g}. Rescale X_val."
+            )
         return cls(float(share), float(scale))
 
     def fill(self, codec: Codec, X: Floats, filled: Floats) -> Floats:

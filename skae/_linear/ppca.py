@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._data.scaling import row_slices
+from .._data.scaling import refuse_overflow, row_slices
 from .._typing import Bools, Floats, Ints
 
 __all__ = ["PPCA"]
@@ -348,9 +348,11 @@ def _observed_moments(X, missing, weights):
         total += weights[part] @ known
         sums += weights[part] @ np.where(known, X[part], 0.0)
     mean = sums / np.where(total > 0, total, 1.0)
-    for part in parts:
-        distance = np.where(missing[part], 0.0, X[part] - mean)
-        squares += weights[part] @ np.square(distance)
+    with np.errstate(over="ignore", invalid="ignore"):  # checked below
+        for part in parts:
+            distance = np.where(missing[part], 0.0, X[part] - mean)
+            squares += weights[part] @ np.square(distance)
+    refuse_overflow(squares, low, high)
     unit = np.sqrt(squares / np.where(total > 0, total, 1.0))
     constant = (low >= high) | (unit == 0)
     mean = np.where(low == high, low, mean)
