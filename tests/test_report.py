@@ -122,7 +122,7 @@ def test_the_hardest_rows_and_features(page, model):
     assert len(changed) + len(others) == len(AutoEncoderTransformer().get_params())
 
 
-def test_numbers_and_no_target_and_new_rows(tmp_path):
+def test_numbers_and_no_target_and_new_rows(tmp_path, monkeypatch):
     X = np.asarray(WINE.data)[:, :5]
     ae = AutoEncoderTransformer(
         2, ordered=True, standardize=True, max_iter=2, random_state=0
@@ -133,6 +133,16 @@ def test_numbers_and_no_target_and_new_rows(tmp_path):
     text = report(ae, X[120:], y, X_train=X[:120], path=path).read_text("utf-8")
     assert Page(text).tables[1][0][-1] == "R² of a linear model"
     assert "How many codes" in text and "X_train is not given" not in text
+    assert "with cv=5 it holds for new rows" in text
+    seen, draw = [], ErrorDisplay.from_estimator
+
+    def noted(*args, **options):
+        seen.append(options.get("cv"))
+        return draw(*args, **options)
+
+    monkeypatch.setattr(ErrorDisplay, "from_estimator", noted)
+    text = report(ae, X[120:], X_train=X[:120], cv=2, path=path).read_text("utf-8")
+    assert seen == [None, 2] and "with cv=5" not in text
     text = report(ae, X[120:], path=path).read_text("utf-8")
     assert Page(text).tables[1][0][-1] == "R²" and "X_train is not given" in text
     assert os.listdir(tmp_path) == ["page.html"]

@@ -61,6 +61,7 @@ def report(
     *,
     path: str | os.PathLike[str] = "report.html",
     X_train: MatrixLike | None = None,
+    cv: Any = None,
     image_shape: Sequence[int] | None = None,
     feature_axis: ArrayLike | None = None,
     title: str | None = None,
@@ -86,6 +87,11 @@ def report(
     X_train : {array-like, sparse matrix}, default=None
         The rows that the estimator was fitted to, for PCA and the threshold of errors.
         None means ``X``, which favours PCA if these are new rows.
+    cv : int, splitter or None, default=None
+        Folds of ``X_train`` for the threshold of the errors of rows, as in
+        `ErrorDisplay`. Each takes the time of a fit. None takes the errors of the
+        training rows themselves; more than one per cent of normal new rows exceed
+        these.
     image_shape : tuple of int, default=None
         Shape of rows that are pictures.
     feature_axis : array-like of shape (n_features,), default=None
@@ -126,12 +132,12 @@ def report(
     if y is not None:
         check_consistent_length(compared.X, y)
     shape = {"image_shape": image_shape, "feature_axis": feature_axis}
-    figures = _pictures(estimator, X, X_train, y, shape)
+    figures = _pictures(estimator, X, X_train, cv, y, shape)
     text = template.render(
         title=title or f"{type(fitted).__name__}: {_count_rows(len(compared.X))}",
         facts=_facts(fitted, compared),
         table=_table(fitted, compared, rows, dense(learnt), y),
-        notes=_notes(fitted, compared, X_train, y),
+        notes=_notes(fitted, compared, X_train, cv, y),
         figures=figures,
         rows=_hardest_rows(compared, feature_axis),
         features=_hardest_features(compared, feature_axis),
@@ -234,13 +240,19 @@ def _score(values, y):
     return {"measure": name, "mean": scores.mean(), "std": scores.std()}
 
 
-def _notes(fitted, compared, X_train, y):
+def _notes(fitted, compared, X_train, cv, y):
     """Return the notes below the table."""
     notes = ["R² is the share of the variance of these rows that is reconstructed."]
     if not np.ptp(compared.X, axis=0).any():
         notes.append("These rows have no variance, so R² is undefined.")
     if X_train is None:
         notes.append("PCA was fitted to the rows of this report: X_train is not given.")
+    elif cv is None:
+        notes.append(
+            "The threshold of the errors of rows is that of the training rows. More "
+            "than one per cent of normal new rows are above it; with cv=5 it holds for "
+            "new rows too."
+        )
     if y is not None:
         notes.append(
             "The score is that of a linear model (logistic regression, or ridge) on "
@@ -255,7 +267,7 @@ def _notes(fitted, compared, X_train, y):
     return notes
 
 
-def _pictures(estimator, X, X_train, y, shape):
+def _pictures(estimator, X, X_train, cv, y, shape):
     """Return all pictures that are possible, each with a caption."""
     of_rows = {"X_train": X_train}
     axis = {"feature_axis": shape["feature_axis"]}
@@ -264,7 +276,7 @@ def _pictures(estimator, X, X_train, y, shape):
     figures = [
         draw("Reconstructions", ReconstructionDisplay, **of_rows, **shape),
         draw("Errors of the features", ErrorDisplay, **of_rows, **axis),
-        draw("Errors of the rows", ErrorDisplay, kind="row", **of_rows),
+        draw("Errors of the rows", ErrorDisplay, kind="row", cv=cv, **of_rows),
         draw("What the codes do", TraversalDisplay, **shape),
     ]
     if np.shape(estimator.transform(X[:1]))[1] > 1:
