@@ -427,3 +427,93 @@ def test_data_frames_and_their_output(wine_model):
     assert display.row_errors.mean() * 13 == pytest.approx(
         np.sum(display.feature_errors / WINE.data.std(ddof=0) ** 2)
     )
+
+
+@pytest.fixture(scope="module", params=[np.nan, -1.0])
+def with_gaps(request):
+    missing = np.random.RandomState(0).uniform(size=WINE.data.shape) < 0.1
+    X = StandardScaler().fit_transform(WINE.data)
+    missing[3] = True  # nothing of a row
+    X = np.where(missing, np.nan, X) + 5.0
+    given = np.where(missing, request.param, X)
+    ae = AutoEncoderTransformer(
+        2, missing_values=request.param, max_iter=3, random_state=0
+    )
+    return ae.fit(given), given, X
+
+
+class TestGaps:
+    """Rows with missing values: what is missing does not count, and is not drawn."""
+
+    def test_errors_are_those_of_the_observed_entries(self, with_gaps):
+        ae, given, X = with_gaps
+        display = ErrorDisplay.from_estimator(ae, given, threshold=None)
+        assert_allclose(display.row_errors, ae.reconstruction_error(given))
+        errors = np.square(X - ae.inverse_transform(ae.transform(given)))
+        assert_allclose(display.feature_errors, np.nanmean(errors, axis=0))
+        assert_allclose(display.feature_variances, np.nanvar(X, axis=0))
+        filled = ae.impute(given)
+        again = (pca := PCA(2).fit(filled)).inverse_transform(pca.transform(filled))
+        expected = np.nanmean(np.square(X - again), axis=0)
+        assert_allclose(display.baseline_feature_errors, expected, rtol=1e-5)
+        assert display.baseline_name == "PCA of these rows (gaps filled)"
+        ax = display.plot(kind="row").ax_
+        n_known = len(X) - 1
+        assert ax.containers[0].datavalues.sum() == n_known
+
+    @pytest.mark.parametrize("kind", ["curve", "table"])
+    def test_gaps_are_not_drawn(self, with_gaps, kind):
+        ae, given, X = with_gaps
+        display = ReconstructionDisplay.from_estimator(
+            ae, given, rows=[3, 5, 7], kind=kind
+        )
+        for axes, row in zip(display.axes_, X[[3, 5, 7]], strict=True):
+            drawn = axes[0].lines[0].get_ydata()
+            assert_array_equal(np.isnan(drawn), np.isnan(row))
+            difference = axes[1].lines[0].get_ydata()
+            assert_array_equal(np.isnan(difference), np.isnan(row))
+        title = display.axes_[0, 0].get_title(loc="left")
+        assert title == "row 3, nothing observed"
+        shown = ReconstructionDisplay.from_estimator(ae, given, rows=2).row_names
+        assert shown[1].endswith("largest error")
+
+    def test_gaps_of_pictures_are_hatched(self):
+        X = np.where(np.random.RandomState(0).rand(*DIGITS.shape) < 0.1, -1, DIGITS)
+        ae = AutoEncoderTransformer(2, missing_values=-1, max_iter=2, random_state=0)
+        display = ReconstructionDisplay.from_estimator(
+            ae.fit(X), X, rows=[0], image_shape=(8, 8)
+        )
+        original, ours, _, left, _ = display.axes_[0]
+        missing = (X[0] == -1).reshape(8, 8)
+        assert_array_equal(original.images[0].get_array().mask, missing)
+        assert_array_equal(left.images[0].get_array().mask, missing)
+        assert original.patch.get_hatch() and not ours.patch.get_hatch()
+        assert original.images[0].get_clim() == (0, DIGITS[0].max())
+
+    def test_traversal_and_scree(self, with_gaps):
+        ae, given, X = with_gaps
+        display = TraversalDisplay.from_estimator(ae, given)
+        assert_allclose(display.spread, np.nanstd(X, axis=0))
+        display = ScreeDisplay.from_estimator(ae, given)
+        assert display.scores[-1] == pytest.approx(ae.score(given))
+        assert np.isfinite(display.baseline_scores).all()
+
+    def test_a_baseline_gets_the_gaps_or_filled_rows(self, with_gaps):
+        ae, given, X = with_gaps
+        draw = ReconstructionDisplay.from_estimator
+        same = draw(ae, given, rows=[0], baseline=ae)
+        assert_array_equal(same.baseline, same.reconstruction)
+        pca = PCA(2).fit(filled := ae.impute(given))
+        display = draw(ae, given, rows=[0], baseline=pca)
+        expected = pca.inverse_transform(pca.transform(filled[:1]))
+        assert_allclose(display.baseline, expected)
+
+    @pytest.mark.parametrize(
+        "display", [ErrorDisplay, ReconstructionDisplay, TraversalDisplay]
+    )
+    def test_the_error_names_the_remedy(self, digits_model, pca, display):
+        X = np.where(NEW == 16, np.nan, NEW)
+        with pytest.raises(ValueError, match="missing_values=np.nan"):
+            display.from_estimator(digits_model, X)
+        with pytest.raises(ValueError, match="PCA does not accept|imputer"):
+            display.from_estimator(pca, X)

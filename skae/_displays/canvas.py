@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COLOURS",
     "DASHES",
+    "GAPS",
     "MARKERS",
     "class_styles",
     "grid",
@@ -35,6 +36,8 @@ COLOURS = {
 DASHES = {"original": "-", "ours": "-", "baseline": "--", "train": ":", "kept": "-."}
 #: Role of a point -> its marker.
 MARKERS = {"original": "_", "ours": "o", "baseline": "s"}
+#: Background of pictures with gaps, which shows where a value is missing.
+GAPS: dict[str, Any] = {"facecolor": "#CFE8F7", "edgecolor": "#0072B2", "hatch": "///"}
 
 _OF_CLASSES = [
     "#0072B2",

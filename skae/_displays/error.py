@@ -11,6 +11,7 @@ from .._typing import Floats, MatrixLike
 from .canvas import COLOURS, DASHES, one_axes
 from .comparison import compare, name_features
 from .profiles import Profile
+from .rows import observed_variance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +34,7 @@ class ErrorDisplay:
     feature_errors, feature_variances : ndarray of shape (n_features,)
         Mean squared errors, and variances, in squared units of the features.
     row_errors : ndarray of shape (n_samples,)
-        Mean squared errors over features.
+        Mean squared errors over features; NaN for rows without an observed entry.
     baseline_feature_errors, baseline_row_errors : ndarray, default=None
         The same errors for the baseline.
     threshold : float, default=None
@@ -158,7 +159,7 @@ class ErrorDisplay:
             }
         display = cls(
             compared.feature_errors(compared.reconstruction),
-            compared.X.var(axis=0),
+            observed_variance(compared.X),
             row_errors,
             threshold=level,
             threshold_name=name,
@@ -265,17 +266,17 @@ class ErrorDisplay:
         draw(1.0, color=COLOURS["train"], ls=":", lw=1, label="mean of the feature")
 
     def _plot_rows(self, ax):
-        all_errors = [self.row_errors]
+        all_errors = [_observed(self.row_errors)]
         if self.baseline_row_errors is not None:
-            all_errors.append(self.baseline_row_errors)
+            all_errors.append(_observed(self.baseline_row_errors))
         values = np.concatenate(all_errors)
         least, most = values.min(), values.max()
         is_wide = least > 0 and most > _WIDE * least
-        n_bins = int(np.clip(2 * np.sqrt(len(self.row_errors)), 10, 60))
+        n_bins = int(np.clip(2 * np.sqrt(len(all_errors[0])), 10, 60))
         space = np.geomspace if is_wide else np.linspace
         bins = space(least if is_wide else 0.0, most or 1.0, n_bins + 1)
         ax.hist(
-            self.row_errors,
+            all_errors[0],
             bins,
             color=COLOURS["ours"],
             alpha=0.6,
@@ -288,12 +289,18 @@ class ErrorDisplay:
             )
         if self.threshold is not None:
             above = int((self.row_errors > self.threshold).sum())
-            label = f"{self.threshold_name}: {above} of {len(self.row_errors)} above"
+            label = f"{self.threshold_name}: {above} of {len(all_errors[0])} above"
             ax.axvline(self.threshold, color=COLOURS["original"], ls=":", label=label)
         if is_wide:
             ax.set_xscale("log")
         ax.set(xlabel="mean squared error of a row", ylabel="rows")
         _legend_above(ax)
+
+
+def _observed(errors):
+    """Return the errors of rows in which anything is observed."""
+    errors = np.asarray(errors)
+    return errors[~np.isnan(errors)]
 
 
 def _legend_above(ax):

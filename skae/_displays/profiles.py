@@ -78,6 +78,8 @@ class Profile:
         """Draw the values of all features."""
         if self.kind == "curve":
             style = {"lw": 1.1} | style
+            if np.isnan(values).any():  # else a value between gaps could not be seen
+                style = {"marker": ".", "ms": 3} | style
             return ax.plot(self.positions, values, **style)
         # A line would suggest an order of the features, which they do not have.
         size = 10 if style.get("marker") == "_" else 4.5

@@ -8,9 +8,10 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from .._typing import Floats, MatrixLike
-from .canvas import COLOURS, DASHES, MARKERS, grid
+from .canvas import COLOURS, DASHES, GAPS, MARKERS, grid
 from .comparison import compare, name_features
 from .profiles import Profile, check_kind
+from .rows import observed_mean, observed_variance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ class ReconstructionDisplay:
     Parameters
     ----------
     original, reconstruction : ndarray of shape (n_rows, n_features)
-        The rows and their reconstructions.
+        The rows and their reconstructions. NaN stands for gaps in the rows.
     baseline : ndarray of shape (n_rows, n_features), default=None
         Reconstructions by the baseline.
     kind : {"auto", "image", "curve", "table"}, default="auto"
@@ -144,7 +145,7 @@ class ReconstructionDisplay:
         errors = compared.row_errors(compared.reconstruction)
         chosen = _choose(rows, errors)
         of_baseline = compared.baseline
-        spread = compared.X.std(axis=0)
+        spread = np.sqrt(observed_variance(compared.X))
         display = cls(
             compared.X[chosen],
             compared.reconstruction[chosen],
@@ -153,7 +154,7 @@ class ReconstructionDisplay:
             image_shape=image_shape,
             feature_axis=feature_axis,
             feature_names=compared.names,
-            centre=compared.X.mean(axis=0),
+            centre=observed_mean(compared.X),
             spread=np.where(spread > 0, spread, 1.0),
             row_names=[f"row {i}\n{_rank(errors, i)}" for i in chosen],
             baseline_name=compared.baseline_name,
@@ -193,14 +194,16 @@ class ReconstructionDisplay:
             name = str(self.baseline_name)
             shown[name] = self.baseline
             left[f"{name}\n- original"] = self.baseline - self.original
-        low, high = np.min(self.original), np.max(self.original)
-        most = max(np.abs(values).max() for values in left.values()) or 1.0
+        low, high = np.nanmin(self.original), np.nanmax(self.original)
+        most = max(np.nanmax(np.abs(values)) for values in left.values()) or 1.0
         styles = [{"cmap": "gray", "vmin": low, "vmax": high}] * len(shown)
         styles += [{"cmap": "PuOr", "vmin": -most, "vmax": most}] * len(left)
         columns = zip(self.axes_.T, (shown | left).items(), styles, strict=True)
         for axes, (title, values), style in columns:
             axes[0].set_title(title, fontsize="medium")
             for ax, row in zip(axes, values, strict=True):
+                if np.isnan(row).any():
+                    ax.patch.set(**GAPS)
                 image = ax.imshow(np.reshape(row, self.image_shape), **style)
                 ax.set(xticks=[], yticks=[])
         for ax, name in zip(self.axes_[:, 0], names, strict=True):
@@ -259,16 +262,19 @@ def _choose(rows, errors):
     """Return indices of rows: the given ones, or some from best to worst."""
     if np.ndim(rows) > 0:
         return np.asarray(rows)
-    order = np.argsort(errors)
-    ranks = np.linspace(0, len(errors) - 1, min(rows, len(errors)))
+    order = np.argsort(errors)  # rows without an observed entry are last
+    n_known = int(np.sum(~np.isnan(errors)))
+    ranks = np.linspace(0, n_known - 1, min(rows, n_known))
     return order[np.round(ranks).astype(int)]
 
 
 def _rank(errors, i):
     """Return the rank of a row's error among all rows, as a text."""
-    rank = (errors < errors[i]).sum()
+    if np.isnan(errors[i]):
+        return "nothing observed"
+    rank, last = (errors < errors[i]).sum(), np.sum(~np.isnan(errors)) - 1
     if rank == 0:
         return "least error"
-    if rank == len(errors) - 1:
+    if rank == last:
         return "largest error"
-    return f"error > {rank / (len(errors) - 1):.0%} of rows"
+    return f"error > {rank / last:.0%} of rows"

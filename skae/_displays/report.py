@@ -29,7 +29,6 @@ from .canvas import pyplot
 from .comparison import (
     PCAWithUnits,
     compare,
-    dense,
     encode,
     last_step,
     name_features,
@@ -40,6 +39,7 @@ from .embedding import EmbeddingDisplay, are_numbers, read_target
 from .error import ErrorDisplay
 from .loss_curve import LossCurveDisplay
 from .reconstruction import ReconstructionDisplay
+from .rows import filled_rows, has_gaps, observed_variance
 from .scree import ScreeDisplay
 from .traversal import TraversalDisplay
 
@@ -125,8 +125,8 @@ def report(
     text = template.render(
         title=title or f"{type(fitted).__name__}: {len(compared.X):,} rows",
         facts=_facts(fitted, compared),
-        table=_table(fitted, compared, rows, dense(learnt), y),
-        notes=_notes(fitted, X_train, y),
+        table=_table(fitted, compared, rows, filled_rows(fitted, learnt), y),
+        notes=_notes(fitted, compared, X_train, y),
         figures=figures,
         rows=_hardest_rows(compared, feature_axis),
         features=_hardest_features(compared, feature_axis),
@@ -172,8 +172,8 @@ def _table(fitted, compared, rows, learnt, y):
     Z = encode(fitted, rows)
     pca = PCAWithUnits(Z.shape[1], compared.unit).fit(learnt)
     codes = {
-        "raw features": (compared.X, compared.X),
-        compared.baseline_name: (pca.transform(compared.X), compared.baseline),
+        "raw features": (compared.filled, compared.X),
+        compared.baseline_name: (pca.transform(compared.filled), compared.baseline),
         type(fitted).__name__: (Z, compared.reconstruction),
     }
     return [
@@ -217,11 +217,16 @@ def _score(values, y):
     return {"measure": name, "mean": scores.mean(), "std": scores.std()}
 
 
-def _notes(fitted, X_train, y):
+def _notes(fitted, compared, X_train, y):
     """Return the notes below the table."""
     notes = ["R² is the share of the variance of these rows that is reconstructed."]
     if X_train is None:
         notes.append("PCA was fitted to the rows of this report: X_train is not given.")
+    if has_gaps(compared.X):
+        notes.append(
+            "R² and errors are of the observed entries. PCA and the linear model of "
+            "the raw features get rows whose gaps the autoencoder has filled."
+        )
     if y is not None:
         notes.append(
             "The score is that of a linear model (logistic regression, or ridge) on "
@@ -281,7 +286,7 @@ def _hardest_rows(compared, feature_axis):
     lines = []
     for i in np.argsort(-errors)[:_HARDEST]:
         parts = np.square((compared.X[i] - compared.reconstruction[i]) / compared.unit)
-        parts = parts / (parts.sum() or 1.0)
+        parts = np.nan_to_num(parts) / (np.nansum(parts) or 1.0)
         largest = np.argsort(-parts)[:3]
         why = ", ".join(f"{names[j]} ({parts[j]:.0%})" for j in largest)
         lines.append({"row": i, "error": errors[i], "pca": of_pca[i], "why": why})
@@ -290,7 +295,7 @@ def _hardest_rows(compared, feature_axis):
 
 def _hardest_features(compared, feature_axis):
     """Return the features that lose the largest shares of their variance."""
-    variances = compared.X.var(axis=0)
+    variances = observed_variance(compared.X)
     names = name_features(compared.names, compared.X.shape[1], feature_axis)
     varied = np.flatnonzero(variances > 0)
     ours, of_pca = (

@@ -13,12 +13,12 @@ from .._typing import MatrixLike
 from .canvas import COLOURS, DASHES, one_axes
 from .comparison import (
     PCAWithUnits,
-    dense,
     encode,
     share_of_variance,
     unit_of,
     unpack,
 )
+from .rows import filled_rows, has_gaps, observed_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,23 +114,31 @@ class ScreeDisplay:
         """
         X_train = X if X_train is None else X_train
         fitted, given, _ = unpack(estimator, X)
-        learnt = dense(unpack(estimator, X_train)[1])
-        rows, Z = dense(given), encode(fitted, given)
+        learnt = unpack(estimator, X_train)[1]
+        rows, Z = observed_rows(fitted, given), encode(fitted, given)
         k = Z.shape[1]
         is_ours = isinstance(fitted, ReconstructingTransformer)
         refits = is_ours and not fitted._ordered
         numbers = _numbers(n_components, k, refits)
         unit = unit_of(fitted, rows.shape[1])
         if refits:
-            scores = [_refit(fitted, j, learnt, rows, unit) for j in numbers]
+            scores = [_refit(fitted, j, learnt, given, rows, unit) for j in numbers]
             name = f"{type(fitted).__name__}, fitted for each"
         else:
             decode = fitted.inverse_transform if is_ours else _padded(fitted, k)
             scores = _of_first(Z, decode, numbers, rows, unit)
             name = f"{type(fitted).__name__}, its first codes"
-        pca = PCAWithUnits(max(numbers), unit).fit(learnt)
-        of_pca = pca.transform(rows), pca.inverse_transform, numbers, rows, unit
+        pca = PCAWithUnits(max(numbers), unit).fit(filled_rows(fitted, learnt))
+        of_pca = (
+            pca.transform(filled_rows(fitted, given)),
+            pca.inverse_transform,
+            numbers,
+            rows,
+            unit,
+        )
         where = "" if X_train is not X else " of these rows"
+        if has_gaps(rows):
+            where += " (gaps filled)"
         display = cls(
             numbers, np.array(scores), np.array(_of_first(*of_pca)),
             name=name, baseline_name=f"PCA{where}",
@@ -188,7 +196,7 @@ def _numbers(n_components, k, refits):
     return np.unique([*(2 ** np.arange(k.bit_length())), k])
 
 
-def _refit(estimator, n_components, X_train, X, unit):
+def _refit(estimator, n_components, X_train, X, rows, unit):
     """Return the score of a clone with another number of codes."""
     model = clone(estimator).set_params(n_components=int(n_components))
     with warnings.catch_warnings():
@@ -196,7 +204,7 @@ def _refit(estimator, n_components, X_train, X, unit):
         warnings.simplefilter("ignore", ValidationWarning)
         model.fit(X_train)
     again = np.asarray(model.inverse_transform(encode(model, X)))
-    return share_of_variance(X, again, unit)
+    return share_of_variance(rows, again, unit)
 
 
 def _of_first(Z, decode, numbers, X, unit):

@@ -9,8 +9,9 @@ from sklearn.base import BaseEstimator
 
 from .._typing import Floats, MatrixLike
 from .canvas import grid, pyplot
-from .comparison import dense, encode, name_features, unpack
+from .comparison import encode, name_features, unpack
 from .profiles import Profile, check_kind
+from .rows import observed_rows, observed_variance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,7 +149,7 @@ class TraversalDisplay:
             f"code {j}" if shares is None else f"code {j} ({shares[j]:.1%})"
             for j in numbers
         ]
-        spread = dense(X).std(axis=0)
+        spread = np.sqrt(observed_variance(observed_rows(estimator, X)))
         display = cls(
             rows.reshape(len(codes), n_steps, -1),
             np.array(values),
