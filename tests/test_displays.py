@@ -170,6 +170,19 @@ class TestReconstruction:
         assert not left.axison
         assert all(ax.get_position().x1 < 0.55 for ax in display.axes_.flat)
 
+    @pytest.mark.parametrize("layout", [None, "constrained"])
+    @pytest.mark.parametrize("shape", [None, (8, 8)])
+    def test_in_the_place_of_axes_without_a_grid(self, digits_model, layout, shape):
+        figure = plt.figure(figsize=(14, 10), layout=layout)
+        for draw in (ReconstructionDisplay, TraversalDisplay):
+            ax = figure.add_axes((0.1, 0.2, 0.5, 0.6))
+            display = draw.from_estimator(digits_model, NEW, ax=ax, image_shape=shape)
+            figure.canvas.draw()
+            for panel in display.axes_.flat:
+                box = panel.get_tightbbox().transformed(figure.transFigure.inverted())
+                assert box.x0 > 0.09 and box.x1 < 0.61
+                assert box.y0 > 0.19 and box.y1 < 0.81
+
     def test_baselines(self, digits_model, pca):
         draw = ReconstructionDisplay.from_estimator
         assert draw(digits_model, NEW, baseline=None).baseline is None
@@ -186,6 +199,9 @@ class TestReconstruction:
             ({"kind": "image"}, "image_shape=None"),
             ({"kind": "bars"}, "kind='bars' must be one of"),
             ({"feature_axis": [1, 2]}, "feature_axis has 2 values"),
+            ({"rows": -1}, "rows=-1 must be a whole number from 1"),
+            ({"rows": [9999]}, r"rows=\[9999\] must be .* from 0 to 59"),
+            ({"rows": "a"}, "rows='a' must be"),
         ],
     )
     def test_errors_name_the_value(self, digits_model, params, message):
@@ -211,6 +227,7 @@ class TestEmbedding:
             for p in points
         }
         assert len(looks) == 10
+        assert len({p.get_facecolor()[0, :3].tobytes() for p in points}) == 10
         assert display.ax_.get_aspect() == 1
 
     def test_numbers_have_a_bar(self, digits_model):
@@ -248,8 +265,18 @@ class TestEmbedding:
         share = pca.explained_variance_ratio_[2]
         name = f"code 2 ({share:.1%} of the variance)"
         assert display.ax_.get_xlabel() == name
-        with pytest.raises(ValueError, match="Name two of 0 to 2"):
-            EmbeddingDisplay.from_estimator(pca, NEW, components=(0, 3))
+        for components in [(0, 3), 1, (-1, 0), ("a", "b"), ()]:
+            with pytest.raises(ValueError, match="components=.* from 0 to 2"):
+                EmbeddingDisplay.from_estimator(pca, NEW, components=components)
+        with pytest.raises(ValueError, match="two numbers from 0 to 2"):
+            EmbeddingDisplay.from_estimator(pca, NEW, components=(0, 1, 2))
+
+    def test_one_code_and_no_codes(self, digits_model):
+        with pytest.raises(ValueError, match="draws two codes, .*n_components=2"):
+            EmbeddingDisplay.from_estimator(PCA(1).fit(NEW), NEW)
+        model = make_pipeline(digits_model, LogisticRegression()).fit(DIGITS, LABELS)
+        with pytest.raises(TypeError, match=r"no transform.*pipeline\[:-1\]"):
+            EmbeddingDisplay.from_estimator(model, NEW)
 
 
 class TestError:
@@ -299,6 +326,33 @@ class TestError:
         for params in ({"kind": "rows"}, {"metric": "mse"}):
             with pytest.raises(ValueError, match="must be"):
                 ErrorDisplay.from_estimator(pca, NEW, **params)
+        for threshold in (5, "a", 0, True):
+            with pytest.raises(ValueError, match=f"threshold={threshold!r} must be"):
+                ErrorDisplay.from_estimator(pca, NEW, threshold=threshold)
+
+    def test_of_one_row_there_is_no_share(self, wine_model):
+        row = WINE.data[:1]
+        display = ErrorDisplay.from_estimator(wine_model, row, X_train=WINE.data)
+        expected = wine_model[:1].transform(row)
+        expected = expected - wine_model[-1].inverse_transform(
+            wine_model.transform(row)
+        )
+        drawn = lines_by_label(display.ax_)["reconstruction"], display.ax_.lines[1]
+        assert_allclose(drawn[1].get_xdata(), np.sort(np.abs(expected[0])))
+        assert display.ax_.get_xlabel().startswith("root mean squared error")
+
+    def test_a_baseline_that_is_the_same_is_named_and_not_drawn(self, pca):
+        for kind in ("feature", "row"):
+            display = ErrorDisplay.from_estimator(pca, DIGITS, kind=kind)
+            labels = labels_of(display.ax_)
+            assert "reconstruction = PCA of these rows" in labels
+            assert "PCA of these rows" not in labels
+
+    def test_constant_features_are_named(self):
+        X = np.c_[WINE.data.to_numpy()[:, :3], np.full(178, 0.1)]
+        display = ErrorDisplay.from_estimator(PCA(1).fit(X), X)
+        names = [text.get_text() for text in display.ax_.get_yticklabels()]
+        assert [name for name in names if "constant" in name] == ["x3 (constant)"]
 
 
 class TestTraversal:
@@ -331,6 +385,35 @@ class TestTraversal:
         step = np.quantile(Z[:, 0], 0.05) - Z[:, 0].mean()
         assert_allclose(first, step * pca.components_[0])
 
+    @pytest.mark.parametrize(
+        "params, message",
+        [
+            ({"components": [9]}, r"components=\[9\] must be .* from 0 to 3"),
+            ({"components": 1}, "components=1 must be a list"),
+            ({"components": []}, r"components=\[\] must be a list"),
+            ({"row": 99999}, "row=99999 must be a whole number from 0 to 199"),
+            ({"row": 1.5}, "row=1.5 must be"),
+            ({"n_steps": 0}, "n_steps=0 must be a whole number from 2"),
+        ],
+    )
+    def test_errors_name_the_value(self, digits_model, params, message):
+        with pytest.raises(ValueError, match=message):
+            TraversalDisplay.from_estimator(digits_model, DIGITS, **params)
+
+    def test_rounding_errors_do_not_fill_the_scale(self, digits_model):
+        base = DIGITS[0]
+        rows = base + 1e-15 * np.random.RandomState(0).normal(size=(1, 3, 64))
+        display = TraversalDisplay(rows, np.arange(3)[None], base).plot()
+        low, high = display.axes_[0, 1].get_ylim()
+        assert high - low > 0.1
+        flat = TraversalDisplay(
+            rows - base + 0.1, np.arange(3)[None], base, image_shape=(8, 8)
+        ).plot()
+        low, high = flat.axes_[0, 0].images[0].get_clim()
+        assert high - low > 1e-3
+        display = ReconstructionDisplay(base[None], rows[0, :1]).plot()
+        assert display.axes_[0, 1].get_ylim()[1] > 0.1
+
 
 class TestScree:
     def test_ordered_codes_tell_all_in_one_fit(self):
@@ -343,13 +426,12 @@ class TestScree:
             1 - np.square(NEW - ae.inverse_transform(Z[:, :j])).sum() / total
             for j in (1, 2, 3, 4)
         ]
-        ours, of_pca = display.ax_.lines
-        assert_allclose(ours.get_ydata(), expected)
+        assert_allclose(display.ax_.lines[0].get_ydata(), expected)
         assert expected[-1] == pytest.approx(ae.score(NEW))
         pca = PCA(2).fit(DIGITS)
         again = pca.inverse_transform(pca.transform(NEW))
         score = 1 - np.square(NEW - again).sum() / total
-        assert of_pca.get_ydata()[1] == pytest.approx(score, rel=1e-4)
+        assert display.baseline_scores[1] == pytest.approx(score, rel=1e-4)
         assert display.ax_.get_ylim() == (0, 1)
 
     def test_others_are_fitted_again(self):
@@ -378,8 +460,20 @@ class TestScree:
         assert_allclose(display.scores, display.baseline_scores, rtol=1e-6)
         share = np.cumsum(pca.explained_variance_ratio_)
         assert_allclose(display.scores, share, rtol=1e-6)
-        with pytest.raises(ValueError, match="from 1 to 3"):
-            ScreeDisplay.from_estimator(pca, DIGITS, n_components=[4])
+        assert labels_of(display.ax_) == ["PCA, its first codes = PCA of these rows"]
+        for numbers in ([4], 0, [1.5], ["a"]):
+            with pytest.raises(ValueError, match="from 1 to 3"):
+                ScreeDisplay.from_estimator(pca, DIGITS, n_components=numbers)
+        with pytest.raises(ValueError, match="names no number of codes"):
+            ScreeDisplay.from_estimator(pca, DIGITS, n_components=[])
+
+    def test_one_code_has_one_tick(self):
+        display = ScreeDisplay.from_estimator(PCA(1).fit(DIGITS), NEW, X_train=DIGITS)
+        assert_array_equal(display.ax_.get_xticks(), [1])
+
+    def test_rows_that_do_not_vary(self, pca):
+        with pytest.raises(ValueError, match="2 rows of X do not vary"):
+            ScreeDisplay.from_estimator(pca, DIGITS[[0, 0]])
 
 
 def test_a_table_with_a_spread_needs_no_centre():

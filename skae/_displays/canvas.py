@@ -1,13 +1,19 @@
 """Canvas: matplotlib, imported when a picture is drawn, its axes, and the colours.
 
-Colours are those of Okabe and Ito (2008), which colour-blind people can distinguish.
+Colours of lines are those of Okabe and Ito (2008), and colours of classes those of
+Paul Tol (2021) and black. Colour-blind people can distinguish them.
 Whatever differs in colour also differs in dashes, markers or position.
 """
 
+import warnings
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from .._typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,8 +24,11 @@ __all__ = [
     "DASHES",
     "GAPS",
     "MARKERS",
+    "Panels",
     "class_styles",
+    "coincide",
     "grid",
+    "limits",
     "one_axes",
     "pyplot",
 ]
@@ -39,15 +48,21 @@ MARKERS = {"original": "_", "ours": "o", "baseline": "s"}
 #: Background of pictures with gaps, which shows where a value is missing.
 GAPS: dict[str, Any] = {"facecolor": "#CFE8F7", "edgecolor": "#0072B2", "hatch": "///"}
 
+# Paul Tol's "muted" colours, and black: ten that differ for any kind of sight.
 _OF_CLASSES = [
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#555555",
+    "#332288",
+    "#CC6677",
+    "#117733",
+    "#88CCEE",
+    "#882255",
+    "#DDCC77",
+    "#44AA99",
+    "#000000",
+    "#999933",
+    "#AA4499",
 ]
+# Differences smaller than this share of the numbers are rounding errors.
+_NOISE = 1e-6
 _MARKERS = ["o", "^", "s", "D", "v", "P", "X", "*"]
 
 
@@ -83,10 +98,52 @@ def one_axes(ax: "Axes | None", figsize: tuple[float, float] = (6.4, 4.2)) -> "A
     return ax
 
 
+@dataclass(frozen=True)
+class Panels:
+    """A grid of axes, in a figure or in the place of other axes.
+
+    Attributes
+    ----------
+    figure : matplotlib Figure
+    axes : ndarray of shape (n_rows, n_columns)
+    bar : matplotlib Axes or None
+        Axes for a colour bar, if they are in the grid.
+    place : matplotlib GridSpec or None
+        Grid to fit into its box, if the figure has no layout that does it.
+    box : tuple of float
+        Left, bottom, right and top of the box, as shares of the figure.
+    """
+
+    figure: "Figure | SubFigure"
+    axes: np.ndarray
+    bar: "Axes | None" = None
+    place: Any = None
+    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+
+    def colour_bar(self, image: Any, axes: np.ndarray, label: str) -> "Axes":
+        """Draw a colour bar beside some of the axes, and return its axes."""
+        where = {"cax": self.bar} if self.bar else {"ax": list(np.ravel(axes))}
+        return self.figure.colorbar(image, **where, label=label).ax
+
+    def fit(self) -> None:
+        """Move the axes, so that their labels are in the box too."""
+        if self.place is not None:
+            with warnings.catch_warnings():
+                # In a box that is too small for the labels, they stay where they are.
+                warnings.filterwarnings("ignore", "(?i)tight layout not applied")
+                # Axes that are elsewhere in the figure do not matter.
+                warnings.filterwarnings("ignore", "This figure includes Axes")
+                self.place.tight_layout(self.figure, rect=self.box)
+
+
 def grid(
-    ax: "Axes | None", n_rows: int, n_columns: int, cell: tuple[float, float]
-) -> "tuple[Figure | SubFigure, np.ndarray]":
-    """Return a figure and an array of axes, which replace the given axes.
+    ax: "Axes | None",
+    n_rows: int,
+    n_columns: int,
+    cell: tuple[float, float],
+    has_bar: bool = False,
+) -> Panels:
+    """Return a grid of axes, which replace the given axes.
 
     Parameters
     ----------
@@ -95,25 +152,86 @@ def grid(
     n_rows, n_columns : int
     cell : tuple of float
         Width and height in inches of each cell of a new figure.
-
-    Returns
-    -------
-    figure : matplotlib Figure
-    axes : ndarray of shape (n_rows, n_columns)
+    has_bar : bool, default=False
+        Whether there will be a colour bar.
     """
     plt = pyplot()
-    shape = {"nrows": n_rows, "ncols": n_columns, "squeeze": False}
     if ax is None:
         size = cell[0] * n_columns, cell[1] * n_rows + 0.5
-        return plt.subplots(**shape, figsize=size, layout="constrained")
+        shape = {"nrows": n_rows, "ncols": n_columns, "squeeze": False}
+        return Panels(*plt.subplots(**shape, figsize=size, layout="constrained"))
     ax.set_axis_off()
-    place: Any = ax.get_subplotspec()  # None for axes that are in no grid
-    inner = place.subgridspec(n_rows, n_columns)
-    return ax.figure, inner.subplots(squeeze=False)
+    figure = ax.figure
+    spec: Any = ax.get_subplotspec()  # None for axes that are in no grid
+    if spec is not None and figure.get_layout_engine() is not None:
+        inner = spec.subgridspec(n_rows, n_columns)
+        return Panels(figure, inner.subplots(squeeze=False))
+    return _in_box(ax, n_rows, n_columns, has_bar)
+
+
+def _in_box(ax, n_rows, n_columns, has_bar):
+    """Return a grid of axes in the box of given axes, whatever the layout is."""
+    from matplotlib.gridspec import GridSpec
+
+    figure, (left, bottom, right, top) = ax.figure, ax.get_position().extents
+    widths = [1.0] * n_columns + [0.12] * has_bar
+    place = GridSpec(
+        n_rows,
+        n_columns + has_bar,
+        figure,
+        left=left,
+        bottom=bottom,
+        right=right,
+        top=top,
+        width_ratios=widths,
+    )
+    axes = [
+        [figure.add_subplot(place[i, j]) for j in range(n_columns)]
+        for i in range(n_rows)
+    ]
+    bar = figure.add_subplot(place[:, -1]) if has_bar else None
+    for inner in [*np.ravel(axes), *([bar] if bar else [])]:
+        # A layout of the figure would move them out of the box.
+        inner.set_in_layout(figure.get_layout_engine() is None)
+    return Panels(figure, np.array(axes), bar, place, (left, bottom, right, top))
+
+
+def coincide(values: ArrayLike, others: ArrayLike | None) -> bool:
+    """Whether one line would hide the other, as they are the same but for noise."""
+    if others is None:
+        return False
+    values = np.asarray(values, dtype=float)
+    size = np.nanmax(np.abs(values), initial=0.0)
+    return np.allclose(values, others, rtol=0, atol=_NOISE * size, equal_nan=True)
+
+
+def limits(values: ArrayLike, size: float | None = None) -> tuple[float, float]:
+    """Return the lowest and the highest value, as the ends of a scale.
+
+    If they differ by rounding errors only, the scale is longer, so that it does not
+    show these.
+
+    Parameters
+    ----------
+    values : array-like
+        Values; those that are not finite do not count.
+    size : float, default=None
+        Size of the numbers that the values are differences of. None means the size of
+        the values.
+    """
+    values = np.asarray(values, dtype=float)
+    known = values[np.isfinite(values)]
+    low, high = float(known.min(initial=np.inf)), float(known.max(initial=-np.inf))
+    if not known.size:
+        low = high = 0.0
+    size = max(abs(low), abs(high), size or 0.0) or 1.0
+    if high - low > _NOISE * size:
+        return low, high
+    return low - 0.05 * size, high + 0.05 * size
 
 
 def class_styles(n_classes: int) -> list[tuple[str, str]]:
-    """Return a colour and a marker for each class; there are 56 different pairs."""
+    """Return a colour and a marker for each class; there are 80 different pairs."""
     # Markers change with the colours, so that neighbours differ in both.
     n_colours, n_markers = len(_OF_CLASSES), len(_MARKERS)
     return [

@@ -15,7 +15,15 @@ from sklearn.utils.validation import check_is_fitted
 from .._reconstruction import ReconstructingTransformer
 from .._runtime.helpers import helper
 from .._typing import Floats, MatrixLike
-from .rows import dense, filled_rows, has_gaps, observed_mean, observed_rows
+from .checks import check_methods
+from .rows import (
+    dense,
+    filled_rows,
+    has_gaps,
+    observed_mean,
+    observed_rows,
+    observed_variance,
+)
 
 __all__ = [
     "Comparison",
@@ -119,14 +127,7 @@ def unpack(
         check_is_fitted(estimator)
         X = estimator[:-1].transform(X)
     estimator = last_step(estimator)
-    for method in ("transform", "inverse_transform"):
-        if not hasattr(estimator, method):
-            raise TypeError(
-                f"{type(estimator).__name__} has no {method}: a picture of "
-                "reconstructions needs a transformer with inverse_transform, or a "
-                "Pipeline that ends in one. If the pipeline ends in another step, pass "
-                "its first steps: pipeline[:-1]."
-            )
+    check_methods(estimator, "transform", "inverse_transform")
     check_is_fitted(estimator)
     return estimator, X, names
 
@@ -227,8 +228,9 @@ def _takes_gaps(estimator):
 def share_of_variance(X: Floats, reconstruction: Floats, unit: Floats) -> float:
     """Return the share of the variance of rows that is reconstructed, as in `score`.
 
-    Gaps of ``X`` do not count.
+    Gaps of ``X`` do not count. It is NaN if the rows do not vary.
     """
     left = np.nansum(np.square((X - reconstruction) / unit))
-    total = np.nansum(np.square((X - observed_mean(X)) / unit))
+    varies = observed_variance(X) > 0  # without the rounding errors of constants
+    total = np.nansum(np.square((X - observed_mean(X)) / unit)[:, varies])
     return float(1 - left / total) if total > 0 else np.nan

@@ -11,7 +11,8 @@ from sklearn.utils.multiclass import type_of_target
 
 from .._typing import Bools, Floats, MatrixLike
 from .canvas import class_styles, one_axes
-from .comparison import last_step
+from .checks import check_methods, check_numbers
+from .comparison import encode, last_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,12 +102,9 @@ class EmbeddingDisplay:
         display : EmbeddingDisplay
             The display, drawn.
         """
-        Z = np.asarray(estimator.transform(X))
-        if Z.shape[1] <= max(components):
-            raise ValueError(
-                f"components={tuple(components)} are not all there: the codes are "
-                f"{Z.shape[1]} numbers. Name two of 0 to {Z.shape[1] - 1}."
-            )
+        check_methods(last_step(estimator), "transform")
+        Z = encode(estimator, X)
+        components = _two_of(components, Z.shape[1])
         if y is not None:
             check_consistent_length(X, y)
         shares = getattr(last_step(estimator), "explained_variance_ratio_", None)
@@ -117,7 +115,7 @@ class EmbeddingDisplay:
                 for name, j in zip(names, components, strict=True)
             ]
         y_name = getattr(y, "name", None)  # of a column of a data frame
-        display = cls(Z[:, list(components)], y, code_names=names, y_name=y_name)
+        display = cls(Z[:, components], y, code_names=names, y_name=y_name)
         return display.plot(ax=ax)
 
     def plot(self, ax: "Axes | None" = None) -> Self:
@@ -191,6 +189,22 @@ class EmbeddingDisplay:
 
 # Pickles name the public place, so that they survive a move of this file.
 EmbeddingDisplay.__module__ = "skae"
+
+
+def _two_of(components, n_codes):
+    """Return the numbers of two codes as a list."""
+    if n_codes < 2:
+        raise ValueError(
+            "EmbeddingDisplay draws two codes, but the estimator has one: fit it with "
+            "n_components=2. TraversalDisplay draws one code."
+        )
+    numbers = check_numbers("components", components, n_codes - 1)
+    if len(numbers) != 2:
+        raise ValueError(
+            f"components={components!r} must be two numbers from 0 to {n_codes - 1}, "
+            "one for each axis."
+        )
+    return numbers.tolist()
 
 
 def read_target(y: ArrayLike) -> tuple[np.ndarray, Bools]:

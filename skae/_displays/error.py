@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from .._typing import Floats, MatrixLike
-from .canvas import COLOURS, DASHES, one_axes
+from .canvas import COLOURS, DASHES, coincide, one_axes
+from .checks import check_quantile
 from .comparison import compare, name_features
 from .profiles import Profile
 from .rows import observed_variance
@@ -137,6 +138,7 @@ class ErrorDisplay:
         display : ErrorDisplay
             The display, drawn.
         """
+        check_quantile("threshold", threshold)
         compared = compare(estimator, X, X_train, baseline)
         row_errors = compared.row_errors(compared.reconstruction)
         level, name = None, "threshold"
@@ -180,7 +182,8 @@ class ErrorDisplay:
             The error of each feature, or the distribution of the errors of rows.
         metric : {"share", "rmse"}, default="share"
             Error of a feature: the share of its variance that is lost (1 if the
-            reconstruction is its mean), or the root mean squared error in its units.
+            reconstruction is its mean), or the root mean squared error in its units. If
+            no feature varies, as in a single row, it is the latter.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
 
@@ -198,6 +201,8 @@ class ErrorDisplay:
             raise ValueError(f"kind={kind!r} must be 'feature' or 'row'.")
         if metric not in ("share", "rmse"):
             raise ValueError(f"metric={metric!r} must be 'share' or 'rmse'.")
+        if not np.any(self.feature_variances > 0):  # there are no shares
+            metric = "rmse"
         n_features = len(self.feature_errors)
         is_list = n_features <= _MANY_FEATURES and self.feature_axis is None
         height = 4.2 if kind == "row" or not is_list else 1.2 + 0.24 * n_features
@@ -229,14 +234,20 @@ class ErrorDisplay:
         names = name_features(self.feature_names, len(ours))
         order = np.argsort(np.nan_to_num(ours))  # the largest on top
         places = np.arange(len(order))
+        others, name = self._baseline_beside(ours, others)
         if others is not None:
             ax.hlines(
                 places, ours[order], others[order], color="#BBBBBB", lw=1.5, zorder=1
             )
-            style = {"color": COLOURS["baseline"], "marker": "s", "ls": "none", "ms": 5}
+            style = {"color": COLOURS["baseline"], "marker": "s", "ls": "none", "ms": 7}
+            style["mfc"] = "none"  # it shows a point within it
             ax.plot(others[order], places, label=self.baseline_name, **style)
         style = {"color": COLOURS["ours"], "marker": "o", "ls": "none"}
-        ax.plot(ours[order], places, label="reconstruction", **style)
+        ax.plot(ours[order], places, label=name, **style)
+        names = [
+            f"{n} (constant)" if np.isnan(e) else n
+            for n, e in zip(names, ours, strict=True)
+        ]
         ax.set_yticks(places, [names[i] for i in order])
         if metric == "share":
             self._mark_mean(ax.axvline)
@@ -249,8 +260,10 @@ class ErrorDisplay:
         label, ours, others = self._of_features(metric)
         names = name_features(self.feature_names, len(ours))
         profile = Profile("curve", self.feature_axis, names)
-        lines = {"baseline": (self.baseline_name, others)} if others is not None else {}
-        lines["ours"] = "reconstruction", ours
+        others, name = self._baseline_beside(ours, others)
+        lines = {"ours": (name, ours)}
+        if others is not None:  # its dashes show a line below them
+            lines["baseline"] = self.baseline_name, others
         for role, (name, errors) in lines.items():
             style = {"color": COLOURS[role], "linestyle": DASHES[role], "label": name}
             profile.draw(ax, errors, **style)
@@ -261,14 +274,21 @@ class ErrorDisplay:
         ax.set_ylim(bottom=0)
         _legend_above(ax)
 
+    def _baseline_beside(self, ours, others):
+        """Return the baseline's errors, None if ours hide them, and our name."""
+        if coincide(ours, others):
+            return None, f"reconstruction = {self.baseline_name}"
+        return others, "reconstruction"
+
     def _mark_mean(self, draw):
         """Mark the error of predicting the mean of a feature."""
         draw(1.0, color=COLOURS["train"], ls=":", lw=1, label="mean of the feature")
 
     def _plot_rows(self, ax):
+        others, name = self._baseline_beside(self.row_errors, self.baseline_row_errors)
         all_errors = [_observed(self.row_errors)]
-        if self.baseline_row_errors is not None:
-            all_errors.append(_observed(self.baseline_row_errors))
+        if others is not None:
+            all_errors.append(_observed(others))
         values = np.concatenate(all_errors)
         least, most = values.min(), values.max()
         is_wide = least > 0 and most > _WIDE * least
@@ -280,7 +300,7 @@ class ErrorDisplay:
             bins,
             color=COLOURS["ours"],
             alpha=0.6,
-            label="reconstruction",
+            label=name,
         )
         if len(all_errors) > 1:
             style = {"color": COLOURS["baseline"], "ls": DASHES["baseline"]}

@@ -83,6 +83,8 @@ class Profile:
             return ax.plot(self.positions, values, **style)
         # A line would suggest an order of the features, which they do not have.
         size = 10 if style.get("marker") == "_" else 4.5
+        if style.get("marker") == "s":  # open, so that it shows a point within it
+            style, size = {"mfc": "none"} | style, 6.5
         style = {"marker": "o", "ms": size, "alpha": 0.85, **style, "linestyle": "none"}
         return ax.plot(self.positions, values, **style)
 

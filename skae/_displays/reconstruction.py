@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from .._typing import Floats, MatrixLike
-from .canvas import COLOURS, DASHES, GAPS, MARKERS, grid
+from .canvas import COLOURS, DASHES, GAPS, MARKERS, coincide, grid, limits
+from .checks import check_number, check_numbers
 from .comparison import compare, name_features
 from .profiles import Profile, check_kind
 from .rows import observed_mean, observed_variance
@@ -178,15 +179,17 @@ class ReconstructionDisplay:
         kind = check_kind(self.kind, n_features, self.image_shape, self.feature_axis)
         is_image, has_baseline = kind == "image", self.baseline is not None
         n_columns = (3 + 2 * has_baseline) if is_image else 2
-        self.figure_, self.axes_ = grid(ax, n_rows, n_columns, _CELLS[kind])
+        panels = grid(ax, n_rows, n_columns, _CELLS[kind], has_bar=is_image)
+        self.figure_, self.axes_ = panels.figure, panels.axes
         names = self.row_names or [f"row {i}" for i in range(n_rows)]
         if is_image:
-            self._plot_images(names)
+            self._plot_images(panels, names)
         else:
             self._plot_profiles(kind, names)
+        panels.fit()
         return self
 
-    def _plot_images(self, names):
+    def _plot_images(self, panels, names):
         assert self.image_shape is not None  # pictures have a shape
         shown = {"original": self.original, "reconstruction": self.reconstruction}
         left = {"reconstruction\n- original": self.reconstruction - self.original}
@@ -194,8 +197,9 @@ class ReconstructionDisplay:
             name = str(self.baseline_name)
             shown[name] = self.baseline
             left[f"{name}\n- original"] = self.baseline - self.original
-        low, high = np.nanmin(self.original), np.nanmax(self.original)
-        most = max(np.nanmax(np.abs(values)) for values in left.values()) or 1.0
+        low, high = limits(self.original)
+        size = max(abs(low), abs(high))
+        most = max(np.abs(limits(values, size)).max() for values in left.values())
         styles = [{"cmap": "gray", "vmin": low, "vmax": high}] * len(shown)
         styles += [{"cmap": "PuOr", "vmin": -most, "vmax": most}] * len(left)
         columns = zip(self.axes_.T, (shown | left).items(), styles, strict=True)
@@ -208,16 +212,17 @@ class ReconstructionDisplay:
                 ax.set(xticks=[], yticks=[])
         for ax, name in zip(self.axes_[:, 0], names, strict=True):
             ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize="small")
-        self.figure_.colorbar(
-            image, ax=list(self.axes_[:, len(shown) :].flat), label="difference"
-        )
+        panels.colour_bar(image, self.axes_[:, len(shown) :], "difference")
 
     def _plot_profiles(self, kind, names):
         names_of_features = name_features(self.feature_names, self.original.shape[1])
         profile = Profile(kind, self.feature_axis, names_of_features)
         lines = {"original": ("original", self.original)}
         lines["ours"] = "reconstruction", self.reconstruction
-        if self.baseline is not None:
+        if coincide(self.reconstruction, self.baseline):
+            name = f"reconstruction = {self.baseline_name}"
+            lines["ours"] = name, self.reconstruction
+        elif self.baseline is not None:
             lines["baseline"] = str(self.baseline_name), self.baseline
         centre: Floats | float = 0.0
         spread: Floats | float = 1.0
@@ -237,7 +242,7 @@ class ReconstructionDisplay:
                     profile.draw(ax_left, left, **style)
             ax_left.axhline(0, color=COLOURS["original"], lw=0.8)
             ax.set_title(name.replace("\n", ", "), fontsize="small", loc="left")
-        self._share_limits()
+        self._share_limits(spread)
         unit = "standard deviations" if kind == "table" else "value"
         for ax in self.axes_[:, 0]:
             ax.set_ylabel(unit, fontsize="small")
@@ -248,8 +253,9 @@ class ReconstructionDisplay:
         place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.12)}
         self.axes_[0, 0].legend(fontsize="small", frameon=False, ncols=3, **place)
 
-    def _share_limits(self):
-        most = max(np.abs(ax.get_ylim()).max() for ax in self.axes_[:, 1])
+    def _share_limits(self, spread):
+        size = limits(np.abs(self.original / spread))[1]
+        most = max(np.abs(limits(ax.get_ylim(), size)).max() for ax in self.axes_[:, 1])
         for ax in self.axes_[:, 1]:
             ax.set_ylim(-most, most)
 
@@ -261,7 +267,8 @@ ReconstructionDisplay.__module__ = "skae"
 def _choose(rows, errors):
     """Return indices of rows: the given ones, or some from best to worst."""
     if np.ndim(rows) > 0:
-        return np.asarray(rows)
+        return check_numbers("rows", rows, len(errors) - 1)
+    rows = check_number("rows", rows, 1)
     order = np.argsort(errors)  # rows without an observed entry are last
     n_known = int(np.sum(~np.isnan(errors)))
     ranks = np.linspace(0, n_known - 1, min(rows, n_known))

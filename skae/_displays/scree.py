@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, clone
 from .._reconstruction import ReconstructingTransformer
 from .._runtime.warning import ValidationWarning
 from .._typing import MatrixLike
-from .canvas import COLOURS, DASHES, one_axes
+from .canvas import COLOURS, DASHES, coincide, one_axes
+from .checks import check_number
 from .comparison import (
     PCAWithUnits,
     encode,
@@ -18,7 +19,7 @@ from .comparison import (
     unit_of,
     unpack,
 )
-from .rows import filled_rows, has_gaps, observed_rows
+from .rows import filled_rows, has_gaps, observed_rows, observed_variance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,6 +121,11 @@ class ScreeDisplay:
         is_ours = isinstance(fitted, ReconstructingTransformer)
         refits = is_ours and not fitted._ordered
         numbers = _numbers(n_components, k, refits)
+        if not np.any(observed_variance(rows) > 0):
+            raise ValueError(
+                f"The {len(rows)} rows of X do not vary, so there is no share of their "
+                "variance: pass rows that differ."
+            )
         unit = unit_of(fitted, rows.shape[1])
         if refits:
             scores = [_refit(fitted, j, learnt, given, rows, unit) for j in numbers]
@@ -161,17 +167,26 @@ class ScreeDisplay:
         ax = self.ax_ = one_axes(ax)
         self.figure_ = ax.figure
         lines = {"ours": (self.name, self.scores, "o")}
-        if self.baseline_scores is not None:
+        if coincide(self.scores, self.baseline_scores):  # one would hide the other
+            lines["ours"] = f"{self.name} = {self.baseline_name}", self.scores, "o"
+        elif self.baseline_scores is not None:
             lines["baseline"] = self.baseline_name, self.baseline_scores, "s"
         for role, (label, scores, marker) in lines.items():
             style: dict[str, Any] = {"color": COLOURS[role], "linestyle": DASHES[role]}
             style["clip_on"] = False  # draw markers at the edge completely
+            if marker == "s":  # open, so that they show points within them
+                style |= {"mfc": "none", "ms": 8}
             ax.plot(self.n_components, scores, marker=marker, label=label, **style)
         lowest = min(np.min(scores) for _, scores, _ in lines.values())
         ax.set(xlabel="number of codes", ylabel="share of the variance (R²)")
         ax.set_ylim(min(0.0, 1.05 * lowest), 1.0)
-        locator: Any = ax.xaxis.get_major_locator()
-        locator.set_params(integer=True)
+        numbers = np.unique(np.asarray(self.n_components))
+        if len(numbers) == 1:
+            ax.set_xlim(numbers[0] - 1, numbers[0] + 1)
+            ax.set_xticks(numbers)
+        else:
+            locator: Any = ax.xaxis.get_major_locator()
+            locator.set_params(integer=True)
         ax.grid(lw=0.4, alpha=0.5)
         ax.legend(frameon=False)
         return self
@@ -184,13 +199,11 @@ ScreeDisplay.__module__ = "skae"
 def _numbers(n_components, k, refits):
     """Return the numbers of codes, in order."""
     if n_components is not None:
-        numbers = np.unique(np.asarray(n_components, dtype=int))
-        if numbers[0] < 1 or (not refits and numbers[-1] > k):
-            raise ValueError(
-                f"n_components={numbers.tolist()} must be from 1 to {k}, the codes "
-                "that the estimator has."
-            )
-        return numbers
+        given = np.ravel(np.asarray(n_components)).tolist()
+        if not given:
+            raise ValueError(f"n_components={n_components!r} names no number of codes.")
+        most = None if refits else k  # the codes that the estimator has
+        return np.unique([check_number("n_components", j, 1, most) for j in given])
     if not refits:
         return np.arange(1, k + 1)
     return np.unique([*(2 ** np.arange(k.bit_length())), k])

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from .._typing import Floats, MatrixLike
-from .canvas import grid, pyplot
+from .canvas import grid, limits, pyplot
+from .checks import check_number, check_numbers
 from .comparison import encode, name_features, unpack
 from .profiles import Profile, check_kind
 from .rows import observed_rows, observed_variance
@@ -117,7 +118,7 @@ class TraversalDisplay:
         components : array-like of int, default=None
             Numbers of the codes; None for the first four.
         n_steps : int, default=7
-            Number of rows along each code.
+            Number of rows along each code, at least 2.
         row : int, default=None
             Number of the row of ``X`` to start from; None for the mean code.
         kind, image_shape, feature_axis : str, tuple of int, array-like
@@ -134,8 +135,11 @@ class TraversalDisplay:
         Z = encode(estimator, X)
         numbers = np.arange(min(_MOST_CODES, Z.shape[1]))
         if components is not None:
-            numbers = np.asarray(components)
-        start = Z.mean(axis=0) if row is None else Z[row]
+            numbers = check_numbers("components", components, Z.shape[1] - 1)
+        n_steps = check_number("n_steps", n_steps, 2)
+        start = Z.mean(axis=0)
+        if row is not None:
+            start = Z[check_number("row", row, 0, len(Z) - 1)]
         codes, values = [], []
         for j in numbers:
             low, high = np.quantile(Z[:, j], _RANGE)
@@ -180,18 +184,23 @@ class TraversalDisplay:
         kind = check_kind(self.kind, n_features, self.image_shape, self.feature_axis)
         names = self.code_names or [f"code {j}" for j in range(n_codes)]
         if kind == "image":
-            self.figure_, self.axes_ = grid(ax, n_codes, n_steps, (1.1, 1.25))
-            self._plot_images(names)
+            panels = grid(ax, n_codes, n_steps, (1.1, 1.25))
         else:
             # A table shows only the changes, because features have different units.
             n_columns = 2 if kind == "curve" else 1
-            self.figure_, self.axes_ = grid(ax, n_codes, n_columns, _CELLS[kind])
+            panels = grid(ax, n_codes, n_columns, _CELLS[kind])
+        self.figure_, self.axes_ = panels.figure, panels.axes
+        if kind == "image":
+            self._plot_images(names)
+        else:
             self._plot_profiles(kind, names)
+        panels.fit()
         return self
 
     def _plot_images(self, names):
         assert self.image_shape is not None  # pictures have a shape
-        style = {"cmap": "gray", "vmin": self.rows.min(), "vmax": self.rows.max()}
+        low, high = limits(self.rows)
+        style = {"cmap": "gray", "vmin": low, "vmax": high}
         for axes, rows, values, name in zip(
             self.axes_, self.rows, self.values, names, strict=True
         ):
@@ -218,6 +227,9 @@ class TraversalDisplay:
                 change = (row - self.base) / spread
                 label = f"{values[i]:.2g}" if i in named else None
                 profile.draw(axes[-1], change, color=colour, label=label)
+            for ax in axes:
+                size = limits(np.abs(self.base / spread))[1]
+                ax.set_ylim(*limits(ax.get_ylim(), size))
             axes[-1].set_title("change", fontsize="small", loc="left")
             axes[0].set_title(name, fontsize="small", loc="left")
             style = {"fontsize": "x-small", "title_fontsize": "x-small"}
