@@ -25,9 +25,11 @@ from skae import (
     ScreeDisplay,
     TraversalDisplay,
 )
+from skae._displays.canvas import short_names
 
 plt = pytest.importorskip("matplotlib.pyplot")
 Path = pytest.importorskip("matplotlib.path").Path
+Text = pytest.importorskip("matplotlib.text").Text
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS, NEW, LABELS = DIGITS[:200], DIGITS[200:260], LABELS[:200]
@@ -474,6 +476,100 @@ class TestScree:
     def test_rows_that_do_not_vary(self, pca):
         with pytest.raises(ValueError, match="2 rows of X do not vary"):
             ScreeDisplay.from_estimator(pca, DIGITS[[0, 0]])
+
+
+class TestLongNames:
+    """Names that are too long are short in pictures, and pictures hold them."""
+
+    NAMES = [f"{name} of the cells, {i:02}, " + 40 * "y" for i, name in enumerate("ab")]
+    ALIKE = ["the " + 60 * "x" + f"{i}" + 60 * "x" for i in range(3)]
+
+    def test_names_are_short_and_differ(self):
+        a, b, *alike, short = short_names([*self.NAMES, *self.ALIKE, "short"])
+        assert a.startswith("a of the cells") and "…" in a and len(a) == 30
+        assert b.startswith("b of the cells")
+        assert len({*alike}) == 3 and all(len(name) <= 30 for name in alike)
+        assert alike[0].startswith("2: the x")
+        assert short == "short"
+
+    @pytest.fixture(params=[1, 3], ids=["one code", "three codes"])
+    def drawn(self, request):
+        X = WINE.data.copy()
+        X.columns = [f"{name}, {60 * 'y'}" for name in X.columns]
+        pca = PCA(request.param).fit(X)
+        baseline = PCA(2).fit(X)
+        return [
+            ErrorDisplay.from_estimator(pca, X, baseline=baseline),
+            ErrorDisplay.from_estimator(pca, X, baseline=baseline, kind="row"),
+            TraversalDisplay.from_estimator(pca, X),
+            ReconstructionDisplay.from_estimator(pca, X, rows=1, baseline=baseline),
+        ]
+
+    def test_pictures_hold_all_texts(self, drawn):
+        for display in drawn:
+            display.figure_.canvas.draw()  # no warning that there is no room
+            for ax in display.figure_.axes:
+                texts = [ax.xaxis.label, ax.yaxis.label]
+                texts += ax.get_legend().get_texts() if ax.get_legend() else []
+                names = [*ax.get_xticklabels(), *ax.get_yticklabels()]
+                assert all(len(text.get_text()) <= 30 for text in names)
+                texts += [text for text in names if "…" in text.get_text()]
+                for text in filter(Text.get_text, texts):
+                    box = text.get_window_extent()
+                    assert box.x0 >= 0 and box.x1 <= display.figure_.bbox.x1
+                    assert box.y0 >= 0 and box.y1 <= display.figure_.bbox.y1
+                assert ax.get_window_extent().height > 80
+
+    def test_many_classes(self, wine_model):
+        y = np.array([f"class {i:03} {30 * 'y'}" for i in range(178)])
+        y[:20] = "the largest"
+        display = EmbeddingDisplay.from_estimator(wine_model, WINE.data, y)
+        labels = labels_of(display.ax_)
+        assert labels[0] == "131 other classes" and len(labels) == 29
+        assert "the largest" in labels and all(len(text) <= 24 for text in labels)
+        display.figure_.canvas.draw()
+        box = display.ax_.get_legend().get_window_extent()
+        assert box.x1 <= display.figure_.bbox.x1 and box.y0 >= 0
+        rows = sum(len(points.get_offsets()) for points in display.ax_.collections)
+        assert rows == 178
+
+
+class TestGivenAxes:
+    @pytest.mark.parametrize("layout", [None, "constrained"])
+    def test_a_second_plot_replaces_the_first(self, digits_model, layout):
+        figure, (left, right) = plt.subplots(1, 2, layout=layout)
+        shape = {"image_shape": (8, 8), "ax": left}
+        display = ReconstructionDisplay.from_estimator(digits_model, NEW, **shape)
+        n_axes = len(figure.axes)
+        display.plot(ax=left)
+        assert len(figure.axes) == n_axes
+        TraversalDisplay.from_estimator(digits_model, NEW, **shape)
+        assert len(figure.axes) == 2 + 4 * 7
+        ErrorDisplay.from_estimator(digits_model, NEW, ax=left)
+        assert figure.axes == [left, right] and left.axison
+        y = np.linspace(0.0, 1.5, len(NEW))
+        points = EmbeddingDisplay.from_estimator(digits_model, NEW, y, ax=right)
+        points.plot(ax=right)
+        assert len(figure.axes) == 3 and len(right.collections) == 1
+
+    def test_panels_are_of_one_size_in_a_figure_without_a_layout(self, digits_model):
+        _, (left, _) = plt.subplots(1, 2, figsize=(12, 6))
+        box = left.get_window_extent()
+        display = ReconstructionDisplay.from_estimator(
+            digits_model, NEW, image_shape=(8, 8), ax=left
+        )
+        display.figure_.canvas.draw()
+        sizes = [ax.get_window_extent().size for ax in display.axes_.flat]
+        assert_allclose(sizes, np.tile(sizes[:1], (len(sizes), 1)))
+        for ax in display.figure_.axes[2:]:
+            inner = ax.get_tightbbox()
+            assert inner.x0 > box.x0 - 1 and inner.x1 < box.x1 + 1
+
+    def test_another_display_adds_to_the_axes(self):
+        display = LossCurveDisplay([2.0, 1.0]).plot()
+        other = LossCurveDisplay([3.0, 2.0]).plot(ax=display.ax_)
+        assert len(display.ax_.lines) == 2
+        assert len(other.plot(ax=display.ax_).ax_.lines) == 1
 
 
 def test_a_table_with_a_spread_needs_no_centre():

@@ -6,14 +6,14 @@ Whatever differs in colour also differs in dashes, markers or position.
 """
 
 import warnings
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from .._typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,9 +28,12 @@ __all__ = [
     "class_styles",
     "coincide",
     "grid",
+    "legend_above",
     "limits",
     "one_axes",
     "pyplot",
+    "short_names",
+    "text_width",
 ]
 
 #: Role of a line or point -> its colour.
@@ -51,11 +54,11 @@ GAPS: dict[str, Any] = {"facecolor": "#CFE8F7", "edgecolor": "#0072B2", "hatch":
 # Paul Tol's "muted" colours, and black: ten that differ for any kind of sight.
 _OF_CLASSES = [
     "#332288",
-    "#CC6677",
+    "#DDCC77",
     "#117733",
     "#88CCEE",
     "#882255",
-    "#DDCC77",
+    "#CC6677",
     "#44AA99",
     "#000000",
     "#999933",
@@ -63,6 +66,10 @@ _OF_CLASSES = [
 ]
 # Differences smaller than this share of the numbers are rounding errors.
 _NOISE = 1e-6
+# Widths in inches of a character in the fonts "medium" and "small".
+_MEDIUM, _SMALL = 0.085, 0.07
+# Attribute of axes with the panels that have replaced them.
+_PANELS = "_skae_panels"
 _MARKERS = ["o", "^", "s", "D", "v", "P", "X", "*"]
 
 
@@ -83,7 +90,11 @@ def pyplot() -> ModuleType:
     return plt
 
 
-def one_axes(ax: "Axes | None", figsize: tuple[float, float] = (6.4, 4.2)) -> "Axes":
+def one_axes(
+    ax: "Axes | None",
+    figsize: tuple[float, float] = (6.4, 4.2),
+    earlier: "Axes | None" = None,
+) -> "Axes":
     """Return the given axes, or those of a new figure.
 
     Parameters
@@ -91,11 +102,29 @@ def one_axes(ax: "Axes | None", figsize: tuple[float, float] = (6.4, 4.2)) -> "A
     ax : matplotlib Axes or None
     figsize : tuple of float
         Width and height in inches.
+    earlier : matplotlib Axes, default=None
+        Axes that the same display was drawn on. They are cleared if they are ``ax``.
     """
     plt = pyplot()
     if ax is None:
-        _, ax = plt.subplots(figsize=figsize, layout="constrained")
+        return plt.subplots(figsize=figsize, layout="constrained")[1]
+    if ax is earlier or hasattr(ax, _PANELS):
+        _clear(ax)
     return ax
+
+
+def _clear(ax):
+    """Remove what was drawn in axes, with its colour bars and panels."""
+    for image in [*ax.collections, *ax.images]:
+        if image.colorbar is not None:
+            image.colorbar.remove()
+    for panel in getattr(ax, _PANELS, ()):
+        if panel.figure is not None:  # someone else has not removed it
+            panel.remove()
+    if hasattr(ax, _PANELS):
+        delattr(ax, _PANELS)
+    ax.clear()
+    ax.set_axis_on()
 
 
 @dataclass(frozen=True)
@@ -112,18 +141,40 @@ class Panels:
         Grid to fit into its box, if the figure has no layout that does it.
     box : tuple of float
         Left, bottom, right and top of the box, as shares of the figure.
+    outer : matplotlib Axes or None
+        The axes that the grid replaces. They keep a list of what replaces them.
+    width : float
+        About the width in inches of each of the axes with its labels.
     """
+
+    def __post_init__(self) -> None:
+        if self.outer is not None:
+            inner = [*self.axes.flat, *([self.bar] if self.bar else [])]
+            setattr(self.outer, _PANELS, inner)
 
     figure: "Figure | SubFigure"
     axes: np.ndarray
     bar: "Axes | None" = None
     place: Any = None
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    outer: "Axes | None" = None
+    width: float = 4.0
+
+    def font_size(self, n_characters: int) -> float:
+        """Return the largest font size for so many characters beside one another.
+
+        It is at least 4 points, and at most that of "small".
+        """
+        points = 7 * self.width / (_MEDIUM * n_characters)
+        return float(np.clip(points, 4, 8.3))
 
     def colour_bar(self, image: Any, axes: np.ndarray, label: str) -> "Axes":
         """Draw a colour bar beside some of the axes, and return its axes."""
         where = {"cax": self.bar} if self.bar else {"ax": list(np.ravel(axes))}
-        return self.figure.colorbar(image, **where, label=label).ax
+        bar = self.figure.colorbar(image, **where, label=label).ax
+        if self.outer is not None and self.bar is None:
+            getattr(self.outer, _PANELS).append(bar)
+        return bar
 
     def fit(self) -> None:
         """Move the axes, so that their labels are in the box too."""
@@ -142,6 +193,7 @@ def grid(
     n_columns: int,
     cell: tuple[float, float],
     has_bar: bool = False,
+    below: float = 0.0,
 ) -> Panels:
     """Return a grid of axes, which replace the given axes.
 
@@ -154,22 +206,28 @@ def grid(
         Width and height in inches of each cell of a new figure.
     has_bar : bool, default=False
         Whether there will be a colour bar.
+    below : float, default=0.0
+        Height in inches of a new figure below the cells, for long labels.
     """
     plt = pyplot()
     if ax is None:
-        size = cell[0] * n_columns, cell[1] * n_rows + 0.5
+        size = cell[0] * n_columns, cell[1] * n_rows + 0.5 + below
         shape = {"nrows": n_rows, "ncols": n_columns, "squeeze": False}
-        return Panels(*plt.subplots(**shape, figsize=size, layout="constrained"))
+        figure, axes = plt.subplots(**shape, figsize=size, layout="constrained")
+        return Panels(figure, axes, width=cell[0])
+    _clear(ax)
     ax.set_axis_off()
     figure = ax.figure
+    in_pixels = ax.get_window_extent().width / (n_columns + has_bar)
+    width = in_pixels / figure.dpi
     spec: Any = ax.get_subplotspec()  # None for axes that are in no grid
     if spec is not None and figure.get_layout_engine() is not None:
         inner = spec.subgridspec(n_rows, n_columns)
-        return Panels(figure, inner.subplots(squeeze=False))
-    return _in_box(ax, n_rows, n_columns, has_bar)
+        return Panels(figure, inner.subplots(squeeze=False), outer=ax, width=width)
+    return _in_box(ax, n_rows, n_columns, has_bar, width)
 
 
-def _in_box(ax, n_rows, n_columns, has_bar):
+def _in_box(ax, n_rows, n_columns, has_bar, width):
     """Return a grid of axes in the box of given axes, whatever the layout is."""
     from matplotlib.gridspec import GridSpec
 
@@ -193,7 +251,61 @@ def _in_box(ax, n_rows, n_columns, has_bar):
     for inner in [*np.ravel(axes), *([bar] if bar else [])]:
         # A layout of the figure would move them out of the box.
         inner.set_in_layout(figure.get_layout_engine() is None)
-    return Panels(figure, np.array(axes), bar, place, (left, bottom, right, top))
+    box = left, bottom, right, top
+    return Panels(figure, np.array(axes), bar, place, box, ax, width)
+
+
+def short_names(names: Sequence[str], most: int = 30) -> list[str]:
+    """Return names with an ellipsis in the middle of those that are too long to read.
+
+    Names that would look the same then begin with their numbers.
+
+    Parameters
+    ----------
+    names : sequence of str
+    most : int, default=30
+        Largest number of characters.
+    """
+    short = [_shortened(str(name), most) for name in names]
+    counts = Counter(short)
+    return [
+        _shortened(f"{i}: {names[i]}", most)
+        if counts[name] > 1 and name != str(names[i])
+        else name
+        for i, name in enumerate(short)
+    ]
+
+
+def _shortened(name, most):
+    if len(name) <= most:
+        return name
+    end = (most - 1) // 2
+    return f"{name[: most - 1 - end].rstrip()}…{name[len(name) - end :].lstrip()}"
+
+
+def legend_above(ax: "Axes", width: float) -> None:
+    """Draw the legend above the axes, where it hides no lines.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    width : float
+        Width of the axes in inches. Names beside one another fit into it.
+    """
+    longest = max(len(label) for label in ax.get_legend_handles_labels()[1])
+    n_columns = 2 if 2 * (0.5 + _SMALL * longest) <= width else 1
+    place: dict[str, Any] = {
+        "loc": "lower left",
+        "bbox_to_anchor": (0.0, 1.0),
+        "borderaxespad": 0.2,
+    }
+    ax.legend(frameon=False, fontsize="small", ncols=n_columns, **place)
+
+
+def text_width(names: Sequence[str], is_small: bool = False) -> float:
+    """Return the width in inches of the longest name."""
+    longest = max((len(name) for name in names), default=0)
+    return (_SMALL if is_small else _MEDIUM) * longest
 
 
 def coincide(values: ArrayLike, others: ArrayLike | None) -> bool:

@@ -92,7 +92,8 @@ class PCAWithUnits:
     def fit(self, X: Floats) -> Self:
         """Fit PCA, with ``n_components`` or as many components as possible."""
         n_components = min(self.n_components, *X.shape)
-        self._pca = helper(PCA(n_components, random_state=0)).fit(X / self.unit)
+        with np.errstate(invalid="ignore"):  # one row has no variance
+            self._pca = helper(PCA(n_components, random_state=0)).fit(X / self.unit)
         return self
 
     def transform(self, X: Floats) -> Floats:

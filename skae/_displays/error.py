@@ -8,7 +8,15 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from .._typing import Floats, MatrixLike
-from .canvas import COLOURS, DASHES, coincide, one_axes
+from .canvas import (
+    COLOURS,
+    DASHES,
+    coincide,
+    legend_above,
+    one_axes,
+    short_names,
+    text_width,
+)
 from .checks import check_quantile
 from .comparison import compare, name_features
 from .profiles import Profile
@@ -21,6 +29,8 @@ __all__ = ["ErrorDisplay"]
 
 # Largest number of features whose names can be read in a list.
 _MANY_FEATURES = 40
+# Width of the axes in inches, beside the names.
+_WIDTH = 4.6
 # Ratio of the largest to the smallest error from which on the scale is logarithmic.
 _WIDE = 30.0
 
@@ -205,8 +215,11 @@ class ErrorDisplay:
             metric = "rmse"
         n_features = len(self.feature_errors)
         is_list = n_features <= _MANY_FEATURES and self.feature_axis is None
-        height = 4.2 if kind == "row" or not is_list else 1.2 + 0.24 * n_features
-        ax = self.ax_ = one_axes(ax, figsize=(6.4, height))
+        size = 6.4, 4.2
+        if kind == "feature" and is_list:
+            names = self._short_names(n_features)
+            size = 1.0 + _WIDTH + text_width(names), 1.2 + 0.24 * n_features
+        ax = self.ax_ = one_axes(ax, size, getattr(self, "ax_", None))
         self.figure_ = ax.figure
         if kind == "row":
             self._plot_rows(ax)
@@ -215,6 +228,9 @@ class ErrorDisplay:
         else:
             self._plot_curve(ax, metric)
         return self
+
+    def _short_names(self, n_features):
+        return short_names(name_features(self.feature_names, n_features))
 
     def _of_features(self, metric):
         """Return a label, errors, and the baseline's errors or None.
@@ -231,7 +247,7 @@ class ErrorDisplay:
 
     def _plot_list(self, ax, metric):
         label, ours, others = self._of_features(metric)
-        names = name_features(self.feature_names, len(ours))
+        names = self._short_names(len(ours))
         order = np.argsort(np.nan_to_num(ours))  # the largest on top
         places = np.arange(len(order))
         others, name = self._baseline_beside(ours, others)
@@ -254,7 +270,7 @@ class ErrorDisplay:
         ax.set(xlabel=label, ylim=(-0.7, len(order) - 0.3))
         ax.set_xlim(left=0)
         ax.grid(axis="x", lw=0.4, alpha=0.5)
-        _legend_above(ax)
+        legend_above(ax, _WIDTH)
 
     def _plot_curve(self, ax, metric):
         label, ours, others = self._of_features(metric)
@@ -267,12 +283,12 @@ class ErrorDisplay:
         for role, (name, errors) in lines.items():
             style = {"color": COLOURS[role], "linestyle": DASHES[role], "label": name}
             profile.draw(ax, errors, **style)
-        profile.label(ax)
+        profile.label(ax, _WIDTH)
         if metric == "share":
             self._mark_mean(ax.axhline)
         ax.set_ylabel(label)
         ax.set_ylim(bottom=0)
-        _legend_above(ax)
+        legend_above(ax, _WIDTH)
 
     def _baseline_beside(self, ours, others):
         """Return the baseline's errors, None if ours hide them, and our name."""
@@ -314,19 +330,13 @@ class ErrorDisplay:
         if is_wide:
             ax.set_xscale("log")
         ax.set(xlabel="mean squared error of a row", ylabel="rows")
-        _legend_above(ax)
+        legend_above(ax, _WIDTH)
 
 
 def _observed(errors):
     """Return the errors of rows in which anything is observed."""
     errors = np.asarray(errors)
     return errors[~np.isnan(errors)]
-
-
-def _legend_above(ax):
-    """Draw the legend above the axes, where it hides no lines."""
-    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
-    ax.legend(frameon=False, fontsize="small", ncols=2, **place)
 
 
 # Pickles name the public place, so that they survive a move of this file.

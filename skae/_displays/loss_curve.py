@@ -124,7 +124,7 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             The display, drawn.
         """
-        ax = self.ax_ = one_axes(ax)
+        ax = self.ax_ = one_axes(ax, earlier=getattr(self, "ax_", None))
         self.figure_ = ax.figure
         epochs = np.arange(1, np.size(self.loss_curve) + 1)
         held_out = self.validation_loss_curve is not None

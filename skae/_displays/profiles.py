@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._typing import Floats
+from .canvas import short_names, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,13 +67,19 @@ class Profile:
         self, kind: str, positions: ArrayLike | None, names: Sequence[str]
     ) -> None:
         self.kind = kind
-        self.names = names
+        self.names = short_names(names)
         self.has_positions = positions is not None
         self.axis_name = "feature (by number)"
         if self.has_positions:  # an index or a series of pandas has a name
-            self.axis_name = str(getattr(positions, "name", None) or "feature axis")
+            name = getattr(positions, "name", None) or "feature axis"
+            (self.axis_name,) = short_names([name])
         is_placed = kind == "curve" and self.has_positions
         self.positions = np.asarray(positions) if is_placed else np.arange(len(names))
+
+    @property
+    def height(self) -> float:
+        """Height in inches of the labels of features."""
+        return text_width(self.names) if self.kind == "table" else 0.0
 
     def draw(self, ax: "Axes", values: Floats, **style: Any) -> "list[Line2D]":
         """Draw the values of all features."""
@@ -88,8 +95,18 @@ class Profile:
         style = {"marker": "o", "ms": size, "alpha": 0.85, **style, "linestyle": "none"}
         return ax.plot(self.positions, values, **style)
 
-    def label(self, axes: np.ndarray) -> None:
-        """Label the features below the lowest row of an array of axes."""
+    def label(self, axes: np.ndarray, width: float) -> None:
+        """Label the features below the lowest row of an array of axes.
+
+        Parameters
+        ----------
+        axes : ndarray of Axes
+        width : float
+            Width in inches of each with its labels. If it is short, the names are
+            small, or only some are written.
+        """
+        points = 72 * 0.75 * width / len(self.names) / 1.2
+        size, step = float(np.clip(points, 5, 8.3)), max(1, int(np.ceil(5 / points)))
         for ax in np.ravel(axes):
             ax.tick_params(labelsize="small")
             if self.kind == "table":
@@ -97,6 +114,7 @@ class Profile:
                 ax.grid(axis="x", lw=0.4, alpha=0.5)
         for ax in np.atleast_2d(axes)[-1]:
             if self.kind == "table":
-                ax.set_xticks(self.positions, self.names, rotation=90)
+                names = [n if i % step == 0 else "" for i, n in enumerate(self.names)]
+                ax.set_xticks(self.positions, names, rotation=90, fontsize=size)
             else:
                 ax.set_xlabel(self.axis_name)

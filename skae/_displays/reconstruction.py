@@ -1,6 +1,7 @@
 """Reconstruction: rows and their reconstructions, as pictures, curves or tables."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ReconstructionDisplay"]
 
+# Number of characters in a line of a title above a picture.
+_LINE = 14
 _CELLS = {"image": (1.55, 1.5), "curve": (4.6, 1.9), "table": (4.6, 2.1)}
 
 
@@ -179,13 +182,16 @@ class ReconstructionDisplay:
         kind = check_kind(self.kind, n_features, self.image_shape, self.feature_axis)
         is_image, has_baseline = kind == "image", self.baseline is not None
         n_columns = (3 + 2 * has_baseline) if is_image else 2
-        panels = grid(ax, n_rows, n_columns, _CELLS[kind], has_bar=is_image)
+        features = name_features(self.feature_names, n_features)
+        profile = Profile(kind, self.feature_axis, features)
+        below = profile.height
+        panels = grid(ax, n_rows, n_columns, _CELLS[kind], is_image, below)
         self.figure_, self.axes_ = panels.figure, panels.axes
         names = self.row_names or [f"row {i}" for i in range(n_rows)]
         if is_image:
             self._plot_images(panels, names)
         else:
-            self._plot_profiles(kind, names)
+            self._plot_profiles(kind, profile, names, panels.width)
         panels.fit()
         return self
 
@@ -202,21 +208,21 @@ class ReconstructionDisplay:
         most = max(np.abs(limits(values, size)).max() for values in left.values())
         styles = [{"cmap": "gray", "vmin": low, "vmax": high}] * len(shown)
         styles += [{"cmap": "PuOr", "vmin": -most, "vmax": most}] * len(left)
+        size_of_font = panels.font_size(_LINE)
         columns = zip(self.axes_.T, (shown | left).items(), styles, strict=True)
         for axes, (title, values), style in columns:
-            axes[0].set_title(title, fontsize="medium")
+            axes[0].set_title(_wrapped(title), fontsize=size_of_font)
             for ax, row in zip(axes, values, strict=True):
                 if np.isnan(row).any():
                     ax.patch.set(**GAPS)
                 image = ax.imshow(np.reshape(row, self.image_shape), **style)
                 ax.set(xticks=[], yticks=[])
         for ax, name in zip(self.axes_[:, 0], names, strict=True):
-            ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize="small")
+            style = {"rotation": 0, "fontsize": size_of_font}
+            ax.set_ylabel(name, ha="right", va="center", **style)
         panels.colour_bar(image, self.axes_[:, len(shown) :], "difference")
 
-    def _plot_profiles(self, kind, names):
-        names_of_features = name_features(self.feature_names, self.original.shape[1])
-        profile = Profile(kind, self.feature_axis, names_of_features)
+    def _plot_profiles(self, kind, profile, names, width):
         lines = {"original": ("original", self.original)}
         lines["ours"] = "reconstruction", self.reconstruction
         if coincide(self.reconstruction, self.baseline):
@@ -249,7 +255,7 @@ class ReconstructionDisplay:
         self.axes_[0, 1].set_title(
             "difference from the original (one scale)", fontsize="small", loc="left"
         )
-        profile.label(self.axes_)
+        profile.label(self.axes_, width)
         place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.12)}
         self.axes_[0, 0].legend(fontsize="small", frameon=False, ncols=3, **place)
 
@@ -262,6 +268,11 @@ class ReconstructionDisplay:
 
 # Pickles name the public place, so that they survive a move of this file.
 ReconstructionDisplay.__module__ = "skae"
+
+
+def _wrapped(title):
+    """Return a title in lines that are not wider than a picture."""
+    return "\n".join(part for line in title.split("\n") for part in wrap(line, _LINE))
 
 
 def _choose(rows, errors):

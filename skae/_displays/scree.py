@@ -164,7 +164,7 @@ class ScreeDisplay:
         display : ScreeDisplay
             The display, drawn.
         """
-        ax = self.ax_ = one_axes(ax)
+        ax = self.ax_ = one_axes(ax, earlier=getattr(self, "ax_", None))
         self.figure_ = ax.figure
         lines = {"ours": (self.name, self.scores, "o")}
         if coincide(self.scores, self.baseline_scores):  # one would hide the other

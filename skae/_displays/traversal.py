@@ -182,22 +182,24 @@ class TraversalDisplay:
         """
         n_codes, n_steps, n_features = self.rows.shape
         kind = check_kind(self.kind, n_features, self.image_shape, self.feature_axis)
+        features = name_features(self.feature_names, n_features)
+        profile = Profile(kind, self.feature_axis, features)
         names = self.code_names or [f"code {j}" for j in range(n_codes)]
         if kind == "image":
             panels = grid(ax, n_codes, n_steps, (1.1, 1.25))
         else:
             # A table shows only the changes, because features have different units.
             n_columns = 2 if kind == "curve" else 1
-            panels = grid(ax, n_codes, n_columns, _CELLS[kind])
+            panels = grid(ax, n_codes, n_columns, _CELLS[kind], below=profile.height)
         self.figure_, self.axes_ = panels.figure, panels.axes
         if kind == "image":
-            self._plot_images(names)
+            self._plot_images(names, panels.font_size(6))
         else:
-            self._plot_profiles(kind, names)
+            self._plot_profiles(kind, profile, names, panels.width)
         panels.fit()
         return self
 
-    def _plot_images(self, names):
+    def _plot_images(self, names, size_of_font):
         assert self.image_shape is not None  # pictures have a shape
         low, high = limits(self.rows)
         style = {"cmap": "gray", "vmin": low, "vmax": high}
@@ -207,13 +209,12 @@ class TraversalDisplay:
             for ax, row, value in zip(axes, rows, values, strict=True):
                 ax.imshow(np.reshape(row, self.image_shape), **style)
                 ax.set(xticks=[], yticks=[])
-                ax.set_xlabel(f"{value:.2g}", fontsize="small")
+                ax.set_xlabel(f"{value:.2g}", fontsize=size_of_font)
             label = name.replace(" (", "\n(")
-            axes[0].set_ylabel(label, rotation=0, ha="right", va="center")
+            style_of_label = {"fontsize": size_of_font, "rotation": 0}
+            axes[0].set_ylabel(label, ha="right", va="center", **style_of_label)
 
-    def _plot_profiles(self, kind, names):
-        features = name_features(self.feature_names, self.rows.shape[2])
-        profile = Profile(kind, self.feature_axis, features)
+    def _plot_profiles(self, kind, profile, names, width):
         spread = 1.0 if kind == "curve" or self.spread is None else self.spread
         n_steps = self.rows.shape[1]
         # Without the lightest end, which is hard to see on white.
@@ -237,7 +238,7 @@ class TraversalDisplay:
             axes[-1].legend(title="code", frameon=False, **style, **place)
             unit = "value" if kind == "curve" else "change, in\nstandard deviations"
             axes[0].set_ylabel(unit, fontsize="small")
-        profile.label(self.axes_)
+        profile.label(self.axes_, width)
 
 
 # Pickles name the public place, so that they survive a move of this file.
