@@ -136,6 +136,32 @@ class TestReconstruction:
         low, high = limits.pop()
         assert low == -high
 
+    @pytest.mark.parametrize("scale", [1.0, 255.0])
+    def test_colour_pictures_have_signed_differences(self, scale, capsys, caplog):
+        rng = np.random.RandomState(0)
+        X, again = scale * rng.rand(2, 27), scale * (3 * rng.rand(2, 27) - 1)
+        X[1, 4] = np.nan
+        display = ReconstructionDisplay(X, again, image_shape=(3, 3, 3)).plot()
+        original, ours, left = (ax.images[0] for ax in display.axes_[0])
+        low, high = (0, 1) if scale == 1 else (np.nanmin(X), np.nanmax(X))
+        for image, rows in ((original, X), (ours, again)):
+            expected = np.clip((rows[0] - low) / (high - low), 0, 1)
+            assert_allclose(image.get_array(), expected.reshape(3, 3, 3))
+        expected = (again - X)[0].reshape(3, 3, 3).mean(axis=-1)
+        assert_allclose(left.get_array(), expected)
+        low, high = left.get_clim()
+        assert low == -high
+        with_gap, _, left = (ax.images[0] for ax in display.axes_[1])
+        missing = np.arange(9).reshape(3, 3) == 1
+        assert_array_equal(with_gap.get_array()[..., 3] == 0, missing)
+        assert_array_equal(left.get_array().mask, missing)
+        label = display.figure_.axes[-1].get_ylabel()
+        assert label == "difference (mean over colours)"
+        TraversalDisplay(
+            again[None], np.arange(2)[None], X[0], image_shape=(3, 3, 3)
+        ).plot()
+        assert "Clipping" not in caplog.text + capsys.readouterr().err
+
     def test_curves_lie_on_their_axis(self, digits_model):
         axis = np.linspace(400, 700, 64)
         display = ReconstructionDisplay.from_estimator(
@@ -199,6 +225,8 @@ class TestReconstruction:
         [
             ({"image_shape": (8, 7)}, "does not hold the 64 features"),
             ({"kind": "image"}, "image_shape=None"),
+            ({"image_shape": (4, 8, 2)}, "with 1, 3 or 4 channels"),
+            ({"image_shape": 64}, "image_shape=64 does not hold"),
             ({"kind": "bars"}, "kind='bars' must be one of"),
             ({"feature_axis": [1, 2]}, "feature_axis has 2 values"),
             ({"rows": -1}, "rows=-1 must be a whole number from 1"),
@@ -673,11 +701,11 @@ class TestGaps:
         display = ReconstructionDisplay.from_estimator(
             ae.fit(X), X, rows=[0], image_shape=(8, 8)
         )
-        original, ours, _, left, _ = display.axes_[0]
+        original, _, _, left, _ = display.axes_[0]
         missing = (X[0] == -1).reshape(8, 8)
         assert_array_equal(original.images[0].get_array().mask, missing)
         assert_array_equal(left.images[0].get_array().mask, missing)
-        assert original.patch.get_hatch() and not ours.patch.get_hatch()
+        assert original.patch.get_hatch() and left.patch.get_hatch()
         assert original.images[0].get_clim() == (0, DIGITS[0].max())
 
     def test_traversal_and_scree(self, with_gaps):

@@ -38,10 +38,11 @@ def check_kind(
     if kind == "auto":
         is_long = n_features > _MANY_FEATURES or feature_axis is not None
         kind = "image" if image_shape is not None else "curve" if is_long else "table"
-    if kind == "image" and (image_shape is None or np.prod(image_shape) != n_features):
+    if kind == "image" and not _holds(image_shape, n_features):
         raise ValueError(
             f"image_shape={image_shape!r} does not hold the {n_features} features of a "
-            "row: pass (height, width), or (height, width, channels)."
+            "row: pass (height, width), or (height, width, channels) with 1, 3 or 4 "
+            "channels."
         )
     n_places = n_features if feature_axis is None else len(np.asarray(feature_axis))
     if n_places != n_features:
@@ -49,6 +50,16 @@ def check_kind(
             f"feature_axis has {n_places} values, but rows have {n_features} features."
         )
     return kind
+
+
+def _holds(image_shape, n_features):
+    """Whether rows are pictures of this shape."""
+    if image_shape is None or np.ndim(image_shape) != 1:
+        return False
+    is_picture = len(image_shape) == 2 or (
+        len(image_shape) == 3 and image_shape[-1] in (1, 3, 4)
+    )
+    return is_picture and np.prod(image_shape) == n_features
 
 
 class Profile:

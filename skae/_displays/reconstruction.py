@@ -12,6 +12,7 @@ from .._typing import Floats, MatrixLike
 from .canvas import COLOURS, DASHES, GAPS, MARKERS, coincide, grid, limits
 from .checks import check_number, check_numbers
 from .comparison import compare, name_features
+from .pictures import difference_picture, grey_levels, is_in_colour, picture
 from .profiles import Profile, check_kind
 from .rows import observed_mean, observed_variance
 
@@ -43,6 +44,7 @@ class ReconstructionDisplay:
         ``feature_axis``, else a table.
     image_shape : tuple of int, default=None
         Height and width of pictures; for colour pictures, height, width and channels.
+        The differences of these are means over red, green and blue.
     feature_axis : array-like of shape (n_features,), default=None
         Positions of the features on the axis of curves, such as wavelengths.
     feature_names : list of str, default=None
@@ -203,24 +205,35 @@ class ReconstructionDisplay:
             name = str(self.baseline_name)
             shown[name] = self.baseline
             left[f"{name}\n- original"] = self.baseline - self.original
-        low, high = limits(self.original)
-        size = max(abs(low), abs(high))
-        most = max(np.abs(limits(values, size)).max() for values in left.values())
-        styles = [{"cmap": "gray", "vmin": low, "vmax": high}] * len(shown)
-        styles += [{"cmap": "PuOr", "vmin": -most, "vmax": most}] * len(left)
+        shape, levels = self.image_shape, grey_levels(self.original, self.image_shape)
+        style = {"cmap": "gray", "vmin": levels[0], "vmax": levels[1]}
+        columns = [
+            (title, [picture(row, shape, levels) for row in values], style)
+            for title, values in shown.items()
+        ]
+        pictures = {
+            title: [difference_picture(row, shape) for row in values]
+            for title, values in left.items()
+        }
+        size = np.abs(levels).max()
+        most = max(np.abs(limits(values, size)).max() for values in pictures.values())
+        style = {"cmap": "PuOr", "vmin": -most, "vmax": most}
+        columns += [(title, values, style) for title, values in pictures.items()]
         size_of_font = panels.font_size(_LINE)
-        columns = zip(self.axes_.T, (shown | left).items(), styles, strict=True)
-        for axes, (title, values), style in columns:
+        for axes, (title, values, style) in zip(self.axes_.T, columns, strict=True):
             axes[0].set_title(_wrapped(title), fontsize=size_of_font)
-            for ax, row in zip(axes, values, strict=True):
-                if np.isnan(row).any():
-                    ax.patch.set(**GAPS)
-                image = ax.imshow(np.reshape(row, self.image_shape), **style)
+            for ax, values_of_row, row in zip(axes, values, self.original, strict=True):
+                image = ax.imshow(values_of_row, **style)
                 ax.set(xticks=[], yticks=[])
+                if np.isnan(row).any():  # seen where the picture has a gap
+                    ax.patch.set(**GAPS)
         for ax, name in zip(self.axes_[:, 0], names, strict=True):
             style = {"rotation": 0, "fontsize": size_of_font}
             ax.set_ylabel(name, ha="right", va="center", **style)
-        panels.colour_bar(image, self.axes_[:, len(shown) :], "difference")
+        label = "difference"
+        if is_in_colour(shape):
+            label += " (mean over colours)"
+        panels.colour_bar(image, self.axes_[:, len(shown) :], label)
 
     def _plot_profiles(self, kind, profile, names, width):
         lines = {"original": ("original", self.original)}

@@ -11,6 +11,7 @@ from .._typing import Floats, MatrixLike
 from .canvas import grid, limits, pyplot
 from .checks import check_number, check_numbers
 from .comparison import encode, name_features, unpack
+from .pictures import grey_levels, picture
 from .profiles import Profile, check_kind
 from .rows import observed_rows, observed_variance
 
@@ -40,7 +41,7 @@ class TraversalDisplay:
     kind : {"auto", "image", "curve", "table"}, default="auto"
         As in `ReconstructionDisplay`.
     image_shape : tuple of int, default=None
-        Height and width of pictures.
+        Height and width of pictures; for colour pictures, height, width and channels.
     feature_axis : array-like of shape (n_features,), default=None
         Positions of the features on the axis of curves, such as wavelengths.
     feature_names : list of str, default=None
@@ -201,13 +202,13 @@ class TraversalDisplay:
 
     def _plot_images(self, names, size_of_font):
         assert self.image_shape is not None  # pictures have a shape
-        low, high = limits(self.rows)
-        style = {"cmap": "gray", "vmin": low, "vmax": high}
+        levels = grey_levels(self.rows, self.image_shape)
+        style = {"cmap": "gray", "vmin": levels[0], "vmax": levels[1]}
         for axes, rows, values, name in zip(
             self.axes_, self.rows, self.values, names, strict=True
         ):
             for ax, row, value in zip(axes, rows, values, strict=True):
-                ax.imshow(np.reshape(row, self.image_shape), **style)
+                ax.imshow(picture(row, self.image_shape, levels), **style)
                 ax.set(xticks=[], yticks=[])
                 ax.set_xlabel(f"{value:.2g}", fontsize=size_of_font)
             label = name.replace(" (", "\n(")
