@@ -337,6 +337,25 @@ class TestError:
         shares = lines_by_label(display.ax_)["reconstruction"]
         assert_array_equal(np.isnan(shares), NEW.std(axis=0) == 0)
 
+    def test_a_threshold_out_of_fold_holds_for_new_rows(self):
+        X = np.random.default_rng(0).permutation(load_digits().data)[:900]
+        learnt, new = X[:300], X[300:]
+        model = AutoEncoderTransformer(8, max_iter=30, random_state=0).fit(learnt)
+        flagged = {}
+        for cv in (None, 5):
+            display = ErrorDisplay.from_estimator(
+                model, new, X_train=learnt, threshold=0.9, cv=cv, kind="row"
+            )
+            flagged[cv] = (display.row_errors > display.threshold).mean()
+        assert flagged[None] > 0.2
+        assert 0.05 < flagged[5] < 0.15
+        texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+        assert any("quantile of training rows, out of fold" in text for text in texts)
+
+    def test_folds_need_the_training_rows(self, digits_model):
+        with pytest.raises(ValueError, match="cv=3 needs X_train"):
+            ErrorDisplay.from_estimator(digits_model, NEW, cv=3)
+
     def test_rows_with_the_threshold_of_the_training_rows(self, digits_model):
         display = ErrorDisplay.from_estimator(
             digits_model, NEW, X_train=DIGITS, threshold=0.9, kind="row"

@@ -1,12 +1,15 @@
 """Error: which features and which rows have large reconstruction errors."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import check_cv
 
+from .._compat import safe_indexing
 from .._typing import Floats, MatrixLike
 from .canvas import (
     COLOURS,
@@ -114,6 +117,7 @@ class ErrorDisplay:
         X_train: MatrixLike | None = None,
         baseline: str | BaseEstimator | None = "pca",
         threshold: float | None = 0.99,
+        cv: Any = None,
         feature_axis: ArrayLike | None = None,
         kind: str = "feature",
         metric: str = "share",
@@ -129,13 +133,19 @@ class ErrorDisplay:
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
         X_train : {array-like, sparse matrix}, default=None
-            Rows that PCA is fitted to, and whose errors set the threshold. None means
-            ``X``.
+            Rows that the estimator was fitted to. PCA is fitted to them, and their
+            errors set the threshold. None means ``X``.
         baseline : "pca", transformer or None, default="pca"
             Baseline: PCA with as many codes, or a fitted transformer.
         threshold : float in (0, 1) or None, default=0.99
-            Quantile of the errors of training rows above which a row is unusual. New
-            rows have larger errors than training rows, so more of them are above it.
+            Quantile of the errors of ``X_train`` above which a row is unusual.
+        cv : int, splitter or None, default=None
+            Whether the errors of ``X_train`` for the threshold are out of fold. None
+            takes the errors of the estimator, which has learnt from these rows: its
+            errors of normal new rows are larger, and more of them are above the
+            threshold. With a number of folds or a splitter of scikit-learn, a clone is
+            fitted to each part of ``X_train``, and the errors are those of the other
+            rows. This takes the time of a fit for each fold, and holds for new rows.
         feature_axis : array-like of shape (n_features,), default=None
             Positions of the features on an axis, such as wavelengths.
         kind, metric : str
@@ -147,19 +157,18 @@ class ErrorDisplay:
         -------
         display : ErrorDisplay
             The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If ``cv`` is given without ``X_train``.
         """
         check_quantile("threshold", threshold)
         compared = compare(estimator, X, X_train, baseline)
         row_errors = compared.row_errors(compared.reconstruction)
         level, name = None, "threshold"
         if threshold is not None:
-            known, whose = row_errors, "these rows"
-            if X_train is not None:
-                learnt, whose = (
-                    compare(estimator, X_train, baseline=None),
-                    "training rows",
-                )
-                known = learnt.row_errors(learnt.reconstruction)
+            known, whose = _errors_for_threshold(estimator, compared, X_train, cv)
             level = float(np.quantile(known, threshold))
             name = f"{threshold:.4g} quantile of {whose}"
         of_baseline: dict[str, Any] = {}
@@ -323,7 +332,7 @@ class ErrorDisplay:
             ax.hist(
                 all_errors[1], bins, histtype="step", label=self.baseline_name, **style
             )
-        if self.threshold is not None:
+        if self.threshold is not None and not np.isnan(self.threshold):
             above = int((self.row_errors > self.threshold).sum())
             label = f"{self.threshold_name}: {above} of {len(all_errors[0])} above"
             ax.axvline(self.threshold, color=COLOURS["original"], ls=":", label=label)
@@ -337,6 +346,26 @@ def _observed(errors):
     """Return the errors of rows in which anything is observed."""
     errors = np.asarray(errors)
     return errors[~np.isnan(errors)]
+
+
+def _errors_for_threshold(estimator, compared, X_train, cv):
+    """Return the errors whose quantile is the threshold, and whose errors they are."""
+    if X_train is None:
+        if cv is not None:
+            raise ValueError(
+                f"cv={cv!r} needs X_train, the rows that the estimator was fitted to."
+            )
+        return compared.row_errors(compared.reconstruction), "these rows"
+    if cv is None:
+        learnt = compare(estimator, X_train, baseline=None)
+        return learnt.row_errors(learnt.reconstruction), "training rows"
+    errors = []
+    for learnt, others in check_cv(cv).split(X_train):
+        again = clone(estimator).fit(safe_indexing(X_train, learnt))
+        unseen = compare(again, safe_indexing(X_train, others), baseline=None)
+        unseen = replace(unseen, unit=compared.unit)
+        errors.append(unseen.row_errors(unseen.reconstruction))
+    return np.concatenate(errors), "training rows, out of fold"
 
 
 # Pickles name the public place, so that they survive a move of this file.
