@@ -582,7 +582,7 @@ class TestLongNames:
 
 
 class TestGivenAxes:
-    @pytest.mark.parametrize("layout", [None, "constrained"])
+    @pytest.mark.parametrize("layout", [None, "constrained", "tight"])
     def test_a_second_plot_replaces_the_first(self, digits_model, layout):
         figure, (left, right) = plt.subplots(1, 2, layout=layout)
         shape = {"image_shape": (8, 8), "ax": left}
@@ -611,6 +611,16 @@ class TestGivenAxes:
         for ax in display.figure_.axes[2:]:
             inner = ax.get_tightbbox()
             assert inner.x0 > box.x0 - 1 and inner.x1 < box.x1 + 1
+
+    def test_a_part_of_a_figure(self, digits_model):
+        for layout in (None, "constrained"):
+            left, _ = plt.figure(figsize=(9, 6), layout=layout).subfigures(1, 2)
+            for ax in (left.subplots(), left.add_axes((0.1, 0.1, 0.8, 0.8))):
+                display = ReconstructionDisplay.from_estimator(
+                    digits_model, NEW, image_shape=(8, 8), ax=ax
+                )
+                assert display.figure_ is left
+                left.figure.canvas.draw()
 
     def test_another_display_adds_to_the_axes(self):
         display = LossCurveDisplay([2.0, 1.0]).plot()

@@ -205,3 +205,11 @@ def test_rows_with_gaps(tmp_path):
     assert ours[2] == f"{ae.score(X):.3f}"
     assert "whose gaps the autoencoder has filled" in text
     assert "nan" not in "".join(cell for row in Page(text).tables[2] for cell in row)
+
+
+def test_a_single_row(tmp_path):
+    X = np.asarray(WINE.data)[:, :4]
+    ae = AutoEncoderTransformer(2, ordered=True, max_iter=1, random_state=0).fit(X)
+    text = report(ae, X[:1], X_train=X, path=tmp_path / "page.html").read_text("utf-8")
+    assert "How many codes" not in text  # a row has no variance
+    assert len(Page(text).images) == 6

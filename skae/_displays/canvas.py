@@ -119,7 +119,7 @@ def _clear(ax):
         if image.colorbar is not None:
             image.colorbar.remove()
     for panel in getattr(ax, _PANELS, ()):
-        if panel.figure is not None:  # someone else has not removed it
+        if panel in ax.figure.axes:  # no one else has removed it
             panel.remove()
     if hasattr(ax, _PANELS):
         delattr(ax, _PANELS)
@@ -147,11 +147,6 @@ class Panels:
         About the width in inches of each of the axes with its labels.
     """
 
-    def __post_init__(self) -> None:
-        if self.outer is not None:
-            inner = [*self.axes.flat, *([self.bar] if self.bar else [])]
-            setattr(self.outer, _PANELS, inner)
-
     figure: "Figure | SubFigure"
     axes: np.ndarray
     bar: "Axes | None" = None
@@ -159,6 +154,11 @@ class Panels:
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     outer: "Axes | None" = None
     width: float = 4.0
+
+    def __post_init__(self) -> None:
+        if self.outer is not None:
+            inner = [*self.axes.flat, *([self.bar] if self.bar else [])]
+            setattr(self.outer, _PANELS, inner)
 
     def font_size(self, n_characters: int) -> float:
         """Return the largest font size for so many characters beside one another.
@@ -171,10 +171,7 @@ class Panels:
     def colour_bar(self, image: Any, axes: np.ndarray, label: str) -> "Axes":
         """Draw a colour bar beside some of the axes, and return its axes."""
         where = {"cax": self.bar} if self.bar else {"ax": list(np.ravel(axes))}
-        bar = self.figure.colorbar(image, **where, label=label).ax
-        if self.outer is not None and self.bar is None:
-            getattr(self.outer, _PANELS).append(bar)
-        return bar
+        return self.figure.colorbar(image, **where, label=label).ax
 
     def fit(self) -> None:
         """Move the axes, so that their labels are in the box too."""
@@ -217,42 +214,42 @@ def grid(
         return Panels(figure, axes, width=cell[0])
     _clear(ax)
     ax.set_axis_off()
-    figure = ax.figure
-    in_pixels = ax.get_window_extent().width / (n_columns + has_bar)
-    width = in_pixels / figure.dpi
+    return _in_place(ax, n_rows, n_columns, has_bar)
+
+
+def _in_place(ax, n_rows, n_columns, has_bar):
+    """Return a grid of axes in the place of given axes."""
+    figure, shape = ax.figure, (n_rows, n_columns + has_bar)
+    width = ax.get_window_extent().width / shape[1] / figure.dpi
+    ratios = [1.0] * n_columns + [0.12] * has_bar
     spec: Any = ax.get_subplotspec()  # None for axes that are in no grid
-    if spec is not None and figure.get_layout_engine() is not None:
-        inner = spec.subgridspec(n_rows, n_columns)
-        return Panels(figure, inner.subplots(squeeze=False), outer=ax, width=width)
-    return _in_box(ax, n_rows, n_columns, has_bar, width)
-
-
-def _in_box(ax, n_rows, n_columns, has_bar, width):
-    """Return a grid of axes in the box of given axes, whatever the layout is."""
-    from matplotlib.gridspec import GridSpec
-
-    figure, (left, bottom, right, top) = ax.figure, ax.get_position().extents
-    widths = [1.0] * n_columns + [0.12] * has_bar
-    place = GridSpec(
-        n_rows,
-        n_columns + has_bar,
-        figure,
-        left=left,
-        bottom=bottom,
-        right=right,
-        top=top,
-        width_ratios=widths,
-    )
-    axes = [
+    has_layout = figure.get_layout_engine() is not None
+    is_laid_out = spec is not None and has_layout
+    box = tuple(ax.get_position().extents)
+    if is_laid_out:
+        place = spec.subgridspec(*shape, width_ratios=ratios)
+    else:
+        place = _grid_in_box(figure, shape, ratios, box)
+    panels = [
         [figure.add_subplot(place[i, j]) for j in range(n_columns)]
         for i in range(n_rows)
     ]
     bar = figure.add_subplot(place[:, -1]) if has_bar else None
-    for inner in [*np.ravel(axes), *([bar] if bar else [])]:
-        # A layout of the figure would move them out of the box.
-        inner.set_in_layout(figure.get_layout_engine() is None)
-    box = left, bottom, right, top
-    return Panels(figure, np.array(axes), bar, place, box, ax, width)
+    if has_layout and not is_laid_out:  # which would move them out of the box
+        for panel in [*np.ravel(panels), *([bar] if bar else [])]:
+            panel.set_in_layout(False)
+    # Parts of figures cannot fit their panels into a box.
+    is_fitted = not is_laid_out and hasattr(figure, "get_size_inches")
+    to_fit = place if is_fitted else None
+    return Panels(figure, np.array(panels), bar, to_fit, box, ax, width)
+
+
+def _grid_in_box(figure, shape, ratios, box):
+    from matplotlib.gridspec import GridSpec
+
+    sides: Any = dict(zip(("left", "bottom", "right", "top"), box, strict=True))
+    n_rows, n_columns = shape
+    return GridSpec(n_rows, n_columns, figure, width_ratios=ratios, **sides)
 
 
 def short_names(names: Sequence[str], most: int = 30) -> list[str]:

@@ -121,7 +121,7 @@ def report(
     if y is not None:
         check_consistent_length(compared.X, y)
     shape = {"image_shape": image_shape, "feature_axis": feature_axis}
-    figures = _pictures(estimator, X, X_train, y, shape)
+    figures = _pictures(estimator, compared, X, X_train, y, shape)
     text = template.render(
         title=title or f"{type(fitted).__name__}: {len(compared.X):,} rows",
         facts=_facts(fitted, compared),
@@ -243,7 +243,7 @@ def _notes(fitted, compared, X_train, y):
     return notes
 
 
-def _pictures(estimator, X, X_train, y, shape):
+def _pictures(estimator, compared, X, X_train, y, shape):
     """Return all pictures that are possible, each with a caption."""
     of_rows = {"X_train": X_train}
     axis = {"feature_axis": shape["feature_axis"]}
@@ -260,7 +260,8 @@ def _pictures(estimator, X, X_train, y, shape):
     if getattr(fitted, "loss_curve_", None):
         display = LossCurveDisplay.from_estimator(estimator)
         figures.append({"caption": "The training", "png": _png(display)})
-    if getattr(fitted, "_ordered", False):
+    varies = np.any(observed_variance(compared.X) > 0)
+    if varies and getattr(fitted, "_ordered", False):
         figures.append(draw("How many codes", ScreeDisplay, **of_rows))
     return figures
 
