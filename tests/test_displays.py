@@ -25,9 +25,11 @@ from skae import (
     ScreeDisplay,
     TraversalDisplay,
 )
+from skae._displays.canvas import short_names
 
 plt = pytest.importorskip("matplotlib.pyplot")
 Path = pytest.importorskip("matplotlib.path").Path
+Text = pytest.importorskip("matplotlib.text").Text
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS, NEW, LABELS = DIGITS[:200], DIGITS[200:260], LABELS[:200]
@@ -134,6 +136,32 @@ class TestReconstruction:
         low, high = limits.pop()
         assert low == -high
 
+    @pytest.mark.parametrize("scale", [1.0, 255.0])
+    def test_colour_pictures_have_signed_differences(self, scale, capsys, caplog):
+        rng = np.random.RandomState(0)
+        X, again = scale * rng.rand(2, 27), scale * (3 * rng.rand(2, 27) - 1)
+        X[1, 4] = np.nan
+        display = ReconstructionDisplay(X, again, image_shape=(3, 3, 3)).plot()
+        original, ours, left = (ax.images[0] for ax in display.axes_[0])
+        low, high = (0, 1) if scale == 1 else (np.nanmin(X), np.nanmax(X))
+        for image, rows in ((original, X), (ours, again)):
+            expected = np.clip((rows[0] - low) / (high - low), 0, 1)
+            assert_allclose(image.get_array(), expected.reshape(3, 3, 3))
+        expected = (again - X)[0].reshape(3, 3, 3).mean(axis=-1)
+        assert_allclose(left.get_array(), expected)
+        low, high = left.get_clim()
+        assert low == -high
+        with_gap, _, left = (ax.images[0] for ax in display.axes_[1])
+        missing = np.arange(9).reshape(3, 3) == 1
+        assert_array_equal(with_gap.get_array()[..., 3] == 0, missing)
+        assert_array_equal(left.get_array().mask, missing)
+        label = display.figure_.axes[-1].get_ylabel()
+        assert label == "difference (mean over colours)"
+        TraversalDisplay(
+            again[None], np.arange(2)[None], X[0], image_shape=(3, 3, 3)
+        ).plot()
+        assert "Clipping" not in caplog.text + capsys.readouterr().err
+
     def test_curves_lie_on_their_axis(self, digits_model):
         axis = np.linspace(400, 700, 64)
         display = ReconstructionDisplay.from_estimator(
@@ -170,6 +198,19 @@ class TestReconstruction:
         assert not left.axison
         assert all(ax.get_position().x1 < 0.55 for ax in display.axes_.flat)
 
+    @pytest.mark.parametrize("layout", [None, "constrained"])
+    @pytest.mark.parametrize("shape", [None, (8, 8)])
+    def test_in_the_place_of_axes_without_a_grid(self, digits_model, layout, shape):
+        figure = plt.figure(figsize=(14, 10), layout=layout)
+        for draw in (ReconstructionDisplay, TraversalDisplay):
+            ax = figure.add_axes((0.1, 0.2, 0.5, 0.6))
+            display = draw.from_estimator(digits_model, NEW, ax=ax, image_shape=shape)
+            figure.canvas.draw()
+            for panel in display.axes_.flat:
+                box = panel.get_tightbbox().transformed(figure.transFigure.inverted())
+                assert box.x0 > 0.09 and box.x1 < 0.61
+                assert box.y0 > 0.19 and box.y1 < 0.81
+
     def test_baselines(self, digits_model, pca):
         draw = ReconstructionDisplay.from_estimator
         assert draw(digits_model, NEW, baseline=None).baseline is None
@@ -184,8 +225,13 @@ class TestReconstruction:
         [
             ({"image_shape": (8, 7)}, "does not hold the 64 features"),
             ({"kind": "image"}, "image_shape=None"),
+            ({"image_shape": (4, 8, 2)}, "with 1, 3 or 4 channels"),
+            ({"image_shape": 64}, "image_shape=64 does not hold"),
             ({"kind": "bars"}, "kind='bars' must be one of"),
             ({"feature_axis": [1, 2]}, "feature_axis has 2 values"),
+            ({"rows": -1}, "rows=-1 must be a whole number from 1"),
+            ({"rows": [9999]}, r"rows=\[9999\] must be .* from 0 to 59"),
+            ({"rows": "a"}, "rows='a' must be"),
         ],
     )
     def test_errors_name_the_value(self, digits_model, params, message):
@@ -211,6 +257,7 @@ class TestEmbedding:
             for p in points
         }
         assert len(looks) == 10
+        assert len({p.get_facecolor()[0, :3].tobytes() for p in points}) == 10
         assert display.ax_.get_aspect() == 1
 
     def test_numbers_have_a_bar(self, digits_model):
@@ -248,8 +295,18 @@ class TestEmbedding:
         share = pca.explained_variance_ratio_[2]
         name = f"code 2 ({share:.1%} of the variance)"
         assert display.ax_.get_xlabel() == name
-        with pytest.raises(ValueError, match="Name two of 0 to 2"):
-            EmbeddingDisplay.from_estimator(pca, NEW, components=(0, 3))
+        for components in [(0, 3), 1, (-1, 0), ("a", "b"), ()]:
+            with pytest.raises(ValueError, match="components=.* from 0 to 2"):
+                EmbeddingDisplay.from_estimator(pca, NEW, components=components)
+        with pytest.raises(ValueError, match="two numbers from 0 to 2"):
+            EmbeddingDisplay.from_estimator(pca, NEW, components=(0, 1, 2))
+
+    def test_one_code_and_no_codes(self, digits_model):
+        with pytest.raises(ValueError, match="draws two codes, .*n_components=2"):
+            EmbeddingDisplay.from_estimator(PCA(1).fit(NEW), NEW)
+        model = make_pipeline(digits_model, LogisticRegression()).fit(DIGITS, LABELS)
+        with pytest.raises(TypeError, match=r"no transform.*pipeline\[:-1\]"):
+            EmbeddingDisplay.from_estimator(model, NEW)
 
 
 class TestError:
@@ -318,6 +375,33 @@ class TestError:
         for params in ({"kind": "rows"}, {"metric": "mse"}):
             with pytest.raises(ValueError, match="must be"):
                 ErrorDisplay.from_estimator(pca, NEW, **params)
+        for threshold in (5, "a", 0, True):
+            with pytest.raises(ValueError, match=f"threshold={threshold!r} must be"):
+                ErrorDisplay.from_estimator(pca, NEW, threshold=threshold)
+
+    def test_of_one_row_there_is_no_share(self, wine_model):
+        row = WINE.data[:1]
+        display = ErrorDisplay.from_estimator(wine_model, row, X_train=WINE.data)
+        expected = wine_model[:1].transform(row)
+        expected = expected - wine_model[-1].inverse_transform(
+            wine_model.transform(row)
+        )
+        drawn = lines_by_label(display.ax_)["reconstruction"], display.ax_.lines[1]
+        assert_allclose(drawn[1].get_xdata(), np.sort(np.abs(expected[0])))
+        assert display.ax_.get_xlabel().startswith("root mean squared error")
+
+    def test_a_baseline_that_is_the_same_is_named_and_not_drawn(self, pca):
+        for kind in ("feature", "row"):
+            display = ErrorDisplay.from_estimator(pca, DIGITS, kind=kind)
+            labels = labels_of(display.ax_)
+            assert "reconstruction = PCA of these rows" in labels
+            assert "PCA of these rows" not in labels
+
+    def test_constant_features_are_named(self):
+        X = np.c_[WINE.data.to_numpy()[:, :3], np.full(178, 0.1)]
+        display = ErrorDisplay.from_estimator(PCA(1).fit(X), X)
+        names = [text.get_text() for text in display.ax_.get_yticklabels()]
+        assert [name for name in names if "constant" in name] == ["x3 (constant)"]
 
 
 class TestTraversal:
@@ -350,6 +434,35 @@ class TestTraversal:
         step = np.quantile(Z[:, 0], 0.05) - Z[:, 0].mean()
         assert_allclose(first, step * pca.components_[0])
 
+    @pytest.mark.parametrize(
+        "params, message",
+        [
+            ({"components": [9]}, r"components=\[9\] must be .* from 0 to 3"),
+            ({"components": 1}, "components=1 must be a list"),
+            ({"components": []}, r"components=\[\] must be a list"),
+            ({"row": 99999}, "row=99999 must be a whole number from 0 to 199"),
+            ({"row": 1.5}, "row=1.5 must be"),
+            ({"n_steps": 0}, "n_steps=0 must be a whole number from 2"),
+        ],
+    )
+    def test_errors_name_the_value(self, digits_model, params, message):
+        with pytest.raises(ValueError, match=message):
+            TraversalDisplay.from_estimator(digits_model, DIGITS, **params)
+
+    def test_rounding_errors_do_not_fill_the_scale(self, digits_model):
+        base = DIGITS[0]
+        rows = base + 1e-15 * np.random.RandomState(0).normal(size=(1, 3, 64))
+        display = TraversalDisplay(rows, np.arange(3)[None], base).plot()
+        low, high = display.axes_[0, 1].get_ylim()
+        assert high - low > 0.1
+        flat = TraversalDisplay(
+            rows - base + 0.1, np.arange(3)[None], base, image_shape=(8, 8)
+        ).plot()
+        low, high = flat.axes_[0, 0].images[0].get_clim()
+        assert high - low > 1e-3
+        display = ReconstructionDisplay(base[None], rows[0, :1]).plot()
+        assert display.axes_[0, 1].get_ylim()[1] > 0.1
+
 
 class TestScree:
     def test_ordered_codes_tell_all_in_one_fit(self):
@@ -362,13 +475,12 @@ class TestScree:
             1 - np.square(NEW - ae.inverse_transform(Z[:, :j])).sum() / total
             for j in (1, 2, 3, 4)
         ]
-        ours, of_pca = display.ax_.lines
-        assert_allclose(ours.get_ydata(), expected)
+        assert_allclose(display.ax_.lines[0].get_ydata(), expected)
         assert expected[-1] == pytest.approx(ae.score(NEW))
         pca = PCA(2).fit(DIGITS)
         again = pca.inverse_transform(pca.transform(NEW))
         score = 1 - np.square(NEW - again).sum() / total
-        assert of_pca.get_ydata()[1] == pytest.approx(score, rel=1e-4)
+        assert display.baseline_scores[1] == pytest.approx(score, rel=1e-4)
         assert display.ax_.get_ylim() == (0, 1)
 
     def test_others_are_fitted_again(self):
@@ -397,8 +509,124 @@ class TestScree:
         assert_allclose(display.scores, display.baseline_scores, rtol=1e-6)
         share = np.cumsum(pca.explained_variance_ratio_)
         assert_allclose(display.scores, share, rtol=1e-6)
-        with pytest.raises(ValueError, match="from 1 to 3"):
-            ScreeDisplay.from_estimator(pca, DIGITS, n_components=[4])
+        assert labels_of(display.ax_) == ["PCA, its first codes = PCA of these rows"]
+        for numbers in ([4], 0, [1.5], ["a"]):
+            with pytest.raises(ValueError, match="from 1 to 3"):
+                ScreeDisplay.from_estimator(pca, DIGITS, n_components=numbers)
+        with pytest.raises(ValueError, match="names no number of codes"):
+            ScreeDisplay.from_estimator(pca, DIGITS, n_components=[])
+
+    def test_one_code_has_one_tick(self):
+        display = ScreeDisplay.from_estimator(PCA(1).fit(DIGITS), NEW, X_train=DIGITS)
+        assert_array_equal(display.ax_.get_xticks(), [1])
+
+    def test_rows_that_do_not_vary(self, pca):
+        with pytest.raises(ValueError, match="2 rows of X do not vary"):
+            ScreeDisplay.from_estimator(pca, DIGITS[[0, 0]])
+
+
+class TestLongNames:
+    """Names that are too long are short in pictures, and pictures hold them."""
+
+    NAMES = [f"{name} of the cells, {i:02}, " + 40 * "y" for i, name in enumerate("ab")]
+    ALIKE = ["the " + 60 * "x" + f"{i}" + 60 * "x" for i in range(3)]
+
+    def test_names_are_short_and_differ(self):
+        a, b, *alike, short = short_names([*self.NAMES, *self.ALIKE, "short"])
+        assert a.startswith("a of the cells") and "…" in a and len(a) == 30
+        assert b.startswith("b of the cells")
+        assert len({*alike}) == 3 and all(len(name) <= 30 for name in alike)
+        assert alike[0].startswith("2: the x")
+        assert short == "short"
+
+    @pytest.fixture(params=[1, 3], ids=["one code", "three codes"])
+    def drawn(self, request):
+        X = WINE.data.copy()
+        X.columns = [f"{name}, {60 * 'y'}" for name in X.columns]
+        pca = PCA(request.param).fit(X)
+        baseline = PCA(2).fit(X)
+        return [
+            ErrorDisplay.from_estimator(pca, X, baseline=baseline),
+            ErrorDisplay.from_estimator(pca, X, baseline=baseline, kind="row"),
+            TraversalDisplay.from_estimator(pca, X),
+            ReconstructionDisplay.from_estimator(pca, X, rows=1, baseline=baseline),
+        ]
+
+    def test_pictures_hold_all_texts(self, drawn):
+        for display in drawn:
+            display.figure_.canvas.draw()  # no warning that there is no room
+            for ax in display.figure_.axes:
+                texts = [ax.xaxis.label, ax.yaxis.label]
+                texts += ax.get_legend().get_texts() if ax.get_legend() else []
+                names = [*ax.get_xticklabels(), *ax.get_yticklabels()]
+                assert all(len(text.get_text()) <= 30 for text in names)
+                texts += [text for text in names if "…" in text.get_text()]
+                for text in filter(Text.get_text, texts):
+                    box = text.get_window_extent()
+                    assert box.x0 >= 0 and box.x1 <= display.figure_.bbox.x1
+                    assert box.y0 >= 0 and box.y1 <= display.figure_.bbox.y1
+                assert ax.get_window_extent().height > 80
+
+    def test_many_classes(self, wine_model):
+        y = np.array([f"class {i:03} {30 * 'y'}" for i in range(178)])
+        y[:20] = "the largest"
+        display = EmbeddingDisplay.from_estimator(wine_model, WINE.data, y)
+        labels = labels_of(display.ax_)
+        assert labels[0] == "131 other classes" and len(labels) == 29
+        assert "the largest" in labels and all(len(text) <= 24 for text in labels)
+        display.figure_.canvas.draw()
+        box = display.ax_.get_legend().get_window_extent()
+        assert box.x1 <= display.figure_.bbox.x1 and box.y0 >= 0
+        rows = sum(len(points.get_offsets()) for points in display.ax_.collections)
+        assert rows == 178
+
+
+class TestGivenAxes:
+    @pytest.mark.parametrize("layout", [None, "constrained", "tight"])
+    def test_a_second_plot_replaces_the_first(self, digits_model, layout):
+        figure, (left, right) = plt.subplots(1, 2, layout=layout)
+        shape = {"image_shape": (8, 8), "ax": left}
+        display = ReconstructionDisplay.from_estimator(digits_model, NEW, **shape)
+        n_axes = len(figure.axes)
+        display.plot(ax=left)
+        assert len(figure.axes) == n_axes
+        TraversalDisplay.from_estimator(digits_model, NEW, **shape)
+        assert len(figure.axes) == 2 + 4 * 7
+        ErrorDisplay.from_estimator(digits_model, NEW, ax=left)
+        assert figure.axes == [left, right] and left.axison
+        y = np.linspace(0.0, 1.5, len(NEW))
+        points = EmbeddingDisplay.from_estimator(digits_model, NEW, y, ax=right)
+        points.plot(ax=right)
+        assert len(figure.axes) == 3 and len(right.collections) == 1
+
+    def test_panels_are_of_one_size_in_a_figure_without_a_layout(self, digits_model):
+        _, (left, _) = plt.subplots(1, 2, figsize=(12, 6))
+        box = left.get_window_extent()
+        display = ReconstructionDisplay.from_estimator(
+            digits_model, NEW, image_shape=(8, 8), ax=left
+        )
+        display.figure_.canvas.draw()
+        sizes = [ax.get_window_extent().size for ax in display.axes_.flat]
+        assert_allclose(sizes, np.tile(sizes[:1], (len(sizes), 1)))
+        for ax in display.figure_.axes[2:]:
+            inner = ax.get_tightbbox()
+            assert inner.x0 > box.x0 - 1 and inner.x1 < box.x1 + 1
+
+    def test_a_part_of_a_figure(self, digits_model):
+        for layout in (None, "constrained"):
+            left, _ = plt.figure(figsize=(9, 6), layout=layout).subfigures(1, 2)
+            for ax in (left.subplots(), left.add_axes((0.1, 0.1, 0.8, 0.8))):
+                display = ReconstructionDisplay.from_estimator(
+                    digits_model, NEW, image_shape=(8, 8), ax=ax
+                )
+                assert display.figure_ is left
+                left.figure.canvas.draw()
+
+    def test_another_display_adds_to_the_axes(self):
+        display = LossCurveDisplay([2.0, 1.0]).plot()
+        other = LossCurveDisplay([3.0, 2.0]).plot(ax=display.ax_)
+        assert len(display.ax_.lines) == 2
+        assert len(other.plot(ax=display.ax_).ax_.lines) == 1
 
 
 def test_a_table_with_a_spread_needs_no_centre():
@@ -446,3 +674,93 @@ def test_data_frames_and_their_output(wine_model):
     assert display.row_errors.mean() * 13 == pytest.approx(
         np.sum(display.feature_errors / WINE.data.std(ddof=0) ** 2)
     )
+
+
+@pytest.fixture(scope="module", params=[np.nan, -1.0])
+def with_gaps(request):
+    missing = np.random.RandomState(0).uniform(size=WINE.data.shape) < 0.1
+    X = StandardScaler().fit_transform(WINE.data)
+    missing[3] = True  # nothing of a row
+    X = np.where(missing, np.nan, X) + 5.0
+    given = np.where(missing, request.param, X)
+    ae = AutoEncoderTransformer(
+        2, missing_values=request.param, max_iter=3, random_state=0
+    )
+    return ae.fit(given), given, X
+
+
+class TestGaps:
+    """Rows with missing values: what is missing does not count, and is not drawn."""
+
+    def test_errors_are_those_of_the_observed_entries(self, with_gaps):
+        ae, given, X = with_gaps
+        display = ErrorDisplay.from_estimator(ae, given, threshold=None)
+        assert_allclose(display.row_errors, ae.reconstruction_error(given))
+        errors = np.square(X - ae.inverse_transform(ae.transform(given)))
+        assert_allclose(display.feature_errors, np.nanmean(errors, axis=0))
+        assert_allclose(display.feature_variances, np.nanvar(X, axis=0))
+        filled = ae.impute(given)
+        again = (pca := PCA(2).fit(filled)).inverse_transform(pca.transform(filled))
+        expected = np.nanmean(np.square(X - again), axis=0)
+        assert_allclose(display.baseline_feature_errors, expected, rtol=1e-5)
+        assert display.baseline_name == "PCA of these rows (gaps filled)"
+        ax = display.plot(kind="row").ax_
+        n_known = len(X) - 1
+        assert ax.containers[0].datavalues.sum() == n_known
+
+    @pytest.mark.parametrize("kind", ["curve", "table"])
+    def test_gaps_are_not_drawn(self, with_gaps, kind):
+        ae, given, X = with_gaps
+        display = ReconstructionDisplay.from_estimator(
+            ae, given, rows=[3, 5, 7], kind=kind
+        )
+        for axes, row in zip(display.axes_, X[[3, 5, 7]], strict=True):
+            drawn = axes[0].lines[0].get_ydata()
+            assert_array_equal(np.isnan(drawn), np.isnan(row))
+            difference = axes[1].lines[0].get_ydata()
+            assert_array_equal(np.isnan(difference), np.isnan(row))
+        title = display.axes_[0, 0].get_title(loc="left")
+        assert title == "row 3, nothing observed"
+        shown = ReconstructionDisplay.from_estimator(ae, given, rows=2).row_names
+        assert shown[1].endswith("largest error")
+
+    def test_gaps_of_pictures_are_hatched(self):
+        X = np.where(np.random.RandomState(0).rand(*DIGITS.shape) < 0.1, -1, DIGITS)
+        ae = AutoEncoderTransformer(2, missing_values=-1, max_iter=2, random_state=0)
+        display = ReconstructionDisplay.from_estimator(
+            ae.fit(X), X, rows=[0], image_shape=(8, 8)
+        )
+        original, _, _, left, _ = display.axes_[0]
+        missing = (X[0] == -1).reshape(8, 8)
+        assert_array_equal(original.images[0].get_array().mask, missing)
+        assert_array_equal(left.images[0].get_array().mask, missing)
+        assert original.patch.get_hatch() and left.patch.get_hatch()
+        assert original.images[0].get_clim() == (0, DIGITS[0].max())
+
+    def test_traversal_and_scree(self, with_gaps):
+        ae, given, X = with_gaps
+        display = TraversalDisplay.from_estimator(ae, given)
+        assert_allclose(display.spread, np.nanstd(X, axis=0))
+        display = ScreeDisplay.from_estimator(ae, given)
+        assert display.scores[-1] == pytest.approx(ae.score(given))
+        assert np.isfinite(display.baseline_scores).all()
+
+    def test_a_baseline_gets_the_gaps_or_filled_rows(self, with_gaps):
+        ae, given, X = with_gaps
+        draw = ReconstructionDisplay.from_estimator
+        same = draw(ae, given, rows=[0], baseline=ae)
+        assert_array_equal(same.baseline, same.reconstruction)
+        pca = PCA(2).fit(filled := ae.impute(given))
+        display = draw(ae, given, rows=[0], baseline=pca)
+        expected = pca.inverse_transform(pca.transform(filled[:1]))
+        assert_allclose(display.baseline, expected)
+
+    @pytest.mark.parametrize(
+        "display", [ErrorDisplay, ReconstructionDisplay, TraversalDisplay]
+    )
+    def test_the_error_names_the_remedy(self, digits_model, pca, display):
+        X = np.where(NEW == 16, np.nan, NEW)
+        with pytest.raises(ValueError, match="missing_values=np.nan"):
+            display.from_estimator(digits_model, X)
+        with pytest.raises(ValueError, match="PCA does not accept|imputer"):
+            display.from_estimator(pca, X)

@@ -270,3 +270,25 @@ def test_a_link_and_the_mode_of_a_file_stay(tmp_path):
     assert write_whole(link, "new") == link
     assert link.is_symlink() and target.read_text() == "new"
     assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_rows_with_gaps(tmp_path):
+    X = np.asarray(WINE.data)[:, :6].copy()
+    X[np.random.RandomState(0).uniform(size=X.shape) < 0.1] = np.nan
+    ae = AutoEncoderTransformer(
+        2, standardize=True, missing_values=np.nan, max_iter=2, random_state=0
+    ).fit(X)
+    text = report(ae, X, WINE.target, path=tmp_path / "page.html").read_text("utf-8")
+    _, raw, _, ours = Page(text).tables[1]
+    assert raw[2] == "1.000"
+    assert ours[2] == f"{ae.score(X):.3f}"
+    assert "whose gaps the autoencoder has filled" in text
+    assert "nan" not in "".join(cell for row in Page(text).tables[2] for cell in row)
+
+
+def test_a_single_row(tmp_path):
+    X = np.asarray(WINE.data)[:, :4]
+    ae = AutoEncoderTransformer(2, ordered=True, max_iter=1, random_state=0).fit(X)
+    text = report(ae, X[:1], X_train=X, path=tmp_path / "page.html").read_text("utf-8")
+    assert "How many codes" not in text  # a row has no variance
+    assert len(Page(text).images) == 6

@@ -10,18 +10,25 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from .._reconstruction import ReconstructingTransformer
 from .._runtime.helpers import helper
 from .._typing import Floats, MatrixLike
+from .checks import check_methods
+from .rows import (
+    dense,
+    filled_rows,
+    has_gaps,
+    observed_mean,
+    observed_rows,
+    observed_variance,
+)
 
 __all__ = [
     "Comparison",
     "PCAWithUnits",
     "compare",
-    "dense",
     "encode",
     "feature_names_of",
     "last_step",
@@ -39,6 +46,9 @@ class Comparison:
     Attributes
     ----------
     X, reconstruction : ndarray of shape (n_samples, n_features)
+        NaN stands for gaps in ``X``. Errors are those of the observed entries.
+    filled : ndarray of shape (n_samples, n_features)
+        The rows with their gaps filled.
     baseline : ndarray of shape (n_samples, n_features) or None
         Reconstruction by the baseline.
     unit : ndarray of shape (n_features,)
@@ -50,6 +60,7 @@ class Comparison:
 
     X: Floats
     reconstruction: Floats
+    filled: Floats
     baseline: Floats | None
     unit: Floats
     names: list[str] | None
@@ -57,11 +68,12 @@ class Comparison:
 
     def row_errors(self, reconstruction: Floats) -> Floats:
         """Return the mean squared error of each row."""
-        return np.square((self.X - reconstruction) / self.unit).mean(axis=1)
+        errors = np.square((self.X - reconstruction) / self.unit)
+        return observed_mean(errors, axis=1)
 
     def feature_errors(self, reconstruction: Floats) -> Floats:
         """Return the mean squared error of each feature, in squared units of ``X``."""
-        return np.square(self.X - reconstruction).mean(axis=0)
+        return observed_mean(np.square(self.X - reconstruction))
 
 
 class PCAWithUnits:
@@ -80,9 +92,8 @@ class PCAWithUnits:
     def fit(self, X: Floats) -> Self:
         """Fit PCA, with ``n_components`` or as many components as possible."""
         n_components = min(self.n_components, *X.shape)
-        pca = helper(PCA(n_components, random_state=0))
-        with np.errstate(invalid="ignore"):  # the variance of a single row
-            self._pca = pca.fit(X / self.unit)
+        with np.errstate(invalid="ignore"):  # one row has no variance
+            self._pca = helper(PCA(n_components, random_state=0)).fit(X / self.unit)
         return self
 
     def transform(self, X: Floats) -> Floats:
@@ -117,14 +128,7 @@ def unpack(
         check_is_fitted(estimator)
         X = estimator[:-1].transform(X)
     estimator = last_step(estimator)
-    for method in ("transform", "inverse_transform"):
-        if not hasattr(estimator, method):
-            raise TypeError(
-                f"{type(estimator).__name__} has no {method}: a picture of "
-                "reconstructions needs a transformer with inverse_transform, or a "
-                "Pipeline that ends in one. If the pipeline ends in another step, pass "
-                "its first steps: pipeline[:-1]."
-            )
+    check_methods(estimator, "transform", "inverse_transform")
     check_is_fitted(estimator)
     return estimator, X, names
 
@@ -151,13 +155,7 @@ def name_features(
     return [f"x{i}" for i in range(n_features)]
 
 
-def dense(X: MatrixLike) -> Floats:
-    """Return rows as a float64 array."""
-    X = check_array(X, accept_sparse="csr", dtype=np.float64)
-    return X.toarray() if issparse(X) else X
-
-
-def encode(estimator: BaseEstimator, X: Floats) -> Floats:
+def encode(estimator: BaseEstimator, X: MatrixLike) -> Floats:
     """Return the codes of rows as an array, for any setting of ``set_output``."""
     Z = estimator.transform(X)
     return np.asarray(Z.toarray() if issparse(Z) else Z)
@@ -196,17 +194,19 @@ def compare(
     -------
     comparison : Comparison
     """
-    given = X
-    estimator_seen, X, names = unpack(estimator, given)
-    Z = encode(estimator_seen, X)
-    back = np.asarray(estimator_seen.inverse_transform(Z), dtype=np.float64)
-    rows = dense(X)
-    unit = unit_of(estimator_seen, rows.shape[1])
+    fitted, X, names = unpack(estimator, X)
+    rows, filled = observed_rows(fitted, X), filled_rows(fitted, X)
+    Z = encode(fitted, X)
+    back = np.asarray(fitted.inverse_transform(Z), dtype=np.float64)
+    unit = unit_of(fitted, rows.shape[1])
     name, of_baseline = None, None
     if isinstance(baseline, str) and baseline == "pca":
-        learnt = rows if X_train is None else dense(unpack(estimator, X_train)[1])
+        learnt, name = filled, "PCA of these rows"
+        if X_train is not None:
+            learnt, name = filled_rows(fitted, unpack(estimator, X_train)[1]), "PCA"
+        if has_gaps(rows):
+            name += " (gaps filled)"
         baseline = PCAWithUnits(Z.shape[1], unit).fit(learnt)
-        name = "PCA" if X_train is not None else "PCA of these rows"
     elif isinstance(baseline, str):
         raise ValueError(
             f"baseline={baseline!r} must be 'pca', a fitted transformer with "
@@ -215,14 +215,23 @@ def compare(
     elif baseline is not None:
         name = type(last_step(baseline)).__name__
     if baseline is not None:
-        of_baseline = np.asarray(baseline.inverse_transform(encode(baseline, X)))
-    return Comparison(rows, back, of_baseline, unit, names, name)
+        as_given = not has_gaps(rows) or _takes_gaps(baseline)
+        codes = encode(baseline, X if as_given else filled)
+        of_baseline = np.asarray(baseline.inverse_transform(codes))
+    return Comparison(rows, back, filled, of_baseline, unit, names, name)
+
+
+def _takes_gaps(estimator):
+    """Whether rows with gaps can be passed as they are."""
+    return getattr(last_step(estimator), "missing_values", None) is not None
 
 
 def share_of_variance(X: Floats, reconstruction: Floats, unit: Floats) -> float:
-    """Return the share of the variance of rows that is reconstructed, as in `score`."""
-    if not np.ptp(X, axis=0).any():  # the mean of equal rows has rounding errors
-        return np.nan
-    left = np.square((X - reconstruction) / unit).sum()
-    total = np.square((X - X.mean(axis=0)) / unit).sum()
-    return float(1 - left / total)
+    """Return the share of the variance of rows that is reconstructed, as in `score`.
+
+    Gaps of ``X`` do not count. It is NaN if the rows do not vary.
+    """
+    left = np.nansum(np.square((X - reconstruction) / unit))
+    varies = observed_variance(X) > 0  # without the rounding errors of constants
+    total = np.nansum(np.square((X - observed_mean(X)) / unit)[:, varies])
+    return float(1 - left / total) if total > 0 else np.nan

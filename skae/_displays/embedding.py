@@ -10,8 +10,9 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import type_of_target
 
 from .._typing import Bools, Floats, MatrixLike
-from .canvas import class_styles, one_axes
-from .comparison import last_step
+from .canvas import class_styles, one_axes, short_names, text_width
+from .checks import check_methods, check_numbers
+from .comparison import encode, last_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +24,11 @@ _MANY_CLASSES = 20
 # More points than this hide one another.
 _MANY_POINTS = 5_000
 _UNKNOWN = "#BBBBBB"
+# The largest number of classes in a legend; if there are more, the others look alike.
+_MOST_NAMED = 28
+_OTHERS = "#999999"
+# Largest number of characters of names in the legend.
+_LONGEST = 24
 
 
 class EmbeddingDisplay:
@@ -36,7 +42,8 @@ class EmbeddingDisplay:
         Two codes of each row.
     y : array-like of shape (n_samples,), default=None
         Classes or numbers. Floats with fractions, and whole numbers with more than 20
-        values, are numbers. Rows with NaN or None are grey.
+        values, are numbers. Rows with NaN or None are grey. If there are more than 28
+        classes, the legend names the largest ones, and the others are grey.
     code_names : pair of str, default=("code 0", "code 1")
         Labels of the axes.
     y_name : str, default=None
@@ -101,12 +108,9 @@ class EmbeddingDisplay:
         display : EmbeddingDisplay
             The display, drawn.
         """
-        Z = np.asarray(estimator.transform(X))
-        if Z.shape[1] <= max(components):
-            raise ValueError(
-                f"components={tuple(components)} are not all there: the codes are "
-                f"{Z.shape[1]} numbers. Name two of 0 to {Z.shape[1] - 1}."
-            )
+        check_methods(last_step(estimator), "transform")
+        Z = encode(estimator, X)
+        components = _two_of(components, Z.shape[1])
         if y is not None:
             check_consistent_length(X, y)
         shares = getattr(last_step(estimator), "explained_variance_ratio_", None)
@@ -117,7 +121,7 @@ class EmbeddingDisplay:
                 for name, j in zip(names, components, strict=True)
             ]
         y_name = getattr(y, "name", None)  # of a column of a data frame
-        display = cls(Z[:, list(components)], y, code_names=names, y_name=y_name)
+        display = cls(Z[:, components], y, code_names=names, y_name=y_name)
         return display.plot(ax=ax)
 
     def plot(self, ax: "Axes | None" = None) -> Self:
@@ -133,7 +137,8 @@ class EmbeddingDisplay:
         display : EmbeddingDisplay
             The display, drawn.
         """
-        ax = self.ax_ = one_axes(ax, figsize=(6.4, 5.2))
+        is_new = ax is None
+        ax = self.ax_ = one_axes(ax, (6.4, 5.2), getattr(self, "ax_", None))
         self.figure_ = ax.figure
         if self.y is None:
             self._plot_rows(ax)
@@ -148,6 +153,8 @@ class EmbeddingDisplay:
         ax.set(xlabel=self.code_names[0], ylabel=self.code_names[1])
         # Both codes have the same unit, so distances in the picture are distances.
         ax.set_aspect("equal", adjustable="datalim")
+        if is_new:
+            _make_room(ax)
         return self
 
     def _plot_rows(self, ax):
@@ -158,7 +165,7 @@ class EmbeddingDisplay:
         ax.figure.colorbar(bins, ax=ax, label="rows in a cell")
 
     def _plot_numbers(self, ax, codes, values):
-        label = self.y_name or "y"
+        label = self._short_name() or "y"
         if len(codes) > _MANY_POINTS:
             style = {"gridsize": 60, "mincnt": 1, "lw": 0}
             points = ax.hexbin(*codes.T, C=values, **style)
@@ -167,20 +174,31 @@ class EmbeddingDisplay:
             points = ax.scatter(*codes.T, c=values, s=9, lw=0)
         ax.figure.colorbar(points, ax=ax, label=label)
 
+    def _short_name(self):
+        return None if self.y_name is None else short_names([self.y_name], _LONGEST)[0]
+
     def _plot_classes(self, ax, codes, values):
         if values.dtype.kind == "f":
             values = values.astype(int)  # floats with fractions are numbers
         classes, numbers = np.unique(values, return_inverse=True)
         alpha = 0.7 if len(codes) <= _MANY_POINTS else 0.35
         size = 14 if len(codes) <= 2_000 else 7
-        for c, (colour, marker) in enumerate(class_styles(len(classes))):
-            style = {"color": colour, "marker": marker, "s": size, "alpha": alpha}
-            ax.scatter(*codes[numbers == c].T, label=str(classes[c]), lw=0, **style)
+        style: dict[str, Any] = {"s": size, "alpha": alpha, "lw": 0}
+        named = _most_frequent(numbers)
+        others = ~np.isin(numbers, named)
+        if others.any():
+            label = f"{len(classes) - len(named)} other classes"
+            ax.scatter(*codes[others].T, color=_OTHERS, label=label, **style)
+        names = short_names([str(classes[c]) for c in named], _LONGEST)
+        looks = class_styles(len(named))
+        for c, name, (colour, marker) in zip(named, names, looks, strict=True):
+            style |= {"color": colour, "marker": marker, "label": name}
+            ax.scatter(*codes[numbers == c].T, **style)
         legend = ax.legend(
-            title=self.y_name,
+            title=self._short_name(),
             loc="upper left",
             bbox_to_anchor=(1.0, 1.0),
-            ncols=1 + (len(classes) - 1) // 15,
+            ncols=_n_columns(ax.get_legend_handles_labels()[1]),
             frameon=False,
             fontsize="small",
         )
@@ -191,6 +209,42 @@ class EmbeddingDisplay:
 
 # Pickles name the public place, so that they survive a move of this file.
 EmbeddingDisplay.__module__ = "skae"
+
+
+def _n_columns(names):
+    """Return the number of columns of the legend."""
+    return 1 + (len(names) - 1) // 15
+
+
+def _make_room(ax):
+    """Widen a new figure for a legend of several columns or long names."""
+    legend = ax.get_legend()
+    if legend is not None:
+        names = [text.get_text() for text in legend.get_texts()]
+        width = _n_columns(names) * (0.45 + text_width(names, is_small=True))
+        ax.figure.set_figwidth(max(6.4, 5.4 + width))
+
+
+def _most_frequent(numbers):
+    """Return the classes to name, in order: all, or the ones with the most rows."""
+    counts = np.bincount(numbers)
+    return np.sort(np.argsort(-counts, kind="stable")[:_MOST_NAMED])
+
+
+def _two_of(components, n_codes):
+    """Return the numbers of two codes as a list."""
+    if n_codes < 2:
+        raise ValueError(
+            "EmbeddingDisplay draws two codes, but the estimator has one: fit it with "
+            "n_components=2. TraversalDisplay draws one code."
+        )
+    numbers = check_numbers("components", components, n_codes - 1)
+    if len(numbers) != 2:
+        raise ValueError(
+            f"components={components!r} must be two numbers from 0 to {n_codes - 1}, "
+            "one for each axis."
+        )
+    return numbers.tolist()
 
 
 def read_target(y: ArrayLike) -> tuple[np.ndarray, Bools]:

@@ -11,9 +11,19 @@ from sklearn.model_selection import check_cv
 
 from .._compat import safe_indexing
 from .._typing import Floats, MatrixLike
-from .canvas import COLOURS, DASHES, one_axes
+from .canvas import (
+    COLOURS,
+    DASHES,
+    coincide,
+    legend_above,
+    one_axes,
+    short_names,
+    text_width,
+)
+from .checks import check_quantile
 from .comparison import compare, name_features
 from .profiles import Profile
+from .rows import observed_variance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +32,8 @@ __all__ = ["ErrorDisplay"]
 
 # Largest number of features whose names can be read in a list.
 _MANY_FEATURES = 40
+# Width of the axes in inches, beside the names.
+_WIDTH = 4.6
 # Ratio of the largest to the smallest error from which on the scale is logarithmic.
 _WIDE = 30.0
 
@@ -36,7 +48,7 @@ class ErrorDisplay:
     feature_errors, feature_variances : ndarray of shape (n_features,)
         Mean squared errors, and variances, in squared units of the features.
     row_errors : ndarray of shape (n_samples,)
-        Mean squared errors over features.
+        Mean squared errors over features; NaN for rows without an observed entry.
     baseline_feature_errors, baseline_row_errors : ndarray, default=None
         The same errors for the baseline.
     threshold : float, default=None
@@ -151,12 +163,13 @@ class ErrorDisplay:
         ValueError
             If ``cv`` is given without ``X_train``.
         """
+        check_quantile("threshold", threshold)
         compared = compare(estimator, X, X_train, baseline)
         row_errors = compared.row_errors(compared.reconstruction)
         level, name = None, "threshold"
         if threshold is not None:
             known, whose = _errors_for_threshold(estimator, compared, X_train, cv)
-            level = float(np.quantile(known, threshold))
+            level = float(np.nanquantile(known, threshold))
             name = f"{threshold:.4g} quantile of {whose}"
         of_baseline: dict[str, Any] = {}
         if compared.baseline is not None:
@@ -167,7 +180,7 @@ class ErrorDisplay:
             }
         display = cls(
             compared.feature_errors(compared.reconstruction),
-            compared.X.var(axis=0),
+            observed_variance(compared.X),
             row_errors,
             threshold=level,
             threshold_name=name,
@@ -188,7 +201,8 @@ class ErrorDisplay:
             The error of each feature, or the distribution of the errors of rows.
         metric : {"share", "rmse"}, default="share"
             Error of a feature: the share of its variance that is lost (1 if the
-            reconstruction is its mean), or the root mean squared error in its units.
+            reconstruction is its mean), or the root mean squared error in its units. If
+            no feature varies, as in a single row, it is the latter.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a figure.
 
@@ -206,10 +220,15 @@ class ErrorDisplay:
             raise ValueError(f"kind={kind!r} must be 'feature' or 'row'.")
         if metric not in ("share", "rmse"):
             raise ValueError(f"metric={metric!r} must be 'share' or 'rmse'.")
+        if not np.any(self.feature_variances > 0):  # there are no shares
+            metric = "rmse"
         n_features = len(self.feature_errors)
         is_list = n_features <= _MANY_FEATURES and self.feature_axis is None
-        height = 4.2 if kind == "row" or not is_list else 1.2 + 0.24 * n_features
-        ax = self.ax_ = one_axes(ax, figsize=(6.4, height))
+        size = 6.4, 4.2
+        if kind == "feature" and is_list:
+            names = self._short_names(n_features)
+            size = 1.0 + _WIDTH + text_width(names), 1.2 + 0.24 * n_features
+        ax = self.ax_ = one_axes(ax, size, getattr(self, "ax_", None))
         self.figure_ = ax.figure
         if kind == "row":
             self._plot_rows(ax)
@@ -218,6 +237,9 @@ class ErrorDisplay:
         else:
             self._plot_curve(ax, metric)
         return self
+
+    def _short_names(self, n_features):
+        return short_names(name_features(self.feature_names, n_features))
 
     def _of_features(self, metric):
         """Return a label, errors, and the baseline's errors or None.
@@ -234,75 +256,96 @@ class ErrorDisplay:
 
     def _plot_list(self, ax, metric):
         label, ours, others = self._of_features(metric)
-        names = name_features(self.feature_names, len(ours))
+        names = self._short_names(len(ours))
         order = np.argsort(np.nan_to_num(ours))  # the largest on top
         places = np.arange(len(order))
+        others, name = self._baseline_beside(ours, others)
         if others is not None:
             ax.hlines(
                 places, ours[order], others[order], color="#BBBBBB", lw=1.5, zorder=1
             )
-            style = {"color": COLOURS["baseline"], "marker": "s", "ls": "none", "ms": 5}
+            style = {"color": COLOURS["baseline"], "marker": "s", "ls": "none", "ms": 7}
+            style["mfc"] = "none"  # it shows a point within it
             ax.plot(others[order], places, label=self.baseline_name, **style)
         style = {"color": COLOURS["ours"], "marker": "o", "ls": "none"}
-        ax.plot(ours[order], places, label="reconstruction", **style)
+        ax.plot(ours[order], places, label=name, **style)
+        names = [
+            f"{n} (constant)" if np.isnan(e) else n
+            for n, e in zip(names, ours, strict=True)
+        ]
         ax.set_yticks(places, [names[i] for i in order])
         if metric == "share":
             self._mark_mean(ax.axvline)
         ax.set(xlabel=label, ylim=(-0.7, len(order) - 0.3))
         ax.set_xlim(left=0)
         ax.grid(axis="x", lw=0.4, alpha=0.5)
-        _legend_above(ax)
+        legend_above(ax, _WIDTH)
 
     def _plot_curve(self, ax, metric):
         label, ours, others = self._of_features(metric)
         names = name_features(self.feature_names, len(ours))
         profile = Profile("curve", self.feature_axis, names)
-        lines = {"baseline": (self.baseline_name, others)} if others is not None else {}
-        lines["ours"] = "reconstruction", ours
+        others, name = self._baseline_beside(ours, others)
+        lines = {"ours": (name, ours)}
+        if others is not None:  # its dashes show a line below them
+            lines["baseline"] = self.baseline_name, others
         for role, (name, errors) in lines.items():
             style = {"color": COLOURS[role], "linestyle": DASHES[role], "label": name}
             profile.draw(ax, errors, **style)
-        profile.label(ax)
+        profile.label(ax, _WIDTH)
         if metric == "share":
             self._mark_mean(ax.axhline)
         ax.set_ylabel(label)
         ax.set_ylim(bottom=0)
-        _legend_above(ax)
+        legend_above(ax, _WIDTH)
+
+    def _baseline_beside(self, ours, others):
+        """Return the baseline's errors, None if ours hide them, and our name."""
+        if coincide(ours, others):
+            return None, f"reconstruction = {self.baseline_name}"
+        return others, "reconstruction"
 
     def _mark_mean(self, draw):
         """Mark the error of predicting the mean of a feature."""
         draw(1.0, color=COLOURS["train"], ls=":", lw=1, label="mean of the feature")
 
     def _plot_rows(self, ax):
-        all_errors = [self.row_errors]
-        if self.baseline_row_errors is not None:
-            all_errors.append(self.baseline_row_errors)
+        others, name = self._baseline_beside(self.row_errors, self.baseline_row_errors)
+        all_errors = [_observed(self.row_errors)]
+        if others is not None:
+            all_errors.append(_observed(others))
         values = np.concatenate(all_errors)
         least, most = values.min(), values.max()
         is_wide = least > 0 and most > _WIDE * least
-        n_bins = int(np.clip(2 * np.sqrt(len(self.row_errors)), 10, 60))
+        n_bins = int(np.clip(2 * np.sqrt(len(all_errors[0])), 10, 60))
         space = np.geomspace if is_wide else np.linspace
         bins = space(least if is_wide else 0.0, most or 1.0, n_bins + 1)
         ax.hist(
-            self.row_errors,
+            all_errors[0],
             bins,
             color=COLOURS["ours"],
             alpha=0.6,
-            label="reconstruction",
+            label=name,
         )
         if len(all_errors) > 1:
             style = {"color": COLOURS["baseline"], "ls": DASHES["baseline"]}
             ax.hist(
                 all_errors[1], bins, histtype="step", label=self.baseline_name, **style
             )
-        if self.threshold is not None:
+        if self.threshold is not None and not np.isnan(self.threshold):
             above = int((self.row_errors > self.threshold).sum())
-            label = f"{self.threshold_name}: {above} of {len(self.row_errors)} above"
+            label = f"{self.threshold_name}: {above} of {len(all_errors[0])} above"
             ax.axvline(self.threshold, color=COLOURS["original"], ls=":", label=label)
         if is_wide:
             ax.set_xscale("log")
         ax.set(xlabel="mean squared error of a row", ylabel="rows")
-        _legend_above(ax)
+        legend_above(ax, _WIDTH)
+
+
+def _observed(errors):
+    """Return the errors of rows in which anything is observed."""
+    errors = np.asarray(errors)
+    return errors[~np.isnan(errors)]
 
 
 def _errors_for_threshold(estimator, compared, X_train, cv):
@@ -323,12 +366,6 @@ def _errors_for_threshold(estimator, compared, X_train, cv):
         unseen = replace(unseen, unit=compared.unit)
         errors.append(unseen.row_errors(unseen.reconstruction))
     return np.concatenate(errors), "training rows, out of fold"
-
-
-def _legend_above(ax):
-    """Draw the legend above the axes, where it hides no lines."""
-    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 0.2}
-    ax.legend(frameon=False, fontsize="small", ncols=2, **place)
 
 
 # Pickles name the public place, so that they survive a move of this file.

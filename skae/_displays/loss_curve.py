@@ -135,7 +135,7 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             The display, drawn.
         """
-        ax = self.ax_ = one_axes(ax)
+        ax = self.ax_ = one_axes(ax, earlier=getattr(self, "ax_", None))
         self.figure_ = ax.figure
         if not np.size(self.loss_curve):
             self._say_that_there_is_nothing(ax)

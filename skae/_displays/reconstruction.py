@@ -1,6 +1,7 @@
 """Reconstruction: rows and their reconstructions, as pictures, curves or tables."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -8,15 +9,20 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from .._typing import Floats, MatrixLike
-from .canvas import COLOURS, DASHES, MARKERS, grid
+from .canvas import COLOURS, DASHES, GAPS, MARKERS, coincide, grid, limits
+from .checks import check_number, check_numbers
 from .comparison import compare, name_features
+from .pictures import difference_picture, grey_levels, is_in_colour, picture
 from .profiles import Profile, check_kind
+from .rows import observed_mean, observed_variance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["ReconstructionDisplay"]
 
+# Number of characters in a line of a title above a picture.
+_LINE = 14
 _CELLS = {"image": (1.55, 1.5), "curve": (4.6, 1.9), "table": (4.6, 2.1)}
 
 
@@ -28,7 +34,7 @@ class ReconstructionDisplay:
     Parameters
     ----------
     original, reconstruction : ndarray of shape (n_rows, n_features)
-        The rows and their reconstructions.
+        The rows and their reconstructions. NaN stands for gaps in the rows.
     baseline : ndarray of shape (n_rows, n_features), default=None
         Reconstructions by the baseline.
     kind : {"auto", "image", "curve", "table"}, default="auto"
@@ -38,6 +44,7 @@ class ReconstructionDisplay:
         ``feature_axis``, else a table.
     image_shape : tuple of int, default=None
         Height and width of pictures; for colour pictures, height, width and channels.
+        The differences of these are means over red, green and blue.
     feature_axis : array-like of shape (n_features,), default=None
         Positions of the features on the axis of curves, such as wavelengths.
     feature_names : list of str, default=None
@@ -144,7 +151,7 @@ class ReconstructionDisplay:
         errors = compared.row_errors(compared.reconstruction)
         chosen = _choose(rows, errors)
         of_baseline = compared.baseline
-        spread = compared.X.std(axis=0)
+        spread = np.sqrt(observed_variance(compared.X))
         display = cls(
             compared.X[chosen],
             compared.reconstruction[chosen],
@@ -153,7 +160,7 @@ class ReconstructionDisplay:
             image_shape=image_shape,
             feature_axis=feature_axis,
             feature_names=compared.names,
-            centre=compared.X.mean(axis=0),
+            centre=observed_mean(compared.X),
             spread=np.where(spread > 0, spread, 1.0),
             row_names=[f"row {i}\n{_rank(errors, i)}" for i in chosen],
             baseline_name=compared.baseline_name,
@@ -177,15 +184,20 @@ class ReconstructionDisplay:
         kind = check_kind(self.kind, n_features, self.image_shape, self.feature_axis)
         is_image, has_baseline = kind == "image", self.baseline is not None
         n_columns = (3 + 2 * has_baseline) if is_image else 2
-        self.figure_, self.axes_ = grid(ax, n_rows, n_columns, _CELLS[kind])
+        features = name_features(self.feature_names, n_features)
+        profile = Profile(kind, self.feature_axis, features)
+        below = profile.height
+        panels = grid(ax, n_rows, n_columns, _CELLS[kind], is_image, below)
+        self.figure_, self.axes_ = panels.figure, panels.axes
         names = self.row_names or [f"row {i}" for i in range(n_rows)]
         if is_image:
-            self._plot_images(names)
+            self._plot_images(panels, names)
         else:
-            self._plot_profiles(kind, names)
+            self._plot_profiles(kind, profile, names, panels.width)
+        panels.fit()
         return self
 
-    def _plot_images(self, names):
+    def _plot_images(self, panels, names):
         assert self.image_shape is not None  # pictures have a shape
         shown = {"original": self.original, "reconstruction": self.reconstruction}
         left = {"reconstruction\n- original": self.reconstruction - self.original}
@@ -193,28 +205,43 @@ class ReconstructionDisplay:
             name = str(self.baseline_name)
             shown[name] = self.baseline
             left[f"{name}\n- original"] = self.baseline - self.original
-        low, high = np.min(self.original), np.max(self.original)
-        most = max(np.abs(values).max() for values in left.values()) or 1.0
-        styles = [{"cmap": "gray", "vmin": low, "vmax": high}] * len(shown)
-        styles += [{"cmap": "PuOr", "vmin": -most, "vmax": most}] * len(left)
-        columns = zip(self.axes_.T, (shown | left).items(), styles, strict=True)
-        for axes, (title, values), style in columns:
-            axes[0].set_title(title, fontsize="medium")
-            for ax, row in zip(axes, values, strict=True):
-                image = ax.imshow(np.reshape(row, self.image_shape), **style)
+        shape, levels = self.image_shape, grey_levels(self.original, self.image_shape)
+        style = {"cmap": "gray", "vmin": levels[0], "vmax": levels[1]}
+        columns = [
+            (title, [picture(row, shape, levels) for row in values], style)
+            for title, values in shown.items()
+        ]
+        pictures = {
+            title: [difference_picture(row, shape) for row in values]
+            for title, values in left.items()
+        }
+        size = np.abs(levels).max()
+        most = max(np.abs(limits(values, size)).max() for values in pictures.values())
+        style = {"cmap": "PuOr", "vmin": -most, "vmax": most}
+        columns += [(title, values, style) for title, values in pictures.items()]
+        size_of_font = panels.font_size(_LINE)
+        for axes, (title, values, style) in zip(self.axes_.T, columns, strict=True):
+            axes[0].set_title(_wrapped(title), fontsize=size_of_font)
+            for ax, values_of_row, row in zip(axes, values, self.original, strict=True):
+                image = ax.imshow(values_of_row, **style)
                 ax.set(xticks=[], yticks=[])
+                if np.isnan(row).any():  # seen where the picture has a gap
+                    ax.patch.set(**GAPS)
         for ax, name in zip(self.axes_[:, 0], names, strict=True):
-            ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize="small")
-        self.figure_.colorbar(
-            image, ax=list(self.axes_[:, len(shown) :].flat), label="difference"
-        )
+            style = {"rotation": 0, "fontsize": size_of_font}
+            ax.set_ylabel(name, ha="right", va="center", **style)
+        label = "difference"
+        if is_in_colour(shape):
+            label += " (mean over colours)"
+        panels.colour_bar(image, self.axes_[:, len(shown) :], label)
 
-    def _plot_profiles(self, kind, names):
-        names_of_features = name_features(self.feature_names, self.original.shape[1])
-        profile = Profile(kind, self.feature_axis, names_of_features)
+    def _plot_profiles(self, kind, profile, names, width):
         lines = {"original": ("original", self.original)}
         lines["ours"] = "reconstruction", self.reconstruction
-        if self.baseline is not None:
+        if coincide(self.reconstruction, self.baseline):
+            name = f"reconstruction = {self.baseline_name}"
+            lines["ours"] = name, self.reconstruction
+        elif self.baseline is not None:
             lines["baseline"] = str(self.baseline_name), self.baseline
         centre: Floats | float = 0.0
         spread: Floats | float = 1.0
@@ -234,19 +261,20 @@ class ReconstructionDisplay:
                     profile.draw(ax_left, left, **style)
             ax_left.axhline(0, color=COLOURS["original"], lw=0.8)
             ax.set_title(name.replace("\n", ", "), fontsize="small", loc="left")
-        self._share_limits()
+        self._share_limits(spread)
         unit = "standard deviations" if kind == "table" else "value"
         for ax in self.axes_[:, 0]:
             ax.set_ylabel(unit, fontsize="small")
         self.axes_[0, 1].set_title(
             "difference from the original (one scale)", fontsize="small", loc="left"
         )
-        profile.label(self.axes_)
+        profile.label(self.axes_, width)
         place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.12)}
         self.axes_[0, 0].legend(fontsize="small", frameon=False, ncols=3, **place)
 
-    def _share_limits(self):
-        most = max(np.abs(ax.get_ylim()).max() for ax in self.axes_[:, 1])
+    def _share_limits(self, spread):
+        size = limits(np.abs(self.original / spread))[1]
+        most = max(np.abs(limits(ax.get_ylim(), size)).max() for ax in self.axes_[:, 1])
         for ax in self.axes_[:, 1]:
             ax.set_ylim(-most, most)
 
@@ -255,20 +283,29 @@ class ReconstructionDisplay:
 ReconstructionDisplay.__module__ = "skae"
 
 
+def _wrapped(title):
+    """Return a title in lines that are not wider than a picture."""
+    return "\n".join(part for line in title.split("\n") for part in wrap(line, _LINE))
+
+
 def _choose(rows, errors):
     """Return indices of rows: the given ones, or some from best to worst."""
     if np.ndim(rows) > 0:
-        return np.asarray(rows)
-    order = np.argsort(errors)
-    ranks = np.linspace(0, len(errors) - 1, min(rows, len(errors)))
+        return check_numbers("rows", rows, len(errors) - 1)
+    rows = check_number("rows", rows, 1)
+    order = np.argsort(errors)  # rows without an observed entry are last
+    n_known = int(np.sum(~np.isnan(errors)))
+    ranks = np.linspace(0, n_known - 1, min(rows, n_known))
     return order[np.round(ranks).astype(int)]
 
 
 def _rank(errors, i):
     """Return the rank of a row's error among all rows, as a text."""
-    rank = (errors < errors[i]).sum()
+    if np.isnan(errors[i]):
+        return "nothing observed"
+    rank, last = (errors < errors[i]).sum(), np.sum(~np.isnan(errors)) - 1
     if rank == 0:
         return "least error"
-    if rank == len(errors) - 1:
+    if rank == last:
         return "largest error"
-    return f"error > {rank / (len(errors) - 1):.0%} of rows"
+    return f"error > {rank / last:.0%} of rows"

@@ -30,7 +30,6 @@ from .canvas import pyplot
 from .comparison import (
     PCAWithUnits,
     compare,
-    dense,
     encode,
     last_step,
     name_features,
@@ -41,6 +40,7 @@ from .embedding import EmbeddingDisplay, are_numbers, read_target
 from .error import ErrorDisplay
 from .loss_curve import LossCurveDisplay
 from .reconstruction import ReconstructionDisplay
+from .rows import filled_rows, has_gaps, observed_variance
 from .scree import ScreeDisplay
 from .traversal import TraversalDisplay
 
@@ -132,11 +132,11 @@ def report(
     if y is not None:
         check_consistent_length(compared.X, y)
     shape = {"image_shape": image_shape, "feature_axis": feature_axis}
-    figures = _pictures(estimator, X, X_train, cv, y, shape)
+    figures = _pictures(estimator, compared, X, X_train, cv, y, shape)
     text = template.render(
         title=title or f"{type(fitted).__name__}: {_count_rows(len(compared.X))}",
         facts=_facts(fitted, compared),
-        table=_table(fitted, compared, rows, dense(learnt), y),
+        table=_table(fitted, compared, rows, filled_rows(fitted, learnt), y),
         notes=_notes(fitted, compared, X_train, cv, y),
         figures=figures,
         rows=_hardest_rows(compared, feature_axis),
@@ -195,8 +195,8 @@ def _table(fitted, compared, rows, learnt, y):
     Z = encode(fitted, rows)
     pca = PCAWithUnits(Z.shape[1], compared.unit).fit(learnt)
     codes = {
-        "raw features": (compared.X, compared.X),
-        compared.baseline_name: (pca.transform(compared.X), compared.baseline),
+        "raw features": (compared.filled, compared.X),
+        compared.baseline_name: (pca.transform(compared.filled), compared.baseline),
         type(fitted).__name__: (Z, compared.reconstruction),
     }
     return [
@@ -243,7 +243,7 @@ def _score(values, y):
 def _notes(fitted, compared, X_train, cv, y):
     """Return the notes below the table."""
     notes = ["R² is the share of the variance of these rows that is reconstructed."]
-    if not np.ptp(compared.X, axis=0).any():
+    if not observed_variance(compared.X).any():
         notes.append("These rows have no variance, so R² is undefined.")
     if X_train is None:
         notes.append("PCA was fitted to the rows of this report: X_train is not given.")
@@ -252,6 +252,11 @@ def _notes(fitted, compared, X_train, cv, y):
             "The threshold of the errors of rows is that of the training rows. More "
             "than one per cent of normal new rows are above it; with cv=5 it holds for "
             "new rows too."
+        )
+    if has_gaps(compared.X):
+        notes.append(
+            "R² and errors are of the observed entries. PCA and the linear model of "
+            "the raw features get rows whose gaps the autoencoder has filled."
         )
     if y is not None:
         notes.append(
@@ -267,7 +272,7 @@ def _notes(fitted, compared, X_train, cv, y):
     return notes
 
 
-def _pictures(estimator, X, X_train, cv, y, shape):
+def _pictures(estimator, compared, X, X_train, cv, y, shape):
     """Return all pictures that are possible, each with a caption."""
     of_rows = {"X_train": X_train}
     axis = {"feature_axis": shape["feature_axis"]}
@@ -284,7 +289,8 @@ def _pictures(estimator, X, X_train, cv, y, shape):
     if getattr(fitted, "loss_curve_", None):
         display = LossCurveDisplay.from_estimator(estimator)
         figures.append({"caption": "The training", "png": _png(display)})
-    if getattr(fitted, "_ordered", False):
+    varies = np.any(observed_variance(compared.X) > 0)
+    if varies and getattr(fitted, "_ordered", False):
         figures.append(draw("How many codes", ScreeDisplay, **of_rows))
     return figures
 
@@ -310,7 +316,7 @@ def _hardest_rows(compared, feature_axis):
     lines = []
     for i in np.argsort(-errors)[:_HARDEST]:
         parts = np.square((compared.X[i] - compared.reconstruction[i]) / compared.unit)
-        parts = parts / (parts.sum() or 1.0)
+        parts = np.nan_to_num(parts) / (np.nansum(parts) or 1.0)
         largest = np.argsort(-parts)[:3]
         why = ", ".join(f"{names[j]} ({parts[j]:.0%})" for j in largest)
         lines.append({"row": i, "error": errors[i], "pca": of_pca[i], "why": why})
@@ -319,7 +325,7 @@ def _hardest_rows(compared, feature_axis):
 
 def _hardest_features(compared, feature_axis):
     """Return the features that lose the largest shares of their variance."""
-    variances = compared.X.var(axis=0)
+    variances = observed_variance(compared.X)
     names = name_features(compared.names, compared.X.shape[1], feature_axis)
     varied = np.flatnonzero(variances > 0)
     ours, of_pca = (

@@ -10,15 +10,16 @@ from sklearn.base import BaseEstimator, clone
 from .._reconstruction import ReconstructingTransformer
 from .._runtime.warning import ValidationWarning
 from .._typing import MatrixLike
-from .canvas import COLOURS, DASHES, one_axes
+from .canvas import COLOURS, DASHES, coincide, one_axes
+from .checks import check_number
 from .comparison import (
     PCAWithUnits,
-    dense,
     encode,
     share_of_variance,
     unit_of,
     unpack,
 )
+from .rows import filled_rows, has_gaps, observed_rows, observed_variance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,23 +115,36 @@ class ScreeDisplay:
         """
         X_train = X if X_train is None else X_train
         fitted, given, _ = unpack(estimator, X)
-        learnt = dense(unpack(estimator, X_train)[1])
-        rows, Z = dense(given), encode(fitted, given)
+        learnt = unpack(estimator, X_train)[1]
+        rows, Z = observed_rows(fitted, given), encode(fitted, given)
         k = Z.shape[1]
         is_ours = isinstance(fitted, ReconstructingTransformer)
         refits = is_ours and not fitted._ordered
         numbers = _numbers(n_components, k, refits)
+        if not np.any(observed_variance(rows) > 0):
+            raise ValueError(
+                f"The {len(rows)} rows of X do not vary, so there is no share of their "
+                "variance: pass rows that differ."
+            )
         unit = unit_of(fitted, rows.shape[1])
         if refits:
-            scores = [_refit(fitted, j, learnt, rows, unit) for j in numbers]
+            scores = [_refit(fitted, j, learnt, given, rows, unit) for j in numbers]
             name = f"{type(fitted).__name__}, fitted for each"
         else:
             decode = fitted.inverse_transform if is_ours else _padded(fitted, k)
             scores = _of_first(Z, decode, numbers, rows, unit)
             name = f"{type(fitted).__name__}, its first codes"
-        pca = PCAWithUnits(max(numbers), unit).fit(learnt)
-        of_pca = pca.transform(rows), pca.inverse_transform, numbers, rows, unit
+        pca = PCAWithUnits(max(numbers), unit).fit(filled_rows(fitted, learnt))
+        of_pca = (
+            pca.transform(filled_rows(fitted, given)),
+            pca.inverse_transform,
+            numbers,
+            rows,
+            unit,
+        )
         where = "" if X_train is not X else " of these rows"
+        if has_gaps(rows):
+            where += " (gaps filled)"
         display = cls(
             numbers, np.array(scores), np.array(_of_first(*of_pca)),
             name=name, baseline_name=f"PCA{where}",
@@ -150,20 +164,29 @@ class ScreeDisplay:
         display : ScreeDisplay
             The display, drawn.
         """
-        ax = self.ax_ = one_axes(ax)
+        ax = self.ax_ = one_axes(ax, earlier=getattr(self, "ax_", None))
         self.figure_ = ax.figure
         lines = {"ours": (self.name, self.scores, "o")}
-        if self.baseline_scores is not None:
+        if coincide(self.scores, self.baseline_scores):  # one would hide the other
+            lines["ours"] = f"{self.name} = {self.baseline_name}", self.scores, "o"
+        elif self.baseline_scores is not None:
             lines["baseline"] = self.baseline_name, self.baseline_scores, "s"
         for role, (label, scores, marker) in lines.items():
             style: dict[str, Any] = {"color": COLOURS[role], "linestyle": DASHES[role]}
             style["clip_on"] = False  # draw markers at the edge completely
+            if marker == "s":  # open, so that they show points within them
+                style |= {"mfc": "none", "ms": 8}
             ax.plot(self.n_components, scores, marker=marker, label=label, **style)
         lowest = min(np.min(scores) for _, scores, _ in lines.values())
         ax.set(xlabel="number of codes", ylabel="share of the variance (R²)")
         ax.set_ylim(min(0.0, 1.05 * lowest), 1.0)
-        locator: Any = ax.xaxis.get_major_locator()
-        locator.set_params(integer=True)
+        numbers = np.unique(np.asarray(self.n_components))
+        if len(numbers) == 1:
+            ax.set_xlim(numbers[0] - 1, numbers[0] + 1)
+            ax.set_xticks(numbers)
+        else:
+            locator: Any = ax.xaxis.get_major_locator()
+            locator.set_params(integer=True)
         ax.grid(lw=0.4, alpha=0.5)
         ax.legend(frameon=False)
         return self
@@ -176,19 +199,17 @@ ScreeDisplay.__module__ = "skae"
 def _numbers(n_components, k, refits):
     """Return the numbers of codes, in order."""
     if n_components is not None:
-        numbers = np.unique(np.asarray(n_components, dtype=int))
-        if numbers[0] < 1 or (not refits and numbers[-1] > k):
-            raise ValueError(
-                f"n_components={numbers.tolist()} must be from 1 to {k}, the codes "
-                "that the estimator has."
-            )
-        return numbers
+        given = np.ravel(np.asarray(n_components)).tolist()
+        if not given:
+            raise ValueError(f"n_components={n_components!r} names no number of codes.")
+        most = None if refits else k  # the codes that the estimator has
+        return np.unique([check_number("n_components", j, 1, most) for j in given])
     if not refits:
         return np.arange(1, k + 1)
     return np.unique([*(2 ** np.arange(k.bit_length())), k])
 
 
-def _refit(estimator, n_components, X_train, X, unit):
+def _refit(estimator, n_components, X_train, X, rows, unit):
     """Return the score of a clone with another number of codes."""
     model = clone(estimator).set_params(n_components=int(n_components))
     with warnings.catch_warnings():
@@ -196,7 +217,7 @@ def _refit(estimator, n_components, X_train, X, unit):
         warnings.simplefilter("ignore", ValidationWarning)
         model.fit(X_train)
     again = np.asarray(model.inverse_transform(encode(model, X)))
-    return share_of_variance(X, again, unit)
+    return share_of_variance(rows, again, unit)
 
 
 def _of_first(Z, decode, numbers, X, unit):

@@ -8,9 +8,12 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from .._typing import Floats, MatrixLike
-from .canvas import grid, pyplot
-from .comparison import dense, encode, name_features, unpack
+from .canvas import grid, limits, pyplot
+from .checks import check_number, check_numbers
+from .comparison import encode, name_features, unpack
+from .pictures import grey_levels, picture
 from .profiles import Profile, check_kind
+from .rows import observed_rows, observed_variance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +41,7 @@ class TraversalDisplay:
     kind : {"auto", "image", "curve", "table"}, default="auto"
         As in `ReconstructionDisplay`.
     image_shape : tuple of int, default=None
-        Height and width of pictures.
+        Height and width of pictures; for colour pictures, height, width and channels.
     feature_axis : array-like of shape (n_features,), default=None
         Positions of the features on the axis of curves, such as wavelengths.
     feature_names : list of str, default=None
@@ -116,7 +119,7 @@ class TraversalDisplay:
         components : array-like of int, default=None
             Numbers of the codes; None for the first four.
         n_steps : int, default=7
-            Number of rows along each code.
+            Number of rows along each code, at least 2.
         row : int, default=None
             Number of the row of ``X`` to start from; None for the mean code.
         kind, image_shape, feature_axis : str, tuple of int, array-like
@@ -133,8 +136,11 @@ class TraversalDisplay:
         Z = encode(estimator, X)
         numbers = np.arange(min(_MOST_CODES, Z.shape[1]))
         if components is not None:
-            numbers = np.asarray(components)
-        start = Z.mean(axis=0) if row is None else Z[row]
+            numbers = check_numbers("components", components, Z.shape[1] - 1)
+        n_steps = check_number("n_steps", n_steps, 2)
+        start = Z.mean(axis=0)
+        if row is not None:
+            start = Z[check_number("row", row, 0, len(Z) - 1)]
         codes, values = [], []
         for j in numbers:
             low, high = np.quantile(Z[:, j], _RANGE)
@@ -148,7 +154,7 @@ class TraversalDisplay:
             f"code {j}" if shares is None else f"code {j} ({shares[j]:.1%})"
             for j in numbers
         ]
-        spread = dense(X).std(axis=0)
+        spread = np.sqrt(observed_variance(observed_rows(estimator, X)))
         display = cls(
             rows.reshape(len(codes), n_steps, -1),
             np.array(values),
@@ -177,33 +183,39 @@ class TraversalDisplay:
         """
         n_codes, n_steps, n_features = self.rows.shape
         kind = check_kind(self.kind, n_features, self.image_shape, self.feature_axis)
+        features = name_features(self.feature_names, n_features)
+        profile = Profile(kind, self.feature_axis, features)
         names = self.code_names or [f"code {j}" for j in range(n_codes)]
         if kind == "image":
-            self.figure_, self.axes_ = grid(ax, n_codes, n_steps, (1.1, 1.25))
-            self._plot_images(names)
+            panels = grid(ax, n_codes, n_steps, (1.1, 1.25))
         else:
             # A table shows only the changes, because features have different units.
             n_columns = 2 if kind == "curve" else 1
-            self.figure_, self.axes_ = grid(ax, n_codes, n_columns, _CELLS[kind])
-            self._plot_profiles(kind, names)
+            panels = grid(ax, n_codes, n_columns, _CELLS[kind], below=profile.height)
+        self.figure_, self.axes_ = panels.figure, panels.axes
+        if kind == "image":
+            self._plot_images(names, panels.font_size(6))
+        else:
+            self._plot_profiles(kind, profile, names, panels.width)
+        panels.fit()
         return self
 
-    def _plot_images(self, names):
+    def _plot_images(self, names, size_of_font):
         assert self.image_shape is not None  # pictures have a shape
-        style = {"cmap": "gray", "vmin": self.rows.min(), "vmax": self.rows.max()}
+        levels = grey_levels(self.rows, self.image_shape)
+        style = {"cmap": "gray", "vmin": levels[0], "vmax": levels[1]}
         for axes, rows, values, name in zip(
             self.axes_, self.rows, self.values, names, strict=True
         ):
             for ax, row, value in zip(axes, rows, values, strict=True):
-                ax.imshow(np.reshape(row, self.image_shape), **style)
+                ax.imshow(picture(row, self.image_shape, levels), **style)
                 ax.set(xticks=[], yticks=[])
-                ax.set_xlabel(f"{value:.2g}", fontsize="small")
+                ax.set_xlabel(f"{value:.2g}", fontsize=size_of_font)
             label = name.replace(" (", "\n(")
-            axes[0].set_ylabel(label, rotation=0, ha="right", va="center")
+            style_of_label = {"fontsize": size_of_font, "rotation": 0}
+            axes[0].set_ylabel(label, ha="right", va="center", **style_of_label)
 
-    def _plot_profiles(self, kind, names):
-        features = name_features(self.feature_names, self.rows.shape[2])
-        profile = Profile(kind, self.feature_axis, features)
+    def _plot_profiles(self, kind, profile, names, width):
         spread = 1.0 if kind == "curve" or self.spread is None else self.spread
         n_steps = self.rows.shape[1]
         # Without the lightest end, which is hard to see on white.
@@ -217,6 +229,9 @@ class TraversalDisplay:
                 change = (row - self.base) / spread
                 label = f"{values[i]:.2g}" if i in named else None
                 profile.draw(axes[-1], change, color=colour, label=label)
+            for ax in axes:
+                size = limits(np.abs(self.base / spread))[1]
+                ax.set_ylim(*limits(ax.get_ylim(), size))
             axes[-1].set_title("change", fontsize="small", loc="left")
             axes[0].set_title(name, fontsize="small", loc="left")
             style = {"fontsize": "x-small", "title_fontsize": "x-small"}
@@ -224,7 +239,7 @@ class TraversalDisplay:
             axes[-1].legend(title="code", frameon=False, **style, **place)
             unit = "value" if kind == "curve" else "change, in\nstandard deviations"
             axes[0].set_ylabel(unit, fontsize="small")
-        profile.label(self.axes_)
+        profile.label(self.axes_, width)
 
 
 # Pickles name the public place, so that they survive a move of this file.
