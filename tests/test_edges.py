@@ -174,6 +174,8 @@ def test_values_whose_squares_overflow_raise_an_error_and_no_warning(size):
     ):
         with pytest.raises(ValueError, match=message):
             fit(X)
+        with pytest.raises(ValueError, match=message):
+            fit(np.tile(X, (4, 1)) * np.linspace(1, 2, 240)[:, None])  # many rows
     for fit in (filling.fit, filling.partial_fit, AutoEncoderImputer().fit):
         with pytest.raises(ValueError, match=message):
             fit(gaps)

@@ -196,11 +196,12 @@ def have_near_copies(X: Rows, rows: Ints, seed: int) -> bool:
     of_nearest = np.zeros(len(asked), int)
     for part in row_slices(len(others), X.shape[1]):
         values = dense_rows(X, others[part]) - mean
-        distance = (
-            np.square(x).sum(axis=1)[:, None]
-            - 2 * x @ values.T
-            + np.square(values).sum(axis=1)
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # the scaling refuses them
+            distance = (
+                np.square(x).sum(axis=1)[:, None]
+                - 2 * x @ values.T
+                + np.square(values).sum(axis=1)
+            )
         distance[asked[:, None] == others[part]] = np.inf
         best = distance.argmin(axis=1)
         least = distance[np.arange(len(asked)), best]
