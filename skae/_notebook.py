@@ -109,7 +109,7 @@ def held_out_scores(estimator: BaseEstimator) -> tuple[float, float] | None:
     """Return R2 of the network and of PCA on the held-out rows, or None.
 
     PCA's score is stored. The network's score follows from the losses on the same rows.
-    It is that of the validated network, even if this was trained again on all rows.
+    It is that of the validated network, even if this was then trained on all rows.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ class TestLines:
         params = {"hidden_layer_sizes": (32,), "max_iter": 100}
         model = fitted(X, verbose=1, **params)
         (line,) = lines()
-        assert "trained again on all rows" in line
+        assert "then trained on all rows" in line
         assert f"PCA {model.baseline_score_:.3f}" in line
 
     def test_pca_is_named_with_the_reason(self, lines):

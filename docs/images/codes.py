@@ -22,7 +22,11 @@ from skae import AutoEncoderTransformer
 METHODS = {
     "PCA": PCA(2),
     "autoencoder": AutoEncoderTransformer(
-        2, hidden_layer_sizes=(256, 128, 64), max_iter=400, random_state=0
+        2,
+        hidden_layer_sizes=(256, 128, 64),
+        max_iter=400,
+        linearity=0,  # codes for a picture need not suit linear models
+        random_state=0,
     ),
 }
 

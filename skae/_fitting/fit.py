@@ -237,7 +237,7 @@ def _summary(
         return f"{why} {scores}, {n_epochs} epochs"
     judged = _before_refit(source, trial, final)
     score = _score(trial, judged)
-    again = "" if judged is final else ", trained again on all rows"
+    again = "" if judged is final else ", then trained on all rows"
     return (
         f"kept epoch {best[1]} of {n_epochs} ({trial.early_stopping.reason}){again}: "
         f"R2 on {which} rows {score:.3f}, PCA {baseline:.3f}"

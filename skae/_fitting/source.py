@@ -240,7 +240,7 @@ class Source:
         )
 
     def refits(self, rows: Ints) -> bool:
-        """Whether the validated network will be trained again on all rows."""
+        """Whether the validated network will also learn from the held-out rows."""
         return self.holds_rows_out and len(rows) < self.dataset.n_samples <= _REFIT_ROWS
 
     @property
