@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import traceback
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -50,13 +51,24 @@ WITHOUT_SKLEARN = {"_nn", "_training"}
 DRAWING = {"jinja2", "matplotlib"}
 
 
+@cache
+def _tree(path):
+    """Return the syntax tree of a file, which several tests look at."""
+    return ast.parse(path.read_text())
+
+
+@cache
+def _nodes(path):
+    return list(ast.walk(_tree(path)))
+
+
 def _layer(module):
     return LAYERS.index(module.split(".")[0])
 
 
 def _imports(path):
     """Yield (module, level, node) of every import in a file."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, 0, node
@@ -93,7 +105,7 @@ def test_imports_go_down(module):
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_no_import_inside_a_function(module):
     """What users may lack excepted; and what older versions lack may be tried."""
-    tree = ast.parse(MODULES[module].read_text())
+    tree = _tree(MODULES[module])
     at_the_top = {*tree.body}
     if module == "_compat":
         tries = [node for node in tree.body if isinstance(node, ast.Try)]
@@ -115,7 +127,7 @@ def test_networks_and_training_know_no_estimator(module):
 @pytest.mark.parametrize("module", sorted(set(MODULES) - {"_compat"}))
 def test_private_names_of_others_are_used_in_one_place(module):
     """Neither imported nor looked up: `_compat.py` has them all."""
-    tree = ast.parse(MODULES[module].read_text())
+    tree = _tree(MODULES[module])
     for name, level, node in _imports(MODULES[module]):
         if not level:
             names = [alias.name for alias in getattr(node, "names", [])]
@@ -156,7 +168,7 @@ def _all(node):
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_what_others_use_is_annotated(module):
     """All arguments and the result, for mypy to check across packages."""
-    for name, function in _public(ast.parse(MODULES[module].read_text())).items():
+    for name, function in _public(_tree(MODULES[module])).items():
         bare = [
             node.arg
             for node in ast.walk(function.args)
@@ -172,7 +184,7 @@ def test_module_is_short_enough_to_read(module):
     text = MODULES[module].read_text()
     documents = [
         node.body[0]
-        for node in ast.walk(ast.parse(text))
+        for node in _nodes(MODULES[module])
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
         and ast.get_docstring(node)
     ]
