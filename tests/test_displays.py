@@ -3,15 +3,18 @@
 import builtins
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import coo_matrix
 from sklearn.datasets import load_digits, load_wine
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -352,9 +355,23 @@ class TestError:
         texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
         assert any("quantile of training rows, out of fold" in text for text in texts)
 
+    def test_folds_are_of_shuffled_rows_of_any_kind(self):
+        X = np.repeat(np.eye(3), 40, axis=0) + 0.01 * np.arange(360).reshape(120, 3) % 7
+        model = AutoEncoderTransformer(2, max_iter=2, random_state=0).fit(X)
+        draw = partial(ErrorDisplay.from_estimator, model, X, X_train=X)
+        shuffled = KFold(3, shuffle=True, random_state=0)
+        assert draw(cv=3).threshold == draw(cv=shuffled).threshold
+        assert draw(cv=3).threshold < draw(cv=KFold(3)).threshold  # of unseen classes
+        sparse = coo_matrix(X)
+        display = ErrorDisplay.from_estimator(model, sparse, X_train=sparse, cv=3)
+        assert display.threshold == pytest.approx(draw(cv=3).threshold)
+
     def test_folds_need_the_training_rows(self, digits_model):
-        with pytest.raises(ValueError, match="cv=3 needs X_train"):
-            ErrorDisplay.from_estimator(digits_model, NEW, cv=3)
+        for threshold in (0.99, None):
+            with pytest.raises(ValueError, match="cv=3 needs X_train"):
+                ErrorDisplay.from_estimator(
+                    digits_model, NEW, cv=3, threshold=threshold
+                )
 
     def test_rows_with_the_threshold_of_the_training_rows(self, digits_model):
         display = ErrorDisplay.from_estimator(

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import KFold, check_cv
 
 from .._compat import safe_indexing
 from .._typing import Floats, MatrixLike
@@ -23,7 +24,7 @@ from .canvas import (
 from .checks import check_quantile
 from .comparison import compare, name_features
 from .profiles import Profile
-from .rows import observed_variance
+from .rows import observed_variance, with_slices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -143,9 +144,10 @@ class ErrorDisplay:
             Whether the errors of ``X_train`` for the threshold are out of fold. None
             takes the errors of the estimator, which has learnt from these rows: its
             errors of normal new rows are larger, and more of them are above the
-            threshold. With a number of folds or a splitter of scikit-learn, a clone is
-            fitted to each part of ``X_train``, and the errors are those of the other
-            rows. This takes the time of a fit for each fold, and holds for new rows.
+            threshold. With a number of folds (of shuffled rows) or a splitter of
+            scikit-learn, a clone is fitted to each part of ``X_train``, and the errors
+            are those of the other rows. This takes the time of a fit for each fold, and
+            holds for new rows.
         feature_axis : array-like of shape (n_features,), default=None
             Positions of the features on an axis, such as wavelengths.
         kind, metric : str
@@ -164,6 +166,10 @@ class ErrorDisplay:
             If ``cv`` is given without ``X_train``.
         """
         check_quantile("threshold", threshold)
+        if cv is not None and X_train is None:
+            raise ValueError(
+                f"cv={cv!r} needs X_train, the rows that the estimator was fitted to."
+            )
         compared = compare(estimator, X, X_train, baseline)
         row_errors = compared.row_errors(compared.reconstruction)
         level, name = None, "threshold"
@@ -351,15 +357,13 @@ def _observed(errors):
 def _errors_for_threshold(estimator, compared, X_train, cv):
     """Return the errors whose quantile is the threshold, and whose errors they are."""
     if X_train is None:
-        if cv is not None:
-            raise ValueError(
-                f"cv={cv!r} needs X_train, the rows that the estimator was fitted to."
-            )
         return compared.row_errors(compared.reconstruction), "these rows"
     if cv is None:
         learnt = compare(estimator, X_train, baseline=None)
         return learnt.row_errors(learnt.reconstruction), "training rows"
-    errors = []
+    X_train, errors = with_slices(X_train), []
+    if isinstance(cv, Integral):  # rows may be sorted by class
+        cv = KFold(cv, shuffle=True, random_state=0)
     for learnt, others in check_cv(cv).split(X_train):
         again = clone(estimator).fit(safe_indexing(X_train, learnt))
         unseen = compare(again, safe_indexing(X_train, others), baseline=None)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score
@@ -40,7 +39,7 @@ from .embedding import EmbeddingDisplay, are_numbers, read_target
 from .error import ErrorDisplay
 from .loss_curve import LossCurveDisplay
 from .reconstruction import ReconstructionDisplay
-from .rows import filled_rows, has_gaps, observed_variance
+from .rows import filled_rows, has_gaps, observed_variance, with_slices
 from .scree import ScreeDisplay
 from .traversal import TraversalDisplay
 
@@ -125,7 +124,7 @@ def report(
     """
     template = _template()
     check_path(path)
-    X, X_train = _with_slices(X), _with_slices(X_train)
+    X, X_train = with_slices(X), with_slices(X_train)
     compared = compare(estimator, X, X_train)
     fitted, rows, _ = unpack(estimator, X)
     learnt = rows if X_train is None else unpack(estimator, X_train)[1]
@@ -161,11 +160,6 @@ def _template():
         autoescape=True, undefined=jinja2.StrictUndefined, **options
     )
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-
-
-def _with_slices(X):
-    """Return sparse rows as CSR, because not all sparse formats have slices."""
-    return X.tocsr() if issparse(X) else X
 
 
 def _count_rows(n_rows):

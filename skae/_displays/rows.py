@@ -1,5 +1,7 @@
 """Rows: dense arrays with NaN in their gaps, filled rows, and what is observed."""
 
+from typing import Any
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
@@ -15,6 +17,7 @@ __all__ = [
     "observed_mean",
     "observed_rows",
     "observed_variance",
+    "with_slices",
 ]
 
 _NO_GAPS = (
@@ -81,3 +84,8 @@ def observed_variance(X: Floats) -> Floats:
     high = X.max(axis=0, initial=-np.inf, where=known)
     variance = observed_mean(np.square(X - observed_mean(X)))
     return np.where(low == high, 0.0, variance)
+
+
+def with_slices(X: Any) -> Any:
+    """Return rows as they are, but sparse ones as CSR: not all formats have slices."""
+    return X.tocsr() if issparse(X) else X

@@ -32,6 +32,7 @@ from .contest import contest, make_trials
 from .dataset import TrainingData, is_splitter, make_datasets, split
 from .finalists import Finalist, finalists, with_trust_radii
 from .gaps import Gaps, measure_imputation
+from .outcome import check_outcome
 from .progress import Progress, Task
 from .source import Source
 from .trial import Trial
@@ -76,7 +77,7 @@ def fit_autoencoder(
     progress.begin_fit(source, partial(_snapshot, source), n_trainings)
     trial = contest(entrants)
     progress.end_training()
-    trial.check_outcome()
+    check_outcome(trial)
     for final in finalists(source, trial):
         if final.is_acceptable:
             break

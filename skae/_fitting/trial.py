@@ -13,7 +13,6 @@ from .._linear.pca import pca_losses
 from .._parts.parameters import Parameters
 from .._parts.slots import user_parts
 from .._runtime.caching import cached_property
-from .._runtime.warning import warn
 from .._training.checkpoint import Checkpoint
 from .._training.early_stopping import EarlyStopping
 from .._training.loop import evaluate, evaluation_batches, row_losses
@@ -412,59 +411,3 @@ class Trial:
             mean_of_target = float(monitored.mean(target_losses))
         losses = row_losses(objective, monitored, hide_entries=False)
         return losses.cpu().numpy(), mean_of_target
-
-    def check_outcome(self) -> None:
-        """Warn of a training that did not end as it should, or raise an error."""
-        early_stopping, config = self.early_stopping, self.training.config
-        starts_linear = self.training.starts_linear
-        # The loss of the final weights. The losses of the epochs do not show whether
-        # the very last step broke the weights.
-        final_loss = evaluate(self.training.objective, self.monitored)
-        suspects = user_parts(self.params)
-        suspects = suspects and f", or see what {suspects} returns"
-        step = f"learning_rate_init={config.learning_rate_init:g}"
-        diverged = early_stopping.reason == "diverged"
-        at_once = early_stopping.best_iter == 0 and (
-            early_stopping.n_iter == 1 or not starts_linear
-        )
-        if not np.isfinite(final_loss) or (diverged and at_once):
-            raise ValueError(
-                f"Training diverged at once with {step}, solver={config.solver!r} and "
-                f"alpha={config.alpha:g}. Use a smaller learning_rate_init or alpha"
-                f"{suspects}."
-            )
-        if final_loss > early_stopping.start_loss:
-            early_stopping.back_to_start()
-        if diverged:
-            warn(
-                f"Training diverged in epoch {early_stopping.n_iter} with {step}; the "
-                f"weights of epoch {early_stopping.best_iter} are kept. Use a smaller "
-                f"learning_rate_init{suspects}."
-            )
-        elif (
-            early_stopping.reason
-            in ("converged", "max_time", "interrupted", "callback")
-            and early_stopping.best_iter == 0 < early_stopping.start_loss
-        ):
-            if not starts_linear:
-                remedy = "Use a smaller learning_rate_init."
-                if early_stopping.reason == "max_time":
-                    remedy = f"Give it more than max_time={self.params.max_time:g}."
-                elif early_stopping.reason == self.progress.stopped_by:
-                    remedy = "Let it go on for longer."
-                warn(
-                    f"No epoch lowered the loss with {step}; the network is untrained. "
-                    + remedy
-                )
-        elif (
-            early_stopping.reason == "max_iter"
-            and early_stopping.improving
-            and early_stopping.best_iter > 0
-            # A one-cycle schedule ends with a step size of zero, so training was not
-            # cut short.
-            and config.learning_rate == "constant"
-        ):
-            warn(
-                f"The loss was still falling after max_iter={config.max_iter} epochs. "
-                "Increase max_iter, or use learning_rate='one_cycle'."
-            )
