@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from .._inference.fitted_state import FittedState
 from .._nn.layers import Activation, check_activation
 from .._parts.column_links import PlainLink
-from .._parts.networks import Architecture, Conv, describe_network
+from .._parts.networks import Architecture, Conv, Dense, describe_network
 from .._parts.parameters import Parameters
 from .._parts.penalties import keeps_axes
 from .._training.optimizers import SOLVERS
@@ -22,8 +22,10 @@ from .._training.optimizers import SOLVERS
 __all__ = ["Config", "Regime"]
 
 # Number of optimiser steps of a training. It is enough for 60,000 images, and takes a
-# second or two for small data. Measured in docs/choices.md, "Network and training".
+# second or two for small data. SOAP needs half of it. Measured in docs/choices.md,
+# "Network and training".
 _STEPS = 2_000
+_STEPS_OF_SOAP = 1_000
 # Smallest number of epochs, even for the largest data.
 _LEAST_EPOCHS = 5
 # For convolutional networks: the largest number of floating point operations for one
@@ -88,11 +90,13 @@ class Config:
         link: PlainLink,
         previous: FittedState | None,
         has_targets: bool = False,
+        auto_solver: str | None = None,
     ) -> Self:
         """Resolve ``params`` from `check_slots` for ``n_samples`` training rows.
 
         If there is a ``previous`` fit, "auto" stands for the values of its network.
-        ``has_targets`` says whether all training rows have a target.
+        ``has_targets`` says whether all training rows have a target. ``auto_solver`` is
+        what ``solver="auto"`` stands for, by default SOAP for dense networks.
         """
         before = None if previous is None else previous.architecture
         if before is not None and before.init == "linear":
@@ -103,7 +107,9 @@ class Config:
                 return getattr(before, name, auto)
             return getattr(params, name)
 
-        solver = resolve("solver", "adamw")
+        if auto_solver is None:
+            auto_solver = "soap" if type(params.network) is Dense else "adamw"
+        solver = resolve("solver", auto_solver)
         batch_size = _batch_size(n_samples, params.max_iter)
         batch_size = min(n_samples, resolve("batch_size", batch_size))
         network, latent, penalty = params.network, params.latent, params.penalty
@@ -114,7 +120,9 @@ class Config:
         anchors = link in _ANCHORED_LINKS or is_mixed
         plain = not anchors or network.starts_plain(link)
         is_timed = params.max_time is not None
-        max_iter = resolve("max_iter", _epochs(n_samples, batch_size, is_timed))
+        max_iter = resolve(
+            "max_iter", _epochs(n_samples, batch_size, is_timed, solver)
+        )
         return cls(
             n_features=n_features,
             n_components=n_components,
@@ -183,11 +191,12 @@ class Config:
         )
 
 
-def _epochs(n_samples: int, batch_size: int, is_timed: bool) -> float:
+def _epochs(n_samples: int, batch_size: int, is_timed: bool, solver: str) -> float:
     """Return the number of epochs with enough steps, infinity with a time limit."""
     if is_timed:
         return math.inf
-    return max(_LEAST_EPOCHS, math.ceil(_STEPS / math.ceil(n_samples / batch_size)))
+    n_steps = _STEPS_OF_SOAP if solver == "soap" else _STEPS
+    return max(_LEAST_EPOCHS, math.ceil(n_steps / math.ceil(n_samples / batch_size)))
 
 
 def _patience(max_iter: float, has_targets: bool, is_drawn: bool) -> float:

@@ -38,6 +38,7 @@ from .._parts.parameters import Parameters
 from .._runtime.caching import cached_property
 from .._runtime.device import check_device
 from .._runtime.threads import ThreadTuner
+from .._training.batch import Batch
 from .._training.checkpoint import Checkpoint
 from .._training.loop import epochs
 from .._training.objective import Objective
@@ -61,9 +62,9 @@ _OUTLIER_FACTOR = 100.0
 # The same for bounded links and latents, for batch normalisation, whose statistics
 # outliers would change, and for plain networks.
 _SHORT_OUTLIER_FACTOR = 10.0
-# Fine-tuning starts at this point of a one-cycle schedule, with a fifth of the largest
-# step. Measured in docs/choices.md, "Answering with PCA".
-_LAST_PART = 0.765
+# Fine-tuning starts at this point of a one-cycle schedule, with two fifths of the
+# largest step. Measured in docs/choices.md, "Answering with PCA".
+_LAST_PART = 0.65
 # Weight decay of networks that overfit.
 _DECAY = 1.0
 # Plain networks get outliers only after this share of the training, with this share of
@@ -129,9 +130,8 @@ class TrainingSession:
         ppca: PPCA | None = None,
     ) -> None:
         has_targets = target is not None and not np.isnan(dataset.targets[rows]).any()
-        self.config = config or Config.of(
-            params, len(rows), dataset.X.shape[1], link, previous, has_targets
-        )
+        of_config = params, len(rows), dataset.X.shape[1], link, previous
+        self.config = config or Config.of(*of_config, has_targets)
         self.target = target
         self.threads = threads
         self.seed = seed
@@ -164,6 +164,9 @@ class TrainingSession:
             row_flops = partial(step_flops, self.network, 1)
             self.config = self.config.with_capped_epochs(params, row_flops, has_targets)
         self.device = check_device(params.device, self._step_flops)
+        if config is None and self.device.type == "cuda" and params.are_auto("solver"):
+            # SOAP was not measured there.
+            self.config = Config.of(*of_config, has_targets, auto_solver="adamw")
         self.batches: Batches
         self._sample: Sample
         if shares and shared_with is not None:
@@ -267,7 +270,11 @@ class TrainingSession:
         most = math.inf if self._worth_sharing else 1
         if self.config.solver == "muon":
             most = min(most, _MUON_THREADS)
-        self.threads.begin_work(most, self.objective.gradient_alone)
+        self.threads.begin_work(most, self._products)
+
+    def _products(self, batch: Batch) -> torch.Tensor:
+        """Return all results of a batch that depend on matrix products."""
+        return self.optimizer.with_products(self.objective.gradient_alone(batch))
 
     def epochs(self) -> Iterator[float]:
         """Train, and yield the loss of one epoch after another."""

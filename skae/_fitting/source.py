@@ -187,7 +187,7 @@ class Source:
         return (
             params.alpha == "auto"
             and params.early_stopping
-            and params.solver in ("auto", "adamw", "muon")
+            and params.solver in ("auto", "adamw", "muon", "soap")
             and params.n_iter_no_change == "auto"
             and params.max_time is None
             and self.previous is None

@@ -41,7 +41,7 @@ _MIN_EARLY_GAIN = 0.02
 _PROMISING = 0.05
 # Epochs of fine-tuning on all rows, as a share of those that led to the best weights.
 # Measured in docs/choices.md, "Answering with PCA".
-_FINE_TUNING = 0.3
+_FINE_TUNING = 0.5
 
 
 #: Part of a training. The first item is the number of epochs until the planned end of

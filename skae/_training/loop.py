@@ -62,6 +62,7 @@ def epochs(
                     if loss is None:
                         assert step is not None
                         loss = step(batch)
+                optimizer.end_step()
                 total += batch.n_inliers * loss
                 n_samples += batch.n_inliers
                 if optimizer.out_of_time:

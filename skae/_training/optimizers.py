@@ -20,6 +20,12 @@ __all__ = ["SCHEDULES", "SOLVERS", "WARM_UP", "Optimizer"]
 # Number of parts that a buffer is split into on a GPU. One kernel launch takes 32.
 # Measured in docs/choices.md, "Steps on a GPU".
 _GPU_PARTS = 32
+# SOAP rotates layers with at most this number of inputs. It renews their bases after
+# this number of steps, and weighs older gradients in their covariance by this factor a
+# step. Measured in docs/choices.md, "Network and training".
+_MOST_INPUTS = 256
+_SAME_BASIS = 50
+_COVARIANCE_MEMORY = 0.95
 
 
 class Rule(Protocol):
@@ -38,17 +44,39 @@ class Rule(Protocol):
     def alpha(self) -> float: ...  # noqa: D102
 
 
-class _Solver(Protocol):
+class _Solver:
+    """An update rule.
+
+    Attributes
+    ----------
+    default_lr : float
+        Step size, unless the user sets one.
+    decoupled : bool
+        Whether weight decay is not part of the gradient.
+    state : tuple of str
+        Names of the tensors that a later training needs to continue.
+    """
+
     default_lr: float
     decoupled: bool
     state: tuple[str, ...]
 
-    def __init__(self, parameters: FlatParameters) -> None: ...
+    def __init__(self, parameters: FlatParameters) -> None:
+        raise NotImplementedError
 
-    def step(self, lr: float | torch.Tensor) -> None: ...
+    def step(self, lr: float | torch.Tensor) -> None:
+        """Update the parameters once."""
+        raise NotImplementedError
+
+    def end_step(self) -> None:
+        """Do what only some steps need. It is not recorded for a GPU."""
+
+    def products(self) -> list[torch.Tensor]:
+        """Return matrix products like those of a step. Nothing is changed."""
+        return []
 
 
-class _Adam:
+class _Adam(_Solver):
     """Adam (Kingma, Ba 2015), with torch's fused kernel."""
 
     default_lr = 1e-3
@@ -100,6 +128,136 @@ class _AdamW(_Adam):
     beta2 = 0.99
 
 
+class _Soap(_AdamW):
+    """SOAP (Vyas et al. 2025), one-sided: Adam in a better basis of a layer's inputs.
+
+    The basis are the eigenvectors of the covariance of the gradient's columns. In this
+    basis, the derivatives with respect to different weights are nearly uncorrelated, so
+    a step size for each weight, as in Adam, suits the loss better. The same error needs
+    about half of the steps. AdamW updates all other parameters: biases, kernels, and
+    layers with so many inputs that their basis would cost more than it gains. Measured
+    in docs/choices.md, "Network and training".
+    """
+
+    default_lr = 1.6e-2
+    beta2 = 0.95
+    state = (*_AdamW.state, "covariances", "bases", "n_steps")
+
+    def __init__(self, parameters: FlatParameters) -> None:
+        self.parameters, self.all_gradients = parameters.values, parameters.gradients
+        # Adam gets the gradient in the new bases, and moves a buffer of zeros.
+        self.values = torch.zeros_like(parameters.values)
+        self.gradients = torch.zeros_like(parameters.gradients)
+        self._begin()
+        #: Number of steps so far. It stays on the CPU, where it can be read at once.
+        self.n_steps = torch.zeros((), dtype=torch.int64)
+        chosen, self.others, end = [], [], 0
+        for weights, gradient in parameters.linear:
+            part = slice(end, end + weights.numel())
+            end = part.stop
+            if weights.shape[1] <= _MOST_INPUTS:
+                chosen.append((weights, gradient, part))
+            else:
+                self.others.append(part)
+        self.others.append(slice(end, None))
+        sizes = [weights.shape[1] ** 2 for weights, _, _ in chosen]
+        self.covariances = self.values.new_zeros(sum(sizes))
+        self.bases = self.values.new_zeros(sum(sizes))
+        squares = self.covariances.split(sizes), self.bases.split(sizes)
+        buffers = self.gradients, self.values, self.mean
+        self.layers = [
+            _RotatedLayer(weights, gradient, *(b[part] for b in buffers), *of_layer)
+            for (weights, gradient, part), *of_layer in zip(
+                chosen, *squares, strict=True
+            )
+        ]
+
+    def step(self, lr: float | torch.Tensor) -> None:
+        for layer in self.layers:
+            layer.rotate_gradient()
+        for part in self.others:
+            self.gradients[part].copy_(self.all_gradients[part])
+        self.values.zero_()
+        super().step(lr)
+        for layer in self.layers:
+            layer.move()
+        for part in self.others:
+            self.parameters[part].add_(self.values[part])
+
+    def end_step(self) -> None:
+        if self.n_steps % _SAME_BASIS == 0:
+            for layer in self.layers:
+                layer.renew_basis(is_first=self.n_steps == 0)
+        self.n_steps += 1
+
+    def products(self) -> list[torch.Tensor]:
+        return [product for layer in self.layers for product in layer.products()]
+
+
+class _RotatedLayer:
+    """A linear layer whose weights are updated in a basis of its inputs.
+
+    ``weights`` and ``gradient`` have shape (n_outputs, n_inputs). The other arguments
+    are views of flat buffers.
+    """
+
+    def __init__(
+        self,
+        weights: torch.Tensor,
+        gradient: torch.Tensor,
+        rotated: torch.Tensor,
+        moved: torch.Tensor,
+        mean: torch.Tensor,
+        covariance: torch.Tensor,
+        basis: torch.Tensor,
+    ) -> None:
+        n_inputs = weights.shape[1]
+        self.weights, self.gradient = weights, gradient
+        self.rotated, self.moved, self.mean = (
+            flat.view(weights.shape) for flat in (rotated, moved, mean)
+        )
+        self.covariance = covariance.view(n_inputs, n_inputs)
+        self.basis = basis.view(n_inputs, n_inputs)
+        self.basis.fill_diagonal_(1.0)
+        self.gradient_t, self.basis_t = self.gradient.t(), self.basis.t()
+
+    def rotate_gradient(self) -> None:
+        """Update the covariance, and write the gradient in the basis."""
+        gradient, memory = self.gradient, _COVARIANCE_MEMORY
+        self.covariance.addmm_(
+            self.gradient_t, gradient, beta=memory, alpha=1 - memory
+        )
+        torch.mm(gradient, self.basis, out=self.rotated)
+
+    def move(self) -> None:
+        """Move the weights by what was computed in the basis."""
+        self.weights.addmm_(self.moved, self.basis_t)
+
+    def products(self) -> list[torch.Tensor]:
+        """Return matrix products like those of a step."""
+        gradient = self.gradient
+        return [
+            self.gradient_t @ gradient,
+            gradient @ self.basis,
+            gradient @ self.basis_t,
+        ]
+
+    def renew_basis(self, is_first: bool) -> None:
+        """Bring the basis closer to the eigenvectors of the present covariance.
+
+        After the first time, an orthogonal iteration is enough. It keeps the order of
+        the eigenvectors, so that the second moments still belong to them.
+        """
+        if not self.covariance.isfinite().all():
+            return  # the training has diverged, and will say so
+        if is_first:
+            basis = torch.linalg.eigh(self.covariance.double())[1].to(self.basis)
+        else:
+            basis = torch.linalg.qr(self.covariance @ self.basis)[0]
+        self.mean.copy_(self.mean @ (self.basis_t @ basis))
+        self.basis.copy_(basis)
+
+
 class _Muon(_AdamW):
     """Muon (Jordan et al. 2024): the momentum of each matrix is made orthogonal.
 
@@ -146,7 +304,7 @@ def _orthogonal(matrix: torch.Tensor) -> torch.Tensor:
     return x if len(matrix) <= matrix.shape[1] else x.t()
 
 
-class _RMSProp:
+class _RMSProp(_Solver):
     """RMSProp (Tieleman, Hinton 2012), with the decay of Keras."""
 
     default_lr = 1e-3
@@ -163,7 +321,7 @@ class _RMSProp:
         self.values.addcdiv_(self.gradients, root.div_(lr), value=-1)
 
 
-class _SGD:
+class _SGD(_Solver):
     """Stochastic gradient descent with Nesterov momentum (Sutskever et al. 2013).
 
     Gradients with a norm above 1 are clipped to norm 1 (Pascanu et al. 2013). The norm
@@ -194,6 +352,7 @@ SOLVERS: dict[str, type[_Solver]] = {
     "muon": _Muon,
     "rmsprop": _RMSProp,
     "sgd": _SGD,
+    "soap": _Soap,
 }
 
 
@@ -312,6 +471,15 @@ class Optimizer:
         """Move the parameters once along the negative gradient."""
         self.update(self.lr)
         self.skip_to(self.n_steps_made + 1)
+
+    def end_step(self) -> None:
+        """Do what only some steps need. Call it after each step, outside of graphs."""
+        self.rule.end_step()
+
+    def with_products(self, gradients: torch.Tensor) -> torch.Tensor:
+        """Return gradients, and all other matrix products of a step, as one tensor."""
+        products = self.rule.products()
+        return torch.cat([gradients, *(p.reshape(-1) for p in products)])
 
     def update(self, lr: float | torch.Tensor) -> None:
         """Make an update with step size ``lr``, a number or a tensor with one value."""
