@@ -50,12 +50,30 @@ def test_many_codes_get_two_layers(n_components, n_layers):
 
 
 @pytest.mark.parametrize("n_samples", [2, 30, 129, 5_000, 60_000, 3_000_000])
-def test_budget_is_in_steps(n_samples):
-    made = resolve(n_samples, 10)
+@pytest.mark.parametrize(("solver", "least"), [("auto", 1_000), ("adamw", 2_000)])
+def test_budget_is_in_steps(n_samples, solver, least):
+    made = resolve(n_samples, 10, solver=solver)
     n_steps = made.max_iter * -(-n_samples // made.batch_size)
     assert made.max_iter >= 5
-    assert n_steps >= 2_000
-    assert n_steps < 2_000 + -(-n_samples // made.batch_size) or made.max_iter == 5
+    assert n_steps >= least
+    assert n_steps < least + -(-n_samples // made.batch_size) or made.max_iter == 5
+
+
+@pytest.mark.parametrize(
+    ("params", "link", "solver"),
+    [
+        ({}, "identity", "soap"),
+        ({}, "logistic", "soap"),
+        ({}, ("identity", "logistic"), "soap"),
+        ({}, "log", "adamw"),
+        ({"latent": "gaussian"}, "identity", "adamw"),
+        ({"network": Conv((64,))}, "identity", "adamw"),
+        ({"solver": "sgd"}, "identity", "sgd"),
+    ],
+    ids=str,
+)
+def test_auto_is_soap_where_it_was_better(params, link, solver):
+    assert resolve(100, 10, link=link, **params).solver == solver
 
 
 def test_what_is_set_is_kept():
@@ -132,7 +150,7 @@ def test_distributions_are_not_held_to_pcas_points():
 
 def test_steps_of_drawn_codes_are_half_as_large():
     rates = [
-        resolve(100, 5, latent=latent).learning_rate_init
+        resolve(100, 5, latent=latent, solver="adamw").learning_rate_init
         for latent in (None, Gaussian())
     ]
     assert rates[1] == rates[0] / 2

@@ -260,9 +260,8 @@ def test_the_heads_gradient_is_autograds_with_weights(kind):
     ids=str,
 )
 def test_both_paths_train_alike_with_weights(params, monkeypatch):
-    model = AutoEncoderTransformer(
-        2, linearity=0.5, early_stopping=False, learning_rate_init=5e-4, **FEW | params
-    )
+    params = {"learning_rate_init": 5e-4, "solver": "adamw"} | FEW | params
+    model = AutoEncoderTransformer(2, linearity=0.5, early_stopping=False, **params)
     dense = model.fit(X, sample_weight=WEIGHTS)._weights
     monkeypatch.setattr(DenseBackprop, "handles", lambda network: False)
     autograd = model.fit(X, sample_weight=WEIGHTS)._weights

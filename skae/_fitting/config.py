@@ -96,7 +96,8 @@ class Config:
 
         If there is a ``previous`` fit, "auto" stands for the values of its network.
         ``has_targets`` says whether all training rows have a target. ``auto_solver`` is
-        what ``solver="auto"`` stands for, by default SOAP for dense networks.
+        what ``solver="auto"`` stands for. By default it is SOAP where SOAP was better:
+        not on a GPU, and not for streams. See docs/choices.md, "Network and training".
         """
         before = None if previous is None else previous.architecture
         if before is not None and before.init == "linear":
@@ -107,11 +108,6 @@ class Config:
                 return getattr(before, name, auto)
             return getattr(params, name)
 
-        if auto_solver is None:
-            auto_solver = "soap" if type(params.network) is Dense else "adamw"
-        solver = resolve("solver", auto_solver)
-        batch_size = _batch_size(n_samples, params.max_iter)
-        batch_size = min(n_samples, resolve("batch_size", batch_size))
         network, latent, penalty = params.network, params.latent, params.penalty
         n_components = params.n_components
         sizes = network.hidden_layer_sizes(n_samples, n_features, n_components)
@@ -119,10 +115,12 @@ class Config:
         linear = (link == "identity" or is_mixed) and not latent.has_kl
         anchors = link in _ANCHORED_LINKS or is_mixed
         plain = not anchors or network.starts_plain(link)
+        suits_soap = type(network) is Dense and anchors and not latent.has_kl
+        solver = resolve("solver", auto_solver or ("soap" if suits_soap else "adamw"))
+        batch_size = _batch_size(n_samples, params.max_iter)
+        batch_size = min(n_samples, resolve("batch_size", batch_size))
         is_timed = params.max_time is not None
-        max_iter = resolve(
-            "max_iter", _epochs(n_samples, batch_size, is_timed, solver)
-        )
+        max_iter = resolve("max_iter", _epochs(n_samples, batch_size, is_timed, solver))
         return cls(
             n_features=n_features,
             n_components=n_components,

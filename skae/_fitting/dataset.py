@@ -10,7 +10,10 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
 from .._data.holdout import equal_rows, hold_out, row_keys
+from .._data.scaling import Scaling
 from .._data.targets import Target, no_values
+from .._inference.fitted_state import FittedState
+from .._parts.column_losses import scale_of
 from .._parts.parameters import Parameters
 from .._runtime.caching import cached_property
 from .._runtime.warning import warn
@@ -113,6 +116,19 @@ class Dataset:
         if self.weights is None:
             return None
         return self.weights[rows] / self.weights[rows].mean()
+
+    def scaling_of(
+        self, rows: Ints, params: Parameters, previous: FittedState | None
+    ) -> Scaling:
+        """Return the scaling of rows, or the updated one of a previous fit."""
+        weights, standardize = self.weights_of(rows), params.standardize
+        if previous is not None:
+            moved = self.X, rows, standardize, previous.n_samples, weights
+            return previous.scaling.with_moved(*moved)
+        scaling = Scaling.fit(self.X, rows, standardize, weights, scale_of(params.loss))
+        if self.missing is None:
+            return scaling
+        return scaling.of_observed(self.X, rows, self.missing, standardize, weights)
 
     def merged(self) -> Self:
         """Return a dataset in which only the first of several equal rows remains.

@@ -229,9 +229,8 @@ def _config(
     """Return the config of one pass, as if there were many rows."""
     n_samples, n_features = shape
     n_samples = max(n_samples, _MANY_ROWS)
-    # TODO
-    of_config = params, n_samples, n_features, link, previous
-    config = Config.of(*of_config, auto_solver="adamw")
+    of_rows = params, n_samples, n_features, link, previous
+    config = Config.of(*of_rows, auto_solver="adamw")
     rate = config.learning_rate_init
     if params.learning_rate_init == "auto":
         rate *= _PART_OF_RATE

@@ -13,7 +13,6 @@ from sklearn.decomposition import PCA
 from sklearn.utils.extmath import row_norms
 
 from .._data.batches import Batches, Sample
-from .._data.scaling import Scaling
 from .._data.targets import Target
 from .._inference.codec import to_numpy
 from .._inference.fitted_state import FittedState
@@ -31,7 +30,7 @@ from .._nn.head import Head
 from .._nn.layers import Dropout
 from .._nn.seeded_modules import UserModule
 from .._parts.column_links import PlainLink, Projections, link_of
-from .._parts.column_losses import ColumnLosses, scale_of
+from .._parts.column_losses import ColumnLosses
 from .._parts.losses import Loss
 from .._parts.networks import Architecture
 from .._parts.parameters import Parameters
@@ -130,8 +129,8 @@ class TrainingSession:
         ppca: PPCA | None = None,
     ) -> None:
         has_targets = target is not None and not np.isnan(dataset.targets[rows]).any()
-        of_config = params, len(rows), dataset.X.shape[1], link, previous
-        self.config = config or Config.of(*of_config, has_targets)
+        of_rows = params, len(rows), dataset.X.shape[1], link, previous, has_targets
+        self.config = config or Config.of(*of_rows)
         self.target = target
         self.threads = threads
         self.seed = seed
@@ -141,7 +140,11 @@ class TrainingSession:
         self.rng = np.random.default_rng(seed)
         self.latent = params.latent
         self.ppca = ppca
-        self.scaling = self._scale(params, dataset, previous, shared_with)
+        self.scaling: Scaling = (
+            dataset.scaling_of(rows, params, previous)
+            if shared_with is None
+            else shared_with.scaling
+        )
         measured = rows if previous is None else dataset.rows
         idle = idle_features(params, dataset, measured, loss, link, self.scaling)
         self.features = learnt_features(idle, self.config.n_components)
@@ -165,8 +168,7 @@ class TrainingSession:
             self.config = self.config.with_capped_epochs(params, row_flops, has_targets)
         self.device = check_device(params.device, self._step_flops)
         if config is None and self.device.type == "cuda" and params.are_auto("solver"):
-            # SOAP was not measured there.
-            self.config = Config.of(*of_config, has_targets, auto_solver="adamw")
+            self.config = Config.of(*of_rows, auto_solver="adamw")
         self.batches: Batches
         self._sample: Sample
         if shares and shared_with is not None:
@@ -184,28 +186,6 @@ class TrainingSession:
         # With another link, the anchored network starts only approximately as PCA.
         self.starts_linear = self.starts_anchored and link == "identity"
         self._begin(params, loss)
-
-    def _scale(
-        self,
-        params: Parameters,
-        dataset: Dataset,
-        previous: FittedState | None,
-        shared_with: "TrainingSession | None",
-    ) -> Scaling:
-        """Return the scaling of the rows, or the updated one of the previous fit."""
-        if shared_with is not None:
-            return shared_with.scaling
-        of_rows = dataset.X, self.rows, params.standardize
-        weights = dataset.weights_of(self.rows)
-        if previous is None:
-            how = weights, scale_of(params.loss)
-            scaling = Scaling.fit(*of_rows, *how)
-            if dataset.missing is None:
-                return scaling
-            X, rows, standardize = of_rows
-            of_observed = X, rows, dataset.missing, standardize, weights
-            return scaling.of_observed(*of_observed)
-        return previous.scaling.with_moved(*of_rows, previous.n_samples, weights)
 
     def _sees_rows_like(
         self, shared_with: "TrainingSession | None", is_wide: bool

@@ -185,9 +185,10 @@ class _Soap(_AdamW):
             self.parameters[part].add_(self.values[part])
 
     def end_step(self) -> None:
-        if self.n_steps % _SAME_BASIS == 0:
+        n_steps = int(self.n_steps)
+        if n_steps % _SAME_BASIS == 0:
             for layer in self.layers:
-                layer.renew_basis(is_first=self.n_steps == 0)
+                layer.renew_basis(is_first=n_steps == 0)
         self.n_steps += 1
 
     def products(self) -> list[torch.Tensor]:
@@ -224,9 +225,7 @@ class _RotatedLayer:
     def rotate_gradient(self) -> None:
         """Update the covariance, and write the gradient in the basis."""
         gradient, memory = self.gradient, _COVARIANCE_MEMORY
-        self.covariance.addmm_(
-            self.gradient_t, gradient, beta=memory, alpha=1 - memory
-        )
+        self.covariance.addmm_(self.gradient_t, gradient, beta=memory, alpha=1 - memory)
         torch.mm(gradient, self.basis, out=self.rotated)
 
     def move(self) -> None:
