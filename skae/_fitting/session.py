@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.extmath import row_norms
 
 from .._data.batches import Batches, Sample
+from .._data.scaling import Scaling
 from .._data.targets import Target
 from .._inference.codec import to_numpy
 from .._inference.fitted_state import FittedState
