@@ -198,7 +198,10 @@ class AutoEncoderTransformer(
         in PCA. `inverse_transform` undoes it. After `partial_fit`, the standard
         deviation is that of the first rows.
     solver : str, default="auto"
-        "adam" [2]_, "adamw", "muon" [7]_, "rmsprop" or "sgd". "auto" is "adamw".
+        "adam" [2]_, "adamw", "muon" [7]_, "rmsprop", "sgd" or "soap" [10]_. "auto" is
+        "soap" for `Dense` networks on a CPU. It is "adamw" on a GPU, for other
+        networks, for `Gaussian` codes, in `partial_fit`, and if the output is neither
+        linear nor logistic.
     learning_rate_init : "auto" or float, default="auto"
         Largest step size. "auto" depends on the solver, and is halved for `Gaussian`
         codes.
@@ -206,16 +209,16 @@ class AutoEncoderTransformer(
         Schedule of the step size: "constant", or "one_cycle" [3]_, which rises and then
         falls to zero. "auto" is "one_cycle".
     alpha : "auto" or float, default="auto"
-        Weight decay, not for biases; decoupled for "adamw" and "muon". "auto" is 0, or
-        1 if 0 overfits and 1 is better on held-out rows.
+        Weight decay, not for biases; decoupled for "adamw", "muon" and "soap". "auto"
+        is 0, or 1 if 0 overfits and 1 is better on held-out rows.
     batch_size : "auto" or int, default="auto"
         Rows in one step. "auto" is 256 if an epoch then has at least 100 steps, and the
         training 2,000; else 128.
     max_iter : "auto" or int, default="auto"
         Maximum number of epochs (passes over the training rows). "auto" makes 2,000
-        steps, and at least 5 epochs. With `Conv` it is limited by 1.5e9 floating point
-        operations per row, but to no fewer than 50 epochs. A one-cycle schedule ends
-        with the last epoch.
+        steps, 1,000 with "soap", and at least 5 epochs. With `Conv` it is limited by
+        1.5e9 floating point operations per row, but to no fewer than 50 epochs. A
+        one-cycle schedule ends with the last epoch.
     max_time : float or None, default=None
         Approximate number of seconds for the whole `fit`. Training ends early enough to
         leave time for the steps after it, as measured. Reading the rows, PCA, a teacher
@@ -407,6 +410,8 @@ class AutoEncoderTransformer(
        method for deep neural networks. ICML workshop.
     .. [9] Tipping, Bishop (1999). Probabilistic principal component analysis. Journal
        of the Royal Statistical Society B 61.
+    .. [10] Vyas et al. (2025). SOAP: improving and stabilizing Shampoo using Adam.
+       ICLR. One-sided: only the inputs of a layer are rotated.
 
     Examples
     --------

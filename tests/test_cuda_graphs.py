@@ -107,7 +107,10 @@ SAME_EACH_TIME = {
     "batches of two sizes": {"batch_size": 30},
     "until the time is over": {"max_time": 600.0},
     "decayed gradient": {"solver": "adam", "alpha": 0.01},
-    **{solver: {"solver": solver} for solver in ("adam", "muon", "rmsprop", "sgd")},
+    **{
+        solver: {"solver": solver}
+        for solver in ("adam", "adamw", "muon", "rmsprop", "sgd", "soap")
+    },
 }
 NOT_THE_SAME = {
     "drawn codes": {"latent": Gaussian()},

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from skae import AutoEncoderTransformer
+from skae._training import optimizers
 from skae._training.flat_parameters import FlatParameters
 from skae._training.optimizers import SCHEDULES, SOLVERS, Optimizer, _orthogonal
 
@@ -80,9 +81,10 @@ def test_muon_moves_all_directions_of_a_matrix_alike():
     assert np.linalg.norm(moved) == pytest.approx(0.1 * 0.2 * 6**0.5, rel=0.3)
 
 
-def test_muon_moves_kernels_and_biases_as_adamw_does():
+@pytest.mark.parametrize("solver", ["muon", "soap"])
+def test_kernels_and_biases_move_as_with_adamw(solver):
     kernels = []
-    for name in ("adamw", "muon"):
+    for name in ("adamw", solver):
         torch.manual_seed(0)
         network = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Linear(4, 5))
         config = SimpleNamespace(
@@ -96,8 +98,105 @@ def test_muon_moves_kernels_and_biases_as_adamw_does():
         parameters.gradients.copy_(torch.linspace(-1, 1, len(parameters.gradients)))
         Optimizer(parameters, config, 10).step()
         kernels.append([network[0].weight, network[0].bias, network[1].bias])
-    for of_adam, of_muon in zip(*kernels, strict=True):
-        torch.testing.assert_close(of_adam, of_muon)
+    for of_adam, of_solver in zip(*kernels, strict=True):
+        torch.testing.assert_close(of_adam, of_solver)
+
+
+def correlated_regression(n_features, n_outputs, seed=0):
+    """Return rows of correlated features, and targets that are linear in them."""
+    rng = np.random.RandomState(seed)
+    axes = np.linalg.qr(rng.normal(size=(n_features, n_features)))[0]
+    hidden, scale = rng.normal(size=(500, n_features)), np.geomspace(1, 0.1, n_features)
+    x, y = hidden * scale @ axes, hidden[:, :n_outputs]
+    return torch.from_numpy(x).float(), torch.from_numpy(y).float()
+
+
+def loss_after(name, n_features, n_outputs, n_steps=300):
+    """Return the loss of a linear regression after some steps of a solver."""
+    x, y = correlated_regression(n_features, n_outputs)
+    torch.manual_seed(0)
+    layer = nn.Linear(n_features, n_outputs)
+    parameters = FlatParameters(layer)
+    config = SimpleNamespace(
+        solver=name, learning_rate="one_cycle", learning_rate_init=0.1, alpha=0.0
+    )
+    optimizer = Optimizer(parameters, config, n_steps)
+    for _ in range(n_steps):
+        parameters.gradients.zero_()
+        loss = torch.nn.functional.mse_loss(layer(x), y)
+        loss.backward()
+        optimizer.step()
+        optimizer.end_step()
+    return loss.item()
+
+
+@pytest.mark.parametrize("n_outputs", [3, 8])
+def test_soap_learns_from_correlated_inputs(n_outputs):
+    assert loss_after("soap", 8, n_outputs) < 0.1 * loss_after("adamw", 8, n_outputs)
+
+
+def test_soap_updates_layers_with_many_inputs_as_adamw_with_its_rates(monkeypatch):
+    monkeypatch.setattr(optimizers, "_MOST_INPUTS", 7)
+    monkeypatch.setattr(optimizers._AdamW, "beta2", optimizers._Soap.beta2)
+    assert loss_after("soap", 8, 3) == pytest.approx(loss_after("adamw", 8, 3), 1e-4)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5)])
+def test_soap_rotates_to_where_derivatives_are_uncorrelated(shape):
+    n_outputs, n_inputs = shape
+    rng = np.random.RandomState(0)
+    mix = torch.from_numpy(rng.normal(size=(n_inputs, n_inputs))).float()
+    layer = nn.Linear(n_inputs, n_outputs)
+    parameters = FlatParameters(layer)
+    config = SimpleNamespace(
+        solver="soap", learning_rate="constant", learning_rate_init=0.0, alpha=0.0
+    )
+    optimizer = Optimizer(parameters, config, 10)
+    for _ in range(2_001):
+        gradient = torch.from_numpy(rng.normal(size=shape)).float() @ mix
+        layer.weight.grad.copy_(gradient)
+        optimizer.step()
+        optimizer.end_step()
+    (rotated,) = optimizer.rule.layers
+    basis = rotated.basis
+    torch.testing.assert_close(basis.T @ basis, torch.eye(n_inputs), atol=1e-5, rtol=0)
+    covariance = basis.T @ (mix.T @ mix) @ basis
+    scale = covariance.diag().sqrt()
+    correlation = covariance / scale / scale[:, None] - torch.eye(n_inputs)
+    before = mix.T @ mix
+    scale = before.diag().sqrt()
+    at_first = before / scale / scale[:, None] - torch.eye(n_inputs)
+    assert correlation.norm() < 0.5 * at_first.norm()
+
+
+def test_soap_survives_weights_that_have_diverged():
+    _, parameters, optimizer = make("soap")
+    for value in (1.0, np.nan, np.inf):
+        parameters.gradients.fill_(value)
+        for _ in range(51):
+            optimizer.step()
+            optimizer.end_step()
+    assert parameters.values.isnan().all()
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_a_restored_state_continues_as_if_nothing_had_happened(name):
+    def step(parameters, optimizer, seeds):
+        for seed in seeds:
+            torch.manual_seed(seed)
+            parameters.gradients.normal_()
+            optimizer.step()
+            optimizer.end_step()
+
+    _, parameters, optimizer = make(name)
+    step(parameters, optimizer, range(70))
+    values, state = parameters.copy(), optimizer.state_dict()
+    step(parameters, optimizer, range(70, 140))
+    _, others, restored = make(name)
+    others.restore(values)
+    restored.load_state_dict(state)
+    step(others, restored, range(70, 140))
+    assert torch.equal(others.values, parameters.values)
 
 
 @pytest.mark.parametrize("name", SOLVERS)
