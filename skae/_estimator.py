@@ -366,7 +366,7 @@ class AutoEncoderTransformer(
     on average (by 5 % if ``linearity`` is above 0), and on most rows by the
     signed-rank test [5]_. The estimator is measured exactly as it will be used. With up
     to 10,000 rows, the network is then fine-tuned on all rows, held-out rows included:
-    with small steps, in three tenths of the epochs that led to it. With fewer than 200
+    with smaller steps, in half of the epochs that led to it. With fewer than 200
     rows, it is instead trained again from its start. So are tables of up to 2,000 rows,
     if held-out rows are farther out than the others or if there are parts that users
     may have written.

@@ -152,8 +152,8 @@ def _successive_halving(entrants: list[Trial], pca_loss: float | None) -> Trial:
     for part, ratio in _ROUNDS:
         for trial in running:
             trial.advance(max(1, round(part * n_epochs)))
-            if trial.training.starts_linear and _learns_soon(trial.params):
-                if trial.has_not_improved_on(pca_loss):
+            if _learns_soon(trial) and trial.has_not_improved_on(pca_loss):
+                if not trial.has_long_steps:
                     trial.stop()
         if first.has_not_improved_on(pca_loss):
             ratio = _PLATEAU_RATIO  # a plateau: other trials need time to pass it
@@ -166,8 +166,9 @@ def _successive_halving(entrants: list[Trial], pca_loss: float | None) -> Trial:
         if len(running) == 1:
             return first
     best = min(running, key=lambda trial: trial.early_stopping.best_loss)
-    if best.has_not_improved_on(pca_loss) and _learns_soon(best.params):
-        best.stop()
+    if best.has_not_improved_on(pca_loss) and _steps_are_auto(best.params):
+        if not best.has_long_steps:
+            best.stop()
         return first
     is_plain = best.regime.init == "random"
     serves_linear = is_plain and first.training.config.linearity > 0
@@ -178,8 +179,13 @@ def _successive_halving(entrants: list[Trial], pca_loss: float | None) -> Trial:
     return best if ahead or first.has_not_improved_on(pca_loss) else first
 
 
-def _learns_soon(params: Parameters) -> bool:
-    """Whether improvements have to show soon: dense networks with default steps.
+def _learns_soon(trial: Trial) -> bool:
+    """Whether improvements have to show soon: where a network starts as PCA."""
+    return trial.training.starts_linear and _steps_are_auto(trial.params)
+
+
+def _steps_are_auto(params: Parameters) -> bool:
+    """Whether a dense network is trained with default steps.
 
     Other networks may take longer. If the user has set the number of epochs, training
     is not stopped earlier.

@@ -167,6 +167,14 @@ class Trial:
         least = self._pca_loss * (1 - _PROMISING)
         return not self.must_beat_pca or self.early_stopping.best_loss < least
 
+    @property
+    def has_long_steps(self) -> bool:
+        """Whether even the training loss is above PCA's.
+
+        Then the steps are too long for the data at the moment. Shorter ones will help.
+        """
+        return self.loss_curve[-1] > self._pca_training_loss
+
     def has_not_improved_on(self, loss: float) -> bool:
         """Whether the best loss is not yet clearly below ``loss``."""
         least = min(_MIN_EARLY_GAIN, self.monitored.n_samples**-0.5 / 2)
@@ -211,9 +219,14 @@ class Trial:
         return self._held_out_rows.mean(self.losses_of_pca(self._held_out_rows))
 
     @cached_property
+    def _pca_training_loss(self) -> float:
+        """PCA's loss on rows that it was fitted to."""
+        return self.training_sample.mean(self.losses_of_pca(self.training_sample))
+
+    @cached_property
     def _pca_gap(self) -> float:
         """Ratio of PCA's losses on held-out rows and on rows that it was fitted to."""
-        learnt = self.training_sample.mean(self.losses_of_pca(self.training_sample))
+        learnt = self._pca_training_loss
         return self._pca_loss / learnt if learnt > 0 else math.inf
 
     def gap(self, n_epochs: int) -> float:
@@ -228,7 +241,7 @@ class Trial:
             (self.loss_curve, self.validation_curve),
         )
         out_of_patience = early_stopping.reason == "converged"
-        if out_of_patience and not self.is_promising:
+        if out_of_patience and not (self.is_promising or self.has_long_steps):
             return
         if early_stopping.reason is not None and not out_of_patience:
             return
