@@ -172,18 +172,18 @@ def test_it_has_no_part_where_all_rows_have_a_target():
 def test_codes_know_more_of_the_target_with_a_teacher():
     X = rows(1_000)
     X[:, :2] *= 0.5  # of least variance, so that PCA leaves them out
-    y = X[:, 0] * X[:, 1] + X[:, 0]
-    known, new = slice(None, 100), slice(100, None)
+    y = np.sin(3 * X[:, 0]) + X[:, 1]
+    known, new = slice(None, 60), slice(60, None)
     scores = []
-    for teacher in (None, ExtraTreesRegressor()):
+    for teacher in (None, ExtraTreesRegressor(random_state=0)):
         model = AutoEncoderTransformer(
-            2, supervision=3, teacher=teacher, random_state=1
+            2, supervision=3, teacher=teacher, random_state=0
         )
-        Z = model.fit(X, partly(y, 100)).transform(X)
+        Z = model.fit(X, partly(y)).transform(X)
         scores.append(
             KNeighborsRegressor().fit(Z[known], y[known]).score(Z[new], y[new])
         )
-    assert scores[1] > scores[0] + 0.05
+    assert scores[1] > scores[0] + 0.2
 
 
 def test_it_learns_and_answers_in_the_labels_and_units_of_y():

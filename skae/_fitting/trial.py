@@ -173,7 +173,7 @@ class Trial:
 
         Then the steps are too long for the data at the moment. Shorter ones will help.
         """
-        return self.loss_curve[-1] > self._pca_training_loss
+        return bool(self.loss_curve) and self.loss_curve[-1] > self._pca_training_loss
 
     def has_not_improved_on(self, loss: float) -> bool:
         """Whether the best loss is not yet clearly below ``loss``."""
