@@ -13,8 +13,8 @@ after ``--bound`` seconds times the fair share; half of its runs stopped are eno
 fair share is how many times as long everything may take: (n + c) / c beside n busy
 threads on c cores, one over the part of the cores that is left. A cell is the median of
 the seconds, its ratio to the same contestant alone, and that over the fair share. Ours
-are default fits of about 2,000 steps, with all that they do besides; others take as
-many, of the same widths. MNIST, three passes of a plain network, needs ``SKAE_DATA``.
+are default fits, with all that they do besides; others take 2,000 steps, of the same
+widths. MNIST, three passes of a plain network, needs ``SKAE_DATA``.
 """
 
 import argparse

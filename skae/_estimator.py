@@ -199,9 +199,10 @@ class AutoEncoderTransformer(
         deviation is that of the first rows.
     solver : str, default="auto"
         "adam" [2]_, "adamw", "muon" [7]_, "rmsprop", "sgd" or "soap" [10]_. "auto" is
-        "soap" for `Dense` networks on a CPU. It is "adamw" on a GPU, for other
-        networks, for `Gaussian` codes, in `partial_fit`, and if the output is neither
-        linear nor logistic.
+        "soap" for `Dense` networks on a CPU, with up to 10,000 training rows and 256
+        features. It is "adamw" on a GPU, for more rows or features, for other networks,
+        for `Gaussian` codes, in `partial_fit`, and if the output is neither linear nor
+        logistic.
     learning_rate_init : "auto" or float, default="auto"
         Largest step size. "auto" depends on the solver, and is halved for `Gaussian`
         codes.
@@ -212,8 +213,8 @@ class AutoEncoderTransformer(
         Weight decay, not for biases; decoupled for "adamw", "muon" and "soap". "auto"
         is 0, or 1 if 0 overfits and 1 is better on held-out rows.
     batch_size : "auto" or int, default="auto"
-        Rows in one step. "auto" is 256 if an epoch then has at least 100 steps, and the
-        training 2,000; else 128.
+        Rows in one step. "auto" is 256 if an epoch then has at least 100 steps; else
+        128. It is also 128 if ``max_iter`` is set to fewer than 2,000 such steps.
     max_iter : "auto" or int, default="auto"
         Maximum number of epochs (passes over the training rows). "auto" makes 2,000
         steps, 1,000 with "soap", and at least 5 epochs. With `Conv` it is limited by

@@ -79,7 +79,7 @@ PARAMETERS = {
     "supervision": _any(0.0, 1.0, 1e6, -1.0, np.nan),
     "standardize": st.booleans(),
     "whiten": st.booleans(),
-    "solver": _any("adam", "adamw", "muon", "rmsprop", "sgd", "lbfgs"),
+    "solver": _any("adam", "adamw", "soap", "muon", "rmsprop", "sgd", "lbfgs"),
     "learning_rate_init": _any(1e-12, 0.1, 1e6, 0.0),
     "alpha": _any(0.0, 10.0, -1.0),
     "batch_size": _any(1, 7, 1000, 0),

@@ -50,7 +50,7 @@ def test_many_codes_get_two_layers(n_components, n_layers):
 
 
 @pytest.mark.parametrize("n_samples", [2, 30, 129, 5_000, 60_000, 3_000_000])
-@pytest.mark.parametrize(("solver", "least"), [("auto", 1_000), ("adamw", 2_000)])
+@pytest.mark.parametrize(("solver", "least"), [("soap", 1_000), ("adamw", 2_000)])
 def test_budget_is_in_steps(n_samples, solver, least):
     made = resolve(n_samples, 10, solver=solver)
     n_steps = made.max_iter * -(-n_samples // made.batch_size)
@@ -74,6 +74,7 @@ def test_budget_is_in_steps(n_samples, solver, least):
 )
 def test_auto_is_soap_where_it_was_better(params, link, solver):
     assert resolve(100, 10, link=link, **params).solver == solver
+    assert resolve(10_001, 10, link=link, **params).solver in ("adamw", "sgd")
 
 
 def test_what_is_set_is_kept():

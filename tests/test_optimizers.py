@@ -170,13 +170,41 @@ def test_soap_rotates_to_where_derivatives_are_uncorrelated(shape):
 
 
 def test_soap_survives_weights_that_have_diverged():
-    _, parameters, optimizer = make("soap")
-    for value in (1.0, np.nan, np.inf):
-        parameters.gradients.fill_(value)
-        for _ in range(51):
-            optimizer.step()
+    for first in (1.0, np.nan, np.inf):
+        _, parameters, optimizer = make("soap")
+        for value in (first, np.nan, np.inf):
+            parameters.gradients.fill_(value)
+            for _ in range(51):
+                optimizer.step()
+                optimizer.end_step()
+        assert parameters.values.isnan().all()
+
+
+def test_soap_rotates_its_momentum_with_the_basis():
+    _, parameters, optimizer = make("soap", rate=1e-3)
+    for seed in range(51):
+        torch.manual_seed(seed)
+        parameters.gradients.normal_()
+        optimizer.step()
+        if seed in (0, 50):  # then the basis is renewed
+            (layer,) = optimizer.rule.layers
+            momentum = layer.mean @ layer.basis_t
             optimizer.end_step()
-    assert parameters.values.isnan().all()
+            torch.testing.assert_close(layer.mean @ layer.basis_t, momentum)
+        else:
+            optimizer.end_step()
+
+
+def test_products_of_soap_are_those_of_all_its_layers():
+    """The numbers of threads that may be used are those that do not change them."""
+    _, parameters, optimizer = make("soap")
+    parameters.gradients.normal_()
+    g = parameters.linear[0][1]
+    square = g.t() @ g
+    moved = parameters.linear[0][0] + g @ square @ square.t()
+    made = optimizer.with_products(parameters.gradients)
+    expected = parameters.gradients, square, g @ square, moved
+    torch.testing.assert_close(made, torch.cat([e.reshape(-1) for e in expected]))
 
 
 @pytest.mark.parametrize("name", SOLVERS)

@@ -26,6 +26,9 @@ __all__ = ["Config", "Regime"]
 # "Network and training".
 _STEPS = 2_000
 _STEPS_OF_SOAP = 1_000
+# SOAP is used for tables of this size at most. For larger ones, AdamW was better.
+_MOST_SOAP_ROWS = 10_000
+_MOST_SOAP_FEATURES = 256
 # Smallest number of epochs, even for the largest data.
 _LEAST_EPOCHS = 5
 # For convolutional networks: the largest number of floating point operations for one
@@ -96,8 +99,8 @@ class Config:
 
         If there is a ``previous`` fit, "auto" stands for the values of its network.
         ``has_targets`` says whether all training rows have a target. ``auto_solver`` is
-        what ``solver="auto"`` stands for. By default it is SOAP where SOAP was better:
-        not on a GPU, and not for streams. See docs/choices.md, "Network and training".
+        what ``solver="auto"`` stands for. By default it is SOAP where SOAP was better.
+        See docs/choices.md, "Network and training".
         """
         before = None if previous is None else previous.architecture
         if before is not None and before.init == "linear":
@@ -115,7 +118,13 @@ class Config:
         linear = (link == "identity" or is_mixed) and not latent.has_kl
         anchors = link in _ANCHORED_LINKS or is_mixed
         plain = not anchors or network.starts_plain(link)
-        suits_soap = type(network) is Dense and anchors and not latent.has_kl
+        suits_soap = (
+            type(network) is Dense
+            and anchors
+            and not latent.has_kl
+            and n_samples <= _MOST_SOAP_ROWS
+            and n_features <= _MOST_SOAP_FEATURES
+        )
         solver = resolve("solver", auto_solver or ("soap" if suits_soap else "adamw"))
         batch_size = _batch_size(n_samples, params.max_iter)
         batch_size = min(n_samples, resolve("batch_size", batch_size))

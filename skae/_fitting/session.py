@@ -164,12 +164,12 @@ class TrainingSession:
             if isinstance(layer, Dropout | UserModule):
                 layer.rng = self.rng
         self._step_flops = partial(step_flops, self.network, self.config.batch_size)
+        self.device = check_device(params.device, self._step_flops)
         if config is None:
+            if self.device.type == "cuda":  # SOAP was not measured there
+                self.config = Config.of(*of_rows, auto_solver="adamw")
             row_flops = partial(step_flops, self.network, 1)
             self.config = self.config.with_capped_epochs(params, row_flops, has_targets)
-        self.device = check_device(params.device, self._step_flops)
-        if config is None and self.device.type == "cuda" and params.are_auto("solver"):
-            self.config = Config.of(*of_rows, auto_solver="adamw")
         self.batches: Batches
         self._sample: Sample
         if shares and shared_with is not None:

@@ -169,11 +169,17 @@ class Trial:
 
     @property
     def has_long_steps(self) -> bool:
-        """Whether even the training loss is above PCA's.
+        """Whether even the loss of training rows is higher than at the start.
 
         Then the steps are too long for the data at the moment. Shorter ones will help.
         """
-        return bool(self.loss_curve) and self.loss_curve[-1] > self._pca_training_loss
+        objective, rows = self.training.objective, self.training_sample
+        now = objective.parameters.copy()
+        loss = evaluate(objective, rows)
+        objective.parameters.restore(self.early_stopping.start_values)
+        start_loss = evaluate(objective, rows)
+        objective.parameters.restore(now)
+        return loss > start_loss
 
     def has_not_improved_on(self, loss: float) -> bool:
         """Whether the best loss is not yet clearly below ``loss``."""
@@ -219,14 +225,9 @@ class Trial:
         return self._held_out_rows.mean(self.losses_of_pca(self._held_out_rows))
 
     @cached_property
-    def _pca_training_loss(self) -> float:
-        """PCA's loss on rows that it was fitted to."""
-        return self.training_sample.mean(self.losses_of_pca(self.training_sample))
-
-    @cached_property
     def _pca_gap(self) -> float:
         """Ratio of PCA's losses on held-out rows and on rows that it was fitted to."""
-        learnt = self._pca_training_loss
+        learnt = self.training_sample.mean(self.losses_of_pca(self.training_sample))
         return self._pca_loss / learnt if learnt > 0 else math.inf
 
     def gap(self, n_epochs: int) -> float:

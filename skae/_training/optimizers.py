@@ -131,7 +131,7 @@ class _AdamW(_Adam):
 class _Soap(_AdamW):
     """SOAP (Vyas et al. 2025), one-sided: Adam in a better basis of a layer's inputs.
 
-    The basis are the eigenvectors of the covariance of the gradient's columns. In this
+    The basis consists of the eigenvectors of the covariance of the gradient's columns. In this
     basis, the derivatives with respect to different weights are nearly uncorrelated, so
     a step size for each weight, as in Adam, suits the loss better. The same error needs
     about half of the steps. AdamW updates all other parameters: biases, kernels, and
@@ -233,26 +233,31 @@ class _RotatedLayer:
         self.weights.addmm_(self.moved, self.basis_t)
 
     def products(self) -> list[torch.Tensor]:
-        """Return matrix products like those of a step."""
-        gradient = self.gradient
-        return [
-            self.gradient_t @ gradient,
-            gradient @ self.basis,
-            gradient @ self.basis_t,
-        ]
+        """Return matrix products like those of a step.
+
+        The basis may still be the identity, whose products never depend on the number
+        of threads. So another matrix of its shape takes its place.
+        """
+        square = self.gradient_t @ self.gradient
+        rotated = self.gradient @ square
+        return [square, rotated, self.weights.clone().addmm_(rotated, square.t())]
 
     def renew_basis(self, is_first: bool) -> None:
         """Bring the basis closer to the eigenvectors of the present covariance.
 
         After the first time, an orthogonal iteration is enough. It keeps the order of
-        the eigenvectors, so that the second moments still belong to them.
+        the eigenvectors, the largest first, so that the second moments still belong to
+        them.
         """
         if not self.covariance.isfinite().all():
-            return  # the training has diverged, and will say so
-        if is_first:
-            basis = torch.linalg.eigh(self.covariance.double())[1].to(self.basis)
+            self.covariance.zero_()  # as of a training that has diverged
+        elif is_first:
+            basis = torch.linalg.eigh(self.covariance.double())[1].flip(1)
+            self._change_basis(basis.to(self.basis))
         else:
-            basis = torch.linalg.qr(self.covariance @ self.basis)[0]
+            self._change_basis(torch.linalg.qr(self.covariance @ self.basis)[0])
+
+    def _change_basis(self, basis: torch.Tensor) -> None:
         self.mean.copy_(self.mean @ (self.basis_t @ basis))
         self.basis.copy_(basis)
 
