@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
 from skae import (
     AutoEncoderTransformer,
@@ -12,7 +14,7 @@ from skae import (
     Mixture,
     Sparsity,
 )
-from skae._fitting import config
+from skae._fitting import config, session
 from skae._fitting.config import Config
 from skae._inference.fitted_state import FittedState
 from skae._parts.slots import check_slots
@@ -218,3 +220,27 @@ class TestConvolutions:
         model.set_params(init="random").fit(X)
         assert model.n_iter_ <= 50
         assert model.set_params(max_iter=70, n_iter_no_change=70).fit(X).n_iter_ == 70
+
+
+@pytest.mark.parametrize(
+    ("network", "n_epochs"),
+    [(Dense(), 667), (Conv((8, 8)), 150)],
+    ids=["dense", "conv"],
+)
+def test_a_gpu_trains_with_adamw(network, n_epochs, monkeypatch):
+    """As many epochs as AdamW needs, or as convolutions are worth."""
+    seen = []
+
+    def stop(self, *args):
+        seen.append(self.config)
+        raise InterruptedError
+
+    monkeypatch.setattr(session, "check_device", lambda *args: torch.device("cuda"))
+    monkeypatch.setattr(session, "step_flops", lambda *args: 1e7)
+    monkeypatch.setattr(session.TrainingSession, "batches_of", stop)
+    X = np.random.RandomState(0).normal(size=(480, 64))
+    with pytest.raises(InterruptedError):
+        AutoEncoderTransformer(2, network=network).fit(X)
+    (made,) = seen
+    assert made.solver == "adamw"
+    assert made.max_iter == n_epochs

@@ -100,7 +100,7 @@ class Config:
         If there is a ``previous`` fit, "auto" stands for the values of its network.
         ``has_targets`` says whether all training rows have a target. ``auto_solver`` is
         what ``solver="auto"`` stands for. By default it is SOAP where SOAP was better.
-        See docs/choices.md, "Network and training".
+        See docs/choices.md, "SOAP".
         """
         before = None if previous is None else previous.architecture
         if before is not None and before.init == "linear":

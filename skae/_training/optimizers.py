@@ -22,7 +22,7 @@ __all__ = ["SCHEDULES", "SOLVERS", "WARM_UP", "Optimizer"]
 _GPU_PARTS = 32
 # SOAP rotates layers with at most this number of inputs. It renews their bases after
 # this number of steps, and weighs older gradients in their covariance by this factor a
-# step. Measured in docs/choices.md, "Network and training".
+# step. Measured in docs/choices.md, "SOAP".
 _MOST_INPUTS = 256
 _SAME_BASIS = 50
 _COVARIANCE_MEMORY = 0.95
@@ -131,12 +131,12 @@ class _AdamW(_Adam):
 class _Soap(_AdamW):
     """SOAP (Vyas et al. 2025), one-sided: Adam in a better basis of a layer's inputs.
 
-    The basis consists of the eigenvectors of the covariance of the gradient's columns. In this
-    basis, the derivatives with respect to different weights are nearly uncorrelated, so
+    The basis consists of the eigenvectors of the covariance of the gradient's columns.
+    In it, the derivatives with respect to different weights are nearly uncorrelated, so
     a step size for each weight, as in Adam, suits the loss better. The same error needs
     about half of the steps. AdamW updates all other parameters: biases, kernels, and
     layers with so many inputs that their basis would cost more than it gains. Measured
-    in docs/choices.md, "Network and training".
+    in docs/choices.md, "SOAP".
     """
 
     default_lr = 1.6e-2
