@@ -199,10 +199,10 @@ class AutoEncoderTransformer(
         deviation is that of the first rows.
     solver : str, default="auto"
         "adam" [2]_, "adamw", "muon" [7]_, "rmsprop", "sgd" or "soap" [10]_. "auto" is
-        "soap" for `Dense` networks on a CPU, with up to 10,000 training rows and 256
-        features. It is "adamw" on a GPU, for more rows or features, for other networks,
-        for `Gaussian` codes, in `partial_fit`, and if the output is neither linear nor
-        logistic.
+        "soap" for `Dense` networks on a CPU, with 500 to 10,000 training rows and up to
+        256 features. It is "adamw" on a GPU, for tables of other sizes, for other
+        networks, for `Gaussian` codes, in `partial_fit`, and if the output is neither
+        linear nor logistic.
     learning_rate_init : "auto" or float, default="auto"
         Largest step size. "auto" depends on the solver, and is halved for `Gaussian`
         codes.

@@ -117,7 +117,7 @@ def test_without_them_far_rows_are_reconstructed_worse(monkeypatch, digits):
 
     with_them = error()
     monkeypatch.setattr("skae._training.outliers._PART", 0.0)
-    assert with_them < min(1.1 * bound, error())
+    assert with_them < min(1.15 * bound, error())
 
 
 @pytest.mark.slow

@@ -26,8 +26,8 @@ __all__ = ["Config", "Regime"]
 # "Network and training".
 _STEPS = 2_000
 _STEPS_OF_SOAP = 1_000
-# SOAP is used for tables of this size at most. For larger ones, AdamW was better.
-_MOST_SOAP_ROWS = 10_000
+# SOAP is used for tables of these sizes. For smaller and larger ones, AdamW was better.
+_LEAST_SOAP_ROWS, _MOST_SOAP_ROWS = 500, 10_000
 _MOST_SOAP_FEATURES = 256
 # Smallest number of epochs, even for the largest data.
 _LEAST_EPOCHS = 5
@@ -122,7 +122,7 @@ class Config:
             type(network) is Dense
             and anchors
             and not latent.has_kl
-            and n_samples <= _MOST_SOAP_ROWS
+            and _LEAST_SOAP_ROWS <= n_samples <= _MOST_SOAP_ROWS
             and n_features <= _MOST_SOAP_FEATURES
         )
         solver = resolve("solver", auto_solver or ("soap" if suits_soap else "adamw"))
