@@ -112,12 +112,12 @@ def test_without_them_far_rows_are_reconstructed_worse(monkeypatch, digits):
     bound = ((far - pca.inverse_transform(pca.transform(far))) ** 2).mean()
 
     def error():
-        model = AutoEncoderTransformer(20, init="pca", random_state=0).fit(X)
+        model = AutoEncoderTransformer(20, init="pca", random_state=1).fit(X)
         return model.reconstruction_error(far).mean()
 
     with_them = error()
     monkeypatch.setattr("skae._training.outliers._PART", 0.0)
-    assert with_them < min(1.15 * bound, error())
+    assert with_them < min(1.1 * bound, error())
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
@@ -109,10 +109,10 @@ def test_a_plain_network_gives_way_to_pca():
 
 
 def test_a_broken_training_row_does_not_let_far_rows_go_astray():
-    X = StandardScaler().fit_transform(load_breast_cancer().data)
+    X = StandardScaler().fit_transform(load_wine().data)
     X, far = X[::2].copy(), 10 * X[1::2]
     X[8, 6] = 1000.0
-    model, pca = AutoEncoderTransformer(3, random_state=1).fit(X), PCA(3).fit(X)
+    model, pca = AutoEncoderTransformer(3, random_state=0).fit(X), PCA(3).fit(X)
     error = (far - pca.inverse_transform(pca.transform(far))) ** 2
     assert model.stop_reason_ != "pca"
     assert model.reconstruction_error(far).mean() < 1.5 * error.mean()
