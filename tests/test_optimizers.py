@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from skae import AutoEncoderTransformer
-from skae._training import optimizers
+from skae._training import soap
 from skae._training.flat_parameters import FlatParameters
-from skae._training.optimizers import SCHEDULES, SOLVERS, Optimizer, _orthogonal
+from skae._training.optimizers import SCHEDULES, SOLVERS, Optimizer
+from skae._training.solvers import AdamW, _orthogonal
 
 
 def make(name="adam", schedule="constant", rate=0.1, alpha=0.0, n_steps=10):
@@ -136,8 +137,8 @@ def test_soap_learns_from_correlated_inputs(n_outputs):
 
 
 def test_soap_updates_layers_with_many_inputs_as_adamw_with_its_rates(monkeypatch):
-    monkeypatch.setattr(optimizers, "_MOST_INPUTS", 7)
-    monkeypatch.setattr(optimizers._AdamW, "beta2", optimizers._Soap.beta2)
+    monkeypatch.setattr(soap, "_MOST_INPUTS", 7)
+    monkeypatch.setattr(AdamW, "beta2", soap.Soap.beta2)
     assert loss_after("soap", 8, 3) == pytest.approx(loss_after("adamw", 8, 3), 1e-4)
 
 
